@@ -1,0 +1,91 @@
+//! The command line: one file a command.
+//!
+//! Exit status: 0 done, 1 failed, 64 usage or configuration. Results go to standard output, progress and logs to
+//! standard error.
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+mod bench;
+mod classify;
+mod completions;
+mod config;
+mod demo;
+mod evaluate;
+mod explain;
+mod generate;
+mod models;
+mod run;
+mod summary;
+mod train;
+
+/// Exit status for wrong usage and wrong configuration (`EX_USAGE` of sysexits.h).
+pub const EXIT_USAGE: u8 = 64;
+
+/// nunchi (눈치): judges streams of product comments with a recurrent network that stays warm.
+#[derive(Debug, Parser)]
+#[command(name = "nunchi", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Commands, in the order in which a newcomer meets them.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch it work without a Kafka: an embedded broker, sample comments, live verdicts
+    Demo(demo::Args),
+    /// Judge lines or JSON objects from standard input
+    Classify(classify::Args),
+    /// Show how the judgement moves through a sentence
+    Explain(explain::Args),
+    /// Judge a Kafka topic: comments in, verdicts out
+    Run(run::Args),
+    /// Publish the sample comments to a topic
+    Generate(generate::Args),
+    /// Train a network on labelled comments
+    Train(train::Args),
+    /// Measure a model on labelled comments
+    Evaluate(evaluate::Args),
+    /// Print a model's layers, shapes and parameters
+    Summary(summary::Args),
+    /// Bring models in
+    Models(models::Args),
+    /// Check settings without running
+    Config(config::Args),
+    /// Measure speed
+    Bench(bench::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // `--help` and `--version` are errors to clap too, with exit code 0.
+            let code = if error.exit_code() == 0 { 0 } else { EXIT_USAGE };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let result = match cli.command {
+        Command::Demo(args) => demo::run(args),
+        Command::Classify(args) => classify::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Generate(args) => generate::run(args),
+        Command::Train(args) => train::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
+        Command::Summary(args) => summary::run(args),
+        Command::Models(args) => models::run(args),
+        Command::Config(args) => config::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::Completions(args) => completions::run(args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("nunchi: {error:#}");
+        ExitCode::FAILURE
+    })
+}

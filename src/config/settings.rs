@@ -1,0 +1,299 @@
+//! Every setting, with its default. `config/nunchi.toml` lists them for people.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// All settings.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The brokers and this process's place among its peers.
+    pub kafka: Kafka,
+    /// Where comments come from and what they look like.
+    pub input: Input,
+    /// Where verdicts go.
+    pub output: Output,
+    /// Where records go that cannot be judged.
+    pub dead_letters: DeadLetters,
+    /// The loop.
+    pub worker: Worker,
+    /// The engine.
+    pub engine: Engine,
+    /// The network.
+    pub model: Model,
+    /// The store of versions.
+    pub registry: Registry,
+    /// The admin server.
+    pub http: Http,
+    /// Logs.
+    pub log: Log,
+}
+
+/// Delivery guarantee.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// Transactions: verdicts, dead letters and offsets become visible together or not at all.
+    #[default]
+    ExactlyOnce,
+    /// Idempotent producer; offsets are committed after delivery. A crash repeats the records of a turn.
+    AtLeastOnce,
+}
+
+/// A value that may be secret: literal, or read from the environment or a file at start. Never printed.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// `{ env = "NAME" }`
+    Env {
+        /// The variable's name.
+        env: String,
+    },
+    /// `{ file = "/path" }`; one trailing newline is dropped.
+    File {
+        /// The file's path.
+        file: PathBuf,
+    },
+    /// The value itself: a string, number or boolean as librdkafka takes it.
+    Literal(toml::Value),
+}
+
+impl std::fmt::Debug for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Value::Env { env } => write!(f, "{{ env = {env:?} }}"),
+            Value::File { file } => write!(f, "{{ file = {file:?} }}"),
+            Value::Literal(_) => f.write_str("***"),
+        }
+    }
+}
+
+/// librdkafka properties under their own names.
+pub type Properties = BTreeMap<String, Value>;
+
+/// `[kafka]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Kafka {
+    /// `bootstrap.servers`.
+    pub brokers: String,
+    /// The consumer group.
+    pub group: String,
+    /// Delivery guarantee.
+    pub delivery: Delivery,
+    /// Names this process within the group; `transactional.id` is `{group}-{instance}-{worker}`. Random unless set.
+    pub instance: Option<String>,
+    /// librdkafka properties for both clients.
+    pub properties: Properties,
+    /// librdkafka properties for the consumers only.
+    pub consumer: Properties,
+    /// librdkafka properties for the producers only.
+    pub producer: Properties,
+}
+
+impl Default for Kafka {
+    fn default() -> Self {
+        Kafka {
+            brokers: "localhost:9092".into(),
+            group: "nunchi".into(),
+            delivery: Delivery::default(),
+            instance: None,
+            properties: Properties::new(),
+            consumer: Properties::new(),
+            producer: Properties::new(),
+        }
+    }
+}
+
+/// The form of an input record's value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputFormat {
+    /// A JSON object with a text field.
+    #[default]
+    Json,
+    /// The whole value is the comment.
+    Text,
+}
+
+/// `[input]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Input {
+    /// The topic of comments.
+    pub topic: String,
+    /// The form of a record's value.
+    pub format: InputFormat,
+    /// Records larger than this (bytes) are dead letters (`oversize`).
+    pub max_bytes: usize,
+    /// Where a group without offsets begins: `earliest` or `latest`.
+    pub start: Start,
+    /// Name of the text field.
+    pub text_field: String,
+    /// Name of the id field.
+    pub id_field: String,
+    /// Name of the field with 1-5 stars.
+    pub rating_field: String,
+    /// Name of the field with the time of writing (RFC 3339).
+    pub created_at_field: String,
+    /// Name of the field with the product's id.
+    pub product_id_field: String,
+}
+
+/// Where a group without committed offsets begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// At the oldest record.
+    #[default]
+    Earliest,
+    /// At the next record.
+    Latest,
+}
+
+impl Default for Input {
+    fn default() -> Self {
+        Input {
+            topic: "comments".into(),
+            format: InputFormat::default(),
+            max_bytes: 900_000,
+            start: Start::default(),
+            text_field: "text".into(),
+            id_field: "id".into(),
+            rating_field: "rating".into(),
+            created_at_field: "created_at".into(),
+            product_id_field: "product_id".into(),
+        }
+    }
+}
+
+/// `[output]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Output {
+    /// The topic of verdicts.
+    pub topic: String,
+    /// Fields of the incoming JSON object that a verdict repeats under `fields`.
+    pub echo: Vec<String>,
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Output { topic: "verdicts".into(), echo: Vec::new() }
+    }
+}
+
+/// `[dead_letters]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeadLetters {
+    /// The topic of records that could not be judged.
+    pub topic: String,
+    /// The circuit breaker opens when more than this share of the last `breaker_window` records is poisoned.
+    pub breaker_share: f64,
+    /// The breaker's window in records; it never opens before it has seen as many.
+    pub breaker_window: usize,
+}
+
+impl Default for DeadLetters {
+    fn default() -> Self {
+        DeadLetters { topic: "comments-dead-letters".into(), breaker_share: 0.5, breaker_window: 1_000 }
+    }
+}
+
+/// `[worker]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Worker {
+    /// Worker threads; 0 is one a core.
+    pub workers: usize,
+    /// Most records of a turn.
+    pub turn_records: usize,
+    /// Most input bytes of a turn.
+    pub turn_bytes: usize,
+    /// Longest wait for the first record of a turn (milliseconds).
+    pub poll_ms: u64,
+    /// `/livez` fails when a worker's turn is older than this (seconds).
+    pub stall_seconds: u64,
+    /// Deadline of a clean stop (seconds).
+    pub stop_seconds: u64,
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Worker {
+            workers: 1,
+            turn_records: 16_384,
+            turn_bytes: 16 << 20,
+            poll_ms: 100,
+            stall_seconds: 60,
+            stop_seconds: 25,
+        }
+    }
+}
+
+/// `[engine]`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Engine {
+    /// Forces a kernel; the best one for this CPU unless set.
+    pub kernel: Option<String>,
+}
+
+/// `[model]`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Model {
+    /// A model file; the shipped model unless set.
+    pub path: Option<PathBuf>,
+}
+
+/// `[registry]`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Registry {
+    /// The store of versions, a folder or an object store's URL.
+    pub url: Option<String>,
+}
+
+/// `[http]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// Address of the admin server; port 0 takes a free one, which is logged.
+    pub address: String,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Http { address: "127.0.0.1:9600".into() }
+    }
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// A filter such as `info` or `nunchi=debug,warn`.
+    pub level: String,
+    /// `text` or `json`.
+    pub format: LogFormat,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log { level: "info".into(), format: LogFormat::default() }
+    }
+}

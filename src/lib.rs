@@ -1,0 +1,34 @@
+//! nunchi reads product comments from Kafka, judges each one with a recurrent network that stays warm, and writes the
+//! verdicts to another topic exactly once.
+//!
+//! # Layout
+//!
+//! One folder a stage, one file an idea. Imports run downwards only:
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`cli`] | the command line, one file a command |
+//! | [`http`] | admin server: metrics, probes, classification on request |
+//! | [`pipeline`] | the worker: poll, decode, classify, produce, commit |
+//! | [`training`] | data sets, trainer, evaluation |
+//! | [`engine`] | the network at the machine's speed: packed weights, length-sorted batches, kernels |
+//! | [`model`] | the model file: read, write, verify, import, summarise |
+//! | [`rnn`] | the mathematics, plainly: the readable reference of every kernel |
+//! | [`text`] | from a comment to tokens: normalise, tokenise |
+//! | [`record`] | what comes in and what goes out |
+//! | [`config`] | settings: defaults, file, environment, flags |
+//! | [`telemetry`] | metrics and logs: every name in one place |
+//!
+//! `rnn` knows no Kafka; `pipeline` knows no matrix.
+
+pub mod cli;
+pub mod config;
+pub mod engine;
+pub mod http;
+pub mod model;
+pub mod pipeline;
+pub mod record;
+pub mod rnn;
+pub mod telemetry;
+pub mod text;
+pub mod training;
