@@ -1,12 +1,35 @@
-//! `nunchi bench`
+//! `nunchi bench`: what is fast, measured. One file a benchmark; results go to standard output, `--json` one object a line.
 
+use clap::Subcommand;
 use std::process::ExitCode;
+
+mod engine;
+mod latency;
+mod text;
 
 /// Flags of `nunchi bench`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+/// What can be measured.
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// Sequences a second of the engine on the networks of the peers' comparison
+    Engine(engine::Args),
+    /// Comments a second from text to label, of the tokenizer alone and of the engine alone
+    Text(text::Args),
+    /// Time of a single comment's judgement
+    Latency(latency::Args),
+}
 
 /// Runs the command.
-pub fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not built yet")
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match args.bench {
+        Bench::Engine(args) => engine::run(args),
+        Bench::Text(args) => text::run(args),
+        Bench::Latency(args) => latency::run(args),
+    }
 }

@@ -1,0 +1,12 @@
+//! `nunchi bench latency`
+
+use std::process::ExitCode;
+
+/// Flags of `nunchi bench latency`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Runs the command.
+pub fn run(_args: Args) -> anyhow::Result<ExitCode> {
+    anyhow::bail!("not built yet")
+}
