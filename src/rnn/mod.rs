@@ -4,9 +4,11 @@
 //! independent implementation (golden vectors). Names and gate order follow PyTorch: GRU `r, z, n` with the reset gate
 //! applied after the product (*linear before reset*), LSTM `i, f, g, o`. The hidden state starts at zero.
 
+mod error;
 mod shape;
 mod weights;
 
+pub use error::RnnError;
 pub use shape::{Cell, HeadKind, Pooling, Shape};
 pub use weights::{Dense, Direction, Layer, Network};
 

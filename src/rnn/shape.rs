@@ -1,5 +1,6 @@
 //! What a network is made of, without its weights.
 
+use super::RnnError;
 use serde::{Deserialize, Serialize};
 
 /// The kind of recurrent cell.
@@ -37,6 +38,11 @@ impl Cell {
             Cell::Lstm => "lstm",
         }
     }
+
+    /// The cell of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Cell::Bag, Cell::Simple, Cell::Gru, Cell::Lstm].into_iter().find(|cell| cell.name() == name)
+    }
 }
 
 /// How the states of the last layer become the head's input.
@@ -52,6 +58,22 @@ pub enum Pooling {
     Max,
 }
 
+impl Pooling {
+    /// The name in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Pooling::Last => "last",
+            Pooling::Mean => "mean",
+            Pooling::Max => "max",
+        }
+    }
+
+    /// The pooling of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Pooling::Last, Pooling::Mean, Pooling::Max].into_iter().find(|pooling| pooling.name() == name)
+    }
+}
+
 /// The kind of output layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -60,6 +82,21 @@ pub enum HeadKind {
     Sigmoid,
     /// One neuron a class and a softmax.
     Softmax,
+}
+
+impl HeadKind {
+    /// The name in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            HeadKind::Sigmoid => "sigmoid",
+            HeadKind::Softmax => "softmax",
+        }
+    }
+
+    /// The head of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [HeadKind::Sigmoid, HeadKind::Softmax].into_iter().find(|head| head.name() == name)
+    }
 }
 
 /// The shape of a network.
@@ -99,5 +136,86 @@ impl Shape {
     /// Inputs of the head.
     pub fn features(&self) -> usize {
         self.inputs(self.layers)
+    }
+
+    /// Refuses shapes that describe no network.
+    ///
+    /// # Errors
+    /// A sentence that says which numbers do not fit together.
+    pub fn check(&self) -> Result<(), RnnError> {
+        let wrong = |reason: String| Err(RnnError::Shape(reason));
+        if self.vocabulary == 0 || self.embedding == 0 || self.outputs == 0 {
+            return wrong("vocabulary, embedding and outputs must be at least 1".to_owned());
+        }
+        match self.cell {
+            Cell::Bag if self.layers > 0 || self.bidirectional => {
+                return wrong("a bag of words has no recurrent layer and no direction".to_owned());
+            }
+            Cell::Simple | Cell::Gru | Cell::Lstm if self.layers == 0 || self.hidden == 0 => {
+                return wrong(format!(
+                    "a {} network needs at least one layer and one hidden unit",
+                    self.cell.name()
+                ));
+            }
+            _ => {}
+        }
+        match self.head {
+            HeadKind::Sigmoid if self.outputs != 1 => {
+                wrong(format!("a sigmoid head has 1 output, not {}", self.outputs))
+            }
+            HeadKind::Softmax if self.outputs < 2 => {
+                wrong(format!("a softmax head needs at least 2 outputs, not {}", self.outputs))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How many different classes the head tells apart: two for a sigmoid.
+    pub fn classes(&self) -> usize {
+        match self.head {
+            HeadKind::Sigmoid => 2,
+            HeadKind::Softmax => self.outputs,
+        }
+    }
+
+    /// Every tensor's name and dimensions, in the order of [`super::Network::tensors`]: PyTorch's names.
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let mut all = vec![("embedding.weight".to_owned(), vec![self.vocabulary, self.embedding])];
+        let rows = self.cell.gates() * self.hidden;
+        for layer in 0..self.layers {
+            for suffix in &["", "_reverse"][..self.directions()] {
+                all.push((format!("rnn.weight_ih_l{layer}{suffix}"), vec![rows, self.inputs(layer)]));
+                all.push((format!("rnn.weight_hh_l{layer}{suffix}"), vec![rows, self.hidden]));
+                all.push((format!("rnn.bias_ih_l{layer}{suffix}"), vec![rows]));
+                all.push((format!("rnn.bias_hh_l{layer}{suffix}"), vec![rows]));
+            }
+        }
+        all.push(("head.weight".to_owned(), vec![self.outputs, self.features()]));
+        all.push(("head.bias".to_owned(), vec![self.outputs]));
+        all
+    }
+
+    /// Parameters of the embedding table.
+    pub fn embedding_parameters(&self) -> usize {
+        self.vocabulary * self.embedding
+    }
+
+    /// Parameters of recurrent layer `layer` as Keras counts them: one bias a unit and gate for simple and LSTM cells
+    /// (PyTorch's two are added), two for a GRU (`reset_after`: the recurrent bias of `n` is inside the reset).
+    pub fn layer_parameters(&self, layer: usize) -> usize {
+        let biases = if self.cell == Cell::Gru { 2 } else { 1 };
+        let gate = (self.inputs(layer) + self.hidden + biases) * self.hidden;
+        self.directions() * self.cell.gates() * gate
+    }
+
+    /// Parameters of the output layer.
+    pub fn head_parameters(&self) -> usize {
+        (self.features() + 1) * self.outputs
+    }
+
+    /// All parameters, as Keras counts them.
+    pub fn parameters(&self) -> usize {
+        let recurrent: usize = (0..self.layers).map(|layer| self.layer_parameters(layer)).sum();
+        self.embedding_parameters() + recurrent + self.head_parameters()
     }
 }
