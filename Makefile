@@ -1,0 +1,44 @@
+# Every check and every chore has one name here; .ci/run calls the same ones.
+
+# Figures and pictures come from the release build; tests use the dev profile (optimised, with assertions).
+CARGO ?= cargo
+# Passed on, for instance: make demo ARGS="--seconds 20 --rate 500"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build test lint docs fmt clean setup
+
+help: ## Show this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: ## Watch it work, no Kafka needed (q quits; ARGS="--seconds 20 --rate 500")
+	@scripts/setup build
+	$(CARGO) run --release --quiet -- demo $(ARGS)
+
+build: ## Build the release binary, target/release/nunchi
+	@scripts/setup build
+	$(CARGO) build --release
+
+test: ## Run every test, with a real Apache Kafka (ARGS="--test demo" for some)
+	@scripts/setup test
+	@scripts/test $(ARGS)
+
+lint: ## Check format, lints and documentation, warnings are errors
+	@scripts/setup build
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
+
+docs: ## Build the library's documentation and say where it is
+	$(CARGO) doc --no-deps
+	@echo "target/doc/nunchi/index.html"
+
+fmt: ## Format the code
+	$(CARGO) fmt
+
+setup: ## Install what build and tests need (make demo and make test do it themselves)
+	@scripts/setup test
+
+clean: ## Remove what was built and fetched
+	$(CARGO) clean
+	rm -rf .kafka .cache
