@@ -1,11 +1,20 @@
-//! The metrics of `run`, each described in `docs/METRICS.md`. Names are an API.
+//! The metrics of `run`, each described in `docs/METRICS.md`. Names are an API: `tests/metrics_names.rs` holds them.
 
+use prometheus::core::Collector;
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts,
-    Registry,
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry,
 };
 
-/// Every metric of the process. Cheap to share; label look-ups hash and lock, so keep the children.
+/// Error classes of dead letters, in the order of [`super::Turn::dead_letters`].
+pub const ERROR_CLASSES: [&str; 5] =
+    ["invalid_utf8", "invalid_json", "missing_text", "text_not_string", "oversize"];
+
+/// Stages of a turn, in the order of [`super::Turn::stage_seconds`].
+pub const STAGES: [&str; 6] = ["poll", "decode", "tokenise", "infer", "produce", "commit"];
+
+/// Every metric of the process. Cheap to share; label look-ups hash and lock, so workers keep their children in
+/// [`super::WorkerMetrics`].
 #[derive(Clone, Debug)]
 pub struct Metrics {
     /// Where all of them are registered.
@@ -16,6 +25,10 @@ pub struct Metrics {
     pub records_out: IntCounterVec,
     /// `nunchi_dead_letters_total{class}`
     pub dead_letters: IntCounterVec,
+    /// `nunchi_tombstones_total`
+    pub tombstones: IntCounter,
+    /// `nunchi_truncated_total`
+    pub truncated: IntCounter,
     /// `nunchi_bytes_in_total`
     pub bytes_in: IntCounter,
     /// `nunchi_bytes_out_total`
@@ -34,127 +47,215 @@ pub struct Metrics {
     pub end_to_end_seconds: Histogram,
     /// `nunchi_lag_records{topic,partition}`
     pub lag_records: IntGaugeVec,
+    /// `nunchi_assigned_partitions`
+    pub assigned_partitions: IntGauge,
     /// `nunchi_rebalances_total`
     pub rebalances: IntCounter,
     /// `nunchi_transactions_total{result}`: committed, aborted
     pub transactions: IntCounterVec,
+    /// `nunchi_client_errors_total`
+    pub client_errors: IntCounter,
+    /// `nunchi_workers`
+    pub workers: IntGauge,
+    /// `nunchi_ready`
+    pub ready: IntGauge,
     /// `nunchi_score`
     pub score: Histogram,
     /// `nunchi_model_info{model,precision}`
     pub model_info: GaugeVec,
     /// `nunchi_build_info{version,kernel}`
     pub build_info: GaugeVec,
-    /// `nunchi_model_swaps_total{result}`
+    /// `nunchi_model_swaps_total{result}`: succeeded, refused
     pub model_swaps: IntCounterVec,
     /// `nunchi_model_loaded_timestamp_seconds`
     pub model_loaded: Gauge,
+    /// `nunchi_http_requests_total{path,code}`
+    pub http_requests: IntCounterVec,
+    /// `nunchi_http_classify_seconds`
+    pub http_classify_seconds: Histogram,
 }
 
 impl Metrics {
-    /// Registers every metric in a registry of its own.
+    /// Registers every metric in a registry of its own, and the process's own metrics (CPU, memory, descriptors).
     ///
     /// # Panics
-    /// Never: the names below are valid and different (a test builds them all).
+    /// Never: the names and options are constants, and a test builds them all.
     pub fn new() -> Self {
         let registry = Registry::new();
-        macro_rules! register {
-            ($metric:expr) => {{
-                let metric = $metric.expect("the options are valid");
-                registry.register(Box::new(metric.clone())).expect("the names are different");
-                metric
-            }};
-        }
-        let seconds = prometheus::exponential_buckets(0.000_1, 2.0, 18).expect("a positive start");
-        let labelled =
-            |name: &str, help: &str, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels);
-        let histogram = |name: &str, help: &str, buckets: Vec<f64>| {
-            Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets))
-        };
-        Metrics {
-            records_in: register!(labelled(
+        #[cfg(target_os = "linux")]
+        add(&registry, prometheus::process_collector::ProcessCollector::for_self());
+        let make = Maker(&registry);
+        let metrics = Metrics {
+            records_in: make.counters(
                 "nunchi_records_in_total",
-                "Records read.",
-                &["topic", "partition"]
-            )),
-            records_out: register!(labelled(
+                "Records read and answered.",
+                &["topic", "partition"],
+            ),
+            records_out: make.counters(
                 "nunchi_records_out_total",
                 "Verdicts committed.",
-                &["label", "model"]
-            )),
-            dead_letters: register!(labelled(
-                "nunchi_dead_letters_total",
-                "Dead letters committed.",
-                &["class"]
-            )),
-            bytes_in: register!(IntCounter::new("nunchi_bytes_in_total", "Bytes of values read.")),
-            bytes_out: register!(IntCounter::new("nunchi_bytes_out_total", "Bytes of values written.")),
-            tokens: register!(IntCounter::new("nunchi_tokens_total", "Tokens judged.")),
-            unknown_tokens: register!(IntCounter::new(
-                "nunchi_unknown_tokens_total",
-                "Unknown tokens among them."
-            )),
-            batch_records: register!(histogram(
-                "nunchi_batch_records",
-                "Records of a turn.",
-                prometheus::exponential_buckets(1.0, 2.0, 16).expect("a positive start")
-            )),
-            stage_seconds: register!(HistogramVec::new(
-                HistogramOpts::new("nunchi_stage_seconds", "Time of a turn's stage.")
-                    .buckets(seconds.clone()),
-                &["stage"]
-            )),
-            turn_seconds: register!(histogram(
+                &["label", "model"],
+            ),
+            dead_letters: make.counters("nunchi_dead_letters_total", "Dead letters committed.", &["class"]),
+            tombstones: make
+                .counter("nunchi_tombstones_total", "Records without a value, passed on as such."),
+            truncated: make.counter("nunchi_truncated_total", "Comments cut to the model's longest length."),
+            bytes_in: make.counter("nunchi_bytes_in_total", "Bytes of values read."),
+            bytes_out: make.counter("nunchi_bytes_out_total", "Bytes of values written."),
+            tokens: make.counter("nunchi_tokens_total", "Tokens judged."),
+            unknown_tokens: make.counter("nunchi_unknown_tokens_total", "Unknown tokens among them."),
+            batch_records: make.histogram("nunchi_batch_records", "Records of a turn.", powers(1.0, 2.0, 18)),
+            stage_seconds: make.stages(),
+            turn_seconds: make.histogram(
                 "nunchi_turn_seconds",
-                "Time of a turn with records.",
-                seconds.clone()
-            )),
-            end_to_end_seconds: register!(histogram(
+                "Time of a turn with records, from its first record to its commit.",
+                powers(0.000_1, 2.0, 18),
+            ),
+            end_to_end_seconds: make.histogram(
                 "nunchi_end_to_end_seconds",
-                "From a record's timestamp to the commit of its verdict.",
-                prometheus::exponential_buckets(0.001, 2.0, 20).expect("a positive start")
-            )),
-            lag_records: register!(IntGaugeVec::new(
-                Opts::new("nunchi_lag_records", "Records between the position and the last stable offset."),
-                &["topic", "partition"]
-            )),
-            rebalances: register!(IntCounter::new(
-                "nunchi_rebalances_total",
-                "Rebalances that changed the assignment."
-            )),
-            transactions: register!(labelled(
-                "nunchi_transactions_total",
-                "Transactions by result.",
-                &["result"]
-            )),
-            score: register!(histogram(
+                "From a record's timestamp to its verdict's commit.",
+                powers(0.001, 2.0, 22),
+            ),
+            lag_records: make.gauges("nunchi_lag_records", "Records not read yet.", &["topic", "partition"]),
+            assigned_partitions: make
+                .gauge("nunchi_assigned_partitions", "Partitions that this process owns."),
+            rebalances: make.counter("nunchi_rebalances_total", "Rebalances that changed the assignment."),
+            transactions: make.counters("nunchi_transactions_total", "Transactions by result.", &["result"]),
+            client_errors: make
+                .counter("nunchi_client_errors_total", "Errors that the Kafka clients reported."),
+            workers: make.gauge("nunchi_workers", "Workers that run."),
+            ready: make.gauge("nunchi_ready", "1 if /readyz says yes."),
+            score: make.histogram(
                 "nunchi_score",
                 "Scores of verdicts.",
-                prometheus::linear_buckets(0.05, 0.05, 20).expect("a positive width")
-            )),
-            model_info: register!(GaugeVec::new(
-                Opts::new("nunchi_model_info", "1 for the model that serves."),
-                &["model", "precision"]
-            )),
-            build_info: register!(GaugeVec::new(
-                Opts::new("nunchi_build_info", "1, with the version and the kernel in use."),
-                &["version", "kernel"]
-            )),
-            model_swaps: register!(labelled(
+                (1..=20).map(|n| f64::from(n) / 20.0).collect(),
+            ),
+            model_info: make.infos(
+                "nunchi_model_info",
+                "1 for the model that serves.",
+                &["model", "precision"],
+            ),
+            build_info: make.infos(
+                "nunchi_build_info",
+                "1, with the version and the kernel in use.",
+                &["version", "kernel"],
+            ),
+            model_swaps: make.counters(
                 "nunchi_model_swaps_total",
                 "Changes of the model by result.",
-                &["result"]
-            )),
-            model_loaded: register!(Gauge::new(
+                &["result"],
+            ),
+            model_loaded: make.unix_time(
                 "nunchi_model_loaded_timestamp_seconds",
-                "When the serving model was loaded, in Unix time."
-            )),
+                "When the serving model was loaded, in Unix time.",
+            ),
+            http_requests: make.counters(
+                "nunchi_http_requests_total",
+                "Requests to the admin server.",
+                &["path", "code"],
+            ),
+            http_classify_seconds: make.histogram(
+                "nunchi_http_classify_seconds",
+                "Time of a request to classify.",
+                powers(0.000_1, 2.0, 18),
+            ),
             registry,
+        };
+        metrics.begin_at_zero();
+        metrics
+    }
+
+    /// Series whose labels are known from the start begin at 0, so that their first increase is seen as one.
+    fn begin_at_zero(&self) {
+        for class in ERROR_CLASSES {
+            self.dead_letters.with_label_values(&[class]);
         }
+        for stage in STAGES {
+            self.stage_seconds.with_label_values(&[stage]);
+        }
+        for result in ["committed", "aborted"] {
+            self.transactions.with_label_values(&[result]);
+        }
+        for result in ["succeeded", "refused"] {
+            self.model_swaps.with_label_values(&[result]);
+        }
+    }
+
+    /// Says which model serves, with which kernel, since now; what served before is forgotten.
+    pub fn set_model(&self, version: &str, precision: &str, kernel: &str) {
+        self.model_info.reset();
+        self.model_info.with_label_values(&[version, precision]).set(1.0);
+        self.build_info.reset();
+        self.build_info.with_label_values(&[env!("CARGO_PKG_VERSION"), kernel]).set(1.0);
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        self.model_loaded.set(now.as_secs_f64());
+    }
+
+    /// Everything in Prometheus's text format.
+    ///
+    /// # Errors
+    /// A metric that cannot be encoded.
+    pub fn encode(&self) -> prometheus::Result<String> {
+        prometheus::TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }
 
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+const VALID: &str = "the options are constants that a test builds";
+
+fn add(registry: &Registry, collector: impl Collector + 'static) {
+    registry.register(Box::new(collector)).expect("the names are different, which a test shows");
+}
+
+fn powers(first: f64, factor: f64, count: usize) -> Vec<f64> {
+    prometheus::exponential_buckets(first, factor, count).expect(VALID)
+}
+
+/// Makes and registers.
+struct Maker<'a>(&'a Registry);
+
+impl Maker<'_> {
+    fn keep<C: Collector + Clone + 'static>(&self, metric: prometheus::Result<C>) -> C {
+        let metric = metric.expect(VALID);
+        add(self.0, metric.clone());
+        metric
+    }
+
+    fn counter(&self, name: &str, help: &str) -> IntCounter {
+        self.keep(IntCounter::new(name, help))
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        self.keep(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> IntGauge {
+        self.keep(IntGauge::new(name, help))
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+        self.keep(IntGaugeVec::new(Opts::new(name, help), labels))
+    }
+
+    fn infos(&self, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
+        self.keep(GaugeVec::new(Opts::new(name, help), labels))
+    }
+
+    fn unix_time(&self, name: &str, help: &str) -> Gauge {
+        self.keep(Gauge::new(name, help))
+    }
+
+    fn histogram(&self, name: &str, help: &str, buckets: Vec<f64>) -> Histogram {
+        self.keep(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets)))
+    }
+
+    fn stages(&self) -> HistogramVec {
+        let options = HistogramOpts::new("nunchi_stage_seconds", "Time of a turn's stage.");
+        self.keep(HistogramVec::new(options.buckets(powers(0.000_01, 2.0, 22)), &["stage"]))
     }
 }

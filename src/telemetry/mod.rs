@@ -1,5 +1,9 @@
-//! Metrics and logs: every name in one place.
+//! Metrics, health and logs: every name in one place.
 
+mod health;
 mod metrics;
+mod worker;
 
-pub use metrics::Metrics;
+pub use health::Health;
+pub use metrics::{ERROR_CLASSES, Metrics, STAGES};
+pub use worker::{Turn, WorkerMetrics};

@@ -1,0 +1,153 @@
+//! What the probes answer from: each worker's last sign of life and whether it has reached its brokers and its group.
+//!
+//! Written by workers with a relaxed store a turn, read by the admin server. Nobody waits for anybody here.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// The health of all workers of the process.
+#[derive(Debug)]
+pub struct Health {
+    started: Instant,
+    stall: Duration,
+    model_warm: AtomicBool,
+    stopping: AtomicBool,
+    workers: Vec<Slot>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    beat_ms: AtomicU64,
+    state: AtomicU8,
+    brokers: AtomicBool,
+    group: AtomicBool,
+}
+
+const RUNNING: u8 = 0;
+const STOPPED: u8 = 1;
+const DEAD: u8 = 2;
+
+impl Health {
+    /// For `workers` workers; a worker without a [`Health::beat`] for longer than `stall` counts as hung.
+    pub fn new(workers: usize, stall: Duration) -> Self {
+        Health {
+            started: Instant::now(),
+            stall,
+            model_warm: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            workers: (0..workers).map(|_| Slot::default()).collect(),
+        }
+    }
+
+    /// Worker `worker` begins a turn (with or without records). Every wait of a worker is to be shorter than the stall
+    /// time, or broken by beats.
+    pub fn beat(&self, worker: usize) {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.workers[worker].beat_ms.store(now, Ordering::Relaxed);
+    }
+
+    /// Whether worker `worker`'s brokers answer.
+    pub fn set_brokers_reached(&self, worker: usize, reached: bool) {
+        self.workers[worker].brokers.store(reached, Ordering::Relaxed);
+    }
+
+    /// Whether worker `worker` is a member of its group (with or without partitions).
+    pub fn set_group_joined(&self, worker: usize, joined: bool) {
+        self.workers[worker].group.store(joined, Ordering::Relaxed);
+    }
+
+    /// Worker `worker` ended as it was asked to.
+    pub fn set_stopped(&self, worker: usize) {
+        self.workers[worker].state.store(STOPPED, Ordering::Relaxed);
+    }
+
+    /// Worker `worker` ended with an error or a panic.
+    pub fn set_dead(&self, worker: usize) {
+        self.workers[worker].state.store(DEAD, Ordering::Relaxed);
+    }
+
+    /// The model is loaded, packed and checked.
+    pub fn set_model_warm(&self) {
+        self.model_warm.store(true, Ordering::Relaxed);
+    }
+
+    /// The process was asked to stop: it is not ready any more.
+    pub fn set_stopping(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Why the process should be restarted; empty if it is alive.
+    pub fn not_live(&self) -> Vec<String> {
+        let elapsed = self.started.elapsed();
+        let problem = |(index, worker): (usize, &Slot)| {
+            let age = elapsed.saturating_sub(Duration::from_millis(worker.beat_ms.load(Ordering::Relaxed)));
+            match worker.state.load(Ordering::Relaxed) {
+                DEAD => Some(format!("worker {index} is dead")),
+                RUNNING if age > self.stall => {
+                    Some(format!("worker {index} has been in its turn for {} s", age.as_secs()))
+                }
+                _ => None,
+            }
+        };
+        self.workers.iter().enumerate().filter_map(problem).collect()
+    }
+
+    /// Why the process does not judge comments now; empty if it is ready.
+    pub fn not_ready(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if self.stopping.load(Ordering::Relaxed) {
+            reasons.push("stopping".to_owned());
+        }
+        if !self.model_warm.load(Ordering::Relaxed) {
+            reasons.push("the model is not warm yet".to_owned());
+        }
+        for (index, worker) in self.workers.iter().enumerate() {
+            if !worker.brokers.load(Ordering::Relaxed) {
+                reasons.push(format!("worker {index} does not reach the brokers"));
+            } else if !worker.group.load(Ordering::Relaxed) {
+                reasons.push(format!("worker {index} has not joined the group"));
+            }
+        }
+        reasons.extend(self.not_live());
+        reasons
+    }
+
+    /// Workers that run.
+    pub fn running(&self) -> usize {
+        self.workers.iter().filter(|worker| worker.state.load(Ordering::Relaxed) == RUNNING).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_is_ready_once_it_reached_brokers_and_group() {
+        let health = Health::new(2, Duration::from_secs(60));
+        assert_eq!(health.not_ready().len(), 3);
+        health.set_model_warm();
+        for worker in 0..2 {
+            health.set_brokers_reached(worker, true);
+            assert!(!health.not_ready().is_empty());
+            health.set_group_joined(worker, true);
+        }
+        assert_eq!(health.not_ready(), Vec::<String>::new());
+        health.set_stopping();
+        assert_eq!(health.not_ready(), ["stopping"]);
+        assert!(health.not_live().is_empty(), "a process that stops is alive");
+    }
+
+    #[test]
+    fn a_stalled_or_dead_worker_is_not_alive_and_a_stopped_one_is() {
+        let health = Health::new(3, Duration::ZERO);
+        std::thread::sleep(Duration::from_millis(5));
+        health.set_stopped(0);
+        health.set_dead(1);
+        let problems = health.not_live();
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert_eq!(problems[0], "worker 1 is dead");
+        assert!(problems[1].starts_with("worker 2 has been in its turn"), "{problems:?}");
+        assert_eq!(health.running(), 1);
+    }
+}

@@ -1,0 +1,234 @@
+//! One worker's view of the metrics: counts of a turn, added at once when the turn ends.
+//!
+//! Children are looked up once, not per record. What a turn counted reaches the metrics only if it was committed: an
+//! aborted turn's records come again.
+
+use super::metrics::{ERROR_CLASSES, Metrics, STAGES};
+use prometheus::local::LocalHistogram;
+use prometheus::{Histogram, IntCounter};
+use std::collections::BTreeMap;
+
+/// What one turn counted. Reused from turn to turn.
+#[derive(Debug, Default)]
+pub struct Turn {
+    /// Records read, by partition of the input topic.
+    pub records_in: BTreeMap<i32, u64>,
+    /// Bytes of values read.
+    pub bytes_in: u64,
+    /// Bytes of values written.
+    pub bytes_out: u64,
+    /// Verdicts, by index of the model's labels.
+    pub verdicts: Vec<u64>,
+    /// Dead letters, in the order of [`ERROR_CLASSES`].
+    pub dead_letters: [u64; ERROR_CLASSES.len()],
+    /// Tombstones passed on.
+    pub tombstones: u64,
+    /// Comments that were cut.
+    pub truncated: u64,
+    /// Tokens judged.
+    pub tokens: u64,
+    /// Unknown tokens among them.
+    pub unknown_tokens: u64,
+    /// Time of each stage, in the order of [`STAGES`].
+    pub stage_seconds: [f64; STAGES.len()],
+    /// Time of the whole turn.
+    pub seconds: f64,
+}
+
+impl Turn {
+    /// Forgets everything, keeps the memory.
+    pub fn clear(&mut self) {
+        let mut records_in = std::mem::take(&mut self.records_in);
+        records_in.clear();
+        let mut verdicts = std::mem::take(&mut self.verdicts);
+        verdicts.clear();
+        *self = Turn { records_in, verdicts, ..Turn::default() };
+    }
+
+    /// Records read, over all partitions.
+    pub fn records(&self) -> u64 {
+        self.records_in.values().sum()
+    }
+}
+
+/// The children of one worker.
+#[derive(Debug)]
+pub struct WorkerMetrics {
+    metrics: Metrics,
+    topic: String,
+    records_out: Vec<IntCounter>,
+    dead_letters: [IntCounter; ERROR_CLASSES.len()],
+    stages: [Histogram; STAGES.len()],
+    committed: IntCounter,
+    aborted: IntCounter,
+    scores: LocalHistogram,
+    end_to_end: LocalHistogram,
+    assigned: i64,
+}
+
+impl WorkerMetrics {
+    /// For a worker that reads `topic` and writes verdicts with `labels` by model `version`.
+    pub fn new(metrics: &Metrics, topic: &str, labels: &[String], version: &str) -> Self {
+        let mut worker = WorkerMetrics {
+            topic: topic.to_owned(),
+            records_out: Vec::new(),
+            dead_letters: ERROR_CLASSES.map(|class| metrics.dead_letters.with_label_values(&[class])),
+            stages: STAGES.map(|stage| metrics.stage_seconds.with_label_values(&[stage])),
+            committed: metrics.transactions.with_label_values(&["committed"]),
+            aborted: metrics.transactions.with_label_values(&["aborted"]),
+            scores: metrics.score.local(),
+            end_to_end: metrics.end_to_end_seconds.local(),
+            assigned: 0,
+            metrics: metrics.clone(),
+        };
+        worker.adopt(labels, version);
+        worker
+    }
+
+    /// From the next turn on verdicts carry `labels` and are judged by model `version`.
+    pub fn adopt(&mut self, labels: &[String], version: &str) {
+        let child = |label: &String| self.metrics.records_out.with_label_values(&[label.as_str(), version]);
+        self.records_out = labels.iter().map(child).collect();
+    }
+
+    /// A verdict's score; counts if the turn is committed.
+    pub fn observe_score(&self, score: f64) {
+        self.scores.observe(score);
+    }
+
+    /// Seconds from a record's timestamp to now; counts if the turn is committed. Clocks that differ give 0.
+    pub fn observe_end_to_end(&self, seconds: f64) {
+        self.end_to_end.observe(seconds.max(0.0));
+    }
+
+    /// The turn is committed: all that it counted is added.
+    pub fn commit(&self, turn: &Turn, transactional: bool) {
+        for (partition, records) in &turn.records_in {
+            // Few per turn; not kept, since partitions come and go.
+            self.metrics
+                .records_in
+                .with_label_values(&[&self.topic, &partition.to_string()])
+                .inc_by(*records);
+        }
+        for (child, count) in self.records_out.iter().zip(&turn.verdicts) {
+            child.inc_by(*count);
+        }
+        for (child, count) in self.dead_letters.iter().zip(turn.dead_letters) {
+            child.inc_by(count);
+        }
+        self.metrics.tombstones.inc_by(turn.tombstones);
+        self.metrics.truncated.inc_by(turn.truncated);
+        self.metrics.bytes_in.inc_by(turn.bytes_in);
+        self.metrics.bytes_out.inc_by(turn.bytes_out);
+        self.metrics.tokens.inc_by(turn.tokens);
+        self.metrics.unknown_tokens.inc_by(turn.unknown_tokens);
+        self.metrics.batch_records.observe(turn.records() as f64);
+        self.metrics.turn_seconds.observe(turn.seconds);
+        for (child, seconds) in self.stages.iter().zip(turn.stage_seconds) {
+            child.observe(seconds);
+        }
+        self.scores.flush();
+        self.end_to_end.flush();
+        if transactional {
+            self.committed.inc();
+        }
+    }
+
+    /// The turn was aborted: its scores and times do not count.
+    pub fn abort(&self, transactional: bool) {
+        self.scores.clear();
+        self.end_to_end.clear();
+        if transactional {
+            self.aborted.inc();
+        }
+    }
+
+    /// A rebalance left this worker with `assigned` partitions.
+    pub fn rebalanced(&mut self, assigned: usize) {
+        self.metrics.rebalances.inc();
+        let assigned = i64::try_from(assigned).unwrap_or(i64::MAX);
+        self.metrics.assigned_partitions.add(assigned - self.assigned);
+        self.assigned = assigned;
+    }
+
+    /// Records of `partition` that are not read yet.
+    pub fn set_lag(&self, partition: i32, records: i64) {
+        self.metrics
+            .lag_records
+            .with_label_values(&[&self.topic, &partition.to_string()])
+            .set(records.max(0));
+    }
+
+    /// `partition` was revoked: whoever has it now says its lag.
+    pub fn forget_lag(&self, partition: i32) {
+        // It is not there if its lag was never set.
+        let _ = self.metrics.lag_records.remove_label_values(&[&self.topic, &partition.to_string()]);
+    }
+
+    /// A Kafka client reported an error.
+    pub fn client_error(&self) {
+        self.metrics.client_errors.inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn worker(metrics: &Metrics) -> WorkerMetrics {
+        WorkerMetrics::new(metrics, "comments", &["negative".to_owned(), "positive".to_owned()], "abc")
+    }
+
+    fn turn() -> Turn {
+        let mut turn = Turn { verdicts: vec![1, 2], tokens: 9, ..Turn::default() };
+        turn.records_in.insert(3, 4);
+        turn.dead_letters[1] = 1;
+        turn
+    }
+
+    #[test]
+    fn a_committed_turn_counts_and_an_aborted_one_does_not() {
+        let metrics = Metrics::new();
+        let worker = worker(&metrics);
+        worker.observe_score(0.9);
+        worker.observe_end_to_end(-1.0);
+        worker.abort(true);
+        assert_eq!(metrics.score.get_sample_count(), 0);
+        worker.observe_score(0.9);
+        worker.observe_end_to_end(-1.0);
+        worker.commit(&turn(), true);
+        assert_eq!(metrics.records_in.with_label_values(&["comments", "3"]).get(), 4);
+        assert_eq!(metrics.records_out.with_label_values(&["positive", "abc"]).get(), 2);
+        assert_eq!(metrics.dead_letters.with_label_values(&["invalid_json"]).get(), 1);
+        assert_eq!(metrics.tokens.get(), 9);
+        assert_eq!(metrics.score.get_sample_count(), 1);
+        assert_eq!(metrics.end_to_end_seconds.get_sample_sum(), 0.0);
+        assert_eq!(metrics.transactions.with_label_values(&["committed"]).get(), 1);
+        assert_eq!(metrics.transactions.with_label_values(&["aborted"]).get(), 1);
+    }
+
+    #[test]
+    fn the_lag_of_a_revoked_partition_disappears() {
+        let metrics = Metrics::new();
+        let mut worker = worker(&metrics);
+        worker.rebalanced(2);
+        worker.set_lag(0, 7);
+        worker.set_lag(1, -1);
+        worker.forget_lag(0);
+        worker.forget_lag(5);
+        worker.rebalanced(1);
+        let text = metrics.encode().unwrap();
+        assert!(!text.contains("nunchi_lag_records{partition=\"0\""), "{text}");
+        assert!(text.contains("nunchi_lag_records{partition=\"1\",topic=\"comments\"} 0"), "{text}");
+        assert!(text.contains("nunchi_assigned_partitions 1"), "{text}");
+    }
+
+    #[test]
+    fn a_cleared_turn_is_a_new_one() {
+        let mut turn = turn();
+        assert_eq!(turn.records(), 4);
+        turn.clear();
+        assert_eq!(turn.records(), 0);
+        assert_eq!((turn.tokens, turn.dead_letters), (0, [0; 5]));
+    }
+}
