@@ -1,4 +1,17 @@
 //! The worker and what surrounds it: source, sink, transactions, dead letters.
 //!
 //! A worker is a loop of five verbs: poll, decode, classify, produce, commit. It owns one consumer of the group, one
-//! transactional producer and one judge, and shares nothing with the others.
+//! producer and one judge, and shares nothing with the others but the model, which it borrows anew at the top of
+//! every turn. No channel, no lock and no timer stands between a comment and its verdict.
+
+mod error;
+mod judge;
+mod status;
+mod stop;
+mod supervisor;
+
+pub use error::PipelineError;
+pub use judge::{EngineJudge, Judge, JudgeTimes, ModelSlot};
+pub use status::Status;
+pub use stop::Stop;
+pub use supervisor::{Summary, run, worker_count};

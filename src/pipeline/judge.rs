@@ -1,0 +1,80 @@
+//! What a worker needs of a network: judgements for a turn's comments, and a name for who judged.
+
+use crate::engine::{Engine, Judgement, Warm};
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The model that serves now. Whoever stores another one here changes the judge of every worker's next turn; the old
+/// model is freed when its last turn ends.
+pub type ModelSlot = Arc<ArcSwap<Warm>>;
+
+/// Times of the last [`Judge::judge`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct JudgeTimes {
+    /// Cutting texts into tokens.
+    pub tokenise: Duration,
+    /// The network.
+    pub infer: Duration,
+}
+
+/// Judges the comments of a turn. One per worker; the pipeline knows no more about networks than this.
+pub trait Judge: Send {
+    /// Called at the top of every turn: from here on, until the next call, one and the same model judges.
+    fn refresh(&mut self);
+
+    /// Judges `comments`; `out` is cleared and gets one judgement for each, in order.
+    fn judge(&mut self, comments: &[&str], out: &mut Vec<Judgement>);
+
+    /// The model's VERSION, as verdicts carry it.
+    fn version(&self) -> &str;
+
+    /// Class names. Two: `negative` and `positive`, and a score is the probability of the second.
+    fn labels(&self) -> &[String];
+
+    /// Times of the last call of [`Judge::judge`].
+    fn times(&self) -> JudgeTimes;
+}
+
+/// The judge of `run`: an engine on the slot's model.
+#[derive(Debug)]
+pub struct EngineJudge {
+    slot: ModelSlot,
+    engine: Engine,
+    times: JudgeTimes,
+}
+
+impl EngineJudge {
+    /// An engine of its own, on whatever model `slot` holds at the top of each turn.
+    pub fn new(slot: ModelSlot) -> Self {
+        let engine = Engine::new(slot.load_full());
+        EngineJudge { slot, engine, times: JudgeTimes::default() }
+    }
+}
+
+impl Judge for EngineJudge {
+    fn refresh(&mut self) {
+        let current = self.slot.load();
+        if !Arc::ptr_eq(self.engine.warm(), &current) {
+            self.engine.adopt(Arc::clone(&current));
+        }
+    }
+
+    fn judge(&mut self, comments: &[&str], out: &mut Vec<Judgement>) {
+        let start = std::time::Instant::now();
+        self.engine.classify(comments, out);
+        self.times = JudgeTimes { tokenise: Duration::ZERO, infer: start.elapsed() };
+    }
+
+    fn version(&self) -> &str {
+        &self.engine.warm().model().version
+    }
+
+    fn labels(&self) -> &[String] {
+        &self.engine.warm().model().labels
+    }
+
+    fn times(&self) -> JudgeTimes {
+        self.times
+    }
+}
