@@ -17,6 +17,7 @@
 //! | [`text`] | from a comment to tokens: normalise, tokenise |
 //! | [`record`] | what comes in and what goes out |
 //! | [`config`] | settings: defaults, file, environment, flags |
+//! | [`samples`] | comments to show and test with |
 //! | [`telemetry`] | metrics and logs: every name in one place |
 //!
 //! `rnn` knows no Kafka; `pipeline` knows no matrix.
@@ -29,6 +30,7 @@ pub mod model;
 pub mod pipeline;
 pub mod record;
 pub mod rnn;
+pub mod samples;
 pub mod telemetry;
 pub mod text;
 pub mod training;
