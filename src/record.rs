@@ -1,1 +1,410 @@
 //! What comes in (a comment) and what goes out (a verdict). The exact forms are in `docs/RECORDS.md`.
+//!
+//! Always holds: whatever the bytes, reading yields a comment or the class and sentence of a dead letter, never a panic;
+//! a verdict's label follows from the score as it is written.
+
+use crate::config::{Config, InputFormat};
+use crate::engine::Judgement;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+use thiserror::Error;
+
+/// Why a record cannot be judged: the value of the header `nunchi-error-class`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeadLetterClass {
+    /// The value is not UTF-8.
+    InvalidUtf8,
+    /// The value is not a JSON object.
+    InvalidJson,
+    /// The object has no text field.
+    MissingText,
+    /// The text field is not a string.
+    TextNotString,
+    /// The value is larger than `input.max_bytes`, or its answer fits no topic.
+    Oversize,
+}
+
+impl DeadLetterClass {
+    /// All classes.
+    pub const ALL: [DeadLetterClass; 5] = [
+        DeadLetterClass::InvalidUtf8,
+        DeadLetterClass::InvalidJson,
+        DeadLetterClass::MissingText,
+        DeadLetterClass::TextNotString,
+        DeadLetterClass::Oversize,
+    ];
+
+    /// The name in headers and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            DeadLetterClass::InvalidUtf8 => "invalid_utf8",
+            DeadLetterClass::InvalidJson => "invalid_json",
+            DeadLetterClass::MissingText => "missing_text",
+            DeadLetterClass::TextNotString => "text_not_string",
+            DeadLetterClass::Oversize => "oversize",
+        }
+    }
+}
+
+/// A record that cannot be judged: its class and a sentence for the header `nunchi-error`.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{sentence}")]
+pub struct DeadLetter {
+    /// The class.
+    pub class: DeadLetterClass,
+    /// What is wrong, in words.
+    pub sentence: String,
+}
+
+impl DeadLetter {
+    fn new(class: DeadLetterClass, sentence: impl Into<String>) -> Self {
+        DeadLetter { class, sentence: sentence.into() }
+    }
+}
+
+/// A comment, borrowed from the record's bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comment<'a> {
+    /// What was written; borrowed unless it holds JSON escapes.
+    pub text: Cow<'a, str>,
+    /// The id's JSON (a string or a number) exactly as it came; `None` if absent or of another type.
+    pub id: Option<&'a str>,
+    /// The JSON of each field of `output.echo`, in that order; `None` where absent. Empty if nothing is echoed.
+    pub fields: Vec<Option<&'a str>>,
+}
+
+/// Reads records as the settings say.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    format: InputFormat,
+    max_bytes: usize,
+    text_field: String,
+    id_field: String,
+    echo: Vec<String>,
+}
+
+impl Reader {
+    /// A reader for these settings.
+    pub fn new(config: &Config) -> Self {
+        Reader {
+            format: config.input.format,
+            max_bytes: config.input.max_bytes,
+            text_field: config.input.text_field.clone(),
+            id_field: config.input.id_field.clone(),
+            echo: config.output.echo.clone(),
+        }
+    }
+
+    /// Names of the echoed fields.
+    pub fn echo(&self) -> &[String] {
+        &self.echo
+    }
+
+    /// The comment in `value`.
+    ///
+    /// # Errors
+    /// The class and the sentence of the dead letter that `value` becomes.
+    pub fn read<'a>(&self, value: &'a [u8]) -> Result<Comment<'a>, DeadLetter> {
+        if value.len() > self.max_bytes {
+            let (got, most) = (value.len(), self.max_bytes);
+            let sentence = format!("the value has {got} bytes, more than the {most} of input.max_bytes");
+            return Err(DeadLetter::new(DeadLetterClass::Oversize, sentence));
+        }
+        let text = std::str::from_utf8(value).map_err(|error| {
+            DeadLetter::new(DeadLetterClass::InvalidUtf8, format!("the value is not UTF-8: {error}"))
+        })?;
+        match self.format {
+            InputFormat::Text => {
+                Ok(Comment { text: Cow::Borrowed(text), id: None, fields: vec![None; self.echo.len()] })
+            }
+            InputFormat::Json => self.read_json(text),
+        }
+    }
+
+    fn read_json<'a>(&self, text: &'a str) -> Result<Comment<'a>, DeadLetter> {
+        let broken = |error: serde_json::Error| {
+            DeadLetter::new(DeadLetterClass::InvalidJson, format!("the value is not a JSON object: {error}"))
+        };
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let object = ObjectSeed { reader: self }.deserialize(&mut deserializer).map_err(broken)?;
+        deserializer.end().map_err(broken)?;
+        match object.text {
+            TextValue::String(text) => Ok(Comment { text, id: object.id, fields: object.fields }),
+            TextValue::Missing => Err(DeadLetter::new(
+                DeadLetterClass::MissingText,
+                format!("the object has no field `{}`", self.text_field),
+            )),
+            TextValue::Other(kind) => Err(DeadLetter::new(
+                DeadLetterClass::TextNotString,
+                format!("the field `{}` is {kind}, not a string", self.text_field),
+            )),
+        }
+    }
+}
+
+/// What a JSON object's fields turned out to be. Of fields of the same name the last one counts.
+struct Object<'a> {
+    text: TextValue<'a>,
+    id: Option<&'a str>,
+    fields: Vec<Option<&'a str>>,
+}
+
+enum TextValue<'a> {
+    Missing,
+    String(Cow<'a, str>),
+    Other(&'static str),
+}
+
+/// Reads an object whose field names are settings.
+struct ObjectSeed<'r> {
+    reader: &'r Reader,
+}
+
+impl<'de> DeserializeSeed<'de> for ObjectSeed<'_> {
+    type Value = Object<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Object<'de>, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ObjectSeed<'_> {
+    type Value = Object<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
+        let reader = self.reader;
+        let mut object = Object { text: TextValue::Missing, id: None, fields: vec![None; reader.echo.len()] };
+        while let Some(Key(key)) = map.next_key()? {
+            let echoed = reader.echo.iter().position(|name| *name == *key);
+            if let Some(place) = echoed {
+                let raw: &'de RawValue = map.next_value()?;
+                object.fields[place] = Some(raw.get());
+                // A field may be echoed and be the text or the id too.
+                if *key == *reader.text_field {
+                    let mut deserializer = serde_json::Deserializer::from_str(raw.get());
+                    object.text =
+                        TextSeed.deserialize(&mut deserializer).map_err(serde::de::Error::custom)?;
+                }
+                if *key == *reader.id_field {
+                    object.id = string_or_number(raw.get());
+                }
+            } else if *key == *reader.text_field {
+                object.text = map.next_value_seed(TextSeed)?;
+            } else if *key == *reader.id_field {
+                object.id = string_or_number(map.next_value::<&'de RawValue>()?.get());
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(object)
+    }
+}
+
+/// The JSON of an id, if it is of a type that an id may have.
+fn string_or_number(json: &str) -> Option<&str> {
+    json.starts_with(|first: char| first == '"' || first == '-' || first.is_ascii_digit()).then_some(json)
+}
+
+/// A field's name, borrowed unless it holds escapes.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> serde::Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a field's name")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(name)))
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(name.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+/// Reads the text field: a string, or the name of what it is instead.
+struct TextSeed;
+
+impl<'de> DeserializeSeed<'de> for TextSeed {
+    type Value = TextValue<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<TextValue<'de>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for TextSeed {
+    type Value = TextValue<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<TextValue<'de>, E> {
+        Ok(TextValue::String(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<TextValue<'de>, E> {
+        Ok(TextValue::String(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_unit<E>(self) -> Result<TextValue<'de>, E> {
+        Ok(TextValue::Other("null"))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<TextValue<'de>, E> {
+        Ok(TextValue::Other("a boolean"))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<TextValue<'de>, E> {
+        Ok(TextValue::Other("a number"))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<TextValue<'de>, E> {
+        Ok(TextValue::Other("a number"))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<TextValue<'de>, E> {
+        Ok(TextValue::Other("a number"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<TextValue<'de>, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(TextValue::Other("an array"))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<TextValue<'de>, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(TextValue::Other("an object"))
+    }
+}
+
+/// A probability as it is written: millionths, so that the label can follow from what a reader sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WrittenScore(u32);
+
+impl WrittenScore {
+    const ONE: u32 = 1_000_000;
+
+    /// `probability` rounded to six decimals; what is no number counts as 0.
+    pub fn new(probability: f32) -> Self {
+        // A float's cast saturates, and a NaN becomes 0.
+        let millionths = (f64::from(probability) * f64::from(Self::ONE)).round() as u32;
+        WrittenScore(millionths.min(Self::ONE))
+    }
+
+    /// Whether the score says `positive`: at least one half.
+    pub fn is_positive(self) -> bool {
+        self.0 >= Self::ONE / 2
+    }
+
+    /// The number that stands in the verdict.
+    pub fn value(self) -> f64 {
+        f64::from(self.0) / f64::from(Self::ONE)
+    }
+
+    /// Appends the score as JSON: always six decimals.
+    fn write(self, out: &mut Vec<u8>) {
+        let mut digits = *b"0.000000";
+        let mut rest = self.0;
+        for digit in digits[2..].iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        digits[0] = b'0' + rest as u8;
+        out.extend_from_slice(&digits);
+    }
+}
+
+/// The label of `judgement` among `labels`: by the written score where there are two, else the most probable one.
+pub fn label_index(judgement: &Judgement) -> usize {
+    if judgement.scores.is_empty() {
+        usize::from(WrittenScore::new(judgement.score).is_positive())
+    } else {
+        judgement.label
+    }
+}
+
+/// A verdict about to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct Verdict<'a> {
+    /// The id's JSON; `null` if absent.
+    pub id: Option<&'a str>,
+    /// What the network says.
+    pub judgement: &'a Judgement,
+    /// The model's class names.
+    pub labels: &'a [String],
+    /// The model's VERSION.
+    pub model: &'a str,
+}
+
+impl Verdict<'_> {
+    /// Appends the verdict's JSON object, with `echo`'s names and JSON values under `fields` if there is any name.
+    pub fn write(&self, echo: &[String], values: &[Option<&str>], out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"id\":");
+        out.extend_from_slice(self.id.unwrap_or("null").as_bytes());
+        self.write_judgement(out);
+        if !echo.is_empty() {
+            out.extend_from_slice(b",\"fields\":{");
+            let present = echo.iter().zip(values).filter_map(|(name, value)| Some((name, (*value)?)));
+            for (place, (name, value)) in present.enumerate() {
+                if place > 0 {
+                    out.push(b',');
+                }
+                write_string(name, out);
+                out.push(b':');
+                out.extend_from_slice(value.as_bytes());
+            }
+            out.push(b'}');
+        }
+        out.push(b'}');
+    }
+
+    /// Appends `,"label":…,"score":…[,"scores":…],"model":…[,"truncated":true]`: what every answer shares, after its
+    /// first field.
+    pub fn write_judgement(&self, out: &mut Vec<u8>) {
+        let judgement = self.judgement;
+        out.extend_from_slice(b",\"label\":");
+        write_string(self.labels.get(label_index(judgement)).map_or("", String::as_str), out);
+        out.extend_from_slice(b",\"score\":");
+        WrittenScore::new(judgement.score).write(out);
+        if !judgement.scores.is_empty() {
+            out.extend_from_slice(b",\"scores\":{");
+            for (place, (label, score)) in self.labels.iter().zip(&judgement.scores).enumerate() {
+                if place > 0 {
+                    out.push(b',');
+                }
+                write_string(label, out);
+                out.push(b':');
+                WrittenScore::new(*score).write(out);
+            }
+            out.push(b'}');
+        }
+        out.extend_from_slice(b",\"model\":");
+        write_string(self.model, out);
+        if judgement.truncated {
+            out.extend_from_slice(b",\"truncated\":true");
+        }
+    }
+}
+
+fn write_string(text: &str, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, text).expect("writing a string to memory does not fail");
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+use super::*;
+use proptest::prelude::*;
+use serde_json::Value;
+
+fn reader() -> Reader {
+    Reader::new(&Config::default())
+}
+
+fn class(value: &[u8]) -> DeadLetterClass {
+    reader().read(value).expect_err("a dead letter").class
+}
+
+fn judgement(score: f32) -> Judgement {
+    Judgement { score, tokens: 1, ..Judgement::default() }
+}
+
+fn labels() -> Vec<String> {
+    vec!["negative".into(), "positive".into()]
+}
+
+fn written(id: Option<&str>, judgement: &Judgement) -> Value {
+    let mut out = Vec::new();
+    Verdict { id, judgement, labels: &labels(), model: "0123456789ab" }.write(&[], &[], &mut out);
+    serde_json::from_slice(&out).unwrap()
+}
+
+#[test]
+fn a_comment_is_borrowed_from_the_record() {
+    let value = r#"{"id": "리뷰-1", "text": "배송이 빨라요", "rating": 5}"#;
+    let comment = reader().read(value.as_bytes()).unwrap();
+    assert!(matches!(comment.text, Cow::Borrowed("배송이 빨라요")));
+    assert_eq!(comment.id, Some("\"리뷰-1\""));
+}
+
+#[test]
+fn ids_come_back_exactly_as_they_came() {
+    for id in [
+        "\"a\\u0062\\n\"",
+        "1",
+        "-7",
+        "1.50",
+        "1e400",
+        "123456789012345678901234567890",
+        "\"\"",
+        "\"\\ud83d\\ude00\"",
+    ] {
+        let value = format!(r#"{{"text":"x","id":{id}}}"#);
+        let comment = reader().read(value.as_bytes()).unwrap();
+        assert_eq!(comment.id, Some(id));
+        let mut out = Vec::new();
+        Verdict { id: comment.id, judgement: &judgement(0.9), labels: &labels(), model: "m" }.write(
+            &[],
+            &[],
+            &mut out,
+        );
+        assert!(String::from_utf8(out).unwrap().starts_with(&format!("{{\"id\":{id},")));
+    }
+}
+
+#[test]
+fn an_id_of_another_type_is_null_and_no_poison() {
+    for id in ["null", "true", "[1]", "{\"a\":1}"] {
+        let value = format!(r#"{{"id":{id},"text":"x"}}"#);
+        assert_eq!(reader().read(value.as_bytes()).unwrap().id, None, "{id}");
+    }
+    assert_eq!(written(None, &judgement(0.1))["id"], Value::Null);
+}
+
+#[test]
+fn optional_fields_of_wrong_types_do_not_poison() {
+    let value = r#"{"text":"좋아요","rating":"five","created_at":[],"product_id":{"x":null}}"#;
+    assert_eq!(reader().read(value.as_bytes()).unwrap().text, "좋아요");
+}
+
+#[test]
+fn every_class_of_dead_letter() {
+    assert_eq!(class(b"\xff{"), DeadLetterClass::InvalidUtf8);
+    for broken in [
+        "",
+        "{",
+        "[]",
+        "\"text\"",
+        "1",
+        "null",
+        "{\"text\":\"x\"} x",
+        "{\"text\":\"x\",}",
+        "{\"text\":\"\\ud800\"}",
+    ] {
+        assert_eq!(class(broken.as_bytes()), DeadLetterClass::InvalidJson, "{broken}");
+    }
+    assert_eq!(class(br#"{"id":1}"#), DeadLetterClass::MissingText);
+    for other in ["null", "1", "-1", "1.5", "true", "[\"x\"]", "{\"text\":\"x\"}"] {
+        let value = format!(r#"{{"text":{other}}}"#);
+        assert_eq!(class(value.as_bytes()), DeadLetterClass::TextNotString, "{other}");
+    }
+    assert_eq!(class(&vec![b' '; 900_001]), DeadLetterClass::Oversize);
+}
+
+#[test]
+fn sentences_say_what_is_wrong() {
+    let sentence = |value: &[u8]| reader().read(value).unwrap_err().sentence;
+    assert_eq!(sentence(br#"{"id":1}"#), "the object has no field `text`");
+    assert_eq!(sentence(br#"{"text":[]}"#), "the field `text` is an array, not a string");
+    assert!(sentence(b"[1]").contains("expected a JSON object"), "{}", sentence(b"[1]"));
+}
+
+#[test]
+fn field_names_are_settings_and_may_be_escaped() {
+    let mut config = Config::default();
+    config.input.text_field = "본문".into();
+    config.input.id_field = "no".into();
+    let reader = Reader::new(&config);
+    let comment = reader.read(r#"{"text":1,"\ubcf8문":"좋\u0020다","n\u006f":3}"#.as_bytes()).unwrap();
+    assert_eq!((comment.text.as_ref(), comment.id), ("좋 다", Some("3")));
+}
+
+#[test]
+fn the_whole_value_is_the_comment_in_text_format() {
+    let mut config = Config::default();
+    config.input.format = InputFormat::Text;
+    let reader = Reader::new(&config);
+    assert_eq!(reader.read("{\"text\":".as_bytes()).unwrap().text, "{\"text\":");
+    assert_eq!(reader.read(b"").unwrap().text, "");
+    assert_eq!(reader.read(b"\xc3").unwrap_err().class, DeadLetterClass::InvalidUtf8);
+}
+
+#[test]
+fn echoed_fields_come_back_under_fields() {
+    let mut config = Config::default();
+    config.output.echo = ["rating", "absent", "text", "id"].map(String::from).to_vec();
+    let reader = Reader::new(&config);
+    let comment = reader.read(br#"{"id":"a","rating": [1, 2.0],"text":"b\n"}"#).unwrap();
+    assert_eq!((comment.text.as_ref(), comment.id), ("b\n", Some("\"a\"")));
+    let mut out = Vec::new();
+    Verdict { id: comment.id, judgement: &judgement(0.75), labels: &labels(), model: "m" }.write(
+        reader.echo(),
+        &comment.fields,
+        &mut out,
+    );
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        r#"{"id":"a","label":"positive","score":0.750000,"model":"m","fields":{"rating":[1, 2.0],"text":"b\n","id":"a"}}"#
+    );
+}
+
+#[test]
+fn the_label_follows_from_the_written_score() {
+    assert_eq!(written(None, &judgement(0.499_999_6))["label"], "positive");
+    assert_eq!(written(None, &judgement(0.499_999_4))["label"], "negative");
+    assert_eq!(written(None, &judgement(f32::NAN))["score"], 0.0);
+    assert_eq!(written(None, &judgement(1.0))["score"], 1.0);
+}
+
+#[test]
+fn several_classes_are_all_written() {
+    let labels: Vec<String> = ["나쁨", "보통", "좋음"].map(String::from).to_vec();
+    let judgement = Judgement {
+        label: 1,
+        score: 0.5,
+        scores: vec![0.25, 0.5, 0.25],
+        truncated: true,
+        ..Judgement::default()
+    };
+    let mut out = Vec::new();
+    Verdict { id: None, judgement: &judgement, labels: &labels, model: "m" }.write(&[], &[], &mut out);
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        r#"{"id":null,"label":"보통","score":0.500000,"scores":{"나쁨":0.250000,"보통":0.500000,"좋음":0.250000},"model":"m","truncated":true}"#
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_comment_or_a_dead_letter(value in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = reader().read(&value);
+    }
+
+    #[test]
+    fn any_text_comes_through(text in ".*", id in ".*") {
+        let value = serde_json::json!({ "id": id, "text": text, "other": { "text": 1 } }).to_string();
+        let comment = reader().read(value.as_bytes()).unwrap();
+        prop_assert_eq!(comment.text.as_ref(), text.as_str());
+        let verdict = written(comment.id, &judgement(0.3));
+        prop_assert_eq!(verdict["id"].as_str(), Some(id.as_str()));
+    }
+
+    #[test]
+    fn what_is_written_reads_back_and_agrees_with_its_label(score in 0f32..=1.0) {
+        let verdict = written(Some("1"), &judgement(score));
+        let read = verdict["score"].as_f64().unwrap();
+        prop_assert!((read - f64::from(score)).abs() <= 0.5e-6 + 1e-12);
+        prop_assert_eq!(verdict["label"] == "positive", read >= 0.5);
+        prop_assert_eq!(WrittenScore::new(score).value(), read);
+    }
+
+    /// What serde_json calls an object with a string under `text` is a comment, and nothing else is.
+    #[test]
+    fn agrees_with_serde_json_on_what_is_a_comment(value in r#"[\[\]{}:,"a-c\\0-9. tex]{0,24}"#) {
+        let ours = reader().read(value.as_bytes()).ok().map(|comment| comment.text.into_owned());
+        let theirs = serde_json::from_str::<Value>(&value).ok()
+            .and_then(|value| value.get("text")?.as_str().map(str::to_owned));
+        prop_assert_eq!(ours, theirs);
+    }
+}
