@@ -6,12 +6,10 @@
 
 mod error;
 mod judge;
-mod status;
 mod stop;
 mod supervisor;
 
 pub use error::PipelineError;
 pub use judge::{EngineJudge, Judge, JudgeTimes, ModelSlot};
-pub use status::Status;
 pub use stop::Stop;
-pub use supervisor::{Summary, run, worker_count};
+pub use supervisor::{Pipeline, Summary, worker_count};

@@ -1,9 +1,8 @@
 //! Starts the workers, and ends all of them when one ends.
 
-use crate::config::Config;
-use crate::pipeline::{Judge, PipelineError, Status, Stop};
-use crate::telemetry::Metrics;
-use std::sync::Arc;
+use crate::config::{ClientProperties, Config};
+use crate::pipeline::{Judge, PipelineError, Stop};
+use crate::telemetry::{Health, Metrics};
 
 /// What the workers did until they stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,19 +19,29 @@ pub fn worker_count(config: &Config) -> usize {
     }
 }
 
-/// Runs the workers until `stop` is requested (then they finish their turn, commit it and leave the group) or one of
-/// them fails (then all end). Blocks; `judge` is called once for each worker, on its thread. `status` must have been
-/// made for [`worker_count`] workers.
-///
-/// # Errors
-/// What the first worker to fail could not mend by trying again; a stop that outlives `worker.stop_seconds`.
-pub fn run<J: Judge>(
-    _config: &Config,
-    _judge: impl Fn() -> J + Sync,
-    _metrics: &Metrics,
-    _status: &Arc<Status>,
-    stop: &Stop,
-) -> Result<Summary, PipelineError> {
-    while !stop.sleep(std::time::Duration::from_secs(1)) {}
-    Ok(Summary::default())
+/// Everything that the workers of a process share, but the model.
+#[derive(Clone, Copy, Debug)]
+pub struct Pipeline<'a> {
+    /// The settings.
+    pub config: &'a Config,
+    /// The properties of Kafka clients, resolved from the settings.
+    pub clients: &'a ClientProperties,
+    /// Where the workers count.
+    pub metrics: &'a Metrics,
+    /// Where the workers say how they are; made for [`worker_count`] workers.
+    pub health: &'a Health,
+    /// The wish to stop.
+    pub stop: &'a Stop,
+}
+
+impl Pipeline<'_> {
+    /// Runs the workers until a stop is requested (then they finish their turn, commit it and leave the group) or one
+    /// of them fails (then all end). Blocks; `judge` is called once for each worker, on its thread.
+    ///
+    /// # Errors
+    /// What the first worker to fail could not mend by trying again; a stop that outlives `worker.stop_seconds`.
+    pub fn run<J: Judge>(&self, _judge: impl Fn() -> J + Sync) -> Result<Summary, PipelineError> {
+        while !self.stop.sleep(std::time::Duration::from_secs(1)) {}
+        Ok(Summary::default())
+    }
 }
