@@ -4,16 +4,31 @@
 //! independent implementation (golden vectors). Names and gate order follow PyTorch: GRU `r, z, n` with the reset gate
 //! applied after the product (*linear before reset*), LSTM `i, f, g, o`. The hidden state starts at zero.
 
+mod activation;
+mod backward;
+mod batch;
+mod cell;
+mod dropout;
 mod error;
+mod forward;
+mod init;
+mod loss;
+mod pooling;
+mod product;
 mod shape;
 mod weights;
 
+pub use activation::Activate;
+pub use backward::{Gradients, SparseRows};
+pub use dropout::Dropout;
 pub use error::RnnError;
+pub use forward::Tape;
+pub use loss::Target;
 pub use shape::{Cell, HeadKind, Pooling, Shape};
 pub use weights::{Dense, Direction, Layer, Network};
 
 /// The floating-point numbers the mathematics is written for: `f32` for work, `f64` for checking gradients.
-pub trait Real: ndarray::NdFloat + num_like::FromF64 + std::iter::Sum {}
+pub trait Real: ndarray::NdFloat + num_like::FromF64 + Activate + std::iter::Sum {}
 impl Real for f32 {}
 impl Real for f64 {}
 
@@ -24,13 +39,13 @@ pub mod num_like {
         /// The nearest value of this type.
         fn from_f64(value: f64) -> Self;
         /// The value in double precision.
-        fn to_f64(self) -> f64;
+        fn as_f64(self) -> f64;
     }
     impl FromF64 for f32 {
         fn from_f64(value: f64) -> Self {
             value as f32
         }
-        fn to_f64(self) -> f64 {
+        fn as_f64(self) -> f64 {
             f64::from(self)
         }
     }
@@ -38,7 +53,7 @@ pub mod num_like {
         fn from_f64(value: f64) -> Self {
             value
         }
-        fn to_f64(self) -> f64 {
+        fn as_f64(self) -> f64 {
             self
         }
     }

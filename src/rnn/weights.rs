@@ -181,7 +181,7 @@ impl<F: Real> Network<F> {
 
     /// The same network in another precision.
     pub fn cast<G: Real>(&self) -> Network<G> {
-        let cast = |tensor: ArrayViewD<'_, F>| tensor.mapv(|value| G::from_f64(value.to_f64()));
+        let cast = |tensor: ArrayViewD<'_, F>| tensor.mapv(|value| G::from_f64(value.as_f64()));
         Network::<G>::assemble(
             self.shape,
             self.tensors().into_iter().map(|(_, tensor)| cast(tensor)).collect(),
