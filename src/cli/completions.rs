@@ -1,12 +1,24 @@
 //! `nunchi completions`
 
+use clap::CommandFactory;
 use std::process::ExitCode;
 
 /// Flags of `nunchi completions`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "Examples:
+  nunchi completions bash > ~/.local/share/bash-completion/completions/nunchi
+  nunchi completions zsh  > ~/.zfunc/_nunchi
+  nunchi completions fish > ~/.config/fish/completions/nunchi.fish")]
+pub struct Args {
+    /// The shell
+    #[arg(value_enum)]
+    shell: clap_complete::Shell,
+}
 
 /// Runs the command.
-pub fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not built yet")
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut super::Cli::command(), "nunchi", &mut script);
+    std::io::Write::write_all(&mut std::io::stdout(), &script)?;
+    Ok(ExitCode::SUCCESS)
 }

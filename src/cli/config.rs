@@ -1,12 +1,73 @@
 //! `nunchi config`
 
+use super::EXIT_USAGE;
+use crate::config::{Flag, Loaded, Origin, load};
+use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Flags of `nunchi config`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Print the settings in effect and where each comes from, or everything that is wrong with them
+    Check(Check),
+}
+
+/// Flags of `nunchi config check`.
+#[derive(Debug, clap::Args)]
+struct Check {
+    /// The configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A setting on top of the file and the environment; may be repeated
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
+}
 
 /// Runs the command.
-pub fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not built yet")
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let Command::Check(check) = args.command;
+    let flags: Vec<Flag> = check.set.iter().map(|assignment| Flag::set(assignment)).collect();
+    match load(check.config.as_deref(), std::env::vars_os(), &flags) {
+        Ok(loaded) => {
+            print!("{}", listing(&loaded));
+            println!("ok");
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(mistakes) => {
+            eprintln!("nunchi: {mistakes}");
+            Ok(ExitCode::from(EXIT_USAGE))
+        }
+    }
+}
+
+/// The settings as TOML, and in comments where those come from that are no defaults.
+fn listing(loaded: &Loaded) -> String {
+    let mut text = String::new();
+    let mut section = "";
+    let lines = loaded.effective();
+    for line in &lines {
+        if line.section != section {
+            let gap = if section.is_empty() { "" } else { "\n" };
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{gap}[{}]", line.section);
+            section = &line.section;
+        }
+        let setting = match &line.value {
+            Some(value) => format!("{} = {value}", line.name),
+            None => format!("# {} is not set", line.name),
+        };
+        let _ = match &line.origin {
+            Origin::Default => writeln!(text, "{setting}"),
+            origin => writeln!(text, "{setting:<40}  # {origin}"),
+        };
+    }
+    text.push('\n');
+    text
 }

@@ -6,7 +6,7 @@
 use super::properties::{self, Origins};
 use super::{Config, Delivery, Mistakes};
 use rdkafka::ClientConfig;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Property names and values as librdkafka takes them.
@@ -21,6 +21,7 @@ pub struct ClientProperties {
     common: Map,
     consumer: Map,
     producer: Map,
+    hidden: BTreeSet<String>,
 }
 
 impl ClientProperties {
@@ -47,6 +48,7 @@ impl ClientProperties {
             common: read("properties", &kafka.properties),
             consumer: read("consumer", &kafka.consumer),
             producer: read("producer", &kafka.producer),
+            hidden: hidden_names(config),
         }
         .with_ours(config);
         if mistakes.0.is_empty() {
@@ -102,7 +104,7 @@ impl ClientProperties {
     fn describe(&self, clients: &str, error: &rdkafka::error::KafkaError) -> String {
         let mut message = format!("librdkafka refuses the properties of the {clients}: {error}");
         for (name, value) in self.consumer.iter().chain(&self.producer) {
-            if properties::is_secret(name) && !value.is_empty() {
+            if self.hidden.contains(name) && !value.is_empty() {
                 message = message.replace(value.as_str(), "***");
             }
         }
@@ -211,6 +213,14 @@ fn layered(below: &Map, above: &Map) -> Map {
 
 fn client_config(map: &Map) -> ClientConfig {
     map.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Names of properties whose values are never shown: secrets by name, and whatever came from a variable or a file.
+fn hidden_names(config: &Config) -> BTreeSet<String> {
+    let kafka = &config.kafka;
+    let all = kafka.properties.iter().chain(&kafka.consumer).chain(&kafka.producer);
+    let hidden = all.filter(|(name, value)| properties::is_hidden(name, value));
+    hidden.map(|(name, _)| name.clone()).collect()
 }
 
 fn random_instance() -> String {

@@ -1,11 +1,18 @@
 //! Settings: defaults < file < environment (`NUNCHI__SECTION__KEY`) < flags. Unknown keys are errors, all errors are
 //! reported at once (exit status 64), and secrets are never shown.
 
+mod catalog;
 mod clients;
+mod layers;
+mod load;
+mod log_filter;
 mod mistakes;
 mod properties;
 mod settings;
 
 pub use clients::ClientProperties;
+pub use layers::Flag;
+pub use load::{Effective, Loaded, load};
+pub use log_filter::LOG_LEVELS;
 pub use mistakes::{Mistake, Mistakes, Origin};
 pub use settings::*;

@@ -48,6 +48,11 @@ pub(super) fn is_secret(name: &str) -> bool {
     !name.ends_with(".location") && MARKS.iter().any(|mark| name.contains(mark))
 }
 
+/// Whether `value` must never be shown: a secret by its name, or read from a variable or a file.
+pub(super) fn is_hidden(name: &str, value: &Value) -> bool {
+    !matches!(value, Value::Literal(_)) || is_secret(name)
+}
+
 /// Resolves the properties of one section; what is wrong goes to `mistakes`, and the rest is returned.
 pub(super) fn resolve(
     section: &str,
@@ -81,10 +86,11 @@ fn check(name: &str, value: &Value) -> Result<String, String> {
             "refused: more than 5 requests in flight break the order and idempotence of writes".to_owned()
         );
     }
-    let shown = matches!(value, Value::Literal(_)) && !is_secret(name);
     match ClientConfig::new().set(name, &text).create_native_config().err() {
         None => Ok(text),
-        Some(KafkaError::ClientConfig(_, why, _, _)) if shown || text.is_empty() => Err(why),
+        Some(KafkaError::ClientConfig(_, why, _, _)) if text.is_empty() || !is_hidden(name, value) => {
+            Err(why)
+        }
         Some(KafkaError::ClientConfig(_, why, _, _)) => Err(why.replace(&text, "***")),
         Some(_) => Err("holds a zero byte, which librdkafka cannot take".to_owned()),
     }

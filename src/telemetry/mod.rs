@@ -1,9 +1,11 @@
 //! Metrics, health and logs: every name in one place.
 
 mod health;
+mod logs;
 mod metrics;
 mod worker;
 
 pub use health::Health;
+pub use logs::{LogError, init_logs};
 pub use metrics::{ERROR_CLASSES, Metrics, STAGES};
 pub use worker::{Turn, WorkerMetrics};

@@ -1,0 +1,218 @@
+//! The list of settings: every name, and what is allowed there, in words and as a check.
+
+use super::{Config, Mistakes, Origin, properties::Origins};
+
+/// Sections of `[kafka]` that hold librdkafka's own names.
+pub(super) const PROPERTY_SECTIONS: [&str; 3] = ["properties", "consumer", "producer"];
+
+/// One setting.
+pub(super) struct Setting {
+    /// `section.key`.
+    pub key: &'static str,
+    /// Completes "must be …".
+    pub allowed: &'static str,
+    /// Whether the value, which has the right type, is in range.
+    valid: fn(&Config) -> bool,
+}
+
+const fn setting(key: &'static str, allowed: &'static str, valid: fn(&Config) -> bool) -> Setting {
+    Setting { key, allowed, valid }
+}
+
+/// Every setting, in the order of `config/nunchi.toml`. A test compares it with [`Config`].
+pub(super) const SETTINGS: &[Setting] = &[
+    setting("kafka.brokers", "a string HOST:PORT, or several with commas between", |c| {
+        brokers(&c.kafka.brokers)
+    }),
+    setting("kafka.group", "a string of 1 to 200 characters without spaces", |c| name(&c.kafka.group)),
+    setting("kafka.delivery", "\"exactly_once\" or \"at_least_once\"", |_| true),
+    setting("kafka.instance", "a string of 1 to 200 characters without spaces", |c| {
+        c.kafka.instance.as_deref().is_none_or(name)
+    }),
+    setting("input.topic", TOPIC, |c| topic(&c.input.topic)),
+    setting("input.format", "\"json\" or \"text\"", |_| true),
+    setting("input.max_bytes", "a whole number from 1 to 1,000,000,000", |c| {
+        (1..=1_000_000_000).contains(&c.input.max_bytes)
+    }),
+    setting("input.start", "\"earliest\" or \"latest\"", |_| true),
+    setting("input.text_field", FIELD, |c| !c.input.text_field.is_empty()),
+    setting("input.id_field", FIELD, |c| !c.input.id_field.is_empty()),
+    setting("input.rating_field", FIELD, |c| !c.input.rating_field.is_empty()),
+    setting("input.created_at_field", FIELD, |c| !c.input.created_at_field.is_empty()),
+    setting("input.product_id_field", FIELD, |c| !c.input.product_id_field.is_empty()),
+    setting("output.topic", TOPIC, |c| topic(&c.output.topic)),
+    setting("output.echo", "a list of field names, such as [\"product_id\"]", |c| {
+        c.output.echo.iter().all(|field| !field.is_empty())
+    }),
+    setting("dead_letters.topic", TOPIC, |c| topic(&c.dead_letters.topic)),
+    setting("dead_letters.breaker_share", "a number above 0 and at most 1 (1 never trips)", |c| {
+        c.dead_letters.breaker_share > 0.0 && c.dead_letters.breaker_share <= 1.0
+    }),
+    setting("dead_letters.breaker_window", "a whole number from 1 to 1,000,000", |c| {
+        (1..=1_000_000).contains(&c.dead_letters.breaker_window)
+    }),
+    setting("worker.workers", "a whole number from 0 (one a core) to 256", |c| c.worker.workers <= 256),
+    setting("worker.turn_records", "a whole number from 1 to 1,000,000", |c| {
+        (1..=1_000_000).contains(&c.worker.turn_records)
+    }),
+    setting("worker.turn_bytes", "a whole number from 1024 to 1,073,741,824", |c| {
+        (1024..=1 << 30).contains(&c.worker.turn_bytes)
+    }),
+    setting("worker.poll_ms", "a whole number from 1 to 10,000", |c| {
+        (1..=10_000).contains(&c.worker.poll_ms)
+    }),
+    setting("worker.stall_seconds", "a whole number from 1 to 86,400", |c| {
+        (1..=86_400).contains(&c.worker.stall_seconds)
+    }),
+    setting("worker.stop_seconds", "a whole number from 1 to 3,600", |c| {
+        (1..=3_600).contains(&c.worker.stop_seconds)
+    }),
+    setting("engine.kernel", "a kernel's name, such as \"avx2\"", |c| {
+        c.engine.kernel.as_deref().is_none_or(|kernel| !kernel.is_empty())
+    }),
+    setting("model.path", "a model file that exists", |c| {
+        c.model.path.as_ref().is_none_or(|path| path.is_file())
+    }),
+    setting(
+        "registry.url",
+        "unset: this version has no store of versions yet; `model.path` takes a file",
+        |c| c.registry.url.is_none(),
+    ),
+    setting("http.address", "HOST:PORT, such as \"127.0.0.1:9600\"; port 0 takes a free one", |c| {
+        host_and_port(&c.http.address, 0)
+    }),
+    setting("log.level", super::LOG_LEVELS, |c| c.log.filter().is_some()),
+    setting("log.format", "\"text\" or \"json\"", |_| true),
+];
+
+const TOPIC: &str = "a topic's name: 1 to 249 of the characters a-z, A-Z, 0-9, `.`, `_` and `-`";
+const FIELD: &str = "the name of a field of the JSON object";
+
+/// The setting of that name.
+pub(super) fn find(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+/// A sentence for a setting that does not exist.
+pub(super) fn unknown(key: &str) -> String {
+    let section = key.split_once('.').map_or("", |(section, _)| section);
+    let nearest = SETTINGS
+        .iter()
+        .map(|setting| (strsim::damerau_levenshtein(setting.key, key), setting.key))
+        .min()
+        .filter(|(distance, _)| *distance <= 3)
+        .map_or_else(String::new, |(_, nearest)| format!("; did you mean `{nearest}`?"));
+    let in_section: Vec<&str> =
+        SETTINGS.iter().filter_map(|setting| setting.key.strip_prefix(section)?.strip_prefix('.')).collect();
+    if in_section.is_empty() {
+        let mut sections: Vec<&str> =
+            SETTINGS.iter().filter_map(|setting| setting.key.split('.').next()).collect();
+        sections.dedup();
+        return format!("there is no setting `{key}`{nearest}; the sections are {}", sections.join(", "));
+    }
+    let properties = if section == "kafka" { ", properties, consumer, producer" } else { "" };
+    format!("there is no setting `{key}`{nearest}; [{section}] has {}{properties}", in_section.join(", "))
+}
+
+/// Checks every value's range, and that topics differ.
+pub(super) fn check(config: &Config, origins: &Origins, mistakes: &mut Mistakes) {
+    let origin = |key: &str| origins.get(key).cloned().unwrap_or(Origin::Default);
+    for setting in SETTINGS.iter().filter(|setting| !(setting.valid)(config)) {
+        mistakes.add(origin(setting.key), format!("`{}` must be {}", setting.key, setting.allowed));
+    }
+    let topics = [
+        ("input.topic", &config.input.topic),
+        ("output.topic", &config.output.topic),
+        ("dead_letters.topic", &config.dead_letters.topic),
+    ];
+    for (first, second) in [(0, 1), (0, 2), (1, 2)] {
+        let ((first, topic), (second, other)) = (topics[first], topics[second]);
+        if topic == other {
+            let set = if origin(second) == Origin::Default { origin(first) } else { origin(second) };
+            mistakes
+                .add(set, format!("`{first}` and `{second}` must be different topics; both are `{topic}`"));
+        }
+    }
+}
+
+fn brokers(list: &str) -> bool {
+    list.split(',').map(str::trim).all(|broker| {
+        // librdkafka also takes `SASL_SSL://host:port`, and 9092 where no port is given.
+        let address = broker.split_once("://").map_or(broker, |(_, address)| address);
+        let has_port = address.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+        if has_port { host_and_port(address, 1) } else { host(address) }
+    })
+}
+
+fn host_and_port(address: &str, lowest: u16) -> bool {
+    address
+        .rsplit_once(':')
+        .is_some_and(|(name, port)| host(name) && port.parse::<u16>().is_ok_and(|port| port >= lowest))
+}
+
+fn host(name: &str) -> bool {
+    let bracketed = name.starts_with('[') && name.ends_with(']');
+    !name.is_empty()
+        && (bracketed || !name.contains(':'))
+        && !name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/')
+}
+
+fn name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 200 && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
+fn topic(name: &str) -> bool {
+    (1..=249).contains(&name.len())
+        && name != "."
+        && name != ".."
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_the_settings() {
+        let all = serde_json::to_value(Config::default()).unwrap();
+        let mut keys = Vec::new();
+        for (section, settings) in all.as_object().unwrap() {
+            for key in settings.as_object().unwrap().keys() {
+                if section != "kafka" || !PROPERTY_SECTIONS.contains(&key.as_str()) {
+                    keys.push(format!("{section}.{key}"));
+                }
+            }
+        }
+        let listed: Vec<&str> = SETTINGS.iter().map(|setting| setting.key).collect();
+        assert_eq!(listed, keys);
+    }
+
+    #[test]
+    fn the_defaults_are_in_range() {
+        let mut mistakes = Mistakes::default();
+        check(&Config::default(), &Origins::default(), &mut mistakes);
+        assert_eq!(mistakes, Mistakes::default());
+    }
+
+    #[test]
+    fn brokers_are_hosts_with_ports() {
+        for good in ["a:1", "a:1, b:2", "a", "SASL_SSL://a.b-c:9093", "[::1]:9092", "10.0.0.1:9092,[::1]"] {
+            assert!(brokers(good), "{good}");
+        }
+        for bad in ["", "a:", "a:0", "a:65536", "a:x", ":9092", "a:1,", "a b:1", "::1", "http://a:1/x"] {
+            assert!(!brokers(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_setting_is_met_with_the_nearest() {
+        assert!(
+            unknown("worker.worker").contains("did you mean `worker.workers`?"),
+            "{}",
+            unknown("worker.worker")
+        );
+        assert!(unknown("worker.worker").contains("[worker] has workers, turn_records"));
+        assert!(unknown("nothing.like.this").contains("the sections are kafka, input, output"));
+        assert!(unknown("kafka.security").contains("properties, consumer, producer"));
+    }
+}

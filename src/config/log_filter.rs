@@ -1,0 +1,38 @@
+//! `log.level`: which lines are logged.
+
+use super::Log;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+/// What `log.level` may be.
+pub const LOG_LEVELS: &str =
+    "off, error, warn, info, debug or trace, or TARGET=LEVEL, several with commas between";
+
+impl Log {
+    /// The filter of `log.level`, such as `info` or `nunchi=debug,warn`; `None` if it cannot be read. A bare word must
+    /// be a level: a misspelt one would otherwise be taken for a target.
+    pub fn filter(&self) -> Option<EnvFilter> {
+        for part in self.level.split(',').map(str::trim) {
+            let level = part.rsplit_once('=').map_or(part, |(_, level)| level);
+            // An empty word is a level to the parser (error), but nobody means that.
+            level.parse::<LevelFilter>().ok().filter(|_| !level.is_empty())?;
+        }
+        EnvFilter::builder().parse(&self.level).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_is_a_level_or_a_target_with_one() {
+        let filter = |level: &str| Log { level: level.to_owned(), ..Log::default() }.filter();
+        for good in ["info", "WARN", "nunchi=debug,warn", "off", "rdkafka=error, info"] {
+            assert!(filter(good).is_some(), "{good}");
+        }
+        for bad in ["", "inof", "nunchi=", "nunchi=loud", "info,,warn"] {
+            assert!(filter(bad).is_none(), "{bad}");
+        }
+    }
+}

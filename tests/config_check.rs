@@ -1,0 +1,217 @@
+//! `nunchi config check`: the layers, every mistake at once with its place, and no secret anywhere.
+
+#![allow(clippy::unwrap_used)] // Also outside of `#[test]` functions a failure fails the test.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+struct Check {
+    folder: TempDir,
+    variables: Vec<(String, String)>,
+    arguments: Vec<String>,
+}
+
+impl Check {
+    fn new(file: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        std::fs::write(folder.path().join("nunchi.toml"), file).unwrap();
+        Check { folder, variables: Vec::new(), arguments: Vec::new() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn env(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn set(mut self, assignment: &str) -> Self {
+        self.arguments.extend(["--set".to_owned(), assignment.to_owned()]);
+        self
+    }
+
+    fn run(&self) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nunchi"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("NUNCHI__") {
+                command.env_remove(name);
+            }
+        }
+        command.args(["config", "check", "--config"]).arg(self.path("nunchi.toml")).args(&self.arguments);
+        command.envs(self.variables.iter().cloned()).output().unwrap()
+    }
+
+    /// Standard output of a check that passes.
+    fn passes(&self) -> String {
+        let output = self.run();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{errors}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The lines of a check that fails, after the headline.
+    fn fails(&self) -> Vec<String> {
+        let output = self.run();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(64), "{errors}");
+        assert!(output.stdout.is_empty());
+        errors.lines().skip(1).map(|line| line.trim().to_owned()).collect()
+    }
+}
+
+fn find<'a>(lines: &'a [String], what: &str) -> &'a str {
+    let found: Vec<&String> = lines.iter().filter(|line| line.contains(what)).collect();
+    assert_eq!(found.len(), 1, "`{what}` in {lines:#?}");
+    found[0]
+}
+
+#[test]
+fn flags_win_over_the_environment_that_wins_over_the_file() {
+    let file = "[input]\ntopic = \"from-file\"\n[output]\ntopic = \"from-file-2\"\n[kafka]\ngroup = \"from-file-3\"\n";
+    let text = Check::new(file)
+        .env("NUNCHI__OUTPUT__TOPIC", "from-env")
+        .env("NUNCHI__KAFKA__GROUP", "from-env")
+        .env("NUNCHI__OUTPUT__ECHO", "product_id, rating")
+        .env("NUNCHI__HTTP__ADDRESS", "")
+        .set("kafka.group=5")
+        .set("worker.workers=3")
+        .passes();
+    let line =
+        |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{text}"));
+    assert!(text.contains("topic = \"from-file\""));
+    assert!(line("topic = \"from-file\"").ends_with("nunchi.toml:2"), "{text}");
+    assert!(line("topic = \"from-env\"").ends_with("# environment NUNCHI__OUTPUT__TOPIC"), "{text}");
+    assert!(line("group = \"5\"").ends_with("# flag --set kafka.group"), "{text}");
+    assert!(line("workers = 3").ends_with("# flag --set worker.workers"), "{text}");
+    assert!(line("echo = [\"product_id\", \"rating\"]").contains("environment"), "{text}");
+    assert!(text.contains("address = \"127.0.0.1:9600\"\n"), "an empty variable counts as unset: {text}");
+    assert!(text.ends_with("\nok\n"), "{text}");
+}
+
+#[test]
+fn every_mistake_is_told_at_once_with_its_place() {
+    let file = r#"
+brokers = "a:1"
+[worker]
+wrokers = 2
+turn_records = "many"
+turn_bytes = 1
+[kafka]
+delivery = "at_most_once"
+brokers = "a:b"
+[kafka.properties]
+group.id = "x"
+"socket.timeout.mss" = 1
+security.protocol = "TELEPATHY"
+sasl.password = { env = "NUNCHI_TEST_IS_NOT_SET" }
+ssl.key.password = { file = "/nowhere/at-all" }
+[kafka.consumer]
+enable.auto.commit = true
+isolation.level = "read_uncommitted"
+[kafka.producer]
+acks = 1
+request.required.acks = 0
+max.in.flight = 6
+transactional.id = "mine"
+enable.idempotence = false
+[output]
+topic = "comments"
+[log]
+level = "inof"
+[http]
+address = "here"
+"#;
+    let lines = Check::new(file)
+        .env("NUNCHI__WORKER__POLL_MS", "soon")
+        .env("NUNCHI__WORKER__POLL", "1")
+        .set("dead_letters.topic=a/b")
+        .set("input.topics=x")
+        .set("input.format")
+        .fails();
+    assert!(find(&lines, "no setting `brokers`").contains("nunchi.toml:2: "));
+    assert!(find(&lines, "`worker.wrokers`").contains("nunchi.toml:4: "));
+    assert!(find(&lines, "`worker.wrokers`").contains("did you mean `worker.workers`?"));
+    assert!(find(&lines, "`worker.turn_records`").ends_with("must be a whole number from 1 to 1,000,000"));
+    assert!(find(&lines, "`worker.turn_bytes`").contains("nunchi.toml:6: "));
+    assert!(find(&lines, "`kafka.delivery`").ends_with("must be \"exactly_once\" or \"at_least_once\""));
+    find(&lines, "`kafka.brokers` must be");
+    find(&lines, "`kafka.properties.group.id`: refused: the group is the setting `kafka.group`");
+    find(&lines, "`kafka.properties.socket.timeout.mss`: No such configuration property");
+    find(&lines, "`kafka.properties.security.protocol`: Invalid value \"TELEPATHY\"");
+    find(
+        &lines,
+        "`kafka.properties.sasl.password`: the environment variable NUNCHI_TEST_IS_NOT_SET is not set",
+    );
+    find(&lines, "`kafka.properties.ssl.key.password`: cannot read the file /nowhere/at-all");
+    for ours in
+        ["consumer.enable.auto.commit", "consumer.isolation.level", "producer.acks", "producer.max.in.flight"]
+    {
+        find(&lines, &format!("`kafka.{ours}`: refused: "));
+    }
+    for ours in ["request.required.acks", "transactional.id", "enable.idempotence"] {
+        find(&lines, &format!("`kafka.producer.{ours}`: refused: "));
+    }
+    find(&lines, "`input.topic` and `output.topic` must be different topics");
+    assert!(find(&lines, "`log.level`").contains("must be off, error, warn, info, debug or trace"));
+    find(&lines, "`http.address` must be HOST:PORT");
+    assert!(find(&lines, "`worker.poll_ms` must").starts_with("environment NUNCHI__WORKER__POLL_MS: "));
+    assert!(find(&lines, "no setting `worker.poll`").starts_with("environment NUNCHI__WORKER__POLL: "));
+    assert!(find(&lines, "`dead_letters.topic`").starts_with("flag --set dead_letters.topic: "));
+    assert!(find(&lines, "`input.topics`").starts_with("flag --set input.topics: "));
+    find(&lines, "`input.format` has no value");
+    assert_eq!(lines.len(), 26, "{lines:#?}");
+}
+
+#[test]
+fn a_file_that_is_no_toml_or_not_there_is_said() {
+    let lines = Check::new("[kafka]\nbrokers = \ngroup = \"g\"\n[input\n").fails();
+    assert!(find(&lines, "nunchi.toml:2: not TOML").len() > 20, "{lines:?}");
+    let check = Check::new("");
+    std::fs::remove_file(check.path("nunchi.toml")).unwrap();
+    find(&check.fails(), "cannot read the configuration file");
+}
+
+#[test]
+fn properties_that_do_not_go_together_are_found_too() {
+    let lines =
+        Check::new("[kafka.consumer]\nsession.timeout.ms = 9000\nmax.poll.interval.ms = 8000\n").fails();
+    find(&lines, "max.poll.interval.ms");
+}
+
+#[test]
+fn no_secret_is_ever_shown() {
+    const SECRET: &str = "hunter2-열려라참깨";
+    let file = r#"
+[kafka.properties]
+security.protocol = "SASL_PLAINTEXT"
+sasl.mechanism = "PLAIN"
+sasl.username = { env = "THE_USER" }
+sasl.password = { file = "FILE" }
+[kafka.consumer]
+ssl.key.password = "hunter2-열려라참깨"
+"#;
+    let secret_file = TempDir::new().unwrap();
+    let path = secret_file.path().join("password");
+    std::fs::write(&path, format!("{SECRET}\n")).unwrap();
+    let good = Check::new(&file.replace("FILE", path.to_str().unwrap())).env("THE_USER", SECRET);
+    let text = good.passes();
+    assert!(text.contains("\"sasl.username\" = { env = \"THE_USER\" }"), "{text}");
+    assert!(text.contains("\"ssl.key.password\" = \"***\""), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+
+    // Values that librdkafka refuses and quotes, from the environment; and a line that is no TOML.
+    let refused = Check::new("[kafka.properties]\nsecurity.protocol = { env = \"THE_USER\" }\n")
+        .env("THE_USER", SECRET)
+        .env("NUNCHI__KAFKA__CONSUMER__FETCH_MIN_BYTES", SECRET)
+        .set(&format!("kafka.producer.ssl.key.pem={SECRET}"));
+    let broken = Check::new(&format!("[kafka.properties]\nsasl.password = {SECRET}\n"));
+    for lines in [refused.fails(), broken.fails()] {
+        assert!(!lines.join("\n").contains("hunter2"), "{lines:#?}");
+    }
+
+    let library = nunchi::config::load(Some(Path::new(&good.path("nunchi.toml"))), [], &[]);
+    assert!(!format!("{library:?}").contains("hunter2"), "{library:?}");
+}
