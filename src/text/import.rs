@@ -1,0 +1,1 @@
+//! Takes tokenizers over that others trained.
