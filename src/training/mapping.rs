@@ -1,0 +1,145 @@
+//! From a value in a data file to a class.
+
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+/// A column that says what a comment's class is, and how to read it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    /// A label's name, or its number counted from 0.
+    Label {
+        /// The column.
+        column: String,
+        /// The labels' names, in the order of the classes.
+        labels: Vec<String>,
+    },
+    /// Stars: some are negative (class 0), some positive (class 1), the others are dropped.
+    Stars {
+        /// The column.
+        column: String,
+        /// Negative stars.
+        negative: Stars,
+        /// Positive stars.
+        positive: Stars,
+    },
+}
+
+/// A range of stars, both ends included, written `1-2`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stars(RangeInclusive<f64>);
+
+impl FromStr for Stars {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is not a range of stars such as 1-2");
+        let (low, high) = text.split_once('-').unwrap_or((text, text));
+        let number = |part: &str| part.trim().parse::<f64>().ok().filter(|value| value.is_finite());
+        let (low, high) = (number(low).ok_or_else(wrong)?, number(high).ok_or_else(wrong)?);
+        if low > high { Err(wrong()) } else { Ok(Stars(low..=high)) }
+    }
+}
+
+/// The labels of a network with one sigmoid.
+pub fn two_labels() -> Vec<String> {
+    vec!["negative".to_owned(), "positive".to_owned()]
+}
+
+impl Target {
+    /// The column to read.
+    pub fn column(&self) -> &str {
+        match self {
+            Target::Label { column, .. } | Target::Stars { column, .. } => column,
+        }
+    }
+
+    /// How many classes there can be.
+    pub fn classes(&self) -> usize {
+        match self {
+            Target::Label { labels, .. } => labels.len(),
+            Target::Stars { .. } => 2,
+        }
+    }
+
+    /// The name of a class.
+    pub fn label(&self, class: usize) -> &str {
+        match self {
+            Target::Label { labels, .. } => &labels[class],
+            Target::Stars { .. } => ["negative", "positive"][class],
+        }
+    }
+
+    /// The class that a value stands for; `None` for stars that stand for no class.
+    pub(super) fn class(&self, value: &str) -> Result<Option<usize>, String> {
+        let value = value.trim();
+        match self {
+            Target::Label { column, labels } => {
+                let by_number = || value.parse::<usize>().ok().filter(|&class| class < labels.len());
+                labels
+                    .iter()
+                    .position(|label| label == value)
+                    .or_else(by_number)
+                    .map(Some)
+                    .ok_or_else(|| format!("`{column}` is `{value}`, not one of {}", known(labels)))
+            }
+            Target::Stars { column, negative, positive } => {
+                let stars: f64 = value
+                    .parse()
+                    .ok()
+                    .filter(|stars: &f64| stars.is_finite())
+                    .ok_or_else(|| format!("`{column}` is `{value}`, not a number of stars"))?;
+                if negative.0.contains(&stars) {
+                    Ok(Some(0))
+                } else if positive.0.contains(&stars) {
+                    Ok(Some(1))
+                } else {
+                    Ok(None)
+                }
+            }
+        }
+    }
+}
+
+fn known(labels: &[String]) -> String {
+    let names: Vec<String> =
+        labels.iter().enumerate().map(|(class, label)| format!("{class} ({label})")).collect();
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stars() -> Target {
+        Target::Stars {
+            column: "stars".to_owned(),
+            negative: "1-2".parse().unwrap(),
+            positive: "4-5".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn stars_in_the_middle_are_dropped() {
+        let classes: Vec<_> =
+            ["1", "2.0", "3", " 4 ", "5"].iter().map(|value| stars().class(value)).collect();
+        assert_eq!(classes, [Ok(Some(0)), Ok(Some(0)), Ok(None), Ok(Some(1)), Ok(Some(1))]);
+        assert!(stars().class("five").unwrap_err().contains("not a number of stars"));
+        assert!(stars().class("NaN").is_err());
+    }
+
+    #[test]
+    fn labels_go_by_name_or_number() {
+        let target = Target::Label { column: "label".to_owned(), labels: two_labels() };
+        assert_eq!(target.class("positive"), Ok(Some(1)));
+        assert_eq!(target.class("0"), Ok(Some(0)));
+        assert_eq!(target.class("2").unwrap_err(), "`label` is `2`, not one of 0 (negative), 1 (positive)");
+    }
+
+    #[test]
+    fn ranges_that_make_no_sense_are_refused() {
+        for wrong in ["2-1", "a-b", "", "1-"] {
+            assert!(wrong.parse::<Stars>().is_err(), "{wrong}");
+        }
+        assert!("3".parse::<Stars>().unwrap().0.contains(&3.0));
+    }
+}

@@ -1,0 +1,201 @@
+//! How good judgements are.
+
+/// Equal bins of confidence for the calibration error, as Guo et al. (2017) use them.
+const BINS: usize = 15;
+/// Probabilities are kept this far from 0 when their logarithm is taken, so that one sure mistake stays finite.
+const SMALLEST: f64 = 1e-15;
+
+/// One judged example.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The class that it has.
+    pub class: usize,
+    /// The probability of each class.
+    pub probabilities: Vec<f64>,
+}
+
+impl Outcome {
+    /// The outcome of a sigmoid that answered `positive`.
+    pub fn of_two(class: usize, positive: f64) -> Self {
+        Outcome { class, probabilities: vec![1.0 - positive, positive] }
+    }
+
+    /// The class that was chosen: positive from 0.5 on; else the most probable, the first of equals.
+    pub fn chosen(&self) -> usize {
+        if self.probabilities.len() == 2 {
+            return usize::from(self.probabilities[1] >= 0.5);
+        }
+        let mut best = 0;
+        for (class, &probability) in self.probabilities.iter().enumerate() {
+            if probability > self.probabilities[best] {
+                best = class;
+            }
+        }
+        best
+    }
+}
+
+/// Figures over a data set; all but `records` and `log_loss` are fractions of 1.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Metrics {
+    /// Judged examples.
+    pub records: usize,
+    /// The share of right verdicts.
+    pub accuracy: f64,
+    /// F1 of `positive`; with more classes the mean over all (macro).
+    pub f1: f64,
+    /// Area under the ROC curve of `positive`; with more classes the mean of each against the rest.
+    pub auc: f64,
+    /// Mean negative logarithm of the right class's probability, in nats.
+    pub log_loss: f64,
+    /// Expected calibration error over 15 equal bins of confidence.
+    pub ece: f64,
+}
+
+impl Metrics {
+    /// Measures `outcomes`. Over nothing every figure is 0.
+    pub fn of(outcomes: &[Outcome]) -> Self {
+        let records = outcomes.len();
+        let Some(first) = outcomes.first() else {
+            return Metrics { records, accuracy: 0.0, f1: 0.0, auc: 0.0, log_loss: 0.0, ece: 0.0 };
+        };
+        let classes = first.probabilities.len();
+        let right = outcomes.iter().filter(|outcome| outcome.chosen() == outcome.class).count();
+        let judged: Vec<usize> = if classes == 2 { vec![1] } else { (0..classes).collect() };
+        let mean = |of: &dyn Fn(usize) -> f64| {
+            judged.iter().map(|&class| of(class)).sum::<f64>() / judged.len() as f64
+        };
+        let log_loss: f64 =
+            outcomes.iter().map(|outcome| -outcome.probabilities[outcome.class].max(SMALLEST).ln()).sum();
+        Metrics {
+            records,
+            accuracy: right as f64 / records as f64,
+            f1: mean(&|class| f1(outcomes, class)),
+            auc: mean(&|class| auc(outcomes, class)),
+            log_loss: log_loss / records as f64,
+            ece: calibration_error(outcomes),
+        }
+    }
+}
+
+/// The mean over the classes that occur of the share judged right: accuracy as if classes were equally frequent.
+pub fn balanced_accuracy(outcomes: &[Outcome]) -> f64 {
+    let classes = outcomes.first().map_or(0, |outcome| outcome.probabilities.len());
+    let mut shares = Vec::new();
+    for class in 0..classes {
+        let of_class = outcomes.iter().filter(|outcome| outcome.class == class);
+        let (mut count, mut right) = (0, 0);
+        for outcome in of_class {
+            count += 1;
+            right += usize::from(outcome.chosen() == class);
+        }
+        if count > 0 {
+            shares.push(f64::from(right as u32) / f64::from(count));
+        }
+    }
+    if shares.is_empty() { 0.0 } else { shares.iter().sum::<f64>() / shares.len() as f64 }
+}
+
+/// Harmonic mean of precision and recall of `class`; 0 where it is neither there nor chosen.
+fn f1(outcomes: &[Outcome], class: usize) -> f64 {
+    let count = |test: &dyn Fn(&Outcome) -> bool| outcomes.iter().filter(|outcome| test(outcome)).count();
+    let hits = count(&|outcome| outcome.class == class && outcome.chosen() == class);
+    let there = count(&|outcome| outcome.class == class);
+    let chosen = count(&|outcome| outcome.chosen() == class);
+    if there + chosen == 0 { 0.0 } else { 2.0 * hits as f64 / (there + chosen) as f64 }
+}
+
+/// The probability that an example of `class` gets a higher score for it than one of another class, ties counting
+/// half (the Mann-Whitney statistic). 0.5 where there is nothing to compare.
+fn auc(outcomes: &[Outcome], class: usize) -> f64 {
+    let mut ranked: Vec<(f64, bool)> =
+        outcomes.iter().map(|outcome| (outcome.probabilities[class], outcome.class == class)).collect();
+    ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let positives = ranked.iter().filter(|(_, positive)| *positive).count() as f64;
+    let negatives = ranked.len() as f64 - positives;
+    if positives == 0.0 || negatives == 0.0 {
+        return 0.5;
+    }
+    let mut rank_sum = 0.0;
+    let mut start = 0;
+    while start < ranked.len() {
+        let ties = ranked[start..].iter().take_while(|(score, _)| *score == ranked[start].0).count();
+        // Ranks count from 1; equal scores share the mean of theirs.
+        let rank = start as f64 + (ties as f64 + 1.0) / 2.0;
+        rank_sum +=
+            rank * ranked[start..start + ties].iter().filter(|(_, positive)| *positive).count() as f64;
+        start += ties;
+    }
+    (rank_sum - positives * (positives + 1.0) / 2.0) / (positives * negatives)
+}
+
+/// How far confidence and accuracy are apart, averaged over bins by the number of examples in them.
+fn calibration_error(outcomes: &[Outcome]) -> f64 {
+    let mut bins = [(0.0_f64, 0.0_f64); BINS];
+    for outcome in outcomes {
+        let chosen = outcome.chosen();
+        let confidence = outcome.probabilities[chosen];
+        let bin = ((confidence * BINS as f64) as usize).min(BINS - 1);
+        bins[bin].0 += confidence;
+        bins[bin].1 += f64::from(u8::from(chosen == outcome.class));
+    }
+    bins.iter().map(|(confidence, right)| (confidence - right).abs()).sum::<f64>() / outcomes.len() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(got: f64, want: f64) {
+        assert!((got - want).abs() < 1e-12, "{got} instead of {want}");
+    }
+
+    #[test]
+    fn figures_counted_by_hand() {
+        // Scores and classes: of the four pairs (positive, negative) 0.9>0.6, 0.9>0.2, 0.4<0.6, 0.4>0.2: AUC 3/4.
+        let outcomes: Vec<Outcome> = [(1, 0.9), (0, 0.6), (1, 0.4), (0, 0.2)]
+            .into_iter()
+            .map(|(class, positive)| Outcome::of_two(class, positive))
+            .collect();
+        let metrics = Metrics::of(&outcomes);
+        assert_eq!(metrics.records, 4);
+        close(metrics.accuracy, 0.5);
+        close(metrics.f1, 0.5);
+        close(metrics.auc, 0.75);
+        close(metrics.log_loss, -(0.9_f64.ln() + 0.4_f64.ln() + 0.4_f64.ln() + 0.8_f64.ln()) / 4.0);
+        // Bins: 0.9 right (0.1 off), 0.6 and 0.6 wrong (together 1.2 off), 0.8 right (0.2 off).
+        close(metrics.ece, (0.1 + 1.2 + 0.2) / 4.0);
+        close(balanced_accuracy(&outcomes), 0.5);
+    }
+
+    #[test]
+    fn equal_scores_count_half() {
+        let same: Vec<Outcome> = (0..10).map(|index| Outcome::of_two(index % 2, 0.7)).collect();
+        close(Metrics::of(&same).auc, 0.5);
+    }
+
+    #[test]
+    fn one_half_is_positive() {
+        assert_eq!(Outcome::of_two(1, 0.5).chosen(), 1);
+    }
+
+    #[test]
+    fn more_classes_are_averaged() {
+        let outcomes = vec![
+            Outcome { class: 0, probabilities: vec![0.8, 0.1, 0.1] },
+            Outcome { class: 1, probabilities: vec![0.2, 0.7, 0.1] },
+            Outcome { class: 2, probabilities: vec![0.5, 0.3, 0.2] },
+        ];
+        let metrics = Metrics::of(&outcomes);
+        close(metrics.accuracy, 2.0 / 3.0);
+        close(metrics.f1, (2.0 / 3.0 + 1.0 + 0.0) / 3.0);
+        close(metrics.auc, 1.0);
+        close(balanced_accuracy(&outcomes), 2.0 / 3.0);
+    }
+
+    #[test]
+    fn nothing_and_sure_mistakes_stay_finite() {
+        assert_eq!(Metrics::of(&[]).records, 0);
+        assert!(Metrics::of(&[Outcome::of_two(1, 0.0)]).log_loss.is_finite());
+    }
+}

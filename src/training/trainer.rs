@@ -1,0 +1,293 @@
+//! Mini-batch gradient descent on all cores.
+//!
+//! A batch is cut into shards of a fixed size whose gradients are added in a fixed order: for a seed the result is the
+//! same, bit by bit, whatever the number of threads (on one kind of CPU).
+
+use super::examples::{Examples, Group};
+use super::judge;
+use super::metrics::balanced_accuracy;
+use super::optimiser::{AdamW, Schedule};
+use crate::rnn::{Dropout, Gradients, Network, Target};
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::time::{Duration, Instant};
+
+/// Examples that one thread takes at a time.
+const SHARD: usize = 64;
+/// Batches whose examples are sorted by length together: enough that a batch is nearly of one length, few enough that
+/// batches stay mixed.
+const WINDOW: usize = 50;
+
+/// How to train.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Settings {
+    /// Passes over the data.
+    pub epochs: usize,
+    /// Examples a step.
+    pub batch: usize,
+    /// The highest learning rate.
+    pub rate: f64,
+    /// The share of all steps in which the rate rises.
+    pub warm_up: f64,
+    /// AdamW's weight decay.
+    pub weight_decay: f64,
+    /// The largest norm of a step's gradient.
+    pub clip: f64,
+    /// The share of the embeddings' values that is dropped.
+    pub dropout_inputs: f64,
+    /// The share of the values between layers and before the head that is dropped.
+    pub dropout_features: f64,
+    /// The share of tokens that is left out of a sequence.
+    pub word_dropout: f64,
+    /// The share of a target's probability that is spread over all classes.
+    pub smoothing: f64,
+    /// Decay of the moving average of the weights that is kept in the end; 0 keeps the last weights.
+    pub average: f64,
+    /// Epochs without a better development score after which training ends; 0 never ends early.
+    pub patience: usize,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Threads; the result does not depend on them.
+    #[serde(skip)]
+    pub threads: usize,
+}
+
+/// What came out of one epoch.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Epoch {
+    /// Counted from 1.
+    pub epoch: usize,
+    /// Mean training loss of an example, in nats.
+    pub loss: f64,
+    /// Balanced accuracy on each development group.
+    pub dev: Vec<f64>,
+    /// Trained examples a second.
+    pub examples_per_s: f64,
+}
+
+impl Epoch {
+    /// What decides which epoch is best: the mean over the development groups.
+    pub fn score(&self) -> Option<f64> {
+        (!self.dev.is_empty()).then(|| self.dev.iter().sum::<f64>() / self.dev.len() as f64)
+    }
+}
+
+/// Hears how training goes on.
+pub trait Progress {
+    /// A step over `examples` examples ended; their mean loss.
+    fn step(&mut self, examples: usize, loss: f64);
+    /// An epoch ended and was measured.
+    fn epoch(&mut self, epoch: &Epoch);
+}
+
+/// A trained network.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// The weights of the best epoch (of the last without development data).
+    pub network: Network<f32>,
+    /// Every epoch that was trained.
+    pub epochs: Vec<Epoch>,
+    /// Which of them was kept, counted from 1.
+    pub best: usize,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Trains `network` on `examples`.
+pub fn train(
+    network: Network<f32>,
+    examples: &Examples,
+    dev: &[Group],
+    settings: &Settings,
+    progress: &mut dyn Progress,
+) -> Trained {
+    let begin = Instant::now();
+    let steps = examples.len().div_ceil(settings.batch) * settings.epochs;
+    let schedule =
+        Schedule { peak: settings.rate, steps, warm_up: (steps as f64 * settings.warm_up) as usize };
+    let mut run = Run {
+        optimiser: AdamW::new(&network, settings.weight_decay as f32),
+        average: (settings.average > 0.0).then(|| network.clone()),
+        network,
+        schedule,
+        step: 0,
+        settings,
+        examples,
+    };
+    let mut epochs: Vec<Epoch> = Vec::new();
+    let mut best: Option<(f64, usize, Network<f32>)> = None;
+    for number in 1..=settings.epochs {
+        let epoch_begin = Instant::now();
+        let loss = run.epoch(number, progress);
+        let seconds = epoch_begin.elapsed().as_secs_f64();
+        let candidate = run.average.as_ref().unwrap_or(&run.network);
+        let dev: Vec<f64> = dev
+            .iter()
+            .map(|group| balanced_accuracy(&judge::judge(candidate, &group.examples, 1.0, settings.threads)))
+            .collect();
+        let epoch = Epoch { epoch: number, loss, dev, examples_per_s: examples.len() as f64 / seconds };
+        progress.epoch(&epoch);
+        // Without development data later is better.
+        let score = epoch.score().unwrap_or(number as f64);
+        epochs.push(epoch);
+        if best.as_ref().is_none_or(|(highest, _, _)| score > *highest) {
+            best = Some((score, number, candidate.clone()));
+        }
+        let since_best = best.as_ref().map_or(0, |(_, at, _)| number - at);
+        if settings.patience > 0 && since_best >= settings.patience {
+            break;
+        }
+    }
+    let (best, network) = match best {
+        Some((_, number, network)) => (number, network),
+        None => (0, run.network),
+    };
+    Trained { network, epochs, best, took: begin.elapsed() }
+}
+
+/// The state of one run.
+struct Run<'a> {
+    network: Network<f32>,
+    average: Option<Network<f32>>,
+    optimiser: AdamW,
+    schedule: Schedule,
+    step: usize,
+    settings: &'a Settings,
+    examples: &'a Examples,
+}
+
+impl Run<'_> {
+    /// One pass over the data; the mean loss of an example.
+    fn epoch(&mut self, number: usize, progress: &mut dyn Progress) -> f64 {
+        let batches = batches(self.examples, self.settings.batch, self.settings.seed, number as u64);
+        let mut total = 0.0;
+        for batch in &batches {
+            let (loss, gradients) = self.gradients(batch);
+            let rate = self.schedule.rate(self.step) as f32;
+            self.optimiser.step(&mut self.network, &gradients, rate, self.settings.clip as f32);
+            self.step += 1;
+            if let Some(average) = &mut self.average {
+                // Early on a long average would remember the random start.
+                let warm = (1.0 + self.step as f64) / (10.0 + self.step as f64);
+                blend(average, &self.network, self.settings.average.min(warm) as f32);
+            }
+            total += loss * batch.len() as f64;
+            progress.step(batch.len(), loss);
+        }
+        total / self.examples.len() as f64
+    }
+
+    /// The mean loss over `batch` and its gradients: shard by shard, added in the shards' order.
+    fn gradients(&self, batch: &[usize]) -> (f64, Gradients<f32>) {
+        let shards: Vec<&[usize]> = batch.chunks(SHARD).collect();
+        let threads = self.settings.threads.clamp(1, shards.len());
+        let work = |worker: usize| -> Vec<(usize, (f64, Gradients<f32>))> {
+            (worker..shards.len())
+                .step_by(threads)
+                .map(|index| (index, self.shard(index, shards[index], batch.len())))
+                .collect()
+        };
+        let work = &work;
+        let mut parts = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|worker| scope.spawn(move || work(worker))).collect();
+            let mut parts = work(0);
+            for other in others {
+                parts.extend(other.join().expect("a training thread does not panic"));
+            }
+            parts
+        });
+        parts.sort_by_key(|(index, _)| *index);
+        let mut parts = parts.into_iter().map(|(_, part)| part);
+        let (mut loss, mut gradients) = parts.next().expect("a batch has at least one shard");
+        for (shard_loss, shard_gradients) in parts {
+            loss += shard_loss;
+            gradients.add(&shard_gradients);
+        }
+        (loss, gradients)
+    }
+
+    /// One shard's part of the batch's mean loss, and its gradients.
+    fn shard(&self, index: usize, shard: &[usize], batch: usize) -> (f64, Gradients<f32>) {
+        let settings = self.settings;
+        // One stream a shard: what is dropped does not depend on which thread drops it.
+        let stream = self.step as u64 * 1_000 + index as u64;
+        let mut dropout =
+            Dropout::new(settings.dropout_inputs, settings.dropout_features, settings.seed, stream);
+        let thinned = self.leave_out_words(shard, stream);
+        let sequences: Vec<&[u32]> = match &thinned {
+            Some(kept) => kept.iter().map(Vec::as_slice).collect(),
+            None => shard.iter().map(|&example| self.examples.sequence(example)).collect(),
+        };
+        let targets: Vec<Target<f32>> = shard
+            .iter()
+            .map(|&example| Target {
+                class: self.examples.class(example),
+                weight: self.examples.weight(example) / batch as f32,
+            })
+            .collect();
+        let tape = self.network.forward(&sequences, Some(&mut dropout));
+        let (loss, of_logits) = self.network.shape.head.loss(&tape.logits, &targets, settings.smoothing);
+        (f64::from(loss), self.network.backward(tape, of_logits.view()))
+    }
+
+    /// The shard's sequences without some of their tokens, at least one of each staying.
+    fn leave_out_words(&self, shard: &[usize], stream: u64) -> Option<Vec<Vec<u32>>> {
+        let share = self.settings.word_dropout;
+        if share <= 0.0 {
+            return None;
+        }
+        let mut random = ChaCha8Rng::seed_from_u64(self.settings.seed ^ 0x5eed);
+        random.set_stream(stream);
+        let thin = |sequence: &[u32]| {
+            let kept: Vec<u32> =
+                sequence.iter().copied().filter(|_| random.random::<f64>() >= share).collect();
+            if kept.is_empty() { sequence.to_vec() } else { kept }
+        };
+        Some(shard.iter().map(|&example| self.examples.sequence(example)).map(thin).collect())
+    }
+}
+
+/// Every example once: shuffled, sorted by length within windows, cut into batches, the batches shuffled.
+fn batches(examples: &Examples, size: usize, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    random.set_stream(epoch);
+    let mut order: Vec<usize> = (0..examples.len()).collect();
+    order.shuffle(&mut random);
+    for window in order.chunks_mut(size * WINDOW) {
+        window.sort_by_key(|&example| examples.sequence(example).len());
+    }
+    let mut batches: Vec<Vec<usize>> = order.chunks(size).map(<[usize]>::to_vec).collect();
+    batches.shuffle(&mut random);
+    batches
+}
+
+/// `average = decay * average + (1 - decay) * network`.
+fn blend(average: &mut Network<f32>, network: &Network<f32>, decay: f32) {
+    for ((_, mut mean), (_, weights)) in average.tensors_mut().into_iter().zip(network.tensors()) {
+        mean.zip_mut_with(&weights, |mean, &weight| *mean += (1.0 - decay) * (weight - *mean));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_example_is_in_exactly_one_batch_and_batches_are_of_similar_lengths() {
+        let mut examples = Examples::default();
+        for index in 0..1_003_usize {
+            examples.push(&vec![1; index % 37 + 1], 0, 1.0);
+        }
+        let batches = batches(&examples, 16, 1, 1);
+        let mut seen: Vec<usize> = batches.iter().flatten().copied().collect();
+        seen.sort_unstable();
+        assert_eq!(seen, (0..1_003).collect::<Vec<_>>());
+        let spread = |batch: &Vec<usize>| {
+            let lengths = batch.iter().map(|&example| examples.sequence(example).len());
+            lengths.clone().max().unwrap() - lengths.min().unwrap()
+        };
+        assert!(batches.iter().map(spread).max().unwrap() <= 3);
+        assert_ne!(batches, super::batches(&examples, 16, 1, 2), "another epoch, another order");
+    }
+}
