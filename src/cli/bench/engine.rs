@@ -1,12 +1,196 @@
-//! `nunchi bench engine`
+//! `nunchi bench engine`: the engine alone, on the networks and sequences that the peers are measured with.
+//!
+//! Pin it to one core (`taskset -c 0`) and take turns with the peers: machines drift.
 
+use crate::engine::{Packed, Scratch};
+use crate::rnn::{Cell, HeadKind, Network, Pooling, RnnError, Shape};
+use anyhow::{Context, bail, ensure};
+use ndarray::ArrayD;
+use safetensors::{Dtype, SafeTensors};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 /// Flags of `nunchi bench engine`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The folder with `sequences.safetensors`, and for each network `NAME.safetensors` (PyTorch's names) and
+    /// `NAME.expected` (the right probabilities)
+    dir: PathBuf,
+    /// Networks to measure
+    #[arg(long, value_delimiter = ',', default_value = "M1,M2,M3,M4")]
+    models: Vec<String>,
+    /// Kernel to use instead of the best one for this CPU
+    #[arg(long)]
+    kernel: Option<String>,
+    /// Sequences of a turn; they are sorted by length within it
+    #[arg(long, default_value_t = 2_048, value_parser = clap::value_parser!(u32).range(1..))]
+    window: u32,
+    /// Measured rounds, after one to warm up; the median counts
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Print a JSON object for each network
+    #[arg(long)]
+    json: bool,
+}
 
 /// Runs the command.
-pub fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not built yet")
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let sequences = Sequences::read(&args.dir.join("sequences.safetensors"))?;
+    for name in &args.models {
+        let network = read_network(&args.dir.join(format!("{name}.safetensors")))?;
+        let want = read(&args.dir.join(format!("{name}.expected")))?;
+        let want = numbers(&SafeTensors::deserialize(&want)?, "probability")?;
+        let packed = Packed::new(&network, args.kernel.as_deref())?;
+        let result = measure(&packed, &sequences, &want, &args)?;
+        if args.json {
+            println!(
+                "{}",
+                serde_json::json!({
+                    "engine": "nunchi", "model": name, "kernel": packed.kernel(), "precision": packed.precision(),
+                    "sequences_per_s": result.rate.round(), "spread": (result.spread * 1e3).round() / 1e3,
+                    "max_error": result.max_error,
+                })
+            );
+        } else {
+            println!(
+                "{name}  {:>10.0} sequences/s  (spread {:.1} %, largest error {:.1e}, {}, {})",
+                result.rate,
+                result.spread * 100.0,
+                result.max_error,
+                packed.kernel(),
+                packed.precision()
+            );
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The sequences to judge.
+struct Sequences {
+    tokens: Vec<u32>,
+    lengths: Vec<u32>,
+}
+
+impl Sequences {
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        let bytes = read(path)?;
+        let file =
+            SafeTensors::deserialize(&bytes).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(Sequences { tokens: integers(&file, "tokens")?, lengths: integers(&file, "lengths")? })
+    }
+
+    /// Turns of `window` sequences: tokens and lengths.
+    fn turns(&self, window: usize) -> Vec<(&[u32], &[u32])> {
+        let mut rest = &self.tokens[..];
+        let mut turns = Vec::new();
+        for lengths in self.lengths.chunks(window) {
+            let (tokens, later) = rest.split_at(lengths.iter().map(|&length| length as usize).sum());
+            rest = later;
+            turns.push((tokens, lengths));
+        }
+        turns
+    }
+}
+
+/// What was measured.
+struct Measured {
+    /// Sequences a second.
+    rate: f64,
+    /// (longest - shortest) / median time.
+    spread: f64,
+    /// Largest error of a probability.
+    max_error: f64,
+}
+
+fn measure(packed: &Packed, sequences: &Sequences, want: &[f32], args: &Args) -> anyhow::Result<Measured> {
+    ensure!(want.len() == sequences.lengths.len(), "there are not as many answers as sequences");
+    let turns = sequences.turns(args.window as usize);
+    let (mut scratch, mut logits, mut max_error, mut answers) =
+        (Scratch::default(), Vec::new(), 0.0f64, want);
+    for (tokens, lengths) in &turns {
+        packed.logits(tokens, lengths, &mut scratch, &mut logits);
+        let (now, later) = answers.split_at(lengths.len());
+        answers = later;
+        for (logit, want) in logits.iter().zip(now) {
+            let error = (1.0 / (1.0 + (-f64::from(*logit)).exp()) - f64::from(*want)).abs();
+            max_error = if error.is_nan() { f64::INFINITY } else { max_error.max(error) };
+        }
+    }
+    let mut seconds = Vec::new();
+    for _ in 0..args.rounds {
+        let begin = Instant::now();
+        for (tokens, lengths) in &turns {
+            packed.logits(tokens, lengths, &mut scratch, &mut logits);
+        }
+        seconds.push(begin.elapsed().as_secs_f64());
+    }
+    seconds.sort_by(f64::total_cmp);
+    let median = seconds[seconds.len() / 2];
+    Ok(Measured {
+        rate: sequences.lengths.len() as f64 / median,
+        spread: (seconds[seconds.len() - 1] - seconds[0]) / median,
+        max_error,
+    })
+}
+
+/// A network from a PyTorch state dict with one sigmoid neuron; its shape is read off the tensors.
+fn read_network(path: &Path) -> anyhow::Result<Network<f32>> {
+    let bytes = read(path)?;
+    let file = SafeTensors::deserialize(&bytes).with_context(|| format!("cannot read {}", path.display()))?;
+    let dimensions = |name: &str| -> anyhow::Result<Vec<usize>> {
+        Ok(file.tensor(name).with_context(|| format!("{} has no `{name}`", path.display()))?.shape().to_vec())
+    };
+    let (embedding, recurrent) = (dimensions("embedding.weight")?, dimensions("rnn.weight_hh_l0")?);
+    ensure!(embedding.len() == 2 && recurrent.len() == 2, "the weights are matrices");
+    let hidden = recurrent[1];
+    let cell = match recurrent[0] / hidden.max(1) {
+        1 => Cell::Simple,
+        3 => Cell::Gru,
+        4 => Cell::Lstm,
+        gates => bail!("no cell has {gates} gates"),
+    };
+    let layers = (0..).take_while(|layer| file.tensor(&format!("rnn.weight_hh_l{layer}")).is_ok()).count();
+    let shape = Shape {
+        cell,
+        vocabulary: embedding[0],
+        embedding: embedding[1],
+        hidden,
+        layers,
+        bidirectional: file.tensor("rnn.weight_hh_l0_reverse").is_ok(),
+        pooling: Pooling::Last,
+        head: HeadKind::Sigmoid,
+        outputs: 1,
+    };
+    Network::from_tensors(shape, |name, dimensions| -> anyhow::Result<ArrayD<f32>> {
+        let values = numbers(&file, name)?;
+        ArrayD::from_shape_vec(dimensions.to_vec(), values)
+            .map_err(|_| RnnError::Shape(format!("`{name}` has another size than {dimensions:?}")).into())
+    })
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// A tensor of 32-bit floating-point numbers.
+fn numbers(file: &SafeTensors<'_>, name: &str) -> anyhow::Result<Vec<f32>> {
+    words(file, name, Dtype::F32, f32::from_le_bytes)
+}
+
+/// A tensor of 32-bit integers, none below zero.
+fn integers(file: &SafeTensors<'_>, name: &str) -> anyhow::Result<Vec<u32>> {
+    let values = words(file, name, Dtype::I32, i32::from_le_bytes)?;
+    values.into_iter().map(|value| u32::try_from(value).context("a number is below zero")).collect()
+}
+
+fn words<T>(
+    file: &SafeTensors<'_>,
+    name: &str,
+    dtype: Dtype,
+    convert: fn([u8; 4]) -> T,
+) -> anyhow::Result<Vec<T>> {
+    let tensor = file.tensor(name).with_context(|| format!("there is no tensor `{name}`"))?;
+    ensure!(tensor.dtype() == dtype, "the tensor `{name}` is {:?} instead of {dtype:?}", tensor.dtype());
+    Ok(tensor.data().chunks_exact(4).map(|b| convert([b[0], b[1], b[2], b[3]])).collect())
 }
