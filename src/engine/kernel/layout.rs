@@ -176,7 +176,6 @@ impl Layout {
 
     /// The same in 16 bits: fixed-point numbers and the value of one unit by column. A column's error is at most its
     /// largest magnitude / 65,534; half-precision numbers of magnitude 1 to 2 would be off by 1 / 2,048 of 1.
-    #[allow(dead_code)]
     pub(super) fn table16(&self, weights: &CellWeights<'_>) -> (Aligned<i16>, Aligned<f32>) {
         let Source::Tokens(embedding) = weights.source else { return (Aligned::zeros(0), Aligned::zeros(0)) };
         let products = weights.token_products(&embedding);

@@ -8,8 +8,14 @@
 
 mod activation;
 mod aligned;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod blocked;
 mod layout;
 mod portable;
+mod simd;
 
 pub(crate) use aligned::Aligned;
 pub(crate) use layout::{CellWeights, Source};
@@ -60,7 +66,6 @@ pub(crate) enum Input<'a> {
         /// One a row; all below the vocabulary's size.
         now: &'a [u32],
         /// The next step's tokens (there may be fewer), to be fetched while this step computes.
-        #[allow(dead_code)]
         ahead: &'a [u32],
     },
     /// Rows made by [`Recurrence::input_product`].
@@ -90,8 +95,12 @@ pub(crate) struct Scratch {
 }
 
 /// All kernels, best first.
-fn all() -> [&'static dyn Kernel; 1] {
-    [&portable::Portable]
+fn all() -> Vec<&'static dyn Kernel> {
+    #[cfg(target_arch = "x86_64")]
+    let own: [&'static dyn Kernel; 2] = [&avx512::KERNEL, &avx2::KERNEL];
+    #[cfg(not(target_arch = "x86_64"))]
+    let own: [&'static dyn Kernel; 0] = [];
+    own.into_iter().chain([&portable::Portable as &dyn Kernel]).collect()
 }
 
 /// The names of the kernels that this CPU can run, best first.
