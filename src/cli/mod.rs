@@ -40,7 +40,7 @@ enum Command {
     /// Show how the judgement moves through a sentence
     Explain(explain::Args),
     /// Judge a Kafka topic: comments in, verdicts out
-    Run(run::Args),
+    Run(Box<run::Args>),
     /// Publish the sample comments to a topic
     Generate(generate::Args),
     /// Train a network on labelled comments
@@ -59,6 +59,11 @@ enum Command {
     Completions(completions::Args),
 }
 
+/// The model in `path`, or the shipped one, verified and packed for `kernel`, or for the best one of this CPU.
+fn warm_model(_path: Option<&std::path::Path>, _kernel: Option<&str>) -> anyhow::Result<crate::engine::Warm> {
+    anyhow::bail!("not built yet")
+}
+
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -74,7 +79,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Classify(args) => classify::run(args),
         Command::Explain(args) => explain::run(args),
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(*args),
         Command::Generate(args) => generate::run(args),
         Command::Train(args) => train::run(args),
         Command::Evaluate(args) => evaluate::run(args),

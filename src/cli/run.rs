@@ -1,12 +1,224 @@
-//! `nunchi run`
+//! `nunchi run`: settings, model, admin server, signals, and the workers until somebody says stop.
 
+use super::EXIT_USAGE;
+use crate::config::{Flag, Loaded, Mistakes, load};
+use crate::engine::{EngineError, Warm};
+use crate::http::{self, Admin};
+use crate::pipeline::{EngineJudge, ModelSlot, Pipeline, PipelineError, Stop, worker_count};
+use crate::telemetry::{Health, Metrics, init_logs};
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Flags of `nunchi run`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "\
+Settings come from defaults, then the file, then the environment (NUNCHI__SECTION__KEY), then flags; config/nunchi.toml
+lists them all. The first SIGTERM or SIGINT finishes the turn, commits it and leaves the group; a second one aborts.
+
+Examples:
+  nunchi run --brokers localhost:9092 --input comments --output verdicts --dead-letters comments-dead-letters
+  nunchi run --config nunchi.toml --workers 4 --set worker.turn_records=8192
+  nunchi run --set kafka.properties.security.protocol=SASL_SSL --set 'kafka.properties.sasl.password={ env = \"PASSWORD\" }'
+
+Exit status: 0 stopped cleanly, 1 failed, 64 wrong usage or configuration")]
+pub struct Args {
+    /// The configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the cluster is reached first [default: localhost:9092]
+    #[arg(long, value_name = "HOST:PORT,…")]
+    brokers: Option<String>,
+    /// The topic of comments [default: comments]
+    #[arg(long, value_name = "TOPIC")]
+    input: Option<String>,
+    /// The topic of verdicts [default: verdicts]
+    #[arg(long, value_name = "TOPIC")]
+    output: Option<String>,
+    /// The topic of records that cannot be judged [default: comments-dead-letters]
+    #[arg(long, value_name = "TOPIC")]
+    dead_letters: Option<String>,
+    /// The consumer group; its processes share the partitions [default: nunchi]
+    #[arg(long, value_name = "ID")]
+    group: Option<String>,
+    /// The guarantee [default: exactly_once]
+    #[arg(long, value_name = "exactly_once|at_least_once")]
+    delivery: Option<String>,
+    /// Worker threads; 0 is one a core [default: 1]
+    #[arg(long, value_name = "N")]
+    workers: Option<String>,
+    /// The model file [default: the shipped model]
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// The store of model versions (not part of this version yet)
+    #[arg(long, value_name = "URL", hide = true)]
+    store: Option<String>,
+    /// Forces a kernel [default: the best one for this CPU]
+    #[arg(long, value_name = "NAME")]
+    kernel: Option<String>,
+    /// Address of the admin server; port 0 takes a free one [default: 127.0.0.1:9600]
+    #[arg(long, value_name = "ADDRESS")]
+    http: Option<String>,
+    /// Any other setting; may be repeated
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl Args {
+    /// The settings that were given as flags; dedicated flags win over `--set`.
+    fn flags(&self) -> Vec<Flag> {
+        let dedicated = [
+            ("--brokers", "kafka.brokers", &self.brokers),
+            ("--input", "input.topic", &self.input),
+            ("--output", "output.topic", &self.output),
+            ("--dead-letters", "dead_letters.topic", &self.dead_letters),
+            ("--group", "kafka.group", &self.group),
+            ("--delivery", "kafka.delivery", &self.delivery),
+            ("--workers", "worker.workers", &self.workers),
+            ("--model", "model.path", &self.model),
+            ("--store", "registry.url", &self.store),
+            ("--kernel", "engine.kernel", &self.kernel),
+            ("--http", "http.address", &self.http),
+        ];
+        let given =
+            dedicated.into_iter().filter_map(|(flag, key, value)| Some(Flag::new(flag, key, value.clone()?)));
+        self.set.iter().map(|assignment| Flag::set(assignment)).chain(given).collect()
+    }
+}
 
 /// Runs the command.
-pub fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not built yet")
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match start(&args) {
+        Err(error) if is_usage(&error) => {
+            eprintln!("nunchi: {error:#}");
+            Ok(ExitCode::from(EXIT_USAGE))
+        }
+        other => other.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// Whether a start failed for what the user asked, not for what the world is like.
+fn is_usage(error: &anyhow::Error) -> bool {
+    error.is::<Mistakes>()
+        || matches!(error.downcast_ref(), Some(PipelineError::Configuration(_)))
+        || matches!(error.downcast_ref(), Some(EngineError::KernelUnavailable(..)))
+}
+
+fn start(args: &Args) -> anyhow::Result<()> {
+    let Loaded { config, clients, .. } = load(args.config.as_deref(), std::env::vars_os(), &args.flags())?;
+    init_logs(&config.log)?;
+    let metrics = Metrics::new();
+    let stall = Duration::from_secs(config.worker.stall_seconds);
+    let health = Arc::new(Health::new(worker_count(&config), stall));
+    let warm = super::warm_model(config.model.path.as_deref(), config.engine.kernel.as_deref())?;
+    metrics.set_model(&warm.model().version, warm.precision(), warm.kernel());
+    health.set_model_warm();
+    say_what_runs(&config, &warm);
+    let slot: ModelSlot = Arc::new(ArcSwap::from_pointee(warm));
+    let stop = Stop::new();
+
+    let runtime = runtime()?;
+    watch_signals(&runtime, stop.clone(), Arc::clone(&health))?;
+    let listener = runtime.block_on(http::bind(&config.http.address))?;
+    let admin = Admin::new(metrics.clone(), Arc::clone(&health), Arc::clone(&slot));
+    let server = Server::start(&runtime, listener, admin)?;
+
+    let pipeline =
+        Pipeline { config: &config, clients: &clients, metrics: &metrics, health: &health, stop: &stop };
+    let result = pipeline.run(|| EngineJudge::new(Arc::clone(&slot)));
+    server.end(&runtime);
+    let summary = result?;
+    tracing::info!(records = summary.records, "stopped cleanly");
+    Ok(())
+}
+
+fn say_what_runs(config: &crate::config::Config, warm: &Warm) {
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        model = warm.model().version,
+        name = warm.model().name,
+        kernel = warm.kernel(),
+        precision = warm.precision(),
+        "the model is warm"
+    );
+    tracing::info!(
+        brokers = config.kafka.brokers,
+        group = config.kafka.group,
+        delivery = ?config.kafka.delivery,
+        workers = worker_count(config),
+        input = config.input.topic,
+        output = config.output.topic,
+        dead_letters = config.dead_letters.topic,
+        "judging"
+    );
+}
+
+/// Everything asynchronous: signals and the admin server. Two threads, since workers have the cores.
+fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .max_blocking_threads(2)
+        .thread_name("nunchi-admin")
+        .enable_all()
+        .build()
+        .context("cannot start the threads of the admin server")
+}
+
+/// The running admin server.
+struct Server {
+    stop: tokio::sync::oneshot::Sender<()>,
+    task: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    fn start(runtime: &Runtime, listener: TcpListener, admin: Admin) -> anyhow::Result<Self> {
+        let address = listener.local_addr().context("the admin server's address is unknown")?;
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let task = runtime.spawn(http::serve(listener, admin, async {
+            // Also done if the sender is gone.
+            let _ = stopped.await;
+        }));
+        tracing::info!(%address, "the admin server listens");
+        Ok(Server { stop, task })
+    }
+
+    fn end(self, runtime: &Runtime) {
+        // It may have ended before.
+        let _ = self.stop.send(());
+        match runtime.block_on(self.task) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the admin server ended with an error"),
+            Err(error) => tracing::warn!(%error, "the admin server ended with a panic"),
+        }
+    }
+}
+
+/// The first SIGTERM or SIGINT asks everybody to stop, the second ends the process at once.
+fn watch_signals(runtime: &Runtime, stop: Stop, health: Arc<Health>) -> anyhow::Result<()> {
+    let _inside = runtime.enter();
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    runtime.spawn(async move {
+        let name = next(&mut terminate, &mut interrupt).await;
+        tracing::info!(signal = name, "stopping: the turn is finished and committed first; once more aborts");
+        health.set_stopping();
+        stop.request();
+        let name = next(&mut terminate, &mut interrupt).await;
+        tracing::warn!(signal = name, "aborted; what was not committed comes again");
+        std::process::exit(1);
+    });
+    Ok(())
+}
+
+async fn next(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    }
 }

@@ -1,1 +1,135 @@
 //! The admin server: `/metrics`, `/livez`, `/readyz`, `/v1/model`, `POST /v1/classify`.
+//!
+//! It lives on a small tokio runtime beside the workers and never makes one wait: it reads atomics, borrows the model and
+//! judges with an engine of its own. Every error is a JSON object with `error`.
+
+mod answer;
+mod classify;
+mod model;
+mod probes;
+
+use crate::pipeline::ModelSlot;
+use crate::telemetry::{Health, Metrics};
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use classify::Classifier;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::net::TcpListener;
+
+/// Most bytes of a request's body.
+pub const BODY_LIMIT: usize = 1 << 20;
+
+/// Longest time for a request, from its head to its answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longest wait for open requests once the server is to end.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why the server cannot start.
+#[derive(Debug, Error)]
+pub enum HttpError {
+    /// The address cannot be bound.
+    #[error("cannot serve on http.address {address}: {reason}")]
+    Bind {
+        /// `http.address`.
+        address: String,
+        /// The reason, with what to do where that is known.
+        reason: String,
+    },
+}
+
+/// What the server answers from.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    metrics: Metrics,
+    health: Arc<Health>,
+    model: ModelSlot,
+    classifier: Arc<Classifier>,
+}
+
+impl Admin {
+    /// A server's state; it judges with whatever `model` holds.
+    pub fn new(metrics: Metrics, health: Arc<Health>, model: ModelSlot) -> Self {
+        let classifier = Arc::new(Classifier::new(&model));
+        Admin { metrics, health, model, classifier }
+    }
+
+    /// The routes.
+    pub fn router(self) -> Router {
+        Router::new()
+            .route("/metrics", get(probes::metrics))
+            .route("/livez", get(probes::livez))
+            .route("/readyz", get(probes::readyz))
+            .route("/v1/model", get(model::model))
+            .route("/v1/classify", post(classify::classify))
+            .fallback(answer::not_found)
+            .method_not_allowed_fallback(answer::method_not_allowed)
+            .layer(DefaultBodyLimit::max(BODY_LIMIT))
+            .layer(from_fn_with_state(self.clone(), observe))
+            .with_state(self)
+    }
+}
+
+/// Binds `address` (HOST:PORT; port 0 takes a free one).
+///
+/// # Errors
+/// An address that is taken, not this machine's, or not allowed.
+pub async fn bind(address: &str) -> Result<TcpListener, HttpError> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let reason = match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                "the address is in use; is another nunchi running? Choose another port, or 0 for a free one"
+                    .to_owned()
+            }
+            std::io::ErrorKind::AddrNotAvailable => {
+                "this machine has no such address; 0.0.0.0 means all it has".to_owned()
+            }
+            _ => error.to_string(),
+        };
+        HttpError::Bind { address: address.to_owned(), reason }
+    })
+}
+
+/// Serves until `stop` is done, then lets open requests end for up to two seconds.
+///
+/// # Errors
+/// What the listener reports.
+pub async fn serve(
+    listener: TcpListener,
+    admin: Admin,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let (asked, mut was_asked) = tokio::sync::watch::channel(false);
+    let graceful = async move {
+        stop.await;
+        // The receiver lives as long as this function.
+        let _ = asked.send(true);
+    };
+    let server = axum::serve(listener, admin.router()).with_graceful_shutdown(graceful);
+    tokio::select! {
+        ended = std::future::IntoFuture::into_future(server) => ended,
+        // A client that keeps its connection open must not keep the process.
+        () = async {
+            let _ = was_asked.wait_for(|asked| *asked).await;
+            tokio::time::sleep(DRAIN_TIMEOUT).await;
+        } => Ok(()),
+    }
+}
+
+/// Counts a request, and ends one that takes too long.
+async fn observe(State(admin): State<Admin>, request: Request, next: Next) -> Response {
+    // Only known paths: labels must not grow with what strangers ask for.
+    let path = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
+    let response = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await.unwrap_or_else(|_| {
+        answer::error(StatusCode::REQUEST_TIMEOUT, "the request took longer than 30 s").into_response()
+    });
+    admin.metrics.http_requests.with_label_values(&[path.as_str(), response.status().as_str()]).inc();
+    response
+}

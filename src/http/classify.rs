@@ -1,0 +1,141 @@
+//! `POST /v1/classify`: one comment or several, judged at once.
+//!
+//! One request is judged at a time, by an engine of the server's own on a blocking thread; a few wait, and more are told
+//! to come again. So requests cannot starve the workers, and memory is bounded.
+
+use super::{Admin, BODY_LIMIT, answer};
+use crate::config::Config;
+use crate::engine::{Engine, Judgement};
+use crate::pipeline::ModelSlot;
+use crate::record::{Comment, Reader, Verdict};
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use tokio::sync::{Mutex, Semaphore};
+
+/// Requests that may wait for the engine, the one that is judged included.
+const WAITING: usize = 16;
+
+/// The engine of the server and the queue before it.
+#[derive(Debug)]
+pub(super) struct Classifier {
+    engine: Arc<Mutex<Engine>>,
+    waiting: Semaphore,
+    reader: Reader,
+}
+
+impl Classifier {
+    pub(super) fn new(model: &ModelSlot) -> Self {
+        Classifier {
+            engine: Arc::new(Mutex::new(Engine::new(model.load_full()))),
+            waiting: Semaphore::new(WAITING),
+            // Requests name their fields `text` and `id`, whatever the topic's records do.
+            reader: Reader::new(&Config::default()),
+        }
+    }
+}
+
+/// What a request cannot have.
+enum Refusal {
+    /// The body cannot be judged: 400.
+    Bad(String),
+    /// The judging failed: 500.
+    Failed(String),
+}
+
+/// Answers with a verdict for an object, and with an array of verdicts for an array, in its order.
+pub(super) async fn classify(State(admin): State<Admin>, body: Result<Bytes, BytesRejection>) -> Response {
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            let sentence = format!("the body has more than {BODY_LIMIT} bytes; send fewer comments at once");
+            return answer::error(StatusCode::PAYLOAD_TOO_LARGE, sentence).into_response();
+        }
+        Err(rejection) => {
+            return answer::error(rejection.status(), rejection.body_text()).into_response();
+        }
+    };
+    let Ok(_place) = admin.classifier.waiting.try_acquire() else {
+        let busy =
+            answer::error(StatusCode::SERVICE_UNAVAILABLE, "too many requests wait; try again in a second");
+        return ([(header::RETRY_AFTER, "1")], busy).into_response();
+    };
+    let timer = admin.metrics.http_classify_seconds.start_timer();
+    let engine = Arc::clone(&admin.classifier.engine).lock_owned().await;
+    let judged = tokio::task::spawn_blocking({
+        let admin = admin.clone();
+        move || judge(&admin, engine, &body)
+    })
+    .await
+    .unwrap_or_else(|error| Err(Refusal::Failed(format!("judging failed: {error}"))));
+    timer.observe_duration();
+    match judged {
+        Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
+        Err(Refusal::Bad(sentence)) => answer::error(StatusCode::BAD_REQUEST, sentence).into_response(),
+        Err(Refusal::Failed(sentence)) => {
+            tracing::error!(error = sentence, "a request to classify failed");
+            answer::error(StatusCode::INTERNAL_SERVER_ERROR, sentence).into_response()
+        }
+    }
+}
+
+/// Reads the comments of `body`, judges them with the model of now, and writes the verdicts.
+fn judge(
+    admin: &Admin,
+    mut engine: tokio::sync::OwnedMutexGuard<Engine>,
+    body: &[u8],
+) -> Result<Vec<u8>, Refusal> {
+    let text =
+        std::str::from_utf8(body).map_err(|error| Refusal::Bad(format!("the body is not UTF-8: {error}")))?;
+    let is_array = text.trim_start().starts_with('[');
+    let comments = comments(&admin.classifier.reader, text, is_array).map_err(Refusal::Bad)?;
+    let texts: Vec<&str> = comments.iter().map(|comment| comment.text.as_ref()).collect();
+    engine.adopt(admin.model.load_full());
+    let mut judgements = Vec::new();
+    engine.classify(&texts, &mut judgements);
+    let model = engine.warm().model();
+    Ok(verdicts(&comments, &judgements, &model.labels, &model.version, is_array))
+}
+
+/// The comments of a request; what is wrong is told with the item's place, counted from 0.
+fn comments<'a>(reader: &Reader, text: &'a str, is_array: bool) -> Result<Vec<Comment<'a>>, String> {
+    if !is_array {
+        let comment = reader.read(text.as_bytes()).map_err(|error| {
+            format!("{error}; send {{\"text\": \"…\", \"id\": …}} or an array of such objects")
+        })?;
+        return Ok(vec![comment]);
+    }
+    let items: Vec<&'a RawValue> =
+        serde_json::from_str(text).map_err(|error| format!("the body is not a JSON array: {error}"))?;
+    let read = |(place, item): (usize, &&'a RawValue)| {
+        reader.read(item.get().as_bytes()).map_err(|error| format!("item {place}: {error}"))
+    };
+    items.iter().enumerate().map(read).collect()
+}
+
+fn verdicts(
+    comments: &[Comment<'_>],
+    judgements: &[Judgement],
+    labels: &[String],
+    model: &str,
+    is_array: bool,
+) -> Vec<u8> {
+    let mut json = Vec::with_capacity(comments.len() * 96 + 2);
+    if is_array {
+        json.push(b'[');
+    }
+    for (place, (comment, judgement)) in comments.iter().zip(judgements).enumerate() {
+        if place > 0 {
+            json.push(b',');
+        }
+        Verdict { id: comment.id, judgement, labels, model }.write(&[], &[], &mut json);
+    }
+    if is_array {
+        json.push(b']');
+    }
+    json
+}

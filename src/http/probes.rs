@@ -1,0 +1,37 @@
+//! What Prometheus and an orchestrator ask.
+
+use super::{Admin, answer};
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// `GET /metrics`: the text format of Prometheus.
+pub(super) async fn metrics(State(admin): State<Admin>) -> Response {
+    admin.metrics.workers.set(i64::try_from(admin.health.running()).unwrap_or(i64::MAX));
+    admin.metrics.ready.set(i64::from(admin.health.not_ready().is_empty()));
+    match admin.metrics.encode() {
+        Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
+        Err(error) => {
+            answer::error(StatusCode::INTERNAL_SERVER_ERROR, format!("metrics cannot be encoded: {error}"))
+                .into_response()
+        }
+    }
+}
+
+/// `GET /livez`: 503 if the process should be restarted.
+pub(super) async fn livez(State(admin): State<Admin>) -> impl IntoResponse {
+    probe("alive", "not alive", admin.health.not_live())
+}
+
+/// `GET /readyz`: 503 while comments are not judged.
+pub(super) async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
+    probe("ready", "not ready", admin.health.not_ready())
+}
+
+fn probe(yes: &str, no: &str, reasons: Vec<String>) -> impl IntoResponse {
+    let (code, status) =
+        if reasons.is_empty() { (StatusCode::OK, yes) } else { (StatusCode::SERVICE_UNAVAILABLE, no) };
+    (code, Json(json!({ "status": status, "reasons": reasons })))
+}

@@ -1,0 +1,129 @@
+//! An admin server in this process, on a small network with random weights: what HTTP says needs no Kafka.
+
+#![allow(dead_code, clippy::unwrap_used)] // Shared by several tests; outside of `#[test]` too a failure fails the test.
+
+use arc_swap::ArcSwap;
+use nunchi::engine::Warm;
+use nunchi::http::{self, Admin};
+use nunchi::model::Model;
+use nunchi::pipeline::ModelSlot;
+use nunchi::rnn::{Cell, HeadKind, Network, Pooling, Shape};
+use nunchi::telemetry::{Health, Metrics};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// A GRU of 16 units with random weights and a tokenizer made of the sample comments.
+pub fn random_model(version: &str) -> Model {
+    let texts = nunchi::samples::comments().into_iter().map(|comment| comment.text);
+    let tokenizer = nunchi::text::train(texts, 2_000).unwrap();
+    let shape = Shape {
+        cell: Cell::Gru,
+        vocabulary: tokenizer.vocabulary(),
+        embedding: 8,
+        hidden: 16,
+        layers: 1,
+        bidirectional: false,
+        pooling: Pooling::Last,
+        head: HeadKind::Sigmoid,
+        outputs: 1,
+    };
+    Model {
+        name: "random".to_owned(),
+        network: Network::random(shape, 7).unwrap(),
+        tokenizer,
+        labels: vec!["negative".to_owned(), "positive".to_owned()],
+        max_tokens: 16,
+        temperature: 1.0,
+        golden: Vec::new(),
+        report: serde_json::json!({ "accuracy": 0.5 }),
+        version: version.to_owned(),
+    }
+}
+
+/// A running admin server. Ends with its value.
+pub struct Server {
+    pub url: String,
+    pub metrics: Metrics,
+    pub health: Arc<Health>,
+    pub model: ModelSlot,
+    stop: Option<oneshot::Sender<()>>,
+    task: Option<JoinHandle<std::io::Result<()>>>,
+    runtime: Runtime,
+}
+
+impl Server {
+    /// For two workers that count as hung after `stall` without a beat.
+    pub fn start(stall: Duration) -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let metrics = Metrics::new();
+        let health = Arc::new(Health::new(2, stall));
+        let warm = Warm::new(random_model("0123456789ab"), None).unwrap();
+        metrics.set_model("0123456789ab", warm.precision(), warm.kernel());
+        let model: ModelSlot = Arc::new(ArcSwap::from_pointee(warm));
+        let listener = runtime.block_on(http::bind("127.0.0.1:0")).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let admin = Admin::new(metrics.clone(), Arc::clone(&health), Arc::clone(&model));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = runtime.spawn(http::serve(listener, admin, async {
+            let _ = stopped.await;
+        }));
+        Server { url, metrics, health, model, stop: Some(stop), task: Some(task), runtime }
+    }
+
+    /// Asks the server to end and waits for it.
+    pub fn end(&mut self) {
+        let _ = self.stop.take().unwrap().send(());
+        self.runtime.block_on(self.task.take().unwrap()).unwrap().unwrap();
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        request("GET", &format!("{}{path}", self.url), "")
+    }
+
+    pub fn post(&self, path: &str, body: &str) -> Answer {
+        request("POST", &format!("{}{path}", self.url), body)
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub content_type: String,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> serde_json::Value {
+        assert_eq!(self.content_type, "application/json", "{self:?}");
+        serde_json::from_str(&self.text).unwrap()
+    }
+}
+
+/// One request.
+pub fn request(method: &str, url: &str, body: &str) -> Answer {
+    try_request(method, url, body).unwrap()
+}
+
+/// One request to a server that may not be there.
+pub fn try_request(method: &str, url: &str, body: &str) -> Result<Answer, ureq::Error> {
+    let agent = ureq::Agent::new_with_config(
+        ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(30)))
+            .build(),
+    );
+    let request = ureq::http::Request::builder().method(method).uri(url).body(body.to_owned())?;
+    let mut response = agent.run(request)?;
+    let header =
+        response.headers().get("content-type").map(|value| value.to_str().unwrap_or_default().to_owned());
+    Ok(Answer {
+        status: response.status().as_u16(),
+        content_type: header.unwrap_or_default(),
+        text: response.body_mut().with_config().limit(64 << 20).read_to_string()?,
+    })
+}

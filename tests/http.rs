@@ -1,0 +1,180 @@
+//! What the admin server answers.
+
+mod admin;
+
+use admin::{Server, random_model, request};
+use nunchi::engine::Warm;
+use nunchi::http;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[test]
+fn probes_say_why_not() {
+    let server = Server::start(MINUTE);
+    let answer = server.get("/readyz");
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.json()["status"], "not ready");
+    assert_eq!(answer.json()["reasons"][0], "the model is not warm yet");
+    assert_eq!(answer.json()["reasons"][1], "worker 0 does not reach the brokers");
+    assert!(server.get("/metrics").text.contains("\nnunchi_ready 0\n"));
+
+    server.health.set_model_warm();
+    for worker in 0..2 {
+        server.health.set_brokers_reached(worker, true);
+    }
+    assert_eq!(server.get("/readyz").json()["reasons"][1], "worker 1 has not joined the group");
+    for worker in 0..2 {
+        server.health.set_group_joined(worker, true);
+    }
+    let answer = server.get("/readyz");
+    assert_eq!((answer.status, answer.json()["status"].as_str()), (200, Some("ready")));
+    assert_eq!(server.get("/livez").json()["status"], "alive");
+    let metrics = server.get("/metrics").text;
+    assert!(metrics.contains("\nnunchi_ready 1\n") && metrics.contains("\nnunchi_workers 2\n"), "{metrics}");
+
+    server.health.set_dead(1);
+    let answer = server.get("/livez");
+    assert_eq!((answer.status, answer.json()["reasons"][0].as_str()), (503, Some("worker 1 is dead")));
+}
+
+#[test]
+fn a_hung_worker_is_not_alive() {
+    let server = Server::start(Duration::from_millis(1));
+    std::thread::sleep(Duration::from_millis(20));
+    let answer = server.get("/livez");
+    assert_eq!(answer.status, 503);
+    assert!(answer.text.contains("worker 0 has been in its turn"), "{}", answer.text);
+}
+
+#[test]
+fn a_comment_is_answered_with_its_verdict() {
+    let server = Server::start(MINUTE);
+    let answer = server.post("/v1/classify", r#"{"text": "배송이 빨라서 좋아요", "id": 7.50, "rating": 5}"#);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(
+        answer.text.starts_with(r#"{"id":7.50,"label":""#),
+        "the id comes back as it came: {}",
+        answer.text
+    );
+    let verdict = answer.json();
+    let score = verdict["score"].as_f64().unwrap();
+    assert!((0.0..=1.0).contains(&score));
+    assert_eq!(verdict["label"], if score >= 0.5 { "positive" } else { "negative" });
+    assert_eq!(verdict["model"], "0123456789ab");
+    let fields: Vec<&str> = verdict.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(fields, ["id", "label", "score", "model"]);
+}
+
+#[test]
+fn an_array_is_answered_in_its_order_and_like_single_comments() {
+    let server = Server::start(MINUTE);
+    let long = "별로예요 ".repeat(40);
+    let texts = ["좋아요", "", long.as_str(), "환불해 주세요 ㅠㅠ"];
+    let items: Vec<_> =
+        texts.iter().map(|text| serde_json::json!({ "text": text, "id": text.len() })).collect();
+    let answer = server.post("/v1/classify", &serde_json::to_string(&items).unwrap()).json();
+    let verdicts = answer.as_array().unwrap();
+    assert_eq!(verdicts.len(), texts.len());
+    for (item, verdict) in items.iter().zip(verdicts) {
+        assert_eq!(*verdict, server.post("/v1/classify", &item.to_string()).json());
+        assert_eq!(verdict["id"], item["id"]);
+    }
+    assert_eq!(verdicts[2]["truncated"], true);
+    assert_eq!(server.post("/v1/classify", "[]").json(), serde_json::json!([]));
+}
+
+#[test]
+fn bad_input_is_refused_with_a_sentence_that_names_the_item() {
+    let server = Server::start(MINUTE);
+    for (body, sentence) in [
+        ("", "not a JSON object"),
+        ("null", "not a JSON object"),
+        ("{\"text\": \"좋아요\"", "not a JSON object"),
+        ("{\"id\": 1}", "no field `text`"),
+        ("{\"text\": 5}", "`text` is a number"),
+        ("[{\"text\": \"a\"}, {\"txt\": \"b\"}]", "item 1: the object has no field `text`"),
+        ("[{\"text\": \"a\"}, 5]", "item 1: "),
+        ("[{\"text\": \"a\"},", "not a JSON array"),
+    ] {
+        let answer = server.post("/v1/classify", body);
+        assert_eq!(answer.status, 400, "{body}");
+        let error = answer.json()["error"].as_str().unwrap().to_owned();
+        assert!(error.contains(sentence), "{body}: {error}");
+    }
+    let answer =
+        server.post("/v1/classify", &format!("{{\"text\": \"{}\"}}", "가".repeat(http::BODY_LIMIT / 3)));
+    assert_eq!(answer.status, 413);
+    assert!(answer.json()["error"].as_str().unwrap().contains("1048576 bytes"), "{answer:?}");
+}
+
+#[test]
+fn what_is_not_there_is_said_in_json() {
+    let server = Server::start(MINUTE);
+    let answer = server.get("/v2/verdicts");
+    assert_eq!(answer.status, 404);
+    assert!(answer.json()["error"].as_str().unwrap().contains("POST /v1/classify"));
+    let answer = server.get("/v1/classify");
+    assert_eq!(answer.status, 405);
+    assert_eq!(answer.json()["error"], "/v1/classify takes POST, not GET");
+    assert_eq!(request("DELETE", &format!("{}/livez", server.url), "").status, 405);
+    // Strangers' paths must not become labels.
+    let metrics = server.get("/metrics").text;
+    assert!(metrics.contains("nunchi_http_requests_total{code=\"404\",path=\"other\"} 1"), "{metrics}");
+    assert!(!metrics.contains("verdicts\""), "{metrics}");
+}
+
+#[test]
+fn the_model_is_described_and_a_new_one_answers_at_once() {
+    let server = Server::start(MINUTE);
+    let model = server.get("/v1/model").json();
+    assert_eq!((model["version"].as_str(), model["cell"].as_str()), (Some("0123456789ab"), Some("gru")));
+    assert_eq!(model["labels"], serde_json::json!(["negative", "positive"]));
+    assert_eq!(model["report"]["accuracy"], 0.5);
+    assert!(model["parameters"].as_u64().unwrap() > 8 * 265);
+    assert_eq!(model["precision"], "f32");
+    server.model.store(Arc::new(Warm::new(random_model("ba9876543210"), Some("portable")).unwrap()));
+    assert_eq!(server.get("/v1/model").json()["version"], "ba9876543210");
+    assert_eq!(server.get("/v1/model").json()["kernel"], "portable");
+    assert_eq!(server.post("/v1/classify", r#"{"text":"a"}"#).json()["model"], "ba9876543210");
+}
+
+#[test]
+fn many_requests_at_once_are_all_answered_or_told_to_wait() {
+    let server = Server::start(MINUTE);
+    let body = serde_json::to_string(&vec![serde_json::json!({ "text": "배송이 느려요" }); 500]).unwrap();
+    let url = format!("{}/v1/classify", server.url);
+    let codes: Vec<u16> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..40).map(|_| scope.spawn(|| request("POST", &url, &body).status)).collect();
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    assert!(codes.iter().all(|code| matches!(code, 200 | 503)), "{codes:?}");
+    assert!(codes.iter().filter(|code| **code == 200).count() >= 16, "{codes:?}");
+    assert_eq!(server.post("/v1/classify", &body).status, 200);
+}
+
+#[test]
+fn the_server_ends_although_a_client_holds_its_connection() {
+    let mut server = Server::start(MINUTE);
+    let address = server.url.strip_prefix("http://").unwrap().to_owned();
+    let mut idle = TcpStream::connect(&address).unwrap();
+    idle.write_all(b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    assert!(idle.read(&mut [0; 64]).unwrap() > 0);
+    let mut halfway = TcpStream::connect(&address).unwrap();
+    halfway.write_all(b"POST /v1/classify HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{").unwrap();
+    let start = Instant::now();
+    server.end();
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+}
+
+#[test]
+fn an_address_in_use_is_said_clearly() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let error = runtime.block_on(http::bind(&address)).unwrap_err().to_string();
+    assert!(error.contains(&address) && error.contains("is in use"), "{error}");
+}
