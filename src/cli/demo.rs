@@ -1,12 +1,253 @@
-//! `nunchi demo`
+//! `nunchi demo`: everything in one process, no Kafka needed. librdkafka's mock cluster is the broker, sample comments
+//! are the stream, and the workers are those of `nunchi run`, at least once (the mock cluster knows no transactions).
 
+use crate::cli::publish::{Limit, Publisher};
+use crate::cli::signals::stop_on_signals;
+use crate::config::{ClientProperties, Config, Delivery, Value};
+use crate::engine::Warm;
+use crate::pipeline::{EngineJudge, ModelSlot, Pipeline, Stop, worker_count};
+use crate::samples::Stream;
+use crate::telemetry::{Health, Metrics};
+use anyhow::{Context, bail};
+use arc_swap::ArcSwap;
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
+
+mod lines;
+mod screen;
+mod stats;
+mod terminal;
+mod watch;
+
+use screen::About;
+use stats::Stats;
+use watch::Watch;
+
+/// Partitions of the comments and of the verdicts.
+const PARTITIONS: i32 = 4;
+/// One record in fifty is broken.
+const BROKEN_SHARE: f64 = 0.02;
+/// The embedded broker forgets what is older than 5 MiB or 100,000 records a partition: no more records than these
+/// are on their way at any time, about 2 MB.
+const ON_THE_WAY: u64 = 4_000;
+/// Wait of a fetch without records (milliseconds).
+const FETCH_WAIT_MS: i64 = 5;
+/// How long a demo without a terminal and without `--seconds` lasts.
+const SECONDS_WITHOUT_A_TERMINAL: u64 = 20;
+/// Longest wait for the workers to join.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Flags of `nunchi demo`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Ends after so many seconds [default: with `q` in a terminal, after 20 s without one]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    seconds: Option<u64>,
+    /// Comments a second
+    #[arg(long, value_name = "N", default_value_t = 100.0, value_parser = super::generate::rate)]
+    rate: f64,
+    /// Address of the admin server with /metrics [default: 127.0.0.1:9600, or a free port if that is taken]
+    #[arg(long, value_name = "ADDRESS")]
+    http: Option<String>,
+    /// A model file [default: the shipped model]
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Worker threads
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    workers: u16,
+    /// Prints lines even if there is a terminal
+    #[arg(long)]
+    plain: bool,
+}
 
 /// Runs the command.
-pub fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not built yet")
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let in_terminal = !args.plain && terminal::usable();
+    let seconds = args.seconds.or((!in_terminal).then_some(SECONDS_WITHOUT_A_TERMINAL));
+    let limit = Limit { records: None, time: seconds.map(Duration::from_secs) };
+    let broker = MockCluster::new(1).context("starting the embedded broker")?;
+    let config = settings(&args, &broker)?;
+    let clients = ClientProperties::resolve(&config)?;
+    let warm = Arc::new(Warm::new(model(args.model.as_deref())?, None)?);
+    let about = About {
+        model: format!("{} {}", warm.model().name, warm.model().version),
+        kernel: warm.kernel().to_owned(),
+        workers: worker_count(&config),
+        metrics_url: String::new(),
+        ends_after: limit.time,
+    };
+    let demo = Demo::new(config, clients, warm);
+    stop_on_signals(&demo.stop)?;
+    let (stats, published) = demo.play(&args, limit, about, in_terminal)?;
+    // Whoever closed our output does not want the summary either.
+    let _ = write!(std::io::stdout(), "{}", lines::summary(&stats, published, Instant::now()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The settings of the demo's workers. Topics are made here: the embedded broker is ours.
+fn settings(args: &Args, broker: &MockCluster<'static, DefaultProducerContext>) -> anyhow::Result<Config> {
+    let mut config = Config::default();
+    config.kafka.brokers = broker.bootstrap_servers();
+    config.kafka.group = "nunchi-demo".into();
+    config.kafka.delivery = Delivery::AtLeastOnce;
+    // The embedded broker answers a fetch without records only after this time, even if one comes meanwhile.
+    config.kafka.consumer.insert("fetch.wait.max.ms".into(), Value::Literal(FETCH_WAIT_MS.into()));
+    config.output.echo = vec!["text".into(), "rating".into()];
+    config.worker.workers = args.workers.into();
+    if let Some(address) = &args.http {
+        config.http.address.clone_from(address);
+    }
+    let topics = [
+        (&config.input.topic, PARTITIONS),
+        (&config.output.topic, PARTITIONS),
+        (&config.dead_letters.topic, 1),
+    ];
+    for (topic, partitions) in topics {
+        broker.create_topic(topic, partitions, 1).with_context(|| format!("creating the topic `{topic}`"))?;
+    }
+    Ok(config)
+}
+
+/// A running demo: what its threads share.
+struct Demo {
+    config: Config,
+    clients: ClientProperties,
+    metrics: Metrics,
+    health: Health,
+    slot: ModelSlot,
+    /// Ends publisher and workers.
+    stop: Stop,
+    /// Ends the reader of the verdicts, after them.
+    stop_watching: Stop,
+    /// Records handed to the broker so far.
+    published: AtomicU64,
+    /// Verdicts and dead letters read so far.
+    answered: AtomicU64,
+    /// The publisher has ended.
+    published_all: AtomicBool,
+}
+
+impl Demo {
+    fn new(config: Config, clients: ClientProperties, warm: Arc<Warm>) -> Self {
+        let metrics = Metrics::new();
+        metrics.set_model(&warm.model().version, warm.precision(), warm.kernel());
+        let health = Health::new(worker_count(&config), Duration::from_secs(config.worker.stall_seconds));
+        health.set_model_warm();
+        Demo {
+            config,
+            clients,
+            metrics,
+            health,
+            slot: Arc::new(ArcSwap::new(warm)),
+            stop: Stop::new(),
+            stop_watching: Stop::new(),
+            published: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
+            published_all: AtomicBool::new(false),
+        }
+    }
+
+    /// Starts all threads, shows what they do until the end, and ends them; the numbers, and how many records were
+    /// published.
+    fn play(
+        &self,
+        args: &Args,
+        limit: Limit,
+        about: About,
+        in_terminal: bool,
+    ) -> anyhow::Result<(Stats, u64)> {
+        let watch = self.watch()?;
+        let (sender, events) = sync_channel(4_096);
+        std::thread::scope(|scope| {
+            let working = scope.spawn(|| self.or_stop(self.work()));
+            let publishing = scope.spawn(|| self.or_stop(self.publish(args.rate, limit)));
+            let watching =
+                scope.spawn(|| self.or_stop(watch.run(&sender, &self.answered, &self.stop_watching)));
+            let stats = if in_terminal {
+                terminal::show(about, &events, || self.done())
+            } else {
+                lines::show(&events, || self.done())
+            };
+            self.stop.request();
+            let published = joined(publishing.join());
+            let worked = joined(working.join());
+            self.stop_watching.request();
+            // A reader that waits for room in the channel sees that nobody listens any more.
+            drop(events);
+            let watched = joined(watching.join());
+            worked?;
+            watched?;
+            Ok((stats?, published?))
+        })
+    }
+
+    /// The workers of `nunchi run`.
+    fn work(&self) -> anyhow::Result<()> {
+        let pipeline = Pipeline {
+            config: &self.config,
+            clients: &self.clients,
+            metrics: &self.metrics,
+            health: &self.health,
+            stop: &self.stop,
+        };
+        pipeline.run(|| EngineJudge::new(Arc::clone(&self.slot)))?;
+        Ok(())
+    }
+
+    /// Publishes once the workers have joined, and returns how many records.
+    fn publish(&self, rate: f64, limit: Limit) -> anyhow::Result<u64> {
+        let patience = Instant::now() + PATIENCE;
+        while !self.health.not_ready().is_empty() && !self.stop.sleep(Duration::from_millis(20)) {
+            if Instant::now() > patience {
+                bail!("the workers do not come up: {}", self.health.not_ready().join("; "));
+            }
+        }
+        let publisher = Publisher::connect(&self.clients.plain(), &self.config.input.topic)?;
+        let mut stream = Stream::new(rand::random(), "demo", BROKEN_SHARE);
+        let published = publisher.publish(&mut stream, rate, limit, &self.stop, |published| {
+            self.published.store(published, Ordering::Relaxed);
+            let on_the_way = published.saturating_sub(self.answered.load(Ordering::Relaxed));
+            ON_THE_WAY.saturating_sub(on_the_way)
+        })?;
+        self.published.store(published, Ordering::Relaxed);
+        self.published_all.store(true, Ordering::Release);
+        Ok(published)
+    }
+
+    /// A reader of verdicts and dead letters.
+    fn watch(&self) -> anyhow::Result<Watch> {
+        let mut client = self.clients.plain();
+        client.set("fetch.wait.max.ms", FETCH_WAIT_MS.to_string());
+        Watch::new(&client, &self.config.output.topic, &self.config.dead_letters.topic)
+    }
+
+    /// Whether everything that was published is answered, or the demo was told to stop.
+    fn done(&self) -> bool {
+        let answered = self.answered.load(Ordering::Relaxed) >= self.published.load(Ordering::Relaxed);
+        self.stop.requested() || (self.published_all.load(Ordering::Acquire) && answered)
+    }
+
+    /// A thread that fails ends the demo.
+    fn or_stop<T>(&self, result: anyhow::Result<T>) -> anyhow::Result<T> {
+        if result.is_err() {
+            self.stop.request();
+        }
+        result
+    }
+}
+
+/// What a thread returned, or that it panicked.
+fn joined<T>(result: std::thread::Result<anyhow::Result<T>>) -> anyhow::Result<T> {
+    result.unwrap_or_else(|_| bail!("a thread of the demo panicked; this is a bug"))
+}
+
+fn model(_path: Option<&std::path::Path>) -> anyhow::Result<crate::model::Model> {
+    bail!("not built yet")
 }

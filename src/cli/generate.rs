@@ -1,12 +1,84 @@
-//! `nunchi generate`
+//! `nunchi generate`: publishes the sample comments to a topic, again and again, at a steady rate.
 
+use crate::cli::EXIT_USAGE;
+use crate::cli::publish::{Limit, Publisher};
+use crate::cli::signals::stop_on_signals;
+use crate::config::{self, Flag};
+use crate::pipeline::Stop;
+use crate::samples::Stream;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 /// Flags of `nunchi generate`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The topic to publish to [setting: input.topic, by default `comments`]
+    #[arg(long, value_name = "TOPIC")]
+    topic: Option<String>,
+    /// Comments a second
+    #[arg(long, value_name = "N", default_value_t = 10.0, value_parser = rate)]
+    rate: f64,
+    /// Ends after so many records [default: with Ctrl-C]
+    #[arg(long, visible_alias = "count", value_name = "N")]
+    records: Option<u64>,
+    /// Ends after so many seconds [default: with Ctrl-C]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: Option<u64>,
+    /// Share of broken records among them, 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    broken: f64,
+    /// Kafka brokers, host:port and more of them after commas [setting: kafka.brokers]
+    #[arg(long, value_name = "HOST:PORT,…")]
+    brokers: Option<String>,
+    /// A file of settings, as for `nunchi run`
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Any other setting, for instance kafka.properties.security.protocol=SSL
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    settings: Vec<String>,
+}
+
+/// Reads `--rate`: records a second.
+pub(super) fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate <= 1e6 => Ok(rate),
+        _ => Err("a number above 0, at most 1000000".to_owned()),
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("a number from 0 to 1".to_owned()),
+    }
+}
 
 /// Runs the command.
-pub fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not built yet")
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let mut flags: Vec<Flag> = args.settings.iter().map(|setting| Flag::set(setting)).collect();
+    flags.extend(args.brokers.iter().map(|brokers| Flag::new("--brokers", "kafka.brokers", brokers)));
+    flags.extend(args.topic.iter().map(|topic| Flag::new("--topic", "input.topic", topic)));
+    let loaded = match config::load(args.config.as_deref(), std::env::vars_os(), &flags) {
+        Ok(loaded) => loaded,
+        Err(mistakes) => {
+            eprintln!("nunchi: {mistakes}");
+            return Ok(ExitCode::from(EXIT_USAGE));
+        }
+    };
+    let stop = Stop::new();
+    stop_on_signals(&stop)?;
+    let topic = &loaded.config.input.topic;
+    let publisher = Publisher::connect(&loaded.clients.plain(), topic)?;
+    let brokers = &loaded.config.kafka.brokers;
+    eprintln!("publishing {} comments/s to `{topic}` on {brokers}; Ctrl-C ends", args.rate);
+
+    // The process's id and the second of its start keep ids apart from run to run.
+    let prefix = format!("g{:x}-{}", jiff::Timestamp::now().as_second(), std::process::id());
+    let mut stream = Stream::new(rand::random(), &prefix, args.broken);
+    let limit = Limit { records: args.records, time: args.seconds.map(Duration::from_secs) };
+    let start = Instant::now();
+    let published = publisher.publish(&mut stream, args.rate, limit, &stop, |_| u64::MAX)?;
+    eprintln!("{published} records published in {:.1} s", start.elapsed().as_secs_f64());
+    Ok(ExitCode::SUCCESS)
 }

@@ -15,7 +15,9 @@ mod evaluate;
 mod explain;
 mod generate;
 mod models;
+mod publish;
 mod run;
+mod signals;
 mod summary;
 mod train;
 

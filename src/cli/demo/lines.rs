@@ -1,0 +1,117 @@
+//! The demo without a terminal: one line a verdict, one a dead letter, a summary at the end.
+
+use super::screen::{grouped, milliseconds};
+use super::stats::{Event, Stats};
+use std::fmt::Write as _;
+use std::io::{BufWriter, ErrorKind, Write as _};
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+/// Longest wait for an event.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Prints what comes out of `events` until `done` or until nobody reads standard output any more.
+///
+/// # Errors
+/// Standard output refuses, other than by being closed.
+pub fn show(events: &Receiver<Event>, mut done: impl FnMut() -> bool) -> anyhow::Result<Stats> {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut stats = Stats::new(Instant::now());
+    loop {
+        // Asked before the channel is emptied, so that nothing is left in it at the end.
+        let last = done();
+        let mut next = events.recv_timeout(PAUSE).ok();
+        while let Some(event) = next {
+            stats.add(&event, Instant::now());
+            match writeln!(out, "{}", line(&event)) {
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(stats),
+                result => result?,
+            }
+            next = events.try_recv().ok();
+        }
+        match out.flush() {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(stats),
+            result => result?,
+        }
+        if last {
+            return Ok(stats);
+        }
+    }
+}
+
+/// One line for `event`, without the end of line.
+pub fn line(event: &Event) -> String {
+    let one_line = |text: &str| text.replace(char::is_control, " ");
+    match event {
+        Event::Verdict(verdict) => {
+            let label = if verdict.positive { "positive" } else { "negative" };
+            let stars = verdict.rating.map_or("?".to_owned(), |rating| rating.to_string());
+            format!("{label}  {:.4}  {stars}★  {}", verdict.score, one_line(&verdict.text))
+        }
+        Event::DeadLetter(letter) => format!("dead letter  {}  {}", letter.class, one_line(&letter.error)),
+    }
+}
+
+/// What was seen, for the end.
+pub fn summary(stats: &Stats, published: u64, now: Instant) -> String {
+    let seconds = stats.elapsed(now).as_secs_f64();
+    let answered = stats.verdicts() + stats.dead();
+    let mut text = format!(
+        "{} records published, {} answered in {seconds:.1} s: {} verdicts, {} dead letters\n",
+        grouped(published),
+        grouped(answered),
+        grouped(stats.verdicts()),
+        grouped(stats.dead()),
+    );
+    for (class, count) in &stats.dead_letters {
+        let _ = writeln!(text, "  {class}: {count}");
+    }
+    if let (Some(share), Some(p50), Some(p99)) =
+        (stats.positive_share(), stats.latency(0.5), stats.latency(0.99))
+    {
+        let _ = write!(text, "{:.1} % positive", share * 100.0);
+        if let Some(agreement) = stats.agreement() {
+            let _ = write!(text, ", {:.1} % as the stars say", agreement * 100.0);
+        }
+        let _ = writeln!(
+            text,
+            "; from publishing to reading the verdict: p50 {}, p99 {}",
+            milliseconds(p50),
+            milliseconds(p99)
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::stats::{DeadLetter, Verdict};
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_verdict_is_one_line_and_the_summary_counts() {
+        let now = Instant::now();
+        let mut stats = Stats::new(now);
+        let verdict = Event::Verdict(Verdict {
+            text: "좋아요\n또 살게요".into(),
+            rating: Some(5),
+            positive: true,
+            score: 0.98765,
+            model: "m".into(),
+            latency: Some(Duration::from_millis(4)),
+        });
+        let letter =
+            Event::DeadLetter(DeadLetter { class: "invalid_utf8".into(), error: "byte 3 is wrong".into() });
+        assert_eq!(line(&verdict), "positive  0.9877  5★  좋아요 또 살게요");
+        assert_eq!(line(&letter), "dead letter  invalid_utf8  byte 3 is wrong");
+        stats.add(&verdict, now);
+        stats.add(&letter, now);
+        assert_eq!(
+            summary(&stats, 2, now + Duration::from_secs(2)),
+            "2 records published, 2 answered in 2.0 s: 1 verdicts, 1 dead letters\n  invalid_utf8: 1\n\
+             100.0 % positive, 100.0 % as the stars say; from publishing to reading the verdict: p50 4.0 ms, \
+             p99 4.0 ms\n"
+        );
+    }
+}
