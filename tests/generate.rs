@@ -1,6 +1,8 @@
 //! `nunchi generate` publishes the sample comments: as many as asked for, keyed by product, at the rate that was asked
 //! for; and says clearly why it cannot. The broker is librdkafka's mock cluster: no transaction plays a part.
 
+#![allow(clippy::unwrap_used)]
+
 use nunchi::samples::{Comment, comments};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};

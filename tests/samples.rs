@@ -1,5 +1,7 @@
 //! The sample comments are what the demo promises: many, different, well-formed; the broken ones are broken.
 
+#![allow(clippy::unwrap_used)]
+
 use nunchi::samples::{Comment, Stream, broken, comments};
 use std::collections::{HashMap, HashSet};
 
