@@ -1,0 +1,1 @@
+//! Layers, shapes and parameters as a table.
