@@ -54,8 +54,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             );
         } else {
             println!(
-                "{name}  {:>10.0} sequences/s  (spread {:.1} %, largest error {:.1e}, {}, {})",
+                "{name} {:>9.0} sequences/s, {:>9.0} per CPU second (spread {:.1} %, largest error {:.1e}, {}, {})",
                 result.rate,
+                result.cpu_rate,
                 result.spread * 100.0,
                 result.max_error,
                 packed.kernel(),
@@ -97,6 +98,8 @@ impl Sequences {
 struct Measured {
     /// Sequences a second.
     rate: f64,
+    /// Sequences a second of this thread's time on the CPU: what a busy machine leaves of the truth.
+    cpu_rate: f64,
     /// (longest - shortest) / median time.
     spread: f64,
     /// Largest error of a probability.
@@ -117,21 +120,30 @@ fn measure(packed: &Packed, sequences: &Sequences, want: &[f32], args: &Args) ->
             max_error = if error.is_nan() { f64::INFINITY } else { max_error.max(error) };
         }
     }
-    let mut seconds = Vec::new();
+    let (mut seconds, mut cpu_seconds) = (Vec::new(), Vec::new());
     for _ in 0..args.rounds {
-        let begin = Instant::now();
+        let (begin, cpu_begin) = (Instant::now(), cpu_time());
         for (tokens, lengths) in &turns {
             packed.logits(tokens, lengths, &mut scratch, &mut logits);
         }
         seconds.push(begin.elapsed().as_secs_f64());
+        cpu_seconds.push(cpu_time() - cpu_begin);
     }
     seconds.sort_by(f64::total_cmp);
+    cpu_seconds.sort_by(f64::total_cmp);
     let median = seconds[seconds.len() / 2];
     Ok(Measured {
         rate: sequences.lengths.len() as f64 / median,
+        cpu_rate: sequences.lengths.len() as f64 / cpu_seconds[cpu_seconds.len() / 2],
         spread: (seconds[seconds.len() - 1] - seconds[0]) / median,
         max_error,
     })
+}
+
+/// Seconds that this thread has run, as Linux counts them; 0 elsewhere.
+fn cpu_time() -> f64 {
+    let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    statistics.split(' ').next().and_then(|nanoseconds| nanoseconds.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
 }
 
 /// A network from a PyTorch state dict with one sigmoid neuron; its shape is read off the tensors.

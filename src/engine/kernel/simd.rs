@@ -286,9 +286,12 @@ pub(super) struct Routines {
 }
 
 /// Defines a CPU's [`Routines`]: `routines!(NAME, Vector, "features", [rows…], [rows…], [rows…])` with the numbers of rows
-/// that products may have, from 1 up, for each panel width.
+/// that products may have, from 1 up, for each panel width, and after `;` products of one row more written by hand.
 macro_rules! routines {
-    ($name:ident, $vector:ty, $features:literal, [$($r2:literal)*], [$($r3:literal)*], [$($r4:literal)*]) => {
+    (
+        $name:ident, $vector:ty, $features:literal,
+        [$($r2:literal)*], [$($r3:literal)* $(; $own3:path)?], [$($r4:literal)*]
+    ) => {
         #[target_feature(enable = $features)]
         unsafe fn product<const R: usize, const C: usize>(args: &$crate::engine::kernel::simd::ProductArgs) {
             // SAFETY: the features are on; memory is the caller's promise.
@@ -318,7 +321,7 @@ macro_rules! routines {
             lanes: <$vector as $crate::engine::kernel::simd::Simd>::LANES,
             products: [
                 &[$(product::<$r2, 2>),*],
-                &[$(product::<$r3, 3>),*],
+                &[$(product::<$r3, 3>,)* $($own3)?],
                 &[$(product::<$r4, 4>),*],
             ],
             gates: [
