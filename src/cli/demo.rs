@@ -2,9 +2,11 @@
 //! are the stream, and the workers are those of `nunchi run`, at least once (the mock cluster knows no transactions).
 
 use crate::cli::publish::{Limit, Publisher};
+use crate::cli::run::{Server, runtime};
 use crate::cli::signals::stop_on_signals;
 use crate::config::{ClientProperties, Config, Delivery, Value};
 use crate::engine::Warm;
+use crate::http::{self, Admin};
 use crate::pipeline::{EngineJudge, ModelSlot, Pipeline, Stop, worker_count};
 use crate::samples::Stream;
 use crate::telemetry::{Health, Metrics};
@@ -19,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
 
 mod lines;
 mod screen;
@@ -75,17 +78,21 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let broker = MockCluster::new(1).context("starting the embedded broker")?;
     let config = settings(&args, &broker)?;
     let clients = ClientProperties::resolve(&config)?;
-    let warm = Arc::new(Warm::new(model(args.model.as_deref())?, None)?);
-    let about = About {
-        model: format!("{} {}", warm.model().name, warm.model().version),
-        kernel: warm.kernel().to_owned(),
-        workers: worker_count(&config),
-        metrics_url: String::new(),
-        ends_after: limit.time,
-    };
+    let warm = super::warm_model(args.model.as_deref(), None)?;
     let demo = Demo::new(config, clients, warm);
     stop_on_signals(&demo.stop)?;
-    let (stats, published) = demo.play(&args, limit, about, in_terminal)?;
+    let runtime = runtime()?;
+    let listener = runtime.block_on(listen(args.http.as_deref(), &demo.config.http.address))?;
+    let metrics_url = format!("http://{}/metrics", listener.local_addr()?);
+    if !in_terminal {
+        eprintln!("{metrics_url} serves the metrics of this demo");
+    }
+    let admin = Admin::new(demo.metrics.clone(), Arc::clone(&demo.health), Arc::clone(&demo.slot));
+    let server = Server::start(&runtime, listener, admin)?;
+    let about = demo.about(metrics_url, limit.time);
+    let played = demo.play(args.rate, limit, about, in_terminal);
+    server.end(&runtime);
+    let (stats, published) = played?;
     // Whoever closed our output does not want the summary either.
     let _ = write!(std::io::stdout(), "{}", lines::summary(&stats, published, Instant::now()));
     Ok(ExitCode::SUCCESS)
@@ -115,12 +122,21 @@ fn settings(args: &Args, broker: &MockCluster<'static, DefaultProducerContext>) 
     Ok(config)
 }
 
+/// Binds the address that was asked for; unless one was, the usual one or a free one.
+async fn listen(asked: Option<&str>, usual: &str) -> anyhow::Result<TcpListener> {
+    let bound = http::bind(usual).await;
+    if bound.is_err() && asked.is_none() {
+        return Ok(http::bind("127.0.0.1:0").await?);
+    }
+    Ok(bound?)
+}
+
 /// A running demo: what its threads share.
 struct Demo {
     config: Config,
     clients: ClientProperties,
     metrics: Metrics,
-    health: Health,
+    health: Arc<Health>,
     slot: ModelSlot,
     /// Ends publisher and workers.
     stop: Stop,
@@ -135,7 +151,7 @@ struct Demo {
 }
 
 impl Demo {
-    fn new(config: Config, clients: ClientProperties, warm: Arc<Warm>) -> Self {
+    fn new(config: Config, clients: ClientProperties, warm: Warm) -> Self {
         let metrics = Metrics::new();
         metrics.set_model(&warm.model().version, warm.precision(), warm.kernel());
         let health = Health::new(worker_count(&config), Duration::from_secs(config.worker.stall_seconds));
@@ -144,8 +160,8 @@ impl Demo {
             config,
             clients,
             metrics,
-            health,
-            slot: Arc::new(ArcSwap::new(warm)),
+            health: Arc::new(health),
+            slot: Arc::new(ArcSwap::from_pointee(warm)),
             stop: Stop::new(),
             stop_watching: Stop::new(),
             published: AtomicU64::new(0),
@@ -154,20 +170,25 @@ impl Demo {
         }
     }
 
+    fn about(&self, metrics_url: String, ends_after: Option<Duration>) -> About {
+        let warm = self.slot.load();
+        About {
+            model: format!("{} {}", warm.model().name, warm.model().version),
+            kernel: warm.kernel().to_owned(),
+            workers: worker_count(&self.config),
+            metrics_url,
+            ends_after,
+        }
+    }
+
     /// Starts all threads, shows what they do until the end, and ends them; the numbers, and how many records were
     /// published.
-    fn play(
-        &self,
-        args: &Args,
-        limit: Limit,
-        about: About,
-        in_terminal: bool,
-    ) -> anyhow::Result<(Stats, u64)> {
+    fn play(&self, rate: f64, limit: Limit, about: About, in_terminal: bool) -> anyhow::Result<(Stats, u64)> {
         let watch = self.watch()?;
         let (sender, events) = sync_channel(4_096);
         std::thread::scope(|scope| {
             let working = scope.spawn(|| self.or_stop(self.work()));
-            let publishing = scope.spawn(|| self.or_stop(self.publish(args.rate, limit)));
+            let publishing = scope.spawn(|| self.or_stop(self.publish(rate, limit)));
             let watching =
                 scope.spawn(|| self.or_stop(watch.run(&sender, &self.answered, &self.stop_watching)));
             let stats = if in_terminal {
@@ -246,8 +267,4 @@ impl Demo {
 /// What a thread returned, or that it panicked.
 fn joined<T>(result: std::thread::Result<anyhow::Result<T>>) -> anyhow::Result<T> {
     result.unwrap_or_else(|_| bail!("a thread of the demo panicked; this is a bug"))
-}
-
-fn model(_path: Option<&std::path::Path>) -> anyhow::Result<crate::model::Model> {
-    bail!("not built yet")
 }

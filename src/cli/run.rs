@@ -160,7 +160,7 @@ fn say_what_runs(config: &crate::config::Config, warm: &Warm) {
 }
 
 /// Everything asynchronous: signals and the admin server. Two threads, since workers have the cores.
-fn runtime() -> anyhow::Result<Runtime> {
+pub(super) fn runtime() -> anyhow::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .max_blocking_threads(2)
@@ -171,13 +171,13 @@ fn runtime() -> anyhow::Result<Runtime> {
 }
 
 /// The running admin server.
-struct Server {
+pub(super) struct Server {
     stop: tokio::sync::oneshot::Sender<()>,
     task: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
 impl Server {
-    fn start(runtime: &Runtime, listener: TcpListener, admin: Admin) -> anyhow::Result<Self> {
+    pub(super) fn start(runtime: &Runtime, listener: TcpListener, admin: Admin) -> anyhow::Result<Self> {
         let address = listener.local_addr().context("the admin server's address is unknown")?;
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let task = runtime.spawn(http::serve(listener, admin, async {
@@ -188,7 +188,7 @@ impl Server {
         Ok(Server { stop, task })
     }
 
-    fn end(self, runtime: &Runtime) {
+    pub(super) fn end(self, runtime: &Runtime) {
         // It may have ended before.
         let _ = self.stop.send(());
         match runtime.block_on(self.task) {
