@@ -73,6 +73,9 @@ pub enum PipelineError {
         /// What librdkafka said.
         reason: String,
     },
+    /// The consumer cannot go on, whatever is tried.
+    #[error("the consumer failed for good: {0}; start the process again")]
+    Consumer(String),
     /// A worker's thread panicked.
     #[error("worker {0} panicked; this is a bug, and the process ends so that another can take over")]
     Panicked(usize),

@@ -4,10 +4,20 @@
 //! producer and one judge, and shares nothing with the others but the model, which it borrows anew at the top of
 //! every turn. No channel, no lock and no timer stands between a comment and its verdict.
 
+mod answer;
+mod breaker;
 mod error;
 mod judge;
+mod kafka;
+mod lag;
+mod sink;
+mod source;
 mod stop;
 mod supervisor;
+mod topics;
+mod turn;
+mod watch;
+mod worker;
 
 pub use error::PipelineError;
 pub use judge::{EngineJudge, Judge, JudgeTimes, ModelSlot};

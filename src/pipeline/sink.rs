@@ -1,0 +1,406 @@
+//! Where answers go: one producer, with or without transactions.
+//!
+//! Always holds: after an error nothing that was written since [`Sink::begin`] becomes visible to `read_committed`
+//! readers, unless [`Setback::Rebuild`] says that the end is unknown; then [`Sink::rebuild`] settles it. No transaction
+//! stays open: dropping the sink aborts it.
+
+use super::answer::Outgoing;
+use super::source::{Span, offsets};
+use super::topics::Topics;
+use super::{PipelineError, Stop, kafka, watch};
+use crate::config::{ClientProperties, Config, Delivery};
+use crate::telemetry::Health;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::producer::{NoCustomPartitioner, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::{ClientConfig, ClientContext};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tracing::{debug, info, warn};
+
+/// One attempt to reach the transaction coordinator; between attempts the worker shows that it lives.
+const INIT: Duration = Duration::from_secs(5);
+/// Longest wait for a transaction's end before it counts as unclear; longer than the broker's own time-outs.
+const END: Duration = Duration::from_secs(30);
+/// librdkafka's default of `batch.size`.
+const BATCH_BYTES: usize = 1_000_000;
+
+/// What kept a turn from being committed.
+#[derive(Debug)]
+pub(super) enum Setback {
+    /// Nothing of the turn stays, its records come again.
+    Abort(String),
+    /// Whether the turn was committed is unknown: the producer has to be built again.
+    Rebuild(String),
+    /// A broker refused a timestamp that should have been fine: clocks differ. Else as [`Setback::Abort`].
+    Clock,
+    /// The worker has to end.
+    Fatal(PipelineError),
+}
+
+/// Who a sink works for.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) config: &'a Config,
+    pub(super) clients: &'a ClientProperties,
+    pub(super) topics: &'a Topics,
+    pub(super) health: &'a Health,
+    pub(super) stop: &'a Stop,
+    pub(super) worker: usize,
+}
+
+/// One producer.
+pub(super) struct Sink<'a> {
+    place: Place<'a>,
+    transactional: bool,
+    producer: ThreadedProducer<Context>,
+    deliveries: Arc<Deliveries>,
+    /// Between `begin` and the transaction's end.
+    open: bool,
+}
+
+impl<'a> Sink<'a> {
+    /// A producer that is ready to write; waits, as long as it takes, for brokers that do not answer. `None` if a stop
+    /// was asked for.
+    pub(super) fn open(place: Place<'a>) -> Result<Option<Self>, PipelineError> {
+        let transactional = place.config.kafka.delivery == Delivery::ExactlyOnce;
+        loop {
+            let deliveries = Arc::new(Deliveries::default());
+            let producer: ThreadedProducer<Context> = properties(place)
+                .create_with_context(Context(Arc::clone(&deliveries)))
+                .map_err(|error| PipelineError::Configuration(format!("the producer cannot be made: {error}")))?;
+            let sink = Sink { place, transactional, producer, deliveries, open: false };
+            if !transactional || sink.init_transactions()? {
+                return Ok(Some(sink));
+            }
+            if place.stop.sleep(Duration::from_millis(500)) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Fences older producers of the same id and ends what they left open. False if it takes another producer to try
+    /// again, or if a stop was asked for.
+    fn init_transactions(&self) -> Result<bool, PipelineError> {
+        let place = self.place;
+        let mut attempts = 0;
+        loop {
+            place.health.beat(place.worker);
+            let error = match self.producer.init_transactions(INIT) {
+                Ok(()) => {
+                    place.health.set_brokers_reached(place.worker, true);
+                    return Ok(true);
+                }
+                Err(KafkaError::Transaction(error)) => error,
+                Err(error) => return Err(self.failed("starting transactions", &error)),
+            };
+            if let Some(refusal) = self.refusal(error.code()) {
+                return Err(refusal);
+            }
+            if error.is_fatal() {
+                return Err(self.failed("starting transactions", &error));
+            }
+            attempts += 1;
+            if attempts == 1 || attempts % 12 == 0 {
+                warn!(worker = place.worker, reason = %error, "transactions cannot start; trying on");
+            }
+            if place.stop.requested() || !error.is_retriable() {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Whether turns are transactions.
+    pub(super) fn transactional(&self) -> bool {
+        self.transactional
+    }
+
+    /// Whether a transaction is open.
+    pub(super) fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Begins a turn's output.
+    pub(super) fn begin(&mut self) -> Result<(), Setback> {
+        self.deliveries.forget_failure();
+        if self.transactional {
+            self.producer.begin_transaction().map_err(|error| self.setback(error))?;
+            self.open = true;
+        }
+        Ok(())
+    }
+
+    /// Hands a record over; waits while the queue is full. Gives a record back that is too large for the producer.
+    pub(super) fn send<'r>(&self, record: Outgoing<'r>) -> Result<Option<Outgoing<'r>>, Setback> {
+        let mut record = record;
+        self.deliveries.expect_one();
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => return Ok(None),
+                Err((error, returned)) => {
+                    record = returned;
+                    match kafka::code(&error) {
+                        // Acknowledgements make room within milliseconds.
+                        Some(RDKafkaErrorCode::QueueFull) => std::thread::sleep(Duration::from_millis(1)),
+                        Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
+                            self.deliveries.expect_one_less();
+                            return Ok(Some(record));
+                        }
+                        _ => {
+                            self.deliveries.expect_one_less();
+                            return Err(self.setback(error));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until every record of the turn is with the brokers.
+    pub(super) fn deliver(&self) -> Result<(), Setback> {
+        if let Err(count) = self.deliveries.wait(END) {
+            return Err(Setback::Rebuild(format!("{count} records were not acknowledged in time")));
+        }
+        if let Some((error, topic)) = self.deliveries.failure() {
+            return Err(self.undelivered(&error, &topic));
+        }
+        // The last report is being handed in at this moment; committing before would flush in slices of 100 ms.
+        while self.producer.in_flight_count() > 0 {
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+
+    /// Ends the transaction: `spans` and everything written since `begin` become visible together.
+    pub(super) fn commit(
+        &mut self,
+        topic: &str,
+        spans: &BTreeMap<i32, Span>,
+        group: &ConsumerGroupMetadata,
+    ) -> Result<(), Setback> {
+        self.producer
+            .send_offsets_to_transaction(&offsets(topic, spans), group, END)
+            .map_err(|error| self.setback(error))?;
+        self.producer.commit_transaction(END).map_err(|error| self.setback(error))?;
+        self.open = false;
+        Ok(())
+    }
+
+    /// Ends the turn without a trace; whether that worked.
+    pub(super) fn abort(&mut self) -> Result<(), Setback> {
+        if !std::mem::take(&mut self.open) {
+            // Without transactions nothing can be taken back, but what waits must not mix with the next turn.
+            return match self.deliveries.outstanding() {
+                0 => Ok(()),
+                count => Err(Setback::Rebuild(format!("{count} records wait for brokers"))),
+            };
+        }
+        let done = self.producer.abort_transaction(END);
+        // Aborting waits for every record; what is still reported belongs to this turn.
+        let waited = self.deliveries.wait(INIT);
+        match (done, waited) {
+            (Ok(()), Ok(())) => Ok(()),
+            (Ok(()), Err(count)) => Err(Setback::Rebuild(format!("{count} records are in limbo after an abort"))),
+            (Err(error), _) => match self.setback(error) {
+                Setback::Fatal(error) => Err(Setback::Fatal(error)),
+                Setback::Abort(reason) | Setback::Rebuild(reason) => Err(Setback::Rebuild(reason)),
+                Setback::Clock => Err(Setback::Rebuild("the abort failed".to_owned())),
+            },
+        }
+    }
+
+    /// Replaces the producer by one of the same transactional id: whatever it had begun is ended by the brokers before
+    /// the new one may write. `None` if a stop was asked for.
+    pub(super) fn rebuild(self) -> Result<Option<Self>, PipelineError> {
+        let place = self.place;
+        info!(worker = place.worker, "building the producer again");
+        let mut old = self;
+        // Not aborted: the end of this transaction is unknown, and the next producer settles it.
+        old.open = false;
+        drop(old);
+        Sink::open(place)
+    }
+
+    /// What follows from a failed call.
+    fn setback(&self, error: KafkaError) -> Setback {
+        let reason = error.to_string();
+        let KafkaError::Transaction(error) = error else {
+            return match self.fatal_error() {
+                Some(fatal) => Setback::Fatal(self.failed("producing", &fatal)),
+                None => Setback::Abort(reason),
+            };
+        };
+        if let Some(refusal) = self.refusal(error.code()) {
+            return Setback::Fatal(refusal);
+        }
+        if error.is_fatal() {
+            return Setback::Fatal(self.failed("the transaction", &error));
+        }
+        debug!(worker = self.place.worker, code = %error.code(), reason, "a transaction's call failed");
+        if error.txn_requires_abort() { Setback::Abort(reason) } else { Setback::Rebuild(reason) }
+    }
+
+    /// What follows from a record that could not be delivered.
+    fn undelivered(&self, error: &KafkaError, topic: &str) -> Setback {
+        let code = kafka::code(error);
+        if let Some(refusal) = code.and_then(|code| self.refusal(code)) {
+            return Setback::Fatal(refusal);
+        }
+        if let Some(fatal) = self.fatal_error() {
+            return Setback::Fatal(self.failed("producing", &fatal));
+        }
+        match code {
+            Some(RDKafkaErrorCode::InvalidTimestamp) => Setback::Clock,
+            Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) => {
+                let config = self.place.config;
+                let output = topic == config.output.topic;
+                Setback::Fatal(PipelineError::MissingTopic {
+                    topic: topic.to_owned(),
+                    setting: if output { "output.topic" } else { "dead_letters.topic" },
+                    brokers: config.kafka.brokers.clone(),
+                })
+            }
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => Setback::Fatal(PipelineError::Kafka {
+                worker: self.place.worker,
+                doing: "writing",
+                reason: format!("topic `{topic}` takes smaller records than when this process started; start it again"),
+            }),
+            _ => Setback::Abort(format!("a record for `{topic}` was not delivered: {error}")),
+        }
+    }
+
+    fn refusal(&self, code: RDKafkaErrorCode) -> Option<PipelineError> {
+        kafka::refusal(code, &self.place.config.kafka.brokers, "writing verdicts and dead letters")
+    }
+
+    fn fatal_error(&self) -> Option<String> {
+        let (code, reason) = self.producer.client().fatal_error()?;
+        Some(format!("{reason} ({code})"))
+    }
+
+    fn failed(&self, doing: &'static str, error: &dyn std::fmt::Display) -> PipelineError {
+        let reason = error.to_string();
+        let worker = self.place.worker;
+        let fenced = self.producer.client().fatal_error().is_some_and(|(code, _)| {
+            matches!(code, RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch)
+        });
+        if fenced {
+            PipelineError::Fenced { transactional_id: self.place.clients.transactional_id(worker), reason }
+        } else {
+            PipelineError::Kafka { worker, doing, reason }
+        }
+    }
+}
+
+impl Drop for Sink<'_> {
+    fn drop(&mut self) {
+        if std::mem::take(&mut self.open) {
+            if let Err(error) = self.producer.abort_transaction(INIT) {
+                warn!(worker = self.place.worker, %error, "an open transaction could not be aborted; it times out");
+            }
+        }
+    }
+}
+
+/// The producer's properties, with sizes that the topics allow.
+fn properties(place: Place<'_>) -> ClientConfig {
+    let mut properties = place.clients.producer(place.worker);
+    let (output, dead_letters) = (place.topics.output.max_bytes, place.topics.dead_letters.max_bytes);
+    if properties.get("message.max.bytes").is_none() {
+        let most = (output.max(dead_letters) + 1_000).clamp(1_000, 1_000_000_000);
+        properties.set("message.max.bytes", most.to_string());
+    }
+    if properties.get("batch.size").is_none() {
+        // A topic's limit is the limit of a batch.
+        properties.set("batch.size", output.min(dead_letters).clamp(1, BATCH_BYTES).to_string());
+    }
+    properties
+}
+
+/// Counts deliveries, and keeps the turn's first failure.
+#[derive(Debug, Default)]
+struct Deliveries {
+    outstanding: AtomicUsize,
+    failure: Mutex<Option<(KafkaError, String)>>,
+    none_outstanding: Condvar,
+}
+
+impl Deliveries {
+    fn lock(&self) -> MutexGuard<'_, Option<(KafkaError, String)>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn outstanding(&self) -> usize {
+        self.outstanding.load(Ordering::Acquire)
+    }
+
+    fn expect_one(&self) {
+        self.outstanding.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn expect_one_less(&self) {
+        self.outstanding.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    fn forget_failure(&self) {
+        *self.lock() = None;
+    }
+
+    fn failure(&self) -> Option<(KafkaError, String)> {
+        self.lock().clone()
+    }
+
+    /// Waits until nothing is outstanding; how much still is after `limit`.
+    fn wait(&self, limit: Duration) -> Result<(), usize> {
+        let waiting = self.lock();
+        let (waiting, _) = self
+            .none_outstanding
+            .wait_timeout_while(waiting, limit, |_| self.outstanding() > 0)
+            .unwrap_or_else(PoisonError::into_inner);
+        drop(waiting);
+        match self.outstanding() {
+            0 => Ok(()),
+            outstanding => Err(outstanding),
+        }
+    }
+
+    /// One record's fate is known.
+    fn report(&self, failure: Option<(KafkaError, String)>) {
+        if failure.is_some() {
+            let mut first = self.lock();
+            if first.is_none() {
+                *first = failure;
+            }
+        }
+        if self.outstanding.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // With the lock, or who is about to wait could miss it.
+            let _guard = self.lock();
+            self.none_outstanding.notify_one();
+        }
+    }
+}
+
+/// The producer's context.
+struct Context(Arc<Deliveries>);
+
+impl ProducerContext<NoCustomPartitioner> for Context {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        let failure = result.as_ref().err().map(|(error, message)| (error.clone(), message.topic().to_owned()));
+        self.0.report(failure);
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
+        watch::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        debug!(%error, reason, "the producer reports an error");
+    }
+}

@@ -1,0 +1,278 @@
+//! One turn: a batch of records becomes answers, and both become visible together.
+
+use super::answer::{Answer, Answered, Answerer};
+use super::sink::{Setback, Sink};
+use super::source::{Batch, Source};
+use super::worker::Worker;
+use super::{Judge, PipelineError};
+use crate::engine::Judgement;
+use crate::record::{Comment, DeadLetter, DeadLetterClass, Verdict, WrittenScore, label_index};
+use crate::telemetry::{Turn, WorkerMetrics};
+use rdkafka::Timestamp;
+use rdkafka::message::Message;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use tracing::warn;
+
+/// Places of a turn's stages in [`crate::telemetry::Turn::stage_seconds`].
+mod stage {
+    pub(super) const POLL: usize = 0;
+    pub(super) const DECODE: usize = 1;
+    pub(super) const TOKENISE: usize = 2;
+    pub(super) const INFER: usize = 3;
+    pub(super) const PRODUCE: usize = 4;
+    pub(super) const COMMIT: usize = 5;
+}
+
+/// What a record turned out to be.
+enum Decoded<'m> {
+    Comment(Comment<'m>),
+    Tombstone,
+    Poisoned(DeadLetter),
+}
+
+impl<J: Judge> Worker<'_, J> {
+    /// Answers `batch`, whose drain began at `start`. After an error nothing of it counts.
+    pub(super) fn answer(
+        &mut self,
+        source: &Source,
+        sink: &mut Sink<'_>,
+        batch: &mut Batch<'_>,
+        start: Instant,
+    ) -> Result<(), Setback> {
+        self.turn.clear();
+        self.turn.verdicts.resize(self.judge.labels().len(), 0);
+        let mut clock = Clock { last: start };
+        self.turn.stage_seconds[stage::POLL] = clock.lap();
+
+        let breaker = self.breaker.clone();
+        let done = self.write(sink, batch, &mut clock);
+        // The messages' memory is given back while the brokers work.
+        batch.messages.clear();
+        let done = done.and_then(|()| sink.deliver());
+        self.turn.stage_seconds[stage::PRODUCE] = clock.lap();
+        let done = done.and_then(|()| self.commit(source, sink, batch));
+        self.turn.stage_seconds[stage::COMMIT] = clock.lap();
+        if let Err(setback) = done {
+            // The records come again, and must not count twice.
+            self.breaker = breaker;
+            return Err(setback);
+        }
+
+        self.turn.seconds = start.elapsed().as_secs_f64();
+        let now_ms = now_ms();
+        for timestamp in &self.timestamps {
+            self.metrics.observe_end_to_end((now_ms - timestamp) as f64 / 1_000.0);
+        }
+        self.metrics.commit(&self.turn, sink.transactional());
+        self.records += self.turn.records();
+        self.lag.advance(&batch.spans);
+        source.moved(&batch.spans);
+        Ok(())
+    }
+
+    /// Decodes, judges and hands the answers to the producer.
+    fn write(&mut self, sink: &mut Sink<'_>, batch: &Batch<'_>, clock: &mut Clock) -> Result<(), Setback> {
+        let decoded = self.decode(batch)?;
+        self.turn.stage_seconds[stage::DECODE] = clock.lap();
+
+        let comments = decoded.iter().filter_map(|decoded| match decoded {
+            Decoded::Comment(comment) => Some(comment.text.as_ref()),
+            _ => None,
+        });
+        let texts: Vec<&str> = comments.collect();
+        self.judge.judge(&texts, &mut self.judgements);
+        let times = self.judge.times();
+        self.turn.stage_seconds[stage::TOKENISE] = times.tokenise.as_secs_f64();
+        self.turn.stage_seconds[stage::INFER] = times.infer.as_secs_f64();
+        clock.lap();
+
+        sink.begin()?;
+        self.produce(sink, batch, &decoded)
+    }
+
+    /// Reads every record; trips the breaker before anything is written.
+    fn decode<'m>(&mut self, batch: &'m Batch<'_>) -> Result<Vec<Decoded<'m>>, Setback> {
+        let mut decoded = Vec::with_capacity(batch.messages.len());
+        self.timestamps.clear();
+        for message in &batch.messages {
+            let value = message.payload();
+            let found = match value.map(|value| self.reader.read(value)) {
+                None => Decoded::Tombstone,
+                Some(Ok(comment)) => Decoded::Comment(comment),
+                Some(Err(letter)) => Decoded::Poisoned(letter),
+            };
+            let poisoned = match &found {
+                Decoded::Poisoned(letter) => Some(letter),
+                _ => None,
+            };
+            if self.breaker.record(poisoned.is_some()) {
+                return Err(Setback::Fatal(PipelineError::Breaker {
+                    poisoned: self.breaker.poisoned(),
+                    window: self.breaker.window(),
+                    last: poisoned.map_or_else(String::new, |letter| letter.sentence.clone()),
+                    topic: self.place.config.input.topic.clone(),
+                }));
+            }
+            decoded.push(found);
+            self.turn.bytes_in += value.map_or(0, <[u8]>::len) as u64;
+            if let Timestamp::CreateTime(ms) | Timestamp::LogAppendTime(ms) = message.timestamp() {
+                self.timestamps.push(ms);
+            }
+        }
+        self.count_in(batch);
+        Ok(decoded)
+    }
+
+    fn count_in(&mut self, batch: &Batch<'_>) {
+        for run in batch.messages.chunk_by(|left, right| left.partition() == right.partition()) {
+            *self.turn.records_in.entry(run[0].partition()).or_default() += run.len() as u64;
+        }
+        self.warn_of_retention();
+    }
+
+    /// Retention counts from a record's timestamp: answers to old records may vanish as soon as they are written.
+    fn warn_of_retention(&mut self) {
+        if self.warned_of_retention {
+            return;
+        }
+        let Some(oldest) = self.timestamps.iter().copied().filter(|&ms| ms > 0).min() else { return };
+        let age_ms = now_ms() - oldest;
+        for target in [&self.place.topics.output, &self.place.topics.dead_letters] {
+            if target.retention_ms.is_some_and(|retention_ms| retention_ms < age_ms) {
+                self.warned_of_retention = true;
+                warn!(
+                    topic = target.topic,
+                    retention_hours = target.retention_ms.unwrap_or_default() / 3_600_000,
+                    record_age_hours = age_ms / 3_600_000,
+                    "records are older than the topic's retention.ms, which counts from their timestamps: what is \
+                     written may be deleted at once; set retention.ms=-1 on the topic"
+                );
+            }
+        }
+    }
+
+    /// Hands an answer to every record to the producer, in order.
+    fn produce(&mut self, sink: &Sink<'_>, batch: &Batch<'_>, decoded: &[Decoded<'_>]) -> Result<(), Setback> {
+        let mut answerer = Answerer::new(self.place.topics, now_ms(), self.extra_skew_ms);
+        let mut verdicts = VerdictBuffers::default();
+        let mut judgements = self.judgements.iter();
+        for (message, decoded) in batch.messages.iter().zip(decoded) {
+            let (answer, judgement) = match decoded {
+                Decoded::Tombstone => (Answer::Tombstone, None),
+                Decoded::Poisoned(letter) => (Answer::DeadLetter(letter), None),
+                Decoded::Comment(comment) => {
+                    let judgement = judgements.next().expect("a judgement for every comment");
+                    let labels = self.judge.labels();
+                    let verdict = Verdict { id: comment.id, judgement, labels, model: &self.version };
+                    (verdicts.write(&verdict, self.reader.echo(), comment), Some(judgement))
+                }
+            };
+            let Answered { record, dead } = answerer.answer(message, answer);
+            let mut fate = Fate { judgement, dead, bytes: record.payload.map_or(0, <[u8]>::len) };
+            if sink.send(record)?.is_some() {
+                // It seemed to fit and does not: headers that cannot be measured.
+                let Answered { record, dead } = answerer.bare(message);
+                fate = Fate { judgement: None, dead, bytes: 0 };
+                if sink.send(record)?.is_some() {
+                    return Err(Setback::Fatal(PipelineError::Configuration(
+                        "message.max.bytes is too small for the smallest dead letter".to_owned(),
+                    )));
+                }
+            }
+            fate.count(&mut self.turn, &self.metrics);
+        }
+        Ok(())
+    }
+
+    /// Commits the offsets: in the transaction, or after delivery.
+    fn commit(&mut self, source: &Source, sink: &mut Sink<'_>, batch: &Batch<'_>) -> Result<(), Setback> {
+        if sink.transactional() {
+            let group = batch.group.as_ref().ok_or_else(|| Setback::Abort("not a member of the group".to_owned()))?;
+            return sink.commit(&self.place.config.input.topic, &batch.spans, group);
+        }
+        // All is delivered: whatever becomes of the commit, nothing is lost. If we are not a member any more, somebody
+        // else answers these records once more.
+        if let Err(error) = source.commit(&batch.spans) {
+            warn!(worker = self.place.worker, %error, "offsets were not committed; some records may be answered again");
+        }
+        Ok(())
+    }
+}
+
+/// The JSON of a verdict, with and without echoed fields. Reused from record to record.
+#[derive(Default)]
+struct VerdictBuffers {
+    full: Vec<u8>,
+    plain: Vec<u8>,
+}
+
+impl VerdictBuffers {
+    fn write<'b>(&'b mut self, verdict: &Verdict<'b>, echo: &[String], comment: &Comment<'_>) -> Answer<'b> {
+        self.full.clear();
+        verdict.write(echo, &comment.fields, &mut self.full);
+        let mut plain = None;
+        if !echo.is_empty() {
+            self.plain.clear();
+            verdict.write(&[], &[], &mut self.plain);
+            plain = Some(self.plain.as_slice());
+        }
+        Answer::Verdict {
+            full: &self.full,
+            plain,
+            truncated: verdict.judgement.truncated,
+            model: verdict.model,
+        }
+    }
+}
+
+/// What was written for a record.
+struct Fate<'j> {
+    /// Of a comment.
+    judgement: Option<&'j Judgement>,
+    /// Of a dead letter (a comment becomes one if its verdict fits nowhere).
+    dead: Option<DeadLetterClass>,
+    /// Of the value.
+    bytes: usize,
+}
+
+impl Fate<'_> {
+    fn count(&self, turn: &mut Turn, metrics: &WorkerMetrics) {
+        turn.bytes_out += self.bytes as u64;
+        if let Some(judgement) = self.judgement {
+            turn.tokens += judgement.tokens as u64;
+            turn.unknown_tokens += judgement.unknown as u64;
+            turn.truncated += u64::from(judgement.truncated);
+        }
+        match (self.dead, self.judgement) {
+            (Some(class), _) => turn.dead_letters[class as usize] += 1,
+            (None, Some(judgement)) => {
+                if let Some(count) = turn.verdicts.get_mut(label_index(judgement)) {
+                    *count += 1;
+                }
+                metrics.observe_score(WrittenScore::new(judgement.score).value());
+            }
+            (None, None) => turn.tombstones += 1,
+        }
+    }
+}
+
+/// Measures stages that follow each other.
+struct Clock {
+    last: Instant,
+}
+
+impl Clock {
+    /// Seconds since the last call.
+    fn lap(&mut self) -> f64 {
+        let now = Instant::now();
+        let seconds = now.duration_since(self.last).as_secs_f64();
+        self.last = now;
+        seconds
+    }
+}
+
+/// Unix time in milliseconds.
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,199 @@
+//! The loop: poll, decode, classify, produce, commit.
+
+use super::breaker::Breaker;
+use super::lag::Lag;
+use super::sink::{Place, Setback, Sink};
+use super::source::{Batch, Drained, News, Source, Unusable};
+use super::{Judge, PipelineError};
+use crate::engine::Judgement;
+use crate::record::Reader;
+use crate::telemetry::{Metrics, Turn, WorkerMetrics};
+use std::time::{Duration, Instant};
+use tracing::{info, warn};
+
+/// How long leaving the group may take.
+const LEAVE: Duration = Duration::from_secs(10);
+/// Added to the tolerance of timestamps after a broker refused one that should have been fine.
+const CLOCK_STEP_MS: i64 = 300_000;
+/// Longest pause between turns that fail.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// One worker, on its own thread.
+pub(super) struct Worker<'a, J> {
+    pub(super) place: Place<'a>,
+    pub(super) reader: Reader,
+    pub(super) judge: J,
+    pub(super) version: String,
+    pub(super) metrics: WorkerMetrics,
+    pub(super) breaker: Breaker,
+    pub(super) lag: Lag,
+    pub(super) turn: Turn,
+    pub(super) judgements: Vec<Judgement>,
+    /// Times of records, for the time from end to end.
+    pub(super) timestamps: Vec<i64>,
+    pub(super) extra_skew_ms: i64,
+    pub(super) warned_of_retention: bool,
+    pub(super) records: u64,
+}
+
+/// Why a consumer's time is over.
+enum Ended {
+    /// A stop was asked for.
+    Stopped,
+    /// The consumer is of no use any more.
+    Lost(String),
+}
+
+impl<'a, J: Judge> Worker<'a, J> {
+    pub(super) fn new(place: Place<'a>, judge: J, metrics: &Metrics) -> Self {
+        let config = place.config;
+        Worker {
+            reader: Reader::new(config),
+            version: judge.version().to_owned(),
+            metrics: WorkerMetrics::new(metrics, &config.input.topic, judge.labels(), judge.version()),
+            breaker: Breaker::new(&config.dead_letters),
+            lag: Lag::default(),
+            turn: Turn::default(),
+            judgements: Vec::new(),
+            timestamps: Vec::new(),
+            extra_skew_ms: 0,
+            warned_of_retention: false,
+            records: 0,
+            place,
+            judge,
+        }
+    }
+
+    /// Works until a stop is asked for; how many records were answered.
+    pub(super) fn run(mut self) -> Result<u64, PipelineError> {
+        let Some(mut sink) = Sink::open(self.place)? else { return Ok(0) };
+        loop {
+            let source = Source::open(self.place.config, self.place.clients, self.place.worker)?;
+            let ended = self.consume(&source, sink);
+            // First the transaction (`consume` has ended it), then the group: others wait for both.
+            source.close(LEAVE);
+            self.place.health.set_group_joined(self.place.worker, false);
+            self.lag.forget(&self.metrics);
+            match ended? {
+                (Ended::Stopped, _) | (_, None) => return Ok(self.records),
+                (Ended::Lost(reason), Some(kept)) => {
+                    warn!(worker = self.place.worker, reason, "joining the group anew");
+                    sink = kept;
+                    self.place.stop.sleep(Duration::from_millis(500));
+                }
+            }
+        }
+    }
+
+    /// Turn after turn, as long as this consumer lives. Hands the sink back for the next one; `None` if a stop was
+    /// asked for while it was being built.
+    fn consume<'s>(
+        &mut self,
+        source: &Source,
+        mut sink: Sink<'s>,
+    ) -> Result<(Ended, Option<Sink<'s>>), PipelineError>
+    where
+        'a: 's,
+    {
+        let mut batch = Batch::default();
+        let mut failures: u32 = 0;
+        while !self.place.stop.requested() {
+            self.place.health.beat(self.place.worker);
+            let start = Instant::now();
+            self.refresh();
+            let drained = source.drain(&mut batch)?;
+            if let Some(reason) = self.tell(source) {
+                return Ok((Ended::Lost(reason), Some(sink)));
+            }
+            let setback = match drained {
+                Drained::Nothing => continue,
+                Drained::Rebalanced => Setback::Abort("the assignment changed".to_owned()),
+                Drained::Records => match self.answer(source, &mut sink, &mut batch, start) {
+                    Ok(()) => {
+                        failures = 0;
+                        continue;
+                    }
+                    Err(setback) => setback,
+                },
+            };
+            sink = match self.recover(setback, sink, &mut failures)? {
+                Some(sink) => sink,
+                None => return Ok((Ended::Stopped, None)),
+            };
+            batch.messages.clear();
+            if let Err(Unusable(reason)) = source.rewind(&batch) {
+                return Ok((Ended::Lost(reason), Some(sink)));
+            }
+        }
+        Ok((Ended::Stopped, Some(sink)))
+    }
+
+    /// From here to the next turn one and the same model judges.
+    fn refresh(&mut self) {
+        self.judge.refresh();
+        if self.judge.version() != self.version {
+            self.version = self.judge.version().to_owned();
+            self.metrics.adopt(self.judge.labels(), &self.version);
+            info!(worker = self.place.worker, model = self.version, "judging with another model");
+        }
+    }
+
+    /// Tells metrics and probes what happened to the consumer; why it cannot go on, if so.
+    fn tell(&mut self, source: &Source) -> Option<String> {
+        let News { failure, rebalanced, assigned, joined, statistics, errors } = source.news()?;
+        self.place.health.set_group_joined(self.place.worker, joined);
+        if rebalanced > 0 {
+            self.metrics.rebalanced(assigned.len());
+        }
+        self.lag.keep_only(&assigned, &self.metrics);
+        (0..errors).for_each(|_| self.metrics.client_error());
+        if let Some((brokers_reached, partitions)) = statistics {
+            self.place.health.set_brokers_reached(self.place.worker, brokers_reached);
+            for partition in partitions.iter().filter(|partition| assigned.contains(&partition.partition)) {
+                self.lag.observe(partition, source.at_end(partition.partition), &self.metrics);
+            }
+        }
+        failure
+    }
+
+    /// Undoes a turn that was not committed, so that its records can come again.
+    fn recover<'s>(
+        &mut self,
+        setback: Setback,
+        mut sink: Sink<'s>,
+        failures: &mut u32,
+    ) -> Result<Option<Sink<'s>>, PipelineError> {
+        let worker = self.place.worker;
+        let in_transaction = sink.is_open();
+        let undone = match &setback {
+            // What is unclear is left to the next producer to settle.
+            Setback::Rebuild(_) => Ok(()),
+            _ => sink.abort(),
+        };
+        self.metrics.abort(in_transaction);
+        let setback = match (setback, undone) {
+            (Setback::Fatal(error), _) | (_, Err(Setback::Fatal(error))) => return Err(error),
+            (setback, Ok(())) => setback,
+            (_, Err(worse)) => worse,
+        };
+        let start_over = matches!(setback, Setback::Rebuild(_));
+        match setback {
+            Setback::Clock => {
+                self.extra_skew_ms += CLOCK_STEP_MS;
+                warn!(worker, tolerance_ms = self.extra_skew_ms, "a broker's clock differs: it refused a timestamp");
+            }
+            Setback::Abort(reason) if *failures == 0 => info!(worker, reason, "turn dropped, its records come again"),
+            Setback::Abort(reason) | Setback::Rebuild(reason) => {
+                warn!(worker, reason, "turn dropped, its records come again");
+            }
+            Setback::Fatal(error) => return Err(error),
+        }
+        // The first failure is everyday life (a rebalance); a row of them is a broker in need of time.
+        if *failures > 0 {
+            let pause = Duration::from_millis(10) * 2u32.saturating_pow((*failures).min(10));
+            self.place.stop.sleep(pause.min(LONGEST_PAUSE));
+        }
+        *failures = failures.saturating_add(1);
+        if start_over { sink.rebuild() } else { Ok(Some(sink)) }
+    }
+}
