@@ -5,9 +5,9 @@
 
 use super::topics::{Target, Topics};
 use crate::record::{DeadLetter, DeadLetterClass};
+use rdkafka::Timestamp;
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
-use rdkafka::Timestamp;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -121,7 +121,13 @@ impl<'t> Answerer<'t> {
             sentence: "the answer is larger than the producer or the topic takes".to_owned(),
         };
         let value = message.payload().unwrap_or_default();
-        let record = self.build(&self.topics.dead_letters, message, None, Some(&[]), self.described(message, &letter, value, false));
+        let record = self.build(
+            &self.topics.dead_letters,
+            message,
+            None,
+            Some(&[]),
+            self.described(message, &letter, value, false),
+        );
         Answered { record, dead: Some(letter.class) }
     }
 
@@ -143,7 +149,8 @@ impl<'t> Answerer<'t> {
             }
         }
         // Small enough for every topic that can hold records at all.
-        let record = self.build(target, message, None, Some(&[]), self.described(message, letter, value, false));
+        let record =
+            self.build(target, message, None, Some(&[]), self.described(message, letter, value, false));
         Answered { record, dead }
     }
 
@@ -155,7 +162,13 @@ impl<'t> Answerer<'t> {
     }
 
     /// Headers of a dead letter that says what its value was instead of holding it.
-    fn described(&self, message: &BorrowedMessage<'_>, letter: &DeadLetter, value: &[u8], kept: bool) -> Built {
+    fn described(
+        &self,
+        message: &BorrowedMessage<'_>,
+        letter: &DeadLetter,
+        value: &[u8],
+        kept: bool,
+    ) -> Built {
         let mut headers = self.classified(message, letter, kept);
         headers.add("nunchi-size", value.len().to_string().as_bytes());
         headers.add("nunchi-sha256", hexadecimal(&Sha256::digest(value)).as_bytes());
@@ -212,7 +225,8 @@ impl<'t> Answerer<'t> {
     where
         't: 'a,
     {
-        let bytes = RECORD_OVERHEAD + key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + headers.bytes;
+        let bytes =
+            RECORD_OVERHEAD + key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + headers.bytes;
         (bytes <= target.max_bytes).then(|| self.build(target, message, key, value, headers))
     }
 
@@ -266,7 +280,7 @@ impl Built {
 
     fn add_value(&mut self, key: &str, value: Option<&[u8]>) {
         self.bytes += key.len() + value.map_or(0, <[u8]>::len) + HEADER_OVERHEAD;
-        self.headers = self.headers.take().map(|headers| headers.insert(Header { key, value: value.as_ref() }));
+        self.headers = self.headers.take().map(|headers| headers.insert(Header { key, value }));
     }
 }
 

@@ -18,7 +18,7 @@ use rdkafka::{ClientConfig, ClientContext};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tracing::{debug, info, warn};
 
 /// One attempt to reach the transaction coordinator; between attempts the worker shows that it lives.
@@ -69,9 +69,10 @@ impl<'a> Sink<'a> {
         let transactional = place.config.kafka.delivery == Delivery::ExactlyOnce;
         loop {
             let deliveries = Arc::new(Deliveries::default());
-            let producer: ThreadedProducer<Context> = properties(place)
-                .create_with_context(Context(Arc::clone(&deliveries)))
-                .map_err(|error| PipelineError::Configuration(format!("the producer cannot be made: {error}")))?;
+            let producer: ThreadedProducer<Context> =
+                properties(place).create_with_context(Context(Arc::clone(&deliveries))).map_err(|error| {
+                    PipelineError::Configuration(format!("the producer cannot be made: {error}"))
+                })?;
             let sink = Sink { place, transactional, producer, deliveries, open: false };
             if !transactional || sink.init_transactions()? {
                 return Ok(Some(sink));
@@ -203,7 +204,9 @@ impl<'a> Sink<'a> {
         let waited = self.deliveries.wait(INIT);
         match (done, waited) {
             (Ok(()), Ok(())) => Ok(()),
-            (Ok(()), Err(count)) => Err(Setback::Rebuild(format!("{count} records are in limbo after an abort"))),
+            (Ok(()), Err(count)) => {
+                Err(Setback::Rebuild(format!("{count} records are in limbo after an abort")))
+            }
             (Err(error), _) => match self.setback(error) {
                 Setback::Fatal(error) => Err(Setback::Fatal(error)),
                 Setback::Abort(reason) | Setback::Rebuild(reason) => Err(Setback::Rebuild(reason)),
@@ -266,7 +269,9 @@ impl<'a> Sink<'a> {
             Some(RDKafkaErrorCode::MessageSizeTooLarge) => Setback::Fatal(PipelineError::Kafka {
                 worker: self.place.worker,
                 doing: "writing",
-                reason: format!("topic `{topic}` takes smaller records than when this process started; start it again"),
+                reason: format!(
+                    "topic `{topic}` takes smaller records than when this process started; start it again"
+                ),
             }),
             _ => Setback::Abort(format!("a record for `{topic}` was not delivered: {error}")),
         }
@@ -285,7 +290,12 @@ impl<'a> Sink<'a> {
         let reason = error.to_string();
         let worker = self.place.worker;
         let fenced = self.producer.client().fatal_error().is_some_and(|(code, _)| {
-            matches!(code, RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch)
+            matches!(
+                code,
+                RDKafkaErrorCode::Fenced
+                    | RDKafkaErrorCode::ProducerFenced
+                    | RDKafkaErrorCode::InvalidProducerEpoch
+            )
         });
         if fenced {
             PipelineError::Fenced { transactional_id: self.place.clients.transactional_id(worker), reason }
@@ -297,10 +307,10 @@ impl<'a> Sink<'a> {
 
 impl Drop for Sink<'_> {
     fn drop(&mut self) {
-        if std::mem::take(&mut self.open) {
-            if let Err(error) = self.producer.abort_transaction(INIT) {
-                warn!(worker = self.place.worker, %error, "an open transaction could not be aborted; it times out");
-            }
+        if std::mem::take(&mut self.open)
+            && let Err(error) = self.producer.abort_transaction(INIT)
+        {
+            warn!(worker = self.place.worker, %error, "an open transaction could not be aborted; it times out");
         }
     }
 }
@@ -390,7 +400,8 @@ impl ProducerContext<NoCustomPartitioner> for Context {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        let failure = result.as_ref().err().map(|(error, message)| (error.clone(), message.topic().to_owned()));
+        let failure =
+            result.as_ref().err().map(|(error, message)| (error.clone(), message.topic().to_owned()));
         self.0.report(failure);
     }
 }

@@ -86,13 +86,18 @@ pub(super) struct Source {
 
 impl Source {
     /// Joins the group.
-    pub(super) fn open(config: &Config, clients: &ClientProperties, worker: usize) -> Result<Self, PipelineError> {
+    pub(super) fn open(
+        config: &Config,
+        clients: &ClientProperties,
+        worker: usize,
+    ) -> Result<Self, PipelineError> {
         let mut properties = clients.consumer(worker);
         // Once a second: whether brokers answer, and how far behind we are. Ends of partitions tell a true zero.
         properties.set("statistics.interval.ms", "1000").set("enable.partition.eof", "true");
-        let consumer: BaseConsumer<Watch> = properties
-            .create_with_context(Watch::new(&config.input.topic))
-            .map_err(|error| PipelineError::Configuration(format!("the consumer cannot be made: {error}")))?;
+        let consumer: BaseConsumer<Watch> =
+            properties.create_with_context(Watch::new(&config.input.topic)).map_err(|error| {
+                PipelineError::Configuration(format!("the consumer cannot be made: {error}"))
+            })?;
         consumer
             .subscribe(&[&config.input.topic])
             .map_err(|error| PipelineError::Configuration(format!("cannot subscribe: {error}")))?;
@@ -166,7 +171,8 @@ impl Source {
     /// `batch` where nothing was ever committed.
     pub(super) fn rewind(&self, batch: &Batch<'_>) -> Result<(), Unusable> {
         let unusable = |doing: &str, error: KafkaError| Unusable(format!("{doing}: {error}"));
-        let assignment = self.consumer.assignment().map_err(|error| unusable("reading the assignment", error))?;
+        let assignment =
+            self.consumer.assignment().map_err(|error| unusable("reading the assignment", error))?;
         let mut wanted = TopicPartitionList::new();
         for &partition in batch.spans.keys() {
             if assignment.find_partition(&self.topic, partition).is_some() {

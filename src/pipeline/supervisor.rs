@@ -85,7 +85,9 @@ impl Pipeline<'_> {
                     // Nobody listens if the deadline of a stop is over.
                     let _ = ended.send((worker, work(&shared, worker, judge)));
                 })
-                .map_err(|error| PipelineError::Configuration(format!("cannot start worker {worker}: {error}")))?;
+                .map_err(|error| {
+                    PipelineError::Configuration(format!("cannot start worker {worker}: {error}"))
+                })?;
         }
         drop(ended);
         self.watch(workers, &endings)

@@ -52,7 +52,8 @@ pub(super) fn look(
     stop: &Stop,
 ) -> Result<Option<Topics>, PipelineError> {
     let brokers = &config.kafka.brokers;
-    let invalid = |error: KafkaError| PipelineError::Configuration(format!("the client cannot be made: {error}"));
+    let invalid =
+        |error: KafkaError| PipelineError::Configuration(format!("the client cannot be made: {error}"));
     let asker = Arc::new(Asker::default());
     let client: BaseConsumer<AskerContext> =
         clients.plain().create_with_context(AskerContext(Arc::clone(&asker))).map_err(invalid)?;
@@ -68,10 +69,11 @@ pub(super) fn look(
             Err(Failure::Unreachable(reason)) => {
                 // What the brokers said on the way is told to the context; poll lets it speak.
                 client.poll(Duration::from_millis(100));
-                if let Some(code) = asker.refusal() {
-                    if let Some(error) = kafka::refusal(code, brokers, "metadata of the topics") {
-                        return Err(error);
-                    }
+                let refusal = asker.refusal();
+                if let Some(error) =
+                    refusal.and_then(|code| kafka::refusal(code, brokers, "reading metadata"))
+                {
+                    return Err(error);
                 }
                 attempts += 1;
                 if attempts == 1 || attempts % 12 == 0 {
@@ -140,7 +142,11 @@ fn describe(config: &Config, clients: &ClientProperties, counts: &Counts) -> Res
         vec![None, None]
     });
     // What our own producer refuses counts as well.
-    let ours = clients.producer(0).get("message.max.bytes").and_then(|bytes| bytes.parse().ok()).unwrap_or(usize::MAX);
+    let ours = clients
+        .producer(0)
+        .get("message.max.bytes")
+        .and_then(|bytes| bytes.parse().ok())
+        .unwrap_or(usize::MAX);
     let mut targets = names.iter().zip(&counts[1..]).zip(described).map(|((topic, &partitions), found)| {
         let entry = |name: &str| Some(found.as_ref()?.get(name)?.value.as_deref()?.to_owned());
         let number = |name: &str| entry(name)?.parse::<i64>().ok();
@@ -173,7 +179,8 @@ fn ask_limits(clients: &ClientProperties, topics: &[&String]) -> Result<Vec<Opti
         .map_err(|error| error.to_string())?;
     let specifiers: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
     let options = AdminOptions::new().request_timeout(Some(ASK));
-    let answers = block_on(admin.describe_configs(&specifiers, &options)).map_err(|error| error.to_string())?;
+    let answers =
+        block_on(admin.describe_configs(&specifiers, &options)).map_err(|error| error.to_string())?;
     let answers: Vec<_> = answers.into_iter().map(|answer| answer.map_err(|code| code.to_string())).collect();
     if let Some(Err(code)) = answers.iter().find(|answer| answer.is_err()) {
         return Err(code.clone());

@@ -152,7 +152,12 @@ impl<J: Judge> Worker<'_, J> {
     }
 
     /// Hands an answer to every record to the producer, in order.
-    fn produce(&mut self, sink: &Sink<'_>, batch: &Batch<'_>, decoded: &[Decoded<'_>]) -> Result<(), Setback> {
+    fn produce(
+        &mut self,
+        sink: &Sink<'_>,
+        batch: &Batch<'_>,
+        decoded: &[Decoded<'_>],
+    ) -> Result<(), Setback> {
         let mut answerer = Answerer::new(self.place.topics, now_ms(), self.extra_skew_ms);
         let mut verdicts = VerdictBuffers::default();
         let mut judgements = self.judgements.iter();
@@ -187,7 +192,8 @@ impl<J: Judge> Worker<'_, J> {
     /// Commits the offsets: in the transaction, or after delivery.
     fn commit(&mut self, source: &Source, sink: &mut Sink<'_>, batch: &Batch<'_>) -> Result<(), Setback> {
         if sink.transactional() {
-            let group = batch.group.as_ref().ok_or_else(|| Setback::Abort("not a member of the group".to_owned()))?;
+            let group =
+                batch.group.as_ref().ok_or_else(|| Setback::Abort("not a member of the group".to_owned()))?;
             return sink.commit(&self.place.config.input.topic, &batch.spans, group);
         }
         // All is delivered: whatever becomes of the commit, nothing is lost. If we are not a member any more, somebody

@@ -120,7 +120,12 @@ impl Watch {
     }
 
     /// Carries out a rebalance, and compares what librdkafka made of it with what was expected.
-    fn carry_out(&self, consumer: &BaseConsumer<Self>, assign: bool, list: &TopicPartitionList) -> Result<(), String> {
+    fn carry_out(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        assign: bool,
+        list: &TopicPartitionList,
+    ) -> Result<(), String> {
         let cooperative = matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
         let done: KafkaResult<()> = match (assign, cooperative) {
             (true, true) => consumer.incremental_assign(list),
@@ -141,7 +146,9 @@ impl Watch {
         let actual = assignment.elements().iter().map(|element| element.partition()).collect::<BTreeSet<_>>();
         let mut state = self.state();
         // An assigned partition starts at its committed offset, wherever it was before.
-        state.ends.retain(|partition| actual.contains(partition) && !(assign && partitions.contains(partition)));
+        state
+            .ends
+            .retain(|partition| actual.contains(partition) && !(assign && partitions.contains(partition)));
         state.assigned = actual.clone();
         if actual == expected {
             Ok(())

@@ -180,9 +180,15 @@ impl<'a, J: Judge> Worker<'a, J> {
         match setback {
             Setback::Clock => {
                 self.extra_skew_ms += CLOCK_STEP_MS;
-                warn!(worker, tolerance_ms = self.extra_skew_ms, "a broker's clock differs: it refused a timestamp");
+                warn!(
+                    worker,
+                    tolerance_ms = self.extra_skew_ms,
+                    "a broker's clock differs: it refused a timestamp"
+                );
             }
-            Setback::Abort(reason) if *failures == 0 => info!(worker, reason, "turn dropped, its records come again"),
+            Setback::Abort(reason) if *failures == 0 => {
+                info!(worker, reason, "turn dropped, its records come again")
+            }
             Setback::Abort(reason) | Setback::Rebuild(reason) => {
                 warn!(worker, reason, "turn dropped, its records come again");
             }
