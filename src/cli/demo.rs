@@ -154,8 +154,7 @@ impl Demo {
     fn new(config: Config, clients: ClientProperties, warm: Warm) -> Self {
         let metrics = Metrics::new();
         metrics.set_model(&warm.model().version, warm.precision(), warm.kernel());
-        let health =
-            Arc::new(Health::new(worker_count(&config), Duration::from_secs(config.worker.stall_seconds)));
+        let health = Health::new(worker_count(&config), Duration::from_secs(config.worker.stall_seconds));
         health.set_model_warm();
         Demo {
             config,
