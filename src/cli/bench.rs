@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 mod engine;
 mod latency;
+mod state_dict;
 mod text;
 
 /// Flags of `nunchi bench`.

@@ -2,11 +2,10 @@
 //!
 //! Pin it to one core (`taskset -c 0`) and take turns with the peers: machines drift.
 
+use super::state_dict::{integers, numbers, read, read_network};
 use crate::engine::{Packed, Scratch};
-use crate::rnn::{Cell, HeadKind, Network, Pooling, RnnError, Shape};
-use anyhow::{Context, bail, ensure};
-use ndarray::ArrayD;
-use safetensors::{Dtype, SafeTensors};
+use anyhow::{Context, ensure};
+use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -144,65 +143,4 @@ fn measure(packed: &Packed, sequences: &Sequences, want: &[f32], args: &Args) ->
 fn cpu_time() -> f64 {
     let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     statistics.split(' ').next().and_then(|nanoseconds| nanoseconds.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
-}
-
-/// A network from a PyTorch state dict with one sigmoid neuron; its shape is read off the tensors.
-fn read_network(path: &Path) -> anyhow::Result<Network<f32>> {
-    let bytes = read(path)?;
-    let file = SafeTensors::deserialize(&bytes).with_context(|| format!("cannot read {}", path.display()))?;
-    let dimensions = |name: &str| -> anyhow::Result<Vec<usize>> {
-        Ok(file.tensor(name).with_context(|| format!("{} has no `{name}`", path.display()))?.shape().to_vec())
-    };
-    let (embedding, recurrent) = (dimensions("embedding.weight")?, dimensions("rnn.weight_hh_l0")?);
-    ensure!(embedding.len() == 2 && recurrent.len() == 2, "the weights are matrices");
-    let hidden = recurrent[1];
-    let cell = match recurrent[0] / hidden.max(1) {
-        1 => Cell::Simple,
-        3 => Cell::Gru,
-        4 => Cell::Lstm,
-        gates => bail!("no cell has {gates} gates"),
-    };
-    let layers = (0..).take_while(|layer| file.tensor(&format!("rnn.weight_hh_l{layer}")).is_ok()).count();
-    let shape = Shape {
-        cell,
-        vocabulary: embedding[0],
-        embedding: embedding[1],
-        hidden,
-        layers,
-        bidirectional: file.tensor("rnn.weight_hh_l0_reverse").is_ok(),
-        pooling: Pooling::Last,
-        head: HeadKind::Sigmoid,
-        outputs: 1,
-    };
-    Network::from_tensors(shape, |name, dimensions| -> anyhow::Result<ArrayD<f32>> {
-        let values = numbers(&file, name)?;
-        ArrayD::from_shape_vec(dimensions.to_vec(), values)
-            .map_err(|_| RnnError::Shape(format!("`{name}` has another size than {dimensions:?}")).into())
-    })
-}
-
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
-}
-
-/// A tensor of 32-bit floating-point numbers.
-fn numbers(file: &SafeTensors<'_>, name: &str) -> anyhow::Result<Vec<f32>> {
-    words(file, name, Dtype::F32, f32::from_le_bytes)
-}
-
-/// A tensor of 32-bit integers, none below zero.
-fn integers(file: &SafeTensors<'_>, name: &str) -> anyhow::Result<Vec<u32>> {
-    let values = words(file, name, Dtype::I32, i32::from_le_bytes)?;
-    values.into_iter().map(|value| u32::try_from(value).context("a number is below zero")).collect()
-}
-
-fn words<T>(
-    file: &SafeTensors<'_>,
-    name: &str,
-    dtype: Dtype,
-    convert: fn([u8; 4]) -> T,
-) -> anyhow::Result<Vec<T>> {
-    let tensor = file.tensor(name).with_context(|| format!("there is no tensor `{name}`"))?;
-    ensure!(tensor.dtype() == dtype, "the tensor `{name}` is {:?} instead of {dtype:?}", tensor.dtype());
-    Ok(tensor.data().chunks_exact(4).map(|b| convert([b[0], b[1], b[2], b[3]])).collect())
 }

@@ -1,12 +1,211 @@
-//! `nunchi bench text`
+//! `nunchi bench text`: comments a second from text to label, of the tokenizer alone and of the engine alone, one thread.
 
+use crate::engine::{Engine, Judgement, Scratch, Warm};
+use crate::model::Model;
+use crate::text;
+use anyhow::{Context, ensure};
+use flate2::read::MultiGzDecoder;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
 
 /// Flags of `nunchi bench text`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The model
+    model: PathBuf,
+    /// Comments: one a line, or the column `text` of a .tsv; gzip by name
+    file: PathBuf,
+    /// Kernel to use instead of the best one for this CPU
+    #[arg(long)]
+    kernel: Option<String>,
+    /// Also say how the judgements differ from those of this kernel
+    #[arg(long, value_name = "KERNEL")]
+    compare: Option<String>,
+    /// Comments of a turn
+    #[arg(long, default_value_t = 8_192, value_parser = clap::value_parser!(u32).range(1..))]
+    turn: u32,
+    /// Measured rounds over the file, after one to warm up; medians count
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
+}
 
 /// Runs the command.
-pub fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not built yet")
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let comments = read(&args.file)?;
+    ensure!(!comments.is_empty(), "{} holds no comments", args.file.display());
+    let comments: Vec<&str> = comments.iter().map(String::as_str).collect();
+    let model = Model::load(&args.model)?;
+    let warm = Arc::new(Warm::new(model.clone(), args.kernel.as_deref())?);
+    let rates = measure(&warm, &comments, &args);
+    let difference = match &args.compare {
+        Some(kernel) => {
+            Some(difference(&warm, &Arc::new(Warm::new(model, Some(kernel))?), &comments, args.turn as usize))
+        }
+        None => None,
+    };
+    print(&args, &warm, &comments, &rates, difference.as_ref());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Comments a second.
+struct Rates {
+    together: f64,
+    tokenizer: f64,
+    engine: f64,
+    tokens_per_comment: f64,
+}
+
+impl Rates {
+    /// What the tokenizer's and the engine's rate allow together.
+    fn allowed(&self) -> f64 {
+        1.0 / (1.0 / self.tokenizer + 1.0 / self.engine)
+    }
+}
+
+fn measure(warm: &Arc<Warm>, comments: &[&str], args: &Args) -> Rates {
+    let turns: Vec<&[&str]> = comments.chunks(args.turn as usize).collect();
+    let mut engine = Engine::new(warm.clone());
+    let mut judgements = Vec::new();
+    let together = rate(comments.len(), args.rounds, || {
+        for turn in &turns {
+            engine.classify(turn, &mut judgements);
+        }
+    });
+    let (model, mut scratch, mut tokens) = (warm.model(), text::Scratch::default(), Vec::new());
+    let tokenizer = rate(comments.len(), args.rounds, || {
+        for turn in &turns {
+            tokens.clear();
+            for comment in *turn {
+                model.tokenizer.encode(comment, model.max_tokens, &mut scratch, &mut tokens);
+            }
+        }
+    });
+    let sequences: Vec<(Vec<u32>, Vec<u32>)> = turns.iter().map(|turn| encode(model, turn)).collect();
+    let total: usize = sequences.iter().map(|(tokens, _)| tokens.len()).sum();
+    let (mut scratch, mut logits) = (Scratch::default(), Vec::new());
+    let engine = rate(comments.len(), args.rounds, || {
+        for (tokens, lengths) in &sequences {
+            warm.packed().logits(tokens, lengths, &mut scratch, &mut logits);
+        }
+    });
+    Rates { together, tokenizer, engine, tokens_per_comment: total as f64 / comments.len() as f64 }
+}
+
+/// All tokens of a turn, and how many each comment has.
+fn encode(model: &Model, turn: &[&str]) -> (Vec<u32>, Vec<u32>) {
+    let (mut scratch, mut tokens) = (text::Scratch::default(), Vec::new());
+    let lengths = turn.iter().map(|comment| {
+        let encoded = model.tokenizer.encode(comment, model.max_tokens, &mut scratch, &mut tokens);
+        u32::try_from(encoded.tokens).expect("a comment has at most max_tokens tokens")
+    });
+    let lengths = lengths.collect();
+    (tokens, lengths)
+}
+
+/// Things a second: the median of some rounds, after one to warm up.
+fn rate(things: usize, rounds: u32, mut round: impl FnMut()) -> f64 {
+    round();
+    let mut seconds: Vec<f64> = (0..rounds)
+        .map(|_| {
+            let begin = Instant::now();
+            round();
+            begin.elapsed().as_secs_f64()
+        })
+        .collect();
+    seconds.sort_by(f64::total_cmp);
+    things as f64 / seconds[seconds.len() / 2]
+}
+
+/// How two kernels' judgements differ.
+struct Difference {
+    labels: usize,
+    largest: f64,
+}
+
+fn difference(one: &Arc<Warm>, other: &Arc<Warm>, comments: &[&str], turn: usize) -> Difference {
+    let judge = |warm: &Arc<Warm>| {
+        let (mut engine, mut all, mut some) =
+            (Engine::new(warm.clone()), Vec::<Judgement>::new(), Vec::new());
+        for turn in comments.chunks(turn) {
+            engine.classify(turn, &mut some);
+            all.append(&mut some);
+        }
+        all
+    };
+    let mut difference = Difference { labels: 0, largest: 0.0 };
+    for (one, other) in judge(one).iter().zip(judge(other)) {
+        difference.labels += usize::from(one.label != other.label);
+        difference.largest = difference.largest.max(f64::from((one.score - other.score).abs()));
+    }
+    difference
+}
+
+fn print(args: &Args, warm: &Warm, comments: &[&str], rates: &Rates, difference: Option<&Difference>) {
+    if args.json {
+        let mut line = serde_json::json!({
+            "engine": "nunchi", "model": warm.model().version, "kernel": warm.kernel(), "precision": warm.precision(),
+            "comments": comments.len(), "tokens_per_comment": (rates.tokens_per_comment * 10.0).round() / 10.0,
+            "comments_per_s": rates.together.round(), "tokenizer_per_s": rates.tokenizer.round(),
+            "engine_per_s": rates.engine.round(), "of_allowed": (rates.together / rates.allowed() * 1e3).round() / 1e3,
+        });
+        if let (Some(difference), Some(compare)) = (difference, &args.compare) {
+            line["compared_with"] = compare.as_str().into();
+            line["labels_differ"] = difference.labels.into();
+            line["largest_difference"] = difference.largest.into();
+        }
+        println!("{line}");
+        return;
+    }
+    println!(
+        "{} comments of {:.1} tokens, model {}, kernel {} ({})",
+        comments.len(),
+        rates.tokens_per_comment,
+        warm.model().version,
+        warm.kernel(),
+        warm.precision()
+    );
+    println!("text to label  {:>9.0} comments/s", rates.together);
+    println!("tokenizer      {:>9.0}", rates.tokenizer);
+    println!("engine         {:>9.0}", rates.engine);
+    println!("together they allow {:.0}: {:.0} %", rates.allowed(), 100.0 * rates.together / rates.allowed());
+    if let (Some(difference), Some(compare)) = (difference, &args.compare) {
+        println!(
+            "{} labels ({:.3} %) differ from those of {compare}, scores by at most {:.1e}",
+            difference.labels,
+            100.0 * difference.labels as f64 / comments.len() as f64,
+            difference.largest
+        );
+    }
+}
+
+/// The comments of a file.
+fn read(path: &Path) -> anyhow::Result<Vec<String>> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let name = path.to_string_lossy();
+    let (name, content) = match name.strip_suffix(".gz") {
+        Some(name) => {
+            let mut content = String::new();
+            MultiGzDecoder::new(&bytes[..])
+                .read_to_string(&mut content)
+                .with_context(|| format!("cannot unpack {}", path.display()))?;
+            (name, content)
+        }
+        None => {
+            (&*name, String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8", path.display()))?)
+        }
+    };
+    let mut lines = content.lines();
+    if !name.ends_with(".tsv") {
+        return Ok(lines.map(str::to_owned).collect());
+    }
+    let header = lines.next().unwrap_or_default();
+    let column = header.split('\t').position(|column| column == "text");
+    let column = column.with_context(|| format!("{} has no column `text`", path.display()))?;
+    Ok(lines.filter_map(|line| line.split('\t').nth(column)).map(str::to_owned).collect())
 }
