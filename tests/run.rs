@@ -1,0 +1,221 @@
+//! `nunchi run` around the workers: start, probes, signals, exit status, and no secret in the logs. No Kafka answers here.
+
+#![allow(clippy::unwrap_used)] // Outside of `#[test]` functions too a failure fails the test.
+
+mod admin;
+
+use admin::request;
+use nunchi::model::Precision;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+fn nunchi(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nunchi"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NUNCHI__")) {
+        command.env_remove(name);
+    }
+    command.arg("run").args(arguments);
+    command
+}
+
+/// Exit status and standard error of a run that ends by itself.
+fn ends(arguments: &[&str]) -> (Option<i32>, String) {
+    let Output { status, stderr, .. } = nunchi(arguments).output().unwrap();
+    (status.code(), String::from_utf8(stderr).unwrap())
+}
+
+fn model_file(folder: &Path) -> String {
+    let path = folder.join("random.safetensors");
+    admin::random_model().save(&path, Precision::F32).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// A running `nunchi run`, killed at the end if it still runs.
+struct Run {
+    child: Child,
+    lines: Receiver<String>,
+    log: Vec<String>,
+    url: String,
+}
+
+impl Run {
+    /// Starts it with an admin server on a free port, and waits for the line that says which.
+    fn start(mut command: Command) -> Self {
+        command.args(["--http", "127.0.0.1:0", "--set", "log.format=json"]);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let errors = BufReader::new(child.stderr.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in errors.lines() {
+                // The test may be over.
+                let _ = sender.send(line.unwrap());
+            }
+        });
+        let mut run = Run { child, lines, log: Vec::new(), url: String::new() };
+        let line = run.wait_for("the admin server listens");
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        run.url = format!("http://{}", line["address"].as_str().unwrap());
+        run
+    }
+
+    fn wait_for(&mut self, what: &str) -> String {
+        loop {
+            let line = self.lines.recv_timeout(Duration::from_secs(60));
+            let line = line.unwrap_or_else(|error| panic!("no line with `{what}`: {error}: {:#?}", self.log));
+            self.log.push(line.clone());
+            if line.contains(what) {
+                return line;
+            }
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// The exit status, and everything that was logged.
+    fn end(mut self) -> (Option<i32>, String) {
+        let deadline = Instant::now() + Duration::from_secs(40);
+        let status = loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => break status.code(),
+                None if Instant::now() > deadline => panic!("it does not end: {:#?}", self.log),
+                None => std::thread::sleep(Duration::from_millis(20)),
+            }
+        };
+        // Ends when the process's standard error does.
+        self.log.extend(self.lines.iter());
+        (status, self.log.join("\n"))
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn without_brokers_it_lives_is_not_ready_and_stops_cleanly() {
+    let folder = TempDir::new().unwrap();
+    let model = model_file(folder.path());
+    for delivery in ["exactly_once", "at_least_once"] {
+        // Nobody listens on a port that was just given back.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let brokers = format!("127.0.0.1:{port}");
+        let run = Run::start(nunchi(&["--brokers", &brokers, "--model", &model, "--delivery", delivery]));
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(3) {
+            assert_eq!(request("GET", &format!("{}/livez", run.url), "").status, 200);
+            let ready = request("GET", &format!("{}/readyz", run.url), "");
+            assert_eq!(ready.status, 503);
+            assert_eq!(ready.json()["reasons"][0], "worker 0 does not reach the brokers", "{ready:?}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        let verdict = request("POST", &format!("{}/v1/classify", run.url), r#"{"text": "좋아요"}"#);
+        assert_eq!(verdict.status, 200, "the network answers without Kafka: {verdict:?}");
+        run.signal("TERM");
+        let (status, log) = run.end();
+        assert_eq!(status, Some(0), "{delivery}: {log}");
+        assert!(log.contains("stopped cleanly"), "{log}");
+    }
+}
+
+#[test]
+fn an_interrupt_stops_it_too() {
+    let folder = TempDir::new().unwrap();
+    let run = Run::start(nunchi(&["--brokers", "127.0.0.1:1", "--model", &model_file(folder.path())]));
+    run.signal("INT");
+    let (status, log) = run.end();
+    assert_eq!(status, Some(0), "{log}");
+}
+
+#[test]
+fn the_first_line_of_metrics_is_there_at_once() {
+    let folder = TempDir::new().unwrap();
+    let run = Run::start(nunchi(&["--brokers", "127.0.0.1:1", "--model", &model_file(folder.path()), "--workers", "2"]));
+    let metrics = request("GET", &format!("{}/metrics", run.url), "").text;
+    let version = request("GET", &format!("{}/v1/model", run.url), "").json()["version"].as_str().unwrap().to_owned();
+    assert!(metrics.contains(&format!("nunchi_model_info{{model=\"{version}\",precision=\"f32\"}} 1")), "{metrics}");
+    assert!(metrics.contains("nunchi_build_info{kernel=\""), "{metrics}");
+    assert!(metrics.contains("\nnunchi_workers 2\n") && metrics.contains("\nnunchi_ready 0\n"), "{metrics}");
+    assert!(metrics.contains("nunchi_transactions_total{result=\"committed\"} 0"), "{metrics}");
+}
+
+#[test]
+fn a_secret_is_in_no_log_at_any_level() {
+    let folder = TempDir::new().unwrap();
+    let mut command = nunchi(&["--brokers", "127.0.0.1:1", "--model", &model_file(folder.path())]);
+    command.args(["--set", "log.level=trace", "--set", "kafka.properties.debug=all"]);
+    command.args(["--set", "kafka.properties.security.protocol=SASL_PLAINTEXT"]);
+    command.args(["--set", "kafka.properties.sasl.mechanism=PLAIN"]);
+    command.args(["--set", "kafka.properties.sasl.username={ env = \"THE_USER\" }"]);
+    command.args(["--set", "kafka.properties.sasl.password={ env = \"THE_PASSWORD\" }"]);
+    command.env("THE_USER", "alibaba").env("THE_PASSWORD", "hunter2-open-sesame");
+    let run = Run::start(command);
+    std::thread::sleep(Duration::from_secs(2));
+    run.signal("TERM");
+    let (status, log) = run.end();
+    assert_eq!(status, Some(0), "{log}");
+    assert!(log.len() > 1_000, "librdkafka logs little at level trace: {log}");
+    assert!(!log.contains("hunter2"), "{log}");
+}
+
+#[test]
+fn an_address_in_use_ends_it_with_a_sentence() {
+    let folder = TempDir::new().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (status, said) = ends(&["--model", &model_file(folder.path()), "--http", &address]);
+    assert_eq!(status, Some(1));
+    assert!(said.contains(&format!("cannot serve on http.address {address}: the address is in use")), "{said}");
+}
+
+#[test]
+fn wrong_flags_are_told_all_at_once() {
+    let (status, said) =
+        ends(&["--workers", "many", "--delivery", "maybe", "--http", "nowhere", "--set", "worker.x=1", "--brokers", ""]);
+    assert_eq!(status, Some(64), "{said}");
+    for flag in ["flag --workers: ", "flag --delivery: ", "flag --http: ", "flag --set worker.x: ", "flag --brokers: "] {
+        assert_eq!(said.matches(flag).count(), 1, "{flag} in {said}");
+    }
+    let (status, said) = ends(&["--worker", "2"]);
+    assert_eq!(status, Some(64), "{said}");
+}
+
+#[test]
+fn a_model_that_is_not_there_or_no_model_is_said() {
+    let (status, said) = ends(&["--model", "0123456789ab"]);
+    assert_eq!(status, Some(64), "{said}");
+    assert!(said.contains("flag --model: `model.path` must be a model file that exists"), "{said}");
+    let (status, said) = ends(&["--store", "file:///tmp"]);
+    assert_eq!(status, Some(64), "{said}");
+    assert!(said.contains("no store of versions yet"), "{said}");
+
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("broken.safetensors");
+    let mut bytes = Vec::new();
+    std::fs::File::open(model_file(folder.path())).unwrap().read_to_end(&mut bytes).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let (status, said) = ends(&["--model", path.to_str().unwrap()]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("checksum"), "{said}");
+}
+
+#[test]
+fn a_kernel_that_is_not_there_is_said() {
+    let folder = TempDir::new().unwrap();
+    let (status, said) = ends(&["--model", &model_file(folder.path()), "--kernel", "abacus"]);
+    assert_eq!(status, Some(64), "{said}");
+    assert!(said.contains("`abacus`") && said.contains("portable"), "{said}");
+}
