@@ -5,7 +5,17 @@
 use std::process::{Command, Output};
 
 const COMMANDS: [&str; 12] = [
-    "demo", "classify", "explain", "run", "generate", "train", "evaluate", "summary", "models", "config", "bench",
+    "demo",
+    "classify",
+    "explain",
+    "run",
+    "generate",
+    "train",
+    "evaluate",
+    "summary",
+    "models",
+    "config",
+    "bench",
     "completions",
 ];
 
@@ -29,8 +39,18 @@ fn help_tells_a_newcomer_where_to_start() {
     assert!(help.contains("64 wrong usage or configuration"), "{help}");
     let run = printed(&nunchi(&["run", "--help"]));
     for flag in [
-        "--config", "--brokers", "--input", "--output", "--dead-letters", "--group", "--delivery", "--workers", "--model",
-        "--http", "--set", "--kernel",
+        "--config",
+        "--brokers",
+        "--input",
+        "--output",
+        "--dead-letters",
+        "--group",
+        "--delivery",
+        "--workers",
+        "--model",
+        "--http",
+        "--set",
+        "--kernel",
     ] {
         assert!(run.contains(flag), "{flag} in {run}");
     }
@@ -65,6 +85,7 @@ fn completions_know_every_command() {
             assert!(script.contains(command), "{command} for {shell}");
         }
     }
-    let checked = Command::new("bash").args(["-n", "-c", &printed(&nunchi(&["completions", "bash"]))]).status();
+    let checked =
+        Command::new("bash").args(["-n", "-c", &printed(&nunchi(&["completions", "bash"]))]).status();
     assert!(checked.is_ok_and(|status| status.success()), "bash does not understand its script");
 }

@@ -31,7 +31,7 @@ fn ends(arguments: &[&str]) -> (Option<i32>, String) {
 
 fn model_file(folder: &Path) -> String {
     let path = folder.join("random.safetensors");
-    admin::random_model().save(&path, Precision::F32).unwrap();
+    admin::random_model(7).save(&path, Precision::F32).unwrap();
     path.to_str().unwrap().to_owned()
 }
 
@@ -75,7 +75,8 @@ impl Run {
     }
 
     fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().unwrap();
+        let sent =
+            Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 
@@ -141,10 +142,21 @@ fn an_interrupt_stops_it_too() {
 #[test]
 fn the_first_line_of_metrics_is_there_at_once() {
     let folder = TempDir::new().unwrap();
-    let run = Run::start(nunchi(&["--brokers", "127.0.0.1:1", "--model", &model_file(folder.path()), "--workers", "2"]));
+    let run = Run::start(nunchi(&[
+        "--brokers",
+        "127.0.0.1:1",
+        "--model",
+        &model_file(folder.path()),
+        "--workers",
+        "2",
+    ]));
     let metrics = request("GET", &format!("{}/metrics", run.url), "").text;
-    let version = request("GET", &format!("{}/v1/model", run.url), "").json()["version"].as_str().unwrap().to_owned();
-    assert!(metrics.contains(&format!("nunchi_model_info{{model=\"{version}\",precision=\"f32\"}} 1")), "{metrics}");
+    let version =
+        request("GET", &format!("{}/v1/model", run.url), "").json()["version"].as_str().unwrap().to_owned();
+    assert!(
+        metrics.contains(&format!("nunchi_model_info{{model=\"{version}\",precision=\"f32\"}} 1")),
+        "{metrics}"
+    );
     assert!(metrics.contains("nunchi_build_info{kernel=\""), "{metrics}");
     assert!(metrics.contains("\nnunchi_workers 2\n") && metrics.contains("\nnunchi_ready 0\n"), "{metrics}");
     assert!(metrics.contains("nunchi_transactions_total{result=\"committed\"} 0"), "{metrics}");
@@ -176,15 +188,34 @@ fn an_address_in_use_ends_it_with_a_sentence() {
     let address = taken.local_addr().unwrap().to_string();
     let (status, said) = ends(&["--model", &model_file(folder.path()), "--http", &address]);
     assert_eq!(status, Some(1));
-    assert!(said.contains(&format!("cannot serve on http.address {address}: the address is in use")), "{said}");
+    assert!(
+        said.contains(&format!("cannot serve on http.address {address}: the address is in use")),
+        "{said}"
+    );
 }
 
 #[test]
 fn wrong_flags_are_told_all_at_once() {
-    let (status, said) =
-        ends(&["--workers", "many", "--delivery", "maybe", "--http", "nowhere", "--set", "worker.x=1", "--brokers", ""]);
+    let (status, said) = ends(&[
+        "--workers",
+        "many",
+        "--delivery",
+        "maybe",
+        "--http",
+        "nowhere",
+        "--set",
+        "worker.x=1",
+        "--brokers",
+        "",
+    ]);
     assert_eq!(status, Some(64), "{said}");
-    for flag in ["flag --workers: ", "flag --delivery: ", "flag --http: ", "flag --set worker.x: ", "flag --brokers: "] {
+    for flag in [
+        "flag --workers: ",
+        "flag --delivery: ",
+        "flag --http: ",
+        "flag --set worker.x: ",
+        "flag --brokers: ",
+    ] {
         assert_eq!(said.matches(flag).count(), 1, "{flag} in {said}");
     }
     let (status, said) = ends(&["--worker", "2"]);

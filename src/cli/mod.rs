@@ -3,7 +3,11 @@
 //! Exit status: 0 done, 1 failed, 64 usage or configuration. Results go to standard output, progress and logs to
 //! standard error.
 
+use crate::engine::Warm;
+use crate::model::{self, Model};
+use anyhow::Context;
 use clap::{Parser, Subcommand};
+use std::path::Path;
 use std::process::ExitCode;
 
 mod bench;
@@ -74,8 +78,14 @@ enum Command {
 }
 
 /// The model in `path`, or the shipped one, verified and packed for `kernel`, or for the best one of this CPU.
-fn warm_model(_path: Option<&std::path::Path>, _kernel: Option<&str>) -> anyhow::Result<crate::engine::Warm> {
-    anyhow::bail!("not built yet")
+fn warm_model(path: Option<&Path>, kernel: Option<&str>) -> anyhow::Result<Warm> {
+    let model = match path {
+        Some(path) => {
+            Model::load(path).with_context(|| format!("the model {} is refused", path.display()))?
+        }
+        None => model::shipped()?,
+    };
+    Ok(Warm::new(model, kernel)?)
 }
 
 /// Runs the command line of this process.

@@ -107,7 +107,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 fn is_usage(error: &anyhow::Error) -> bool {
     error.is::<Mistakes>()
         || matches!(error.downcast_ref(), Some(PipelineError::Configuration(_)))
-        || matches!(error.downcast_ref(), Some(EngineError::KernelUnavailable(..)))
+        || matches!(
+            error.downcast_ref(),
+            Some(EngineError::KernelUnavailable(..) | EngineError::KernelUnknown(..))
+        )
 }
 
 fn start(args: &Args) -> anyhow::Result<()> {

@@ -5,9 +5,9 @@
 use arc_swap::ArcSwap;
 use nunchi::engine::Warm;
 use nunchi::http::{self, Admin};
-use nunchi::model::Model;
+use nunchi::model::{Model, Precision};
 use nunchi::pipeline::ModelSlot;
-use nunchi::rnn::{Cell, HeadKind, Network, Pooling, Shape};
+use nunchi::rnn::Cell;
 use nunchi::telemetry::{Health, Metrics};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,32 +15,10 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// A GRU of 16 units with random weights and a tokenizer made of the sample comments.
-pub fn random_model(version: &str) -> Model {
-    let texts = nunchi::samples::comments().into_iter().map(|comment| comment.text);
-    let tokenizer = nunchi::text::train(texts, 2_000).unwrap();
-    let shape = Shape {
-        cell: Cell::Gru,
-        vocabulary: tokenizer.vocabulary(),
-        embedding: 8,
-        hidden: 16,
-        layers: 1,
-        bidirectional: false,
-        pooling: Pooling::Last,
-        head: HeadKind::Sigmoid,
-        outputs: 1,
-    };
-    Model {
-        name: "random".to_owned(),
-        network: Network::random(shape, 7).unwrap(),
-        tokenizer,
-        labels: vec!["negative".to_owned(), "positive".to_owned()],
-        max_tokens: 16,
-        temperature: 1.0,
-        golden: Vec::new(),
-        report: serde_json::json!({ "accuracy": 0.5 }),
-        version: version.to_owned(),
-    }
+/// A small GRU with random weights that reads 16 tokens.
+pub fn random_model(seed: u64) -> Model {
+    let model = Model { max_tokens: 16, ..nunchi::model::testing::model(Cell::Gru, seed) };
+    Model::from_bytes(&model.to_bytes(Precision::F32).unwrap().0).unwrap()
 }
 
 /// A running admin server. Ends with its value.
@@ -61,8 +39,8 @@ impl Server {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let metrics = Metrics::new();
         let health = Arc::new(Health::new(2, stall));
-        let warm = Warm::new(random_model("0123456789ab"), None).unwrap();
-        metrics.set_model("0123456789ab", warm.precision(), warm.kernel());
+        let warm = Warm::new(random_model(7), None).unwrap();
+        metrics.set_model(&warm.model().version, warm.precision(), warm.kernel());
         let model: ModelSlot = Arc::new(ArcSwap::from_pointee(warm));
         let listener = runtime.block_on(http::bind("127.0.0.1:0")).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
