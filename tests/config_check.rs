@@ -178,7 +178,8 @@ fn a_file_that_is_no_toml_or_not_there_is_said() {
 fn properties_that_do_not_go_together_are_found_too() {
     let lines =
         Check::new("[kafka.consumer]\nsession.timeout.ms = 9000\nmax.poll.interval.ms = 8000\n").fails();
-    find(&lines, "max.poll.interval.ms");
+    let line = find(&lines, "max.poll.interval.ms");
+    assert!(line.starts_with("[kafka.properties] with [kafka.consumer]: "), "{line}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! no `Debug` or error shows a value that may be secret.
 
 use super::properties::{self, Origins};
-use super::{Config, Delivery, Mistakes};
+use super::{Config, Delivery, Mistakes, Origin};
 use rdkafka::ClientConfig;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -92,17 +92,17 @@ impl ClientProperties {
         let mut consumer = self.consumer(0);
         consumer.remove("bootstrap.servers").set_log_level(rdkafka::config::RDKafkaLogLevel::Emerg);
         if let Err(error) = consumer.create::<rdkafka::consumer::BaseConsumer>() {
-            mistakes.add(super::Origin::Default, self.describe("consumers", &error));
+            mistakes.add(Origin::Together("[kafka.properties] with [kafka.consumer]"), self.describe(&error));
         }
         let mut producer = self.producer(0);
         producer.remove("bootstrap.servers").set_log_level(rdkafka::config::RDKafkaLogLevel::Emerg);
         if let Err(error) = producer.create::<rdkafka::producer::BaseProducer>() {
-            mistakes.add(super::Origin::Default, self.describe("producers", &error));
+            mistakes.add(Origin::Together("[kafka.properties] with [kafka.producer]"), self.describe(&error));
         }
     }
 
-    fn describe(&self, clients: &str, error: &rdkafka::error::KafkaError) -> String {
-        let mut message = format!("librdkafka refuses the properties of the {clients}: {error}");
+    fn describe(&self, error: &rdkafka::error::KafkaError) -> String {
+        let mut message = format!("librdkafka refuses them together: {error}");
         for (name, value) in self.consumer.iter().chain(&self.producer) {
             if self.hidden.contains(name) && !value.is_empty() {
                 message = message.replace(value.as_str(), "***");

@@ -18,6 +18,8 @@ pub enum Origin {
     },
     /// An environment variable.
     Environment(String),
+    /// Several values that do not go together.
+    Together(&'static str),
     /// A command-line flag, as `--brokers` or `--set`.
     Flag(String),
 }
@@ -29,6 +31,7 @@ impl fmt::Display for Origin {
             Origin::File { path, line: Some(line) } => write!(f, "{}:{line}", path.display()),
             Origin::File { path, line: None } => write!(f, "{}", path.display()),
             Origin::Environment(name) => write!(f, "environment {name}"),
+            Origin::Together(what) => f.write_str(what),
             Origin::Flag(flag) => write!(f, "flag {flag}"),
         }
     }

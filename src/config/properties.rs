@@ -34,6 +34,8 @@ const REFUSED: &[(&[&str], &str)] = &[
         &["enable.idempotence"],
         "it is always on; without it a retry could write a verdict twice or out of order",
     ),
+    (&["enable.partition.eof"], "it is always on; the end of a partition tells when a worker has caught up"),
+    (&["statistics.interval.ms"], "it is always one second; lag is read from the statistics"),
     (
         &["acks", "request.required.acks"],
         "it is always `all`; with less, an acknowledged verdict is lost with one broker",
