@@ -1,18 +1,25 @@
 //! The AVX2 kernel: vectors of 8, 12 of the 16 registers hold sums.
 
 use super::blocked::Blocked;
+use super::quantised::{Dot, quantised_routines};
 use super::simd::{ProductArgs, Simd, routines};
 use std::arch::asm;
 use std::arch::x86_64::*;
 
 /// The kernel.
-pub(super) static KERNEL: Blocked = Blocked { name: "avx2", routines: &ROUTINES, available };
+pub(super) static KERNEL: Blocked = Blocked { name: "avx2", routines: &ROUTINES, quantised: None, available };
+
+/// The kernel with 8-bit products (7 bits, in truth: see [`Dot`] below).
+pub(super) static INT8: Blocked =
+    Blocked { name: "avx2-int8", routines: &ROUTINES, quantised: Some(&ROUTINES8), available };
 
 fn available() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
 }
 
 routines!(ROUTINES, Vector, "avx2,fma", [1 2 3 4 5 6], [1 2 3; product_4x3], [1 2 3]);
+
+quantised_routines!(ROUTINES8, Vector, "avx2,fma", [1 2], [1 2], [1 2]);
 
 /// The product of 4 rows with a GRU's panel, as [`super::simd::product`] computes it. It takes all 16 registers: 12 sums,
 /// 3 vectors of weights, 1 input. The compiler's schedule wants a seventeenth, and the sum that it then keeps in memory
@@ -169,5 +176,66 @@ impl Simd for Vector {
     unsafe fn prefetch(from: *const i16) {
         // SAFETY: a prefetch never faults.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+    }
+}
+
+// `vpmaddubsw` multiplies unsigned with signed bytes and adds neighbours in 16 bits. Two of these are added before they
+// are widened, so four products must fit: states have 7 bits (0 to 127), weights at most ±64: 4 · 127 · 64 = 32,512.
+impl Dot for Vector {
+    type Sums = __m256i;
+    type Inputs = (__m256i, __m256i);
+    type Weights = (__m256i, __m256i);
+    const GROUPS: usize = 2;
+    const LEVELS: f32 = 63.0;
+    const OFFSET: u8 = 64;
+    const LARGEST: f32 = 64.0;
+
+    #[inline(always)]
+    unsafe fn load_sums(from: *const i32) -> __m256i {
+        // SAFETY: see above.
+        unsafe { _mm256_loadu_si256(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn spread(from: *const u8) -> Self::Inputs {
+        // SAFETY: see above; 8 bytes are read.
+        unsafe {
+            let from = from.cast::<i32>();
+            (_mm256_set1_epi32(from.read_unaligned()), _mm256_set1_epi32(from.add(1).read_unaligned()))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_weights(from: *const i8) -> Self::Weights {
+        // SAFETY: see above; 64 bytes are read.
+        unsafe { (_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.add(32).cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn dot(sums: __m256i, inputs: Self::Inputs, weights: Self::Weights) -> __m256i {
+        // SAFETY: see above.
+        unsafe {
+            let first = _mm256_maddubs_epi16(inputs.0, weights.0);
+            let second = _mm256_maddubs_epi16(inputs.1, weights.1);
+            let four = _mm256_add_epi16(first, second);
+            _mm256_add_epi32(sums, _mm256_madd_epi16(four, _mm256_set1_epi16(1)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn convert(sums: __m256i) -> Self {
+        // SAFETY: see above.
+        Vector(unsafe { _mm256_cvtepi32_ps(sums) })
+    }
+
+    #[inline(always)]
+    unsafe fn store_bytes(self, to: *mut u8) {
+        // SAFETY: see above; 8 bytes are written.
+        unsafe {
+            let wide = _mm256_cvttps_epi32(self.0);
+            let (low, high) = (_mm256_castsi256_si128(wide), _mm256_extracti128_si256::<1>(wide));
+            let words = _mm_packus_epi32(low, high);
+            _mm_storel_epi64(to.cast(), _mm_packus_epi16(words, words));
+        }
     }
 }

@@ -1,17 +1,29 @@
 //! The AVX-512 kernel: vectors of 16, up to 24 of the 32 registers hold sums.
 
 use super::blocked::Blocked;
+use super::quantised::{Dot, quantised_routines};
 use super::simd::{Simd, routines};
 use std::arch::x86_64::*;
 
 /// The kernel.
-pub(super) static KERNEL: Blocked = Blocked { name: "avx512", routines: &ROUTINES, available };
+pub(super) static KERNEL: Blocked =
+    Blocked { name: "avx512", routines: &ROUTINES, quantised: None, available };
+
+/// The kernel with 8-bit products.
+pub(super) static VNNI: Blocked = Blocked {
+    name: "avx512-vnni",
+    routines: &ROUTINES,
+    quantised: Some(&ROUTINES8),
+    available: || available() && is_x86_feature_detected!("avx512vnni"),
+};
 
 fn available() -> bool {
     is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma")
 }
 
 routines!(ROUTINES, Vector, "avx512f,avx2,fma", [1 2 3 4 5 6 7 8 9 10 11 12], [1 2 3 4 5 6 7 8], [1 2 3 4 5 6]);
+
+quantised_routines!(ROUTINES8, Vector, "avx512f,avx512vnni,avx2,fma", [1 2 3 4 5 6 7 8 9 10 11 12], [1 2 3 4 5 6 7 8], [1 2 3 4 5 6]);
 
 /// 16 numbers.
 #[derive(Clone, Copy)]
@@ -88,5 +100,52 @@ impl Simd for Vector {
     unsafe fn prefetch(from: *const i16) {
         // SAFETY: a prefetch never faults.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+    }
+}
+
+// VNNI multiplies 4 unsigned with 4 signed bytes and adds all to a 32-bit sum, exactly.
+impl Dot for Vector {
+    type Sums = __m512i;
+    type Inputs = __m512i;
+    type Weights = __m512i;
+    const GROUPS: usize = 1;
+    const LEVELS: f32 = 127.0;
+    const OFFSET: u8 = 128;
+    const LARGEST: f32 = 127.0;
+
+    #[inline(always)]
+    unsafe fn load_sums(from: *const i32) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn spread(from: *const u8) -> __m512i {
+        // SAFETY: see above; 4 bytes are read.
+        unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_weights(from: *const i8) -> __m512i {
+        // SAFETY: see above; 64 bytes are read.
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn dot(sums: __m512i, inputs: __m512i, weights: __m512i) -> __m512i {
+        // SAFETY: see above; the features include VNNI.
+        unsafe { _mm512_dpbusd_epi32(sums, inputs, weights) }
+    }
+
+    #[inline(always)]
+    unsafe fn convert(sums: __m512i) -> Self {
+        // SAFETY: see above.
+        Vector(unsafe { _mm512_cvtepi32_ps(sums) })
+    }
+
+    #[inline(always)]
+    unsafe fn store_bytes(self, to: *mut u8) {
+        // SAFETY: see above; 16 bytes are written.
+        unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(self.0))) }
     }
 }

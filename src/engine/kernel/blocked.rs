@@ -1,9 +1,11 @@
-//! The driver of our own f32 kernels: panel by panel, a few rows at a time, product then gates while the sums are in L1.
+//! The driver of our own kernels: panel by panel, a few rows at a time, product then gates while the sums are in L1.
 //!
 //! Products and gates are functions apart: together the compiler runs out of registers and the product falls to a third.
 
 use super::layout::Layout;
-use super::simd::{GateArgs, Gates, Product, ProductArgs, Routines};
+use super::matrix::{Block, Full, Matrix};
+use super::quantised::{self, Quantised};
+use super::simd::{GateArgs, Gates, Routines};
 use super::{Aligned, CellWeights, Input, Kernel, Recurrence, Scratch, Source, Step};
 use crate::rnn::Cell;
 
@@ -12,6 +14,8 @@ use crate::rnn::Cell;
 pub(super) struct Blocked {
     pub name: &'static str,
     pub routines: &'static Routines,
+    /// Products of bytes instead of those in full precision.
+    pub quantised: Option<&'static quantised::Routines>,
     pub available: fn() -> bool,
 }
 
@@ -21,11 +25,15 @@ impl Kernel for Blocked {
     }
 
     fn precision(&self) -> &'static str {
-        "f32"
+        if self.quantised.is_some() { "int8" } else { "f32" }
     }
 
     fn available(&self) -> bool {
         (self.available)()
+    }
+
+    fn by_default(&self) -> bool {
+        self.quantised.is_none()
     }
 
     fn units(&self, cell: Cell, hidden: usize) -> usize {
@@ -36,28 +44,23 @@ impl Kernel for Blocked {
         // The routines below are called on the strength of this.
         assert!(self.available(), "a kernel is chosen only where the CPU can run it");
         let layout = Layout::new(weights, self.width(weights.cell), true);
-        let (input_weights, inputs) = layout.pack_input(weights);
-        let (table, scale) = layout.table16(weights);
         let kind = kind(weights.cell);
-        let vocabulary = match weights.source {
-            Source::Tokens(embedding) => embedding.nrows(),
-            Source::States { .. } => 0,
-        };
-        Box::new(Packed {
-            products: self.routines.products[kind],
-            gates: self.routines.gates[kind],
-            has_cell: weights.cell == Cell::Lstm,
-            state_weights: layout.pack_state(weights),
-            state_bias: layout.state_bias(weights),
-            input_weights,
-            inputs,
-            input_bias: layout.input_bias(weights),
-            table,
-            scale,
-            vocabulary,
-            zeros: Aligned::zeros(layout.width),
-            layout,
-        })
+        let (state_weights, state_bias) = (layout.pack_state(weights), layout.state_bias(weights));
+        let ((input_weights, inputs), input_bias) = (layout.pack_input(weights), layout.input_bias(weights));
+        let gates = self.routines.gates[kind];
+        match self.quantised {
+            None => {
+                let products = self.routines.products[kind];
+                let state = Full::new(products, &layout, state_weights, state_bias, layout.units);
+                let input = Full::new(products, &layout, input_weights, input_bias, inputs);
+                Box::new(Packed::new(weights, layout, gates, state, input))
+            }
+            Some(routines) => {
+                let state = Quantised::new(routines, kind, &layout, &state_weights, state_bias, layout.units);
+                let input = Quantised::new(routines, kind, &layout, &input_weights, input_bias, inputs);
+                Box::new(Packed::new(weights, layout, gates, state, input))
+            }
+        }
     }
 }
 
@@ -78,19 +81,16 @@ fn kind(cell: Cell) -> usize {
     }
 }
 
+/// One direction of one layer.
 #[derive(Debug)]
-struct Packed {
+struct Packed<M> {
     layout: Layout,
-    products: &'static [Product],
     gates: [Gates; 2],
     has_cell: bool,
-    /// Panels of `[units, panel]`.
-    state_weights: Aligned<f32>,
-    state_bias: Aligned<f32>,
-    /// Panels of `[inputs, panel]`.
-    input_weights: Aligned<f32>,
-    inputs: usize,
-    input_bias: Aligned<f32>,
+    /// `W_hh`
+    state: M,
+    /// `W_ih`; without inputs where the table stands for it.
+    input: M,
     /// `[vocabulary, columns]`, in units of `scale`.
     table: Aligned<i16>,
     scale: Aligned<f32>,
@@ -108,111 +108,119 @@ fn blocks(rows: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-impl Recurrence for Packed {
+impl<M: Matrix> Packed<M> {
+    fn new(weights: &CellWeights<'_>, layout: Layout, gates: [Gates; 2], state: M, input: M) -> Self {
+        let (table, scale) = layout.table16(weights);
+        let vocabulary = match weights.source {
+            Source::Tokens(embedding) => embedding.nrows(),
+            Source::States { .. } => 0,
+        };
+        let has_cell = weights.cell == Cell::Lstm;
+        let zeros = Aligned::zeros(layout.width);
+        Packed { layout, gates, has_cell, state, input, table, scale, vocabulary, zeros }
+    }
+
+    /// What the routines rely on.
+    fn check(&self, step: &Step<'_>) {
+        let numbers = step.rows * self.layout.units;
+        assert!(step.out.len() >= numbers && step.state.is_none_or(|state| state.len() >= numbers));
+        assert!(!self.has_cell || step.cell.len() >= numbers);
+        match step.input {
+            Input::Tokens { now, ahead } => {
+                assert!(now.len() >= step.rows);
+                let largest = now.iter().chain(ahead).copied().max().unwrap_or(0) as usize;
+                assert!(largest < self.vocabulary, "token {largest} is not in the vocabulary");
+            }
+            Input::Rows(x) => assert!(x.len() >= step.rows * self.layout.columns()),
+        }
+    }
+
+    /// The gates of panel `index` for `rows` rows from `row` on; their sums are at `sums`.
+    fn gate_args(
+        &self,
+        step: &mut Step<'_>,
+        index: usize,
+        row: usize,
+        rows: usize,
+        sums: *const f32,
+    ) -> GateArgs {
+        let (units, panel, columns) = (self.layout.units, self.layout.panel(), self.layout.columns());
+        let first = row * units + index * self.layout.width;
+        let (state, state_stride) = match step.state {
+            Some(state) => (state[first..].as_ptr(), units),
+            None => (self.zeros.as_ptr(), 0),
+        };
+        let mut args = GateArgs {
+            rows,
+            sums,
+            table: std::ptr::null(),
+            scale: std::ptr::null(),
+            tokens: std::ptr::null(),
+            ahead: std::ptr::null(),
+            ahead_rows: 0,
+            x: std::ptr::null(),
+            columns,
+            state,
+            state_stride,
+            cell: if self.has_cell { step.cell[first..].as_mut_ptr() } else { std::ptr::null_mut() },
+            out: step.out[first..].as_mut_ptr(),
+            units,
+        };
+        match step.input {
+            Input::Tokens { now, ahead } => {
+                let ahead = ahead.get(row..).unwrap_or_default();
+                args.table = self.table[index * panel..].as_ptr();
+                args.scale = self.scale[index * panel..].as_ptr();
+                args.tokens = now[row..].as_ptr();
+                args.ahead = ahead.as_ptr();
+                args.ahead_rows = ahead.len().min(rows);
+            }
+            Input::Rows(x) => args.x = x[row * columns + index * panel..].as_ptr(),
+        }
+        args
+    }
+}
+
+impl<M: Matrix> Recurrence for Packed<M> {
     fn columns(&self) -> usize {
         self.layout.columns()
     }
 
-    fn input_product(&self, x: &[f32], rows: usize, out: &mut [f32], _scratch: &mut Scratch) {
-        let (inputs, columns, panel) = (self.inputs, self.columns(), self.layout.panel());
-        assert!(x.len() >= rows * inputs && out.len() >= rows * columns);
-        for (index, first) in (0..columns).step_by(panel).enumerate() {
-            let w = &self.input_weights[index * panel * inputs..][..panel * inputs];
-            for (row, count) in blocks(rows, self.products.len()) {
-                let args = ProductArgs {
-                    a: x[row * inputs..].as_ptr(),
-                    a_stride: inputs,
-                    inputs,
-                    w: w.as_ptr(),
-                    init: self.input_bias[first..][..panel].as_ptr(),
-                    out: out[row * columns + first..].as_mut_ptr(),
-                    out_stride: columns,
-                };
-                // SAFETY: `pack` saw that the CPU has the features. By the assertion above, `count` rows from `row` lie in `x` and
-                // `out`; `w` and `init` are one panel.
-                unsafe { self.products[count - 1](&args) };
-            }
-        }
-    }
-
-    fn step(&self, step: Step<'_>, scratch: &mut Scratch) {
-        let Step { rows, input, state, cell, out } = step;
-        let (units, panel, width) = (self.layout.units, self.layout.panel(), self.layout.width);
-        self.check(rows, &input, state, cell, out);
-        scratch.sums.resize(self.products.len() * panel);
-        let sums = scratch.sums.as_mut_ptr();
-        let (state_start, state_stride) = match state {
-            Some(state) => (state.as_ptr(), units),
-            None => (self.zeros.as_ptr(), 0),
-        };
-        for index in 0..units / width {
-            let w = &self.state_weights[index * panel * units..][..panel * units];
-            for (row, count) in blocks(rows, self.products.len()) {
-                let args = ProductArgs {
-                    a: state_start.wrapping_add(row * state_stride),
-                    a_stride: state_stride,
-                    inputs: if state.is_some() { units } else { 0 },
-                    w: w.as_ptr(),
-                    init: self.state_bias[index * panel..][..panel].as_ptr(),
-                    out: sums,
-                    out_stride: panel,
-                };
-                let state_units = if state.is_some() { index * width } else { 0 };
-                let mut gates = GateArgs {
-                    rows: count,
-                    sums,
-                    table: std::ptr::null(),
-                    scale: std::ptr::null(),
-                    tokens: std::ptr::null(),
-                    ahead: std::ptr::null(),
-                    ahead_rows: 0,
-                    x: std::ptr::null(),
-                    columns: self.columns(),
-                    state: state_start.wrapping_add(row * state_stride + state_units),
-                    state_stride,
-                    cell: cell.as_mut_ptr().wrapping_add(row * units + index * width),
-                    out: out.as_mut_ptr().wrapping_add(row * units + index * width),
-                    units,
-                };
-                let from_table = match input {
-                    Input::Tokens { now, ahead } => {
-                        gates.table = self.table[index * panel..].as_ptr();
-                        gates.scale = self.scale[index * panel..].as_ptr();
-                        gates.tokens = now[row..].as_ptr();
-                        let ahead = ahead.get(row..).unwrap_or_default();
-                        gates.ahead = ahead.as_ptr();
-                        gates.ahead_rows = ahead.len().min(count);
-                        true
-                    }
-                    Input::Rows(x) => {
-                        gates.x = x[row * self.columns() + index * panel..].as_ptr();
-                        false
-                    }
-                };
-                // SAFETY: `pack` saw that the CPU has the features. `check` saw that all rows lie in their slices and all tokens in
-                // the table; `sums` has room for the largest block; `w` and `init` are one panel.
+    fn input_product(&self, x: &[f32], rows: usize, out: &mut [f32], scratch: &mut Scratch) {
+        let (inputs, columns, panel) = (self.input.inputs(), self.columns(), self.layout.panel());
+        assert!(out.len() >= rows * columns);
+        let x = self.input.prepare(&x[..rows * inputs], &mut scratch.bytes);
+        for index in 0..columns / panel {
+            for (row, count) in blocks(rows, self.input.most_rows()) {
+                let out = out[row * columns + index * panel..].as_mut_ptr();
+                let a = Some(&x[row * inputs..]);
+                // SAFETY: `pack` saw that the CPU has the features; by the assertion above `count` rows from `row` lie in `out`.
                 unsafe {
-                    self.products[count - 1](&args);
-                    self.gates[usize::from(from_table)](&gates);
+                    self.input.multiply(Block { panel: index, rows: count, a, out, out_stride: columns });
                 }
             }
         }
     }
-}
 
-impl Packed {
-    /// What the routines rely on.
-    fn check(&self, rows: usize, input: &Input<'_>, state: Option<&[f32]>, cell: &[f32], out: &[f32]) {
-        let numbers = rows * self.layout.units;
-        assert!(out.len() >= numbers && state.is_none_or(|state| state.len() >= numbers));
-        assert!(!self.has_cell || cell.len() >= numbers);
-        match input {
-            Input::Tokens { now, ahead } => {
-                assert!(now.len() >= rows);
-                let largest = now.iter().chain(*ahead).copied().max().unwrap_or(0) as usize;
-                assert!(largest < self.vocabulary, "token {largest} is not in the vocabulary");
+    fn step(&self, mut step: Step<'_>, scratch: &mut Scratch) {
+        self.check(&step);
+        let (units, panel) = (self.layout.units, self.layout.panel());
+        let (rows, most) = (step.rows, self.state.most_rows());
+        let gates = self.gates[usize::from(matches!(step.input, Input::Tokens { .. }))];
+        scratch.sums.resize(most * panel);
+        let sums = scratch.sums.as_mut_ptr();
+        let state = step.state.map(|state| self.state.prepare(&state[..rows * units], &mut scratch.bytes));
+        for index in 0..units / self.layout.width {
+            for (row, count) in blocks(rows, most) {
+                let a = state.map(|state| &state[row * units..]);
+                let args = self.gate_args(&mut step, index, row, count, sums);
+                // SAFETY: `pack` saw that the CPU has the features. `check` saw that all rows lie in their slices and all tokens in
+                // the table; `sums` has room for the largest block.
+                unsafe {
+                    self.state.multiply(Block { panel: index, rows: count, a, out: sums, out_stride: panel });
+                    gates(&args);
+                }
             }
-            Input::Rows(x) => assert!(x.len() >= rows * self.columns()),
         }
     }
 }

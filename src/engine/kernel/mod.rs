@@ -14,7 +14,9 @@ mod avx2;
 mod avx512;
 mod blocked;
 mod layout;
+mod matrix;
 mod portable;
+mod quantised;
 mod simd;
 
 pub(crate) use aligned::Aligned;
@@ -92,12 +94,14 @@ pub(crate) struct Step<'a> {
 pub(crate) struct Scratch {
     /// Products that wait for the gates.
     sums: Aligned<f32>,
+    /// States as bytes.
+    bytes: Aligned<u8>,
 }
 
 /// All kernels, best first.
 fn all() -> Vec<&'static dyn Kernel> {
     #[cfg(target_arch = "x86_64")]
-    let own: [&'static dyn Kernel; 2] = [&avx512::KERNEL, &avx2::KERNEL];
+    let own: [&'static dyn Kernel; 4] = [&avx512::VNNI, &avx512::KERNEL, &avx2::INT8, &avx2::KERNEL];
     #[cfg(not(target_arch = "x86_64"))]
     let own: [&'static dyn Kernel; 0] = [];
     own.into_iter().chain([&portable::Portable as &dyn Kernel]).collect()
