@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 mod bench;
 mod classify;
+mod columns;
 mod completions;
 mod config;
 mod demo;
@@ -19,6 +20,7 @@ mod evaluate;
 mod explain;
 mod generate;
 mod models;
+mod progress;
 mod publish;
 mod run;
 mod signals;
@@ -62,7 +64,7 @@ enum Command {
     /// Publish the sample comments to a topic
     Generate(generate::Args),
     /// Train a network on labelled comments
-    Train(train::Args),
+    Train(Box<train::Args>),
     /// Measure a model on labelled comments
     Evaluate(evaluate::Args),
     /// Print a model's layers, shapes and parameters
@@ -105,7 +107,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(args),
         Command::Run(args) => run::run(*args),
         Command::Generate(args) => generate::run(args),
-        Command::Train(args) => train::run(args),
+        Command::Train(args) => train::run(*args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Summary(args) => summary::run(args),
         Command::Models(args) => models::run(args),

@@ -1,10 +1,6 @@
 //! The comments whose scores are written into every trained model, so that whoever loads it can tell that it judges as
 //! it did when it was made.
 
-use crate::model::Golden;
-use crate::rnn::{HeadKind, Network};
-use crate::text::{Scratch, Tokenizer};
-
 /// Written by hand: plain ones, word order, sounds, jamo, emoji, mixed scripts, a shop's badge, no known word, nothing.
 pub const COMMENTS: [&str; 18] = [
     "배송도 빠르고 품질도 좋아서 아주 만족합니다",
@@ -26,30 +22,3 @@ pub const COMMENTS: [&str; 18] = [
     "ㅇㄱㄹㅇ ㅂㅂㅂㄱ",
     "!",
 ];
-
-/// Scores of [`COMMENTS`] by the reference mathematics. `network` must hold the weights as they will be stored.
-pub fn score(
-    network: &Network<f32>,
-    tokenizer: &Tokenizer,
-    max_tokens: usize,
-    temperature: f32,
-) -> Vec<Golden> {
-    let mut scratch = Scratch::default();
-    COMMENTS
-        .iter()
-        .map(|&text| {
-            let mut tokens = Vec::new();
-            tokenizer.encode(text, max_tokens, &mut scratch, &mut tokens);
-            let logits = network.logits(&[&tokens]);
-            let probabilities = network
-                .shape
-                .head
-                .probabilities(logits.row(0).mapv(f64::from).view(), f64::from(temperature));
-            let score = match network.shape.head {
-                HeadKind::Sigmoid => probabilities[0],
-                HeadKind::Softmax => probabilities.fold(0.0, |max: f64, &value| max.max(value)),
-            };
-            Golden { text: text.to_owned(), score }
-        })
-        .collect()
-}

@@ -1,0 +1,63 @@
+//! What a person sees while a network trains: a bar on a terminal, a line an epoch elsewhere; on standard error.
+
+use crate::training::trainer::{Epoch, Progress};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Weight of the newest step in the loss that is shown.
+const NEWEST: f64 = 0.02;
+
+/// A progress bar over all epochs, with rate, time left, loss and the last development score.
+pub struct TrainingBar {
+    bar: ProgressBar,
+    epochs: usize,
+    epoch: usize,
+    loss: Option<f64>,
+    score: Option<f64>,
+}
+
+impl TrainingBar {
+    /// For `epochs` passes over `examples` examples.
+    pub fn new(examples: usize, epochs: usize) -> Self {
+        let style = ProgressStyle::with_template(
+            "{msg}  {bar:30} {percent:>3} %  {per_sec}  {elapsed} gone, {eta} left",
+        )
+        .expect("the template is valid");
+        let bar = ProgressBar::new((examples * epochs) as u64).with_style(style);
+        TrainingBar { bar, epochs, epoch: 1, loss: None, score: None }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Progress for TrainingBar {
+    fn step(&mut self, examples: usize, loss: f64) {
+        let smooth = self.loss.map_or(loss, |before| before + NEWEST * (loss - before));
+        self.loss = Some(smooth);
+        let score = self.score.map_or_else(String::new, |score| format!(" dev {:.2} %", score * 100.0));
+        self.bar.set_message(format!("epoch {}/{} loss {smooth:.4}{score}", self.epoch, self.epochs));
+        self.bar.inc(examples as u64);
+    }
+
+    fn epoch(&mut self, epoch: &Epoch) {
+        self.score = epoch.score();
+        self.epoch = (epoch.epoch + 1).min(self.epochs);
+        let dev: Vec<String> = epoch.dev.iter().map(|share| format!("{:.2} %", share * 100.0)).collect();
+        let dev = if dev.is_empty() {
+            String::new()
+        } else {
+            format!(", balanced accuracy on development data {}", dev.join(", "))
+        };
+        let line = format!(
+            "epoch {}: loss {:.4}{dev}, {:.0} comments/s",
+            epoch.epoch, epoch.loss, epoch.examples_per_s
+        );
+        if self.bar.is_hidden() {
+            eprintln!("{line}");
+        } else {
+            self.bar.println(line);
+        }
+    }
+}
