@@ -5,6 +5,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// Weight of the newest step in the loss that is shown.
 const NEWEST: f64 = 0.02;
+/// Lines for a whole run where there is no terminal.
+const LINES: u64 = 20;
 
 /// A progress bar over all epochs, with rate, time left, loss and the last development score.
 pub struct TrainingBar {
@@ -37,8 +39,16 @@ impl Progress for TrainingBar {
         let smooth = self.loss.map_or(loss, |before| before + NEWEST * (loss - before));
         self.loss = Some(smooth);
         let score = self.score.map_or_else(String::new, |score| format!(" dev {:.2} %", score * 100.0));
-        self.bar.set_message(format!("epoch {}/{} loss {smooth:.4}{score}", self.epoch, self.epochs));
+        let message = format!("epoch {}/{} loss {smooth:.4}{score}", self.epoch, self.epochs);
+        let share = |done: u64| done * LINES / self.bar.length().unwrap_or(1).max(1);
+        let before = self.bar.position();
         self.bar.inc(examples as u64);
+        if self.bar.is_hidden() && share(before) != share(self.bar.position()) {
+            let percent = 100 * share(self.bar.position()) / LINES;
+            let (rate, left) = (self.bar.per_sec(), self.bar.eta().as_secs());
+            eprintln!("{message}: {percent} %, {rate:.0} comments/s, {left} s left");
+        }
+        self.bar.set_message(message);
     }
 
     fn epoch(&mut self, epoch: &Epoch) {

@@ -233,7 +233,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         version: String::new(),
     };
     let version = model.save(&args.out, Precision::F16)?;
-    eprintln!("wrote {} (version {version})", args.out.display());
+    let minutes = trained.took.as_secs_f64() / 60.0;
+    eprintln!("wrote {} (version {version}) after {minutes:.1} minutes of training", args.out.display());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -382,7 +383,6 @@ fn report(
         "settings": settings,
         "epochs": trained.epochs,
         "kept_epoch": trained.best,
-        "seconds": trained.took.as_secs_f64().round(),
         "development": development,
     })
 }

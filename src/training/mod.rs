@@ -1,10 +1,11 @@
 //! Data sets, trainer, schedule, evaluation.
 //!
 //! What is read: [`data`] (files), [`mapping`] (values to classes), [`examples`] (tokens). What is done with it:
-//! [`trainer`] with [`optimiser`]; [`judge`] and [`metrics`] say how good it is. For a seed the trained network is the
+//! [`trainer`] with [`optimiser`]; [`judge`], [`evaluation`] and [`metrics`] say how good it is. For a seed the trained network is the
 //! same whatever the number of threads.
 
 pub mod data;
+pub mod evaluation;
 pub mod examples;
 pub mod golden;
 pub mod judge;

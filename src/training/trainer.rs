@@ -62,7 +62,8 @@ pub struct Epoch {
     pub loss: f64,
     /// Balanced accuracy on each development group.
     pub dev: Vec<f64>,
-    /// Trained examples a second.
+    /// Trained examples a second; in no report, so that the same training gives the same file.
+    #[serde(skip)]
     pub examples_per_s: f64,
 }
 

@@ -1,0 +1,155 @@
+//! `nunchi train` and `nunchi evaluate`, the real binary, on data that can be learned in seconds.
+
+#![allow(clippy::unwrap_used)]
+
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+const GOOD: [&str; 6] = ["추천해요", "좋아요", "만족해요", "튼튼해요", "예뻐요", "훌륭해요"];
+const BAD: [&str; 6] = ["별로예요", "아까워요", "실망이에요", "약해요", "더러워요", "고장나요"];
+const THINGS: [&str; 5] = ["배송", "가격", "품질", "색상", "포장"];
+
+/// Comments whose verdict is their last word's: one word of each kind in both orders, so that only the order tells.
+fn write_comments(path: &Path, rows: usize, seed: usize) {
+    let mut content = String::from("label\ttext\n");
+    for row in 0..rows {
+        // A few fixed multiplications mix well enough to visit the combinations.
+        let mixed = (row + seed).wrapping_mul(2_654_435_761) >> 7;
+        let (good, bad) = (GOOD[mixed % 6], BAD[mixed / 6 % 6]);
+        let thing = THINGS[mixed / 36 % 5];
+        let (label, first, last) = if row % 2 == 0 { (1, bad, good) } else { (0, good, bad) };
+        writeln!(content, "{label}\t{thing} {first} 하지만 {last}").unwrap();
+    }
+    std::fs::write(path, content).unwrap();
+}
+
+struct Data {
+    folder: TempDir,
+    train: PathBuf,
+    dev: PathBuf,
+}
+
+fn data() -> Data {
+    let folder = TempDir::new().unwrap();
+    let (train, dev) = (folder.path().join("train.tsv"), folder.path().join("dev.tsv"));
+    write_comments(&train, 1_600, 0);
+    write_comments(&dev, 200, 77_777);
+    Data { folder, train, dev }
+}
+
+fn nunchi(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_nunchi")).args(arguments).output().unwrap()
+}
+
+fn train(data: &Data, out: &str, more: &[&str]) -> PathBuf {
+    let out = data.folder.path().join(out);
+    let (train, dev, target) =
+        (data.train.to_str().unwrap(), data.dev.to_str().unwrap(), out.to_str().unwrap());
+    let mut arguments = vec!["train", train, "--dev", dev, "--out", target];
+    arguments.extend(["--vocabulary", "400", "--hidden", "16", "--embedding", "12", "--batch", "100"]);
+    arguments.extend(["--rate", "0.02", "--average", "0", "--dropout", "0.1", "--epochs", "6"]);
+    arguments.extend(more);
+    let output = nunchi(&arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    out
+}
+
+fn evaluate(model: &Path, data: &Path, more: &[&str]) -> Value {
+    let mut arguments = vec!["evaluate", model.to_str().unwrap(), data.to_str().unwrap(), "--json"];
+    arguments.extend(more);
+    let output = nunchi(&arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn a_recurrent_network_learns_the_order_of_words_and_a_bag_cannot() {
+    let data = data();
+    let gru = train(&data, "gru.safetensors", &[]);
+    let judged = evaluate(&gru, &data.dev, &[]);
+    assert_eq!(judged["records"], 200);
+    assert!(judged["accuracy"].as_f64().unwrap() > 0.97, "{judged}");
+    for figure in ["f1", "auc", "log_loss", "ece"] {
+        assert!(judged[figure].is_f64(), "{figure} in {judged}");
+    }
+    let reference = evaluate(&gru, &data.dev, &["--reference"]);
+    assert!((reference["log_loss"].as_f64().unwrap() - judged["log_loss"].as_f64().unwrap()).abs() < 1e-3);
+
+    let bag = train(&data, "bag.safetensors", &["--cell", "bag"]);
+    let judged = evaluate(&bag, &data.dev, &[]);
+    assert!(judged["accuracy"].as_f64().unwrap() < 0.7, "a bag of words knows no order: {judged}");
+
+    let both =
+        nunchi(&["evaluate", gru.to_str().unwrap(), bag.to_str().unwrap(), data.dev.to_str().unwrap()]);
+    let table = String::from_utf8(both.stdout).unwrap();
+    assert!(table.contains("gru") && table.contains("bag") && table.contains('%'), "{table}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_file_whatever_the_number_of_threads() {
+    let data = data();
+    let bytes = |name: &str, more: &[&str]| {
+        let mut arguments = vec!["--epochs", "1", "--name", "same"];
+        arguments.extend(more);
+        let out = data.folder.path().join(name);
+        let (train, dev, target) =
+            (data.train.to_str().unwrap(), data.dev.to_str().unwrap(), out.to_str().unwrap());
+        let mut all = vec!["train", train, "--dev", dev, "--out", target];
+        all.extend(["--vocabulary", "400", "--hidden", "8", "--embedding", "8", "--word-dropout", "0.1"]);
+        all.extend(arguments);
+        let output = nunchi(&all);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        std::fs::read(out).unwrap()
+    };
+    let one = bytes("one.safetensors", &["--threads", "1"]);
+    let three = bytes("three.safetensors", &["--threads", "3"]);
+    assert!(one == three, "threads must not change the result");
+    let other = bytes("other.safetensors", &["--threads", "1", "--seed", "2"]);
+    assert!(one != other, "another seed is another network");
+}
+
+#[test]
+fn every_cell_can_be_trained_and_loaded() {
+    let data = data();
+    for (cell, more) in [
+        ("simple", vec!["--layers", "2"]),
+        ("lstm", vec!["--bidirectional", "--pooling", "mean"]),
+        ("gru", vec!["--labels", "나쁨,좋음,보통"]),
+    ] {
+        let out = data.folder.path().join("cell.safetensors");
+        let mut arguments = vec!["train", data.train.to_str().unwrap(), "--out", out.to_str().unwrap()];
+        arguments.extend(["--vocabulary", "400", "--hidden", "8", "--embedding", "8", "--epochs", "1"]);
+        arguments.extend(["--cell", cell, "--hold-out", "10"]);
+        arguments.extend(&more);
+        let output = nunchi(&arguments);
+        assert!(output.status.success(), "{cell}: {}", String::from_utf8_lossy(&output.stderr));
+        let judged = evaluate(&out, &data.dev, &[]);
+        assert_eq!(judged["records"], 200, "{cell}");
+    }
+}
+
+#[test]
+fn mistakes_are_told_before_anything_is_trained() {
+    let data = data();
+    let train = data.train.to_str().unwrap();
+    let fails = |arguments: &[&str], status: i32, says: &str| {
+        let output = nunchi(arguments);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(status), "{error}");
+        assert!(error.contains(says), "`{says}` is not in: {error}");
+    };
+    let out = data.folder.path().join("m.safetensors");
+    let out = out.to_str().unwrap();
+    fails(&["train", train, "--out", "no/such/folder/m.safetensors"], 1, "no folder");
+    fails(&["train", train, "--out", out, "--text-column", "body"], 1, "it has: label, text");
+    fails(&["train", "missing.tsv", "--out", out], 1, "cannot read missing.tsv");
+    fails(&["train", train, "--out", out, "--dropout", "1.5"], 64, "below 1");
+    fails(&["train", train, "--out", out, "--labels", "one"], 64, "two names");
+    fails(&["train", "--out", out], 64, "FILE");
+    fails(&["evaluate", train], 64, "DATA");
+    fails(&["evaluate", train, train], 1, "cannot use");
+    assert!(!Path::new(out).exists(), "nothing is left behind");
+}
