@@ -1,12 +1,229 @@
-//! `nunchi classify`
+//! `nunchi classify`: a Unix filter. Order is kept, memory is flat, and a pipe that closes early (`| head`) is no error.
 
+use super::colour::{self, Paint, Tone};
+use super::lines::{LONGEST_LINE, Line, Lines};
+use crate::config::{Config, InputFormat};
+use crate::engine::{Engine, Judgement};
+use crate::record::{Comment, DeadLetter, DeadLetterClass, Reader, Verdict, WrittenScore, label_index};
+use anyhow::Context as _;
+use clap::ValueEnum;
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Lines that are judged at once at most.
+const BATCH: usize = 4096;
+/// Cells of a score's bar.
+const BAR: usize = 10;
 
 /// Flags of `nunchi classify`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "Examples:\n  \
+    echo '배송도 빠르고 정말 좋아요' | nunchi classify\n  \
+    nunchi classify --format text < comments.txt\n  \
+    nunchi classify < comments.jsonl | jq 'select(.label == \"negative\")'")]
+pub struct Args {
+    /// Model file; without it the model that is part of nunchi
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// What a line is
+    #[arg(long, value_enum, default_value_t = Input::Auto)]
+    input: Input,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    format: Format,
+    /// Compute with this kernel instead of the best one of this CPU
+    #[arg(long, value_name = "NAME")]
+    kernel: Option<String>,
+}
+
+/// What a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Input {
+    /// A JSON object if it begins with `{`, else the comment itself
+    Auto,
+    /// The comment itself
+    Text,
+    /// A JSON object with `text` and perhaps `id`
+    Json,
+}
+
+/// What to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// One JSON object a line
+    Json,
+    /// Label, score and comment, for people
+    Text,
+}
 
 /// Runs the command.
-pub fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not built yet")
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let warm = super::warm_model(args.model.as_deref(), args.kernel.as_deref())?;
+    let mut filter = Filter::new(Engine::new(Arc::new(warm)), args.input, args.format);
+    let mut lines = Lines::new(io::stdin().lock());
+    let mut stdout = io::stdout().lock();
+    loop {
+        let block = lines.next_block().context("cannot read standard input")?;
+        let Some(block) = block else { break };
+        let mut block = block.peekable();
+        while block.peek().is_some() {
+            let written = stdout.write_all(filter.judge(block.by_ref().take(BATCH)));
+            match written.and_then(|()| stdout.flush()) {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
+                other => other.context("cannot write to standard output")?,
+            }
+        }
+    }
+    if filter.broken > 0 {
+        eprintln!("nunchi: {} of {} lines could not be judged", filter.broken, filter.lines);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is kept from batch to batch.
+struct Filter {
+    engine: Engine,
+    input: Input,
+    format: Format,
+    reader: Reader,
+    paint: Paint,
+    lines: u64,
+    broken: u64,
+    judgements: Vec<Judgement>,
+    out: Vec<u8>,
+}
+
+/// One line, read.
+struct Entry<'a> {
+    number: u64,
+    bare: bool,
+    comment: Result<Comment<'a>, DeadLetter>,
+}
+
+impl Filter {
+    fn new(engine: Engine, input: Input, format: Format) -> Self {
+        let mut config = Config::default();
+        config.input.format = InputFormat::Json;
+        config.input.max_bytes = LONGEST_LINE;
+        let (paint, reader) = (Paint::for_stdout(), Reader::new(&config));
+        let (judgements, out) = (Vec::new(), Vec::new());
+        Filter { engine, input, format, reader, paint, lines: 0, broken: 0, judgements, out }
+    }
+
+    /// The answers to `lines`, in their order.
+    fn judge<'a>(&mut self, lines: impl Iterator<Item = Line<'a>>) -> &[u8] {
+        let entries: Vec<Entry<'a>> = lines
+            .map(|line| {
+                self.lines += 1;
+                self.read(line)
+            })
+            .collect();
+        let texts: Vec<&str> = entries
+            .iter()
+            .filter_map(|entry| entry.comment.as_ref().ok().map(|comment| comment.text.as_ref()))
+            .collect();
+        let mut judgements = std::mem::take(&mut self.judgements);
+        self.engine.classify(&texts, &mut judgements);
+        self.out.clear();
+        let mut next = judgements.iter();
+        for entry in &entries {
+            match &entry.comment {
+                Ok(comment) => {
+                    let judgement = next.next().expect("one judgement a comment");
+                    match self.format {
+                        Format::Json => self.write_json(entry.bare, comment, judgement),
+                        Format::Text => self.write_text(comment, judgement),
+                    }
+                }
+                Err(error) => {
+                    self.broken += 1;
+                    self.write_broken(entry.number, error);
+                }
+            }
+        }
+        self.judgements = judgements;
+        &self.out
+    }
+
+    fn read<'a>(&self, line: Line<'a>) -> Entry<'a> {
+        let number = self.lines;
+        let Line::Whole(mut line) = line else {
+            let sentence = format!("the line has more than {LONGEST_LINE} bytes");
+            let comment = Err(DeadLetter { class: DeadLetterClass::Oversize, sentence });
+            return Entry { number, bare: true, comment };
+        };
+        if number == 1 {
+            // What some editors put in front of UTF-8.
+            line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
+        }
+        let bare = match self.input {
+            Input::Auto => !line.trim_ascii_start().starts_with(b"{"),
+            Input::Text => true,
+            Input::Json => false,
+        };
+        let comment = if bare {
+            match std::str::from_utf8(line) {
+                Ok(text) => Ok(Comment { text: Cow::Borrowed(text), ..Comment::default() }),
+                Err(error) => {
+                    let sentence = format!("the line is not UTF-8: {error}");
+                    Err(DeadLetter { class: DeadLetterClass::InvalidUtf8, sentence })
+                }
+            }
+        } else {
+            self.reader.read(line)
+        };
+        Entry { number, bare, comment }
+    }
+
+    fn write_json(&mut self, bare: bool, comment: &Comment<'_>, judgement: &Judgement) {
+        let model = self.engine.warm().model();
+        let verdict = Verdict { id: comment.id, judgement, labels: &model.labels, model: &model.version };
+        verdict.write(&[], &[], &mut self.out);
+        if bare {
+            self.out.pop();
+            self.out.extend_from_slice(b",\"text\":");
+            serde_json::to_writer(&mut self.out, comment.text.as_ref())
+                .expect("writing a string to memory does not fail");
+            self.out.push(b'}');
+        }
+        self.out.push(b'\n');
+    }
+
+    fn write_text(&mut self, comment: &Comment<'_>, judgement: &Judgement) {
+        let model = self.engine.warm().model();
+        let width = model.labels.iter().map(|label| label.chars().count()).max().unwrap_or(0);
+        let label = &model.labels[label_index(judgement)];
+        let score = WrittenScore::new(judgement.score).value();
+        let full = (score * BAR as f64).round() as usize;
+        let bar = "█".repeat(full) + &"░".repeat(BAR - full);
+        let mut line = String::new();
+        self.paint.paint(colour::tone(score), &format!("{label:<width$} {score:.3} {bar}"), &mut line);
+        line.push(' ');
+        colour::push_harmless(&comment.text, &mut line);
+        if judgement.truncated {
+            self.paint.paint(Tone::Faint, " (cut)", &mut line);
+        }
+        line.push('\n');
+        self.out.extend_from_slice(line.as_bytes());
+    }
+
+    fn write_broken(&mut self, number: u64, error: &DeadLetter) {
+        if self.format == Format::Json {
+            let object = serde_json::json!({
+                "error": error.sentence, "class": error.class.name(), "line": number,
+            });
+            self.out.extend_from_slice(object.to_string().as_bytes());
+        } else {
+            let mut said = format!("line {number}: ");
+            let _ = write!(said, "{}", error.sentence);
+            let mut line = String::new();
+            self.paint.paint(Tone::Warning, &said, &mut line);
+            self.out.extend_from_slice(line.as_bytes());
+        }
+        self.out.push(b'\n');
+    }
 }

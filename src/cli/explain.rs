@@ -1,12 +1,119 @@
-//! `nunchi explain`
+//! `nunchi explain`: how the judgement moves through a sentence, token by token.
+//!
+//! Each value is the engine's judgement of the comment up to and with that token, so the last one is what `classify` says
+//! of the whole. (For a network that reads one way these are the states it passes through anyway: many to many.)
 
+use super::colour::{self, Paint, Tone};
+use crate::engine::{Engine, Judgement};
+use crate::record::{WrittenScore, label_index};
+use crate::rnn::HeadKind;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use unicode_width::UnicodeWidthStr as _;
+
+/// Tokens of prefixes that are judged at once.
+const BATCH: usize = 1 << 16;
+/// Cells of a bar, half of them on each side of "undecided".
+const BAR: usize = 24;
 
 /// Flags of `nunchi explain`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "Example:\n  nunchi explain \"별로지만 추천해요\"")]
+pub struct Args {
+    /// The comment; several words need no quotation marks
+    #[arg(required = true, value_name = "TEXT")]
+    text: Vec<String>,
+    /// Model file; without it the model that is part of nunchi
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Compute with this kernel instead of the best one of this CPU
+    #[arg(long, value_name = "NAME")]
+    kernel: Option<String>,
+    /// Print one JSON object: `tokens`, and `scores` after each token
+    #[arg(long)]
+    json: bool,
+}
 
 /// Runs the command.
-pub fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not built yet")
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let text = args.text.join(" ");
+    let warm = super::warm_model(args.model.as_deref(), args.kernel.as_deref())?;
+    let mut engine = Engine::new(Arc::new(warm));
+    let mut judgements = Vec::new();
+    engine.classify(&[&text], &mut judgements);
+    let judgement = judgements.pop().expect("one judgement a comment");
+    let scores = scores_by_token(&mut engine, &text, &judgement);
+    let model = engine.warm().model();
+    let pieces: Vec<String> =
+        model.tokenizer.pieces(&text, model.max_tokens).into_iter().map(|(_, piece)| piece).collect();
+    let label = &model.labels[label_index(&judgement)];
+    let mut out = if args.json {
+        let last = scores.last();
+        serde_json::json!({
+            "tokens": pieces, "scores": scores, "label": label, "score": last, "model": model.version,
+            "truncated": judgement.truncated,
+        })
+        .to_string()
+    } else {
+        drawing(&pieces, &scores, label, judgement.truncated)
+    };
+    out.push('\n');
+    match io::stdout().write_all(out.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// The score of each prefix as it would be written in a verdict: of positive, or of the class that wins in the end.
+fn scores_by_token(engine: &mut Engine, text: &str, whole: &Judgement) -> Vec<f64> {
+    let warm = Arc::clone(engine.warm());
+    let tokens = warm.model().tokens(text);
+    let shape = warm.model().network.shape;
+    let class = if shape.head == HeadKind::Sigmoid { 0 } else { whole.label };
+    let mut scores = Vec::with_capacity(tokens.len());
+    let (mut sequences, mut lengths, mut probabilities) = (Vec::new(), Vec::new(), Vec::new());
+    for end in 1..=tokens.len() {
+        sequences.extend_from_slice(&tokens[..end]);
+        lengths.push(u32::try_from(end).expect("a comment has at most max_tokens tokens"));
+        if sequences.len() >= BATCH || end == tokens.len() {
+            engine.score_tokens(&sequences, &lengths, &mut probabilities);
+            let written =
+                probabilities.chunks_exact(shape.outputs).map(|row| WrittenScore::new(row[class]).value());
+            scores.extend(written);
+            sequences.clear();
+            lengths.clear();
+        }
+    }
+    scores
+}
+
+/// One line a token: the token, its score, a bar to the left (negative) or to the right (positive) of the middle.
+fn drawing(pieces: &[String], scores: &[f64], label: &str, truncated: bool) -> String {
+    let paint = Paint::for_stdout();
+    let width = pieces.iter().map(|piece| piece.width()).max().unwrap_or(0).max(5);
+    let mut out = String::new();
+    for (piece, &score) in pieces.iter().zip(scores) {
+        colour::push_harmless(piece, &mut out);
+        out.extend(std::iter::repeat_n(' ', width.saturating_sub(piece.width()) + 2));
+        paint.paint(colour::tone(score), &format!("{score:.3} {}", bar(score)), &mut out);
+        out.push('\n');
+    }
+    let last = scores.last().copied().unwrap_or_default();
+    paint.paint(colour::tone(last), label, &mut out);
+    out.push_str(&format!(" {last:.3}"));
+    if truncated {
+        paint.paint(Tone::Faint, " (the end of the comment was cut off)", &mut out);
+    }
+    out
+}
+
+/// A bar from the middle: `░░░░███│░░░░░░░`.
+fn bar(score: f64) -> String {
+    let half = BAR / 2;
+    let full = ((score - 0.5).abs() * 2.0 * half as f64).round() as usize;
+    let (blocks, shade) = ("█".repeat(full), "░".repeat(half - full));
+    let empty = "░".repeat(half);
+    if score >= 0.5 { format!("{empty}│{blocks}{shade}") } else { format!("{shade}{blocks}│{empty}") }
 }

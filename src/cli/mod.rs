@@ -3,15 +3,16 @@
 //! Exit status: 0 done, 1 failed, 64 usage or configuration. Results go to standard output, progress and logs to
 //! standard error.
 
-use crate::engine::Warm;
+use crate::engine::{EngineError, Warm};
 use crate::model::{self, Model};
-use anyhow::Context;
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use std::path::Path;
 use std::process::ExitCode;
 
 mod bench;
 mod classify;
+mod colour;
 mod columns;
 mod completions;
 mod config;
@@ -19,6 +20,7 @@ mod demo;
 mod evaluate;
 mod explain;
 mod generate;
+mod lines;
 mod models;
 mod progress;
 mod publish;
@@ -79,15 +81,22 @@ enum Command {
     Completions(completions::Args),
 }
 
+/// The model in `path`, or the shipped one, verified.
+fn find_model(path: Option<&Path>) -> anyhow::Result<Model> {
+    match path {
+        Some(path) => Model::load(path).with_context(|| format!("the model {} is refused", path.display())),
+        None => Ok(model::shipped()?),
+    }
+}
+
 /// The model in `path`, or the shipped one, verified and packed for `kernel`, or for the best one of this CPU.
 fn warm_model(path: Option<&Path>, kernel: Option<&str>) -> anyhow::Result<Warm> {
-    let model = match path {
-        Some(path) => {
-            Model::load(path).with_context(|| format!("the model {} is refused", path.display()))?
-        }
-        None => model::shipped()?,
-    };
-    Ok(Warm::new(model, kernel)?)
+    Ok(Warm::new(find_model(path)?, kernel)?)
+}
+
+/// Whether the command was called wrongly (and not: called rightly, and failed).
+fn is_usage(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(EngineError::KernelUnknown(..) | EngineError::KernelUnavailable(..)))
 }
 
 /// Runs the command line of this process.
@@ -117,6 +126,6 @@ pub fn main() -> ExitCode {
     };
     result.unwrap_or_else(|error| {
         eprintln!("nunchi: {error:#}");
-        ExitCode::FAILURE
+        if is_usage(&error) { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
     })
 }

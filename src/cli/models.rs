@@ -1,12 +1,102 @@
 //! `nunchi models`
 
+use crate::model::import::{Options, import};
+use crate::model::{Model, Precision};
+use crate::rnn::Pooling;
+use crate::text::{self, Normaliser, Tokenizer};
+use anyhow::Context as _;
+use clap::Subcommand;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Flags of `nunchi models`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a model file of a PyTorch state dict (saved as safetensors) and its tokenizer
+    Import(Box<Import>),
+}
+
+#[derive(Debug, clap::Args)]
+struct Import {
+    /// The state dict: `safetensors.torch.save_file(model.state_dict(), …)`
+    #[arg(value_name = "STATE_DICT")]
+    state_dict: PathBuf,
+    /// Its tokenizer: a sentencepiece unigram .model, a tokenizer.json (Unigram), or a nunchi model
+    #[arg(long, value_name = "FILE")]
+    tokenizer: PathBuf,
+    /// The model file to write
+    #[arg(long, value_name = "MODEL")]
+    out: PathBuf,
+    /// A name for people; without it the state dict's file name
+    #[arg(long)]
+    name: Option<String>,
+    /// Class names in the order of the outputs
+    #[arg(long, value_delimiter = ',', value_name = "A,B,…")]
+    labels: Option<Vec<String>>,
+    /// Longer comments keep their head
+    #[arg(long, default_value_t = 128, value_name = "N")]
+    max_tokens: usize,
+    /// How texts are normalised: nunchi-1, nfkc or none; without it as the tokenizer asks
+    #[arg(long, value_parser = |name: &str| Normaliser::from_name(name), value_name = "NAME")]
+    normaliser: Option<Normaliser>,
+    /// How states become the head's input: last, mean or max; without it last, and mean for a bag of words
+    #[arg(long, value_parser = pooling, value_name = "HOW")]
+    pooling: Option<Pooling>,
+    /// Logits are divided by this
+    #[arg(long, default_value_t = 1.0, value_name = "T")]
+    temperature: f32,
+    /// How weights are stored
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    precision: Precision,
+}
 
 /// Runs the command.
-pub fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not built yet")
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match args.command {
+        Command::Import(args) => run_import(*args),
+    }
+}
+
+fn run_import(args: Import) -> anyhow::Result<ExitCode> {
+    let state_dict = std::fs::read(&args.state_dict)
+        .with_context(|| format!("cannot read the state dict {}", args.state_dict.display()))?;
+    let tokenizer = tokenizer(&args.tokenizer, args.normaliser)?;
+    let stem = args.state_dict.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let has_layers = memchr::memmem::find(&state_dict, b"weight_ih_l0").is_some();
+    let options = Options {
+        name: args.name.unwrap_or(stem),
+        labels: args.labels,
+        max_tokens: args.max_tokens,
+        pooling: args.pooling.unwrap_or(if has_layers { Pooling::Last } else { Pooling::Mean }),
+        temperature: args.temperature,
+    };
+    let model = import(&state_dict, tokenizer, options)?;
+    let version = model.save(&args.out, args.precision)?;
+    eprintln!("wrote {} (version {version})", args.out.display());
+    print!("{}", crate::model::summary::summary(&Model { version, ..model }));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The tokenizer in `path`, whatever kind of file that is.
+fn tokenizer(path: &Path, normaliser: Option<Normaliser>) -> anyhow::Result<Tokenizer> {
+    let refused = || format!("the tokenizer {} is refused", path.display());
+    if path.extension().is_some_and(|extension| extension == "safetensors") {
+        let tokenizer = Model::load(path).with_context(refused)?.tokenizer;
+        return Ok(match normaliser {
+            Some(normaliser) => tokenizer.with_normaliser(normaliser),
+            None => tokenizer,
+        });
+    }
+    let content = std::fs::read(path).with_context(refused)?;
+    text::import::import(&content, normaliser).with_context(refused)
+}
+
+fn pooling(name: &str) -> Result<Pooling, String> {
+    Pooling::from_name(name).ok_or_else(|| "it must be last, mean or max".to_owned())
 }

@@ -182,7 +182,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Model, ModelError> {
         Tokenizer::from_parts(metadata.text("tokenizer.kind")?, &data, metadata.text("normaliser")?)?;
     Ok(Model {
         name: metadata.text("name")?.to_owned(),
-        network: network(shape, &tensors)?,
+        network: network(shape, &tensors.tensors())?,
         tokenizer,
         labels: metadata.json("labels", "a JSON list of names")?,
         max_tokens: metadata.number("max_tokens", super::MOST_TOKENS)?,
@@ -194,20 +194,24 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Model, ModelError> {
 }
 
 /// The network of `shape` in `tensors`, in `f32`.
-pub(super) fn network(shape: Shape, tensors: &SafeTensors<'_>) -> Result<Network<f32>, ModelError> {
+pub(super) fn network(
+    shape: Shape,
+    tensors: &[(String, TensorView<'_>)],
+) -> Result<Network<f32>, ModelError> {
     shape.check()?;
     let wanted: std::collections::HashSet<String> =
         shape.tensors().into_iter().map(|(name, _)| name).collect();
-    if let Some(extra) = tensors.names().into_iter().find(|name| !wanted.contains(*name)) {
+    if let Some((extra, _)) = tensors.iter().find(|(name, _)| !wanted.contains(name)) {
         return Err(ModelError::ExtraTensor(shortened(extra)));
     }
     Network::from_tensors(shape, |name, dimensions| {
-        let view = tensors.tensor(name).map_err(|_| ModelError::MissingTensor(name.to_owned()))?;
+        let found = tensors.iter().find(|(found, _)| found == name);
+        let (_, view) = found.ok_or_else(|| ModelError::MissingTensor(name.to_owned()))?;
         if view.shape() != dimensions {
             let (want, got) = (dimensions.to_vec(), view.shape().to_vec());
             return Err(crate::rnn::RnnError::Dimensions { name: name.to_owned(), want, got }.into());
         }
-        values(name, &view)
+        values(name, view)
     })
 }
 

@@ -29,6 +29,21 @@ use std::path::Path;
 pub const SIGMOID_LABELS: [&str; 2] = ["negative", "positive"];
 /// Golden comments with a score further off than this refuse a model (f32 arithmetic).
 pub const GOLDEN_BOUND: f64 = 1e-4;
+/// Comments such as a shop has them: the golden comments of models that bring none of their own.
+pub const EXAMPLES: [&str; 12] = [
+    "배송이 빨라요 정말 좋아요 ㅋㅋㅋㅋ",
+    "별로지만 추천해요",
+    "추천하지만 별로예요",
+    "가격 대비 품질이 좋아요!!",
+    "배송이 너무 느려요 ㅠㅠ",
+    "포장이 꼼꼼하고 배송도 빨라요",
+    "품질이 별로예요 다시는 안 사요",
+    "good 👍 정말 좋아요 ♡",
+    "생각보다 작아요 3개 샀는데 1개는 불량",
+    "한 달 써 봤는데 또 살게요",
+    "아이가 정말 좋아해요 ㅎㅎ",
+    "사이즈가 작아요 교환했어요",
+];
 /// Largest `max_tokens`.
 const MOST_TOKENS: usize = 65_536;
 /// Most golden comments, and their longest text in bytes: verifying stays quick.
@@ -122,6 +137,11 @@ impl Model {
         }
     }
 
+    /// Golden comments for a model that has none yet: [`EXAMPLES`], to be scored when it is written.
+    pub fn example_golden() -> Vec<Golden> {
+        EXAMPLES.iter().map(|text| Golden { text: (*text).to_owned(), score: 0.0 }).collect()
+    }
+
     /// The token ids of `text`: what every engine reads.
     pub fn tokens(&self, text: &str) -> Vec<u32> {
         let mut tokens = Vec::new();
@@ -135,12 +155,6 @@ impl Model {
         let tokens: Vec<Vec<u32>> = texts.iter().map(|text| self.tokens(text)).collect();
         let sequences: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
         let logits = self.network.logits(&sequences);
-        logits.rows().into_iter().map(|row| self.score(row)).collect()
-    }
-
-    /// The score after each token of `text`, for `explain`; the last is the score of the whole.
-    pub fn scores_by_token(&self, text: &str) -> Vec<f64> {
-        let logits = self.network.logits_at_every_step(&self.tokens(text));
         logits.rows().into_iter().map(|row| self.score(row)).collect()
     }
 

@@ -1,30 +1,14 @@
 //! Small random models, for tests and benchmarks: real in every part, but nobody trained them.
 
-use super::{Golden, Model, ModelError, SIGMOID_LABELS};
+use super::{EXAMPLES, Model, ModelError, SIGMOID_LABELS};
 use crate::rnn::{Cell, HeadKind, Network, Pooling, Shape};
 use crate::text::{self, Tokenizer};
 use std::sync::LazyLock;
 
-/// Comments such as a shop has them; what [`tokenizer`] is trained on.
-pub const COMMENTS: [&str; 12] = [
-    "배송이 빨라요 정말 좋아요 ㅋㅋㅋㅋ",
-    "별로지만 추천해요",
-    "추천하지만 별로예요",
-    "가격 대비 품질이 좋아요!!",
-    "배송이 너무 느려요 ㅠㅠ",
-    "포장이 꼼꼼하고 배송도 빨라요",
-    "품질이 별로예요 다시는 안 사요",
-    "good 👍 정말 좋아요 ♡",
-    "생각보다 작아요 3개 샀는데 1개는 불량",
-    "한 달 써 봤는데 또 살게요",
-    "아이가 정말 좋아해요 ㅎㅎ",
-    "사이즈가 작아요 교환했어요",
-];
-
-/// A tokenizer of about 400 pieces.
+/// A tokenizer of about 400 pieces, trained on [`EXAMPLES`].
 pub fn tokenizer() -> Tokenizer {
     static SMALL: LazyLock<Tokenizer> =
-        LazyLock::new(|| text::train(COMMENTS, 400).expect("the comments suffice for 400 pieces"));
+        LazyLock::new(|| text::train(EXAMPLES, 400).expect("the comments suffice for 400 pieces"));
     SMALL.clone()
 }
 
@@ -71,7 +55,7 @@ impl Model {
             labels,
             max_tokens: 128,
             temperature: 1.0,
-            golden: COMMENTS.iter().map(|text| Golden { text: (*text).to_owned(), score: 0.0 }).collect(),
+            golden: Model::example_golden(),
             report: serde_json::Value::Null,
             version: String::new(),
         };

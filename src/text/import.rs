@@ -1,1 +1,275 @@
-//! Takes tokenizers over that others trained.
+//! Takes tokenizers over that others trained: unigram models of sentencepiece (`.model`) and of Hugging Face
+//! (`tokenizer.json`).
+//!
+//! Pieces, scores and ids stay; what these libraries do to a text before it is cut is replaced by the nearest of our
+//! [`Normaliser`]s. What would be cut differently is refused.
+
+use super::tokenizer::Tokenizer;
+use super::vocabulary::{Piece, Role, Vocabulary};
+use super::{Normaliser, TextError};
+use prost::Message;
+use serde::Deserialize;
+
+/// Reads a tokenizer of either kind; `normaliser` replaces the one that the file asks for.
+///
+/// # Errors
+/// Something else than a unigram tokenizer, or one that needs a normaliser we do not have.
+pub fn import(content: &[u8], normaliser: Option<Normaliser>) -> Result<Tokenizer, TextError> {
+    let (vocabulary, asked) = if content.trim_ascii_start().starts_with(b"{") {
+        hugging_face(content)?
+    } else {
+        sentencepiece(content)?
+    };
+    let normaliser = match (normaliser, asked) {
+        (Some(ours), _) | (None, Ok(ours)) => ours,
+        (None, Err(theirs)) => {
+            return refuse(format!(
+                "it normalises by {theirs}; name the nearest of ours ({}) with --normaliser",
+                Normaliser::NAMES
+            ));
+        }
+    };
+    Tokenizer::new(vocabulary, normaliser)
+}
+
+/// Pieces, and our normaliser or the name of theirs that we do not have.
+type Found = (Vocabulary, Result<Normaliser, String>);
+
+fn refuse<T>(why: impl Into<String>) -> Result<T, TextError> {
+    Err(TextError::Import(why.into()))
+}
+
+// The parts of sentencepiece_model.proto that matter here, with its field numbers and defaults.
+
+#[derive(Clone, PartialEq, Message)]
+struct ModelProto {
+    #[prost(message, repeated, tag = "1")]
+    pieces: Vec<PieceProto>,
+    #[prost(message, optional, tag = "2")]
+    trainer: Option<TrainerProto>,
+    #[prost(message, optional, tag = "3")]
+    normaliser: Option<NormaliserProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct PieceProto {
+    #[prost(string, optional, tag = "1")]
+    text: Option<String>,
+    #[prost(float, optional, tag = "2")]
+    score: Option<f32>,
+    #[prost(int32, optional, tag = "3")]
+    kind: Option<i32>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TrainerProto {
+    #[prost(int32, optional, tag = "3")]
+    model_type: Option<i32>,
+    #[prost(bool, optional, tag = "24")]
+    mark_is_suffix: Option<bool>,
+    #[prost(bool, optional, tag = "35")]
+    byte_fallback: Option<bool>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct NormaliserProto {
+    #[prost(string, optional, tag = "1")]
+    name: Option<String>,
+    #[prost(bool, optional, tag = "3")]
+    add_dummy_prefix: Option<bool>,
+    #[prost(bool, optional, tag = "4")]
+    remove_extra_whitespaces: Option<bool>,
+    #[prost(bool, optional, tag = "5")]
+    escape_whitespaces: Option<bool>,
+}
+
+fn sentencepiece(content: &[u8]) -> Result<Found, TextError> {
+    let model = ModelProto::decode(content).map_err(|error| {
+        TextError::Import(format!("it is neither JSON nor a sentencepiece model ({error})"))
+    })?;
+    let trainer = model.trainer.unwrap_or_default();
+    let rules = model.normaliser.unwrap_or_default();
+    match trainer.model_type.unwrap_or(1) {
+        1 => {}
+        kind => {
+            let name = ["BPE", "word", "character"].get((kind - 2).max(0) as usize).unwrap_or(&"unknown");
+            return refuse(format!("it is a {name} model; only unigram models can be taken over"));
+        }
+    }
+    if trainer.mark_is_suffix == Some(true)
+        || rules.remove_extra_whitespaces == Some(false)
+        || rules.escape_whitespaces == Some(false)
+    {
+        return refuse("it treats white space in a way of its own");
+    }
+    let pieces = model
+        .pieces
+        .into_iter()
+        .map(|piece| {
+            let role = match piece.kind.unwrap_or(1) {
+                1 => Role::Normal,
+                2 => Role::Unknown,
+                3 => Role::Control,
+                4 => Role::User,
+                5 => Role::Unused,
+                6 => Role::Byte,
+                other => return refuse(format!("it holds a piece of the unknown type {other}")),
+            };
+            let text = piece.text.unwrap_or_default();
+            Ok(Piece { text, score: piece.score.unwrap_or_default(), role })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let normaliser = match rules.name.as_deref().unwrap_or_default() {
+        "nmt_nfkc" | "nfkc" => Ok(Normaliser::Nfkc),
+        "identity" => Ok(Normaliser::Plain),
+        "" => Err("rules without a name".to_owned()),
+        other => Err(format!("`{other}`")),
+    };
+    Ok((Vocabulary::new(pieces, rules.add_dummy_prefix.unwrap_or(true))?, normaliser))
+}
+
+// The parts of tokenizer.json that matter here.
+
+#[derive(Deserialize)]
+struct TokenizerJson {
+    model: ModelJson,
+    #[serde(default)]
+    normalizer: Option<KindJson>,
+    #[serde(default)]
+    pre_tokenizer: Option<KindJson>,
+    #[serde(default)]
+    added_tokens: Vec<AddedJson>,
+}
+
+#[derive(Deserialize)]
+struct ModelJson {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    #[serde(default)]
+    vocab: serde_json::Value,
+    unk_id: Option<usize>,
+    #[serde(default)]
+    byte_fallback: bool,
+}
+
+#[derive(Deserialize)]
+struct KindJson {
+    #[serde(rename = "type")]
+    kind: String,
+    add_prefix_space: Option<bool>,
+    prepend_scheme: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct AddedJson {
+    id: usize,
+    content: String,
+    #[serde(default)]
+    special: bool,
+}
+
+fn hugging_face(content: &[u8]) -> Result<Found, TextError> {
+    let file: TokenizerJson = serde_json::from_slice(content)
+        .map_err(|error| TextError::Import(format!("it is no tokenizer.json ({error})")))?;
+    let kind = file.model.kind.as_deref().unwrap_or("unnamed");
+    if kind != "Unigram" {
+        return refuse(format!("it is a {kind} model; only Unigram models can be taken over"));
+    }
+    let mark_first = match &file.pre_tokenizer {
+        Some(KindJson { kind, add_prefix_space, prepend_scheme }) if kind == "Metaspace" => {
+            prepend_scheme.as_deref() != Some("never") && add_prefix_space != &Some(false)
+        }
+        _ => return refuse("it does not mark words by `Metaspace`"),
+    };
+    let vocabulary: Vec<(String, f64)> = serde_json::from_value(file.model.vocab).map_err(|error| {
+        TextError::Import(format!("its vocabulary is no list of pieces with scores ({error})"))
+    })?;
+    let role = |id: usize, text: &str| {
+        if Some(id) == file.model.unk_id {
+            Role::Unknown
+        } else if file.model.byte_fallback && text.starts_with("<0x") && text.len() == 6 {
+            Role::Byte
+        } else if file
+            .added_tokens
+            .iter()
+            .any(|added| added.special && added.id == id && added.content == text)
+        {
+            Role::Control
+        } else {
+            Role::Normal
+        }
+    };
+    let pieces = vocabulary
+        .into_iter()
+        .enumerate()
+        .map(|(id, (text, score))| Piece { role: role(id, &text), text, score: score as f32 })
+        .collect();
+    let normaliser = match file.normalizer.map(|normaliser| normaliser.kind).as_deref() {
+        None => Ok(Normaliser::Plain),
+        // The compiled rules of sentencepiece are nmt_nfkc nearly everywhere.
+        Some("NFKC" | "Precompiled") => Ok(Normaliser::Nfkc),
+        Some(other) => Err(format!("`{other}`")),
+    };
+    Ok((Vocabulary::new(pieces, mark_first)?, normaliser))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model(model_type: i32, name: &str) -> Vec<u8> {
+        let pieces =
+            [("<unk>", 0.0, 2), ("<s>", 0.0, 3), ("▁정말", -1.0, 1), ("▁", -3.0, 1), ("좋아요", -2.0, 1)];
+        let pieces = pieces.map(|(text, score, kind)| PieceProto {
+            text: Some(text.to_owned()),
+            score: Some(score),
+            kind: Some(kind),
+        });
+        let trainer = TrainerProto { model_type: Some(model_type), ..TrainerProto::default() };
+        let normaliser = NormaliserProto { name: Some(name.to_owned()), ..NormaliserProto::default() };
+        ModelProto { pieces: pieces.to_vec(), trainer: Some(trainer), normaliser: Some(normaliser) }
+            .encode_to_vec()
+    }
+
+    fn pieces(tokenizer: &Tokenizer, text: &str) -> Vec<(u32, String)> {
+        tokenizer.pieces(text, 128)
+    }
+
+    fn refusal(content: &[u8]) -> String {
+        import(content, None).map(|_| ()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_sentencepiece_model_keeps_its_ids() {
+        let tokenizer = import(&model(1, "nmt_nfkc"), None).unwrap();
+        assert_eq!((tokenizer.vocabulary(), tokenizer.normaliser()), (5, Normaliser::Nfkc));
+        let want = [(2, "정말".to_owned()), (3, " ".to_owned()), (4, "좋아요".to_owned())];
+        assert_eq!(pieces(&tokenizer, "정말 좋아요"), want);
+        let ours = import(&model(1, "nfkc_cf"), Some(Normaliser::Nunchi1)).unwrap();
+        assert_eq!(ours.normaliser(), Normaliser::Nunchi1);
+    }
+
+    #[test]
+    fn a_tokenizer_json_keeps_its_ids() {
+        let json = serde_json::json!({
+            "added_tokens": [{ "id": 1, "content": "<s>", "special": true }],
+            "normalizer": null,
+            "pre_tokenizer": { "type": "Metaspace", "replacement": "▁", "prepend_scheme": "always" },
+            "model": { "type": "Unigram", "unk_id": 0,
+                "vocab": [["<unk>", 0.0], ["<s>", 0.0], ["▁정말", -1.0], ["▁", -3.0], ["좋아요", -2.0]] },
+        });
+        let tokenizer = import(json.to_string().as_bytes(), None).unwrap();
+        assert_eq!(tokenizer.to_parts().1, import(&model(1, "nmt_nfkc"), None).unwrap().to_parts().1);
+    }
+
+    #[test]
+    fn what_would_be_cut_differently_is_refused() {
+        assert!(refusal(&model(2, "nmt_nfkc")).contains("BPE"));
+        assert!(refusal(&model(1, "nfkc_cf")).contains("--normaliser"));
+        assert!(refusal(b"\xff\xff\xff").contains("neither JSON nor"));
+        assert!(refusal(b"").contains("0 pieces"));
+        assert!(refusal(br#"{"model":{"type":"BPE","vocab":{},"merges":[]}}"#).contains("BPE"));
+        assert!(refusal(br#"{"model":{"type":"Unigram","vocab":[]}}"#).contains("Metaspace"));
+        assert!(refusal(b"{").contains("no tokenizer.json"));
+    }
+}

@@ -1,0 +1,55 @@
+//! Colours for people: only where standard output is a terminal and `NO_COLOR` (no-color.org) is not set.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+
+/// Paints, or does not.
+#[derive(Clone, Copy, Debug)]
+pub struct Paint {
+    colours: bool,
+}
+
+/// What a colour means here.
+#[derive(Clone, Copy, Debug)]
+pub enum Tone {
+    /// Positive: green.
+    Good,
+    /// Negative: red.
+    Bad,
+    /// Something is wrong: yellow.
+    Warning,
+    /// Said in passing.
+    Faint,
+}
+
+impl Paint {
+    /// For standard output.
+    pub fn for_stdout() -> Self {
+        let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Paint { colours: std::io::stdout().is_terminal() && !forbidden }
+    }
+
+    /// Appends `text` in the colour of `tone`.
+    pub fn paint(self, tone: Tone, text: &str, out: &mut String) {
+        let code = match tone {
+            Tone::Good => "32",
+            Tone::Bad => "31",
+            Tone::Warning => "33",
+            Tone::Faint => "2",
+        };
+        let _ = match self.colours {
+            true => write!(out, "\x1b[{code}m{text}\x1b[0m"),
+            false => write!(out, "{text}"),
+        };
+    }
+}
+
+/// Appends `text` without the control characters that would steer a terminal.
+pub fn push_harmless(text: &str, out: &mut String) {
+    out.extend(text.chars().map(|c| if c.is_control() { ' ' } else { c }));
+}
+
+/// Good from one half on.
+pub fn tone(score: f64) -> Tone {
+    if score >= 0.5 { Tone::Good } else { Tone::Bad }
+}

@@ -1,0 +1,162 @@
+//! `nunchi models import` makes a model of a PyTorch state dict, whatever its modules were called, and says what does not
+//! fit.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use nunchi::model::{Model, ModelError, Precision, import, testing};
+use nunchi::rnn::{Cell, HeadKind, Network, Pooling, Shape};
+use safetensors::tensor::{Dtype, TensorView};
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// A state dict as `safetensors.torch.save_file` writes it, names changed by `rename`.
+fn state_dict(network: &Network<f32>, rename: impl Fn(&str) -> Option<String>) -> Vec<u8> {
+    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = network
+        .tensors()
+        .into_iter()
+        .filter_map(|(name, tensor)| {
+            let bytes = tensor.iter().flat_map(|value| value.to_le_bytes()).collect();
+            Some((rename(&name)?, tensor.shape().to_vec(), bytes))
+        })
+        .collect();
+    let views = tensors.iter().map(|(name, shape, bytes)| {
+        (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap())
+    });
+    safetensors::serialize(views, None).unwrap()
+}
+
+fn same(name: &str) -> Option<String> {
+    Some(name.to_owned())
+}
+
+fn options() -> import::Options {
+    import::Options {
+        name: "theirs".to_owned(),
+        labels: None,
+        max_tokens: 64,
+        pooling: Pooling::Last,
+        temperature: 1.0,
+    }
+}
+
+fn refusal(state_dict: &[u8]) -> String {
+    import::import(state_dict, testing::tokenizer(), options()).map(|_| ()).unwrap_err().to_string()
+}
+
+#[test]
+fn the_shape_follows_from_the_tensors() {
+    for cell in [Cell::Bag, Cell::Simple, Cell::Gru, Cell::Lstm] {
+        for (layers, bidirectional) in [(1, false), (3, false), (2, true)] {
+            let mut shape = testing::shape(cell);
+            if cell != Cell::Bag {
+                shape = Shape { layers, bidirectional, ..shape };
+            }
+            let theirs = Model::random(shape, testing::tokenizer(), 8).unwrap();
+            let pooling = shape.pooling;
+            let dict = state_dict(&theirs.network, same);
+            let ours = import::import(&dict, testing::tokenizer(), import::Options { pooling, ..options() })
+                .unwrap();
+            assert_eq!(ours.network.tensors(), theirs.network.tensors());
+            assert_eq!((ours.network.shape.cell, ours.network.shape.layers), (cell, shape.layers));
+            Model::from_bytes(&ours.to_bytes(Precision::F16).unwrap().0).unwrap();
+        }
+    }
+}
+
+#[test]
+fn modules_may_have_other_names() {
+    let theirs = testing::model(Cell::Gru, 8);
+    let dict = state_dict(&theirs.network, |name| {
+        Some(name.replace("embedding", "encoder.emb").replace("rnn", "encoder.gru").replace("head", "fc"))
+    });
+    let ours = import::import(&dict, testing::tokenizer(), options()).unwrap();
+    assert_eq!(ours.network.tensors(), theirs.network.tensors());
+}
+
+#[test]
+fn rows_beyond_the_tokenizer_are_left_out_and_missing_rows_refused() {
+    let ids = testing::tokenizer().vocabulary();
+    let with_rows =
+        |vocabulary| Network::random(Shape { vocabulary, ..testing::shape(Cell::Gru) }, 1).unwrap();
+    let more =
+        import::import(&state_dict(&with_rows(ids + 9), same), testing::tokenizer(), options()).unwrap();
+    assert_eq!(more.network.embedding.nrows(), ids);
+    Model::from_bytes(&more.to_bytes(Precision::F32).unwrap().0).unwrap();
+    assert!(
+        refusal(&state_dict(&with_rows(ids - 1), same))
+            .contains("not the one that the network was trained with")
+    );
+}
+
+#[test]
+fn what_does_not_fit_is_said() {
+    let network = testing::model(Cell::Lstm, 1).network;
+    let without = |left_out: &'static str| {
+        state_dict(&network, move |name| (!name.contains(left_out)).then(|| name.to_owned()))
+    };
+    for (dict, want) in [
+        (without("embedding"), "exactly one embedding"),
+        (without("head.bias"), "linear layer"),
+        (without("weight_hh"), "`rnn.weight_hh_l0` is missing"),
+        (without("bias_hh"), "`rnn.bias_hh_l0` is missing"),
+        (state_dict(&network, |name| Some(name.replace("bias_hh", "weight_hr"))), "belongs to no part"),
+        (b"not a file".to_vec(), "no complete safetensors"),
+    ] {
+        let said = refusal(&dict);
+        assert!(said.contains(want), "{want}: {said}");
+    }
+    let wrong = import::Options { labels: Some(vec!["a".into(), "b".into()]), ..options() };
+    let model = import::import(&without("nothing"), testing::tokenizer(), wrong).unwrap();
+    assert!(matches!(model.to_bytes(Precision::F32), Err(ModelError::Inconsistent(_))));
+}
+
+fn models_import(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_nunchi"))
+        .args(["models", "import"])
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn the_command_writes_a_model_that_loads() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let shape = Shape { head: HeadKind::Softmax, outputs: 3, ..testing::shape(Cell::Gru) };
+    let theirs = Model::random(shape, testing::tokenizer(), 8).unwrap();
+    std::fs::write(folder.join("dict.safetensors"), state_dict(&theirs.network, same)).unwrap();
+    theirs.save(&folder.join("theirs.safetensors"), Precision::F32).unwrap();
+    let output = models_import(
+        folder,
+        &[
+            "dict.safetensors",
+            "--tokenizer",
+            "theirs.safetensors",
+            "--out",
+            "ours.safetensors",
+            "--labels",
+            "하,중,상",
+            "--max-tokens",
+            "50",
+        ],
+    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("gru (GRU)"));
+    let ours = Model::load(&folder.join("ours.safetensors")).unwrap();
+    assert_eq!(
+        (ours.name.as_str(), ours.max_tokens, ours.labels),
+        ("dict", 50, ["하", "중", "상"].map(str::to_owned).to_vec())
+    );
+    assert_eq!(ours.network.tensors(), theirs.network.tensors());
+    for (arguments, code) in [
+        (&["dict.safetensors", "--tokenizer", "dict.safetensors", "--out", "x"][..], 1),
+        (&["none", "--tokenizer", "theirs.safetensors", "--out", "x"], 1),
+        (
+            &["dict.safetensors", "--tokenizer", "theirs.safetensors", "--out", "x", "--normaliser", "latin"],
+            64,
+        ),
+    ] {
+        assert_eq!(models_import(folder, arguments).status.code(), Some(code), "{arguments:?}");
+    }
+}
