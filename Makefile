@@ -6,7 +6,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test lint docs fmt clean setup
+.PHONY: help demo build test lint docs model fmt clean setup
 
 help: ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -32,6 +32,9 @@ lint: ## Check format, lints and documentation, warnings are errors
 docs: ## Build the library's documentation and say where it is
 	$(CARGO) doc --no-deps
 	@echo "target/doc/nunchi/index.html"
+
+model: build ## Train the model that ships, from the reviews in NUNCHI_DATA (default ../shared/data)
+	scripts/train-default-model.sh
 
 fmt: ## Format the code
 	$(CARGO) fmt

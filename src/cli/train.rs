@@ -129,7 +129,7 @@ struct NetworkArgs {
 #[command(next_help_heading = "Training")]
 struct TrainingArgs {
     /// Passes over the data
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     epochs: u32,
     /// Examples a step
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Trains the model that ships in models/. NUNCHI_DATA names the folder with the reviews (default: ../shared/data).
+# Further arguments go to `nunchi train`. About ten minutes on two idle cores.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+data=${NUNCHI_DATA:-../shared/data}
+[ -f "$data/movie_train.tsv.gz" ] || { echo "no reviews in $data: set NUNCHI_DATA" >&2; exit 1; }
+nunchi=${NUNCHI:-target/release/nunchi}
+[ -x "$nunchi" ] || cargo build --release
+
+# Every hundredth row is held out of training, to see how it does on movies without looking at movie_test.
+"$nunchi" train \
+    "$data/movie_train.tsv.gz" \
+    "$data/shopping_train.tsv.gz,weight=3" \
+    "$data/steam_train.tsv.gz" \
+    --dev "$data/shopping_dev.tsv.gz" --hold-out 100 \
+    --cell gru --hidden 256 --embedding 128 --vocabulary 16000 \
+    --epochs 2 --batch 256 --rate 2e-3 --dropout 0.3 --average 0.999 --seed 1 --patience 0 \
+    --name nunchi-ko-gru256 --out models/nunchi-ko-gru256.safetensors "$@"
+
+"$nunchi" evaluate models/nunchi-ko-gru256.safetensors "$data/shopping_dev.tsv.gz"
+"$nunchi" evaluate models/nunchi-ko-gru256.safetensors "$data/movie_test.tsv.gz"
