@@ -1,5 +1,7 @@
 //! What stands in the answers: keys, headers, timestamps, partitions, tombstones.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{FAKE_VERSION, Fake, Running, Write, comment, fake_score, kafka, wait_for};
@@ -48,4 +50,125 @@ fn verdicts_carry_what_their_records_carried() {
     assert_eq!(verdict["label"], if score >= 0.5 { "positive" } else { "negative" });
     assert_eq!(verdict["model"], FAKE_VERSION);
     assert_eq!(verdict.as_object().unwrap().len(), 4);
+}
+
+#[test]
+fn tombstones_pass_and_cut_comments_are_marked() {
+    let Some(kafka) = kafka() else { return };
+    let topics = kafka.topics("tombstones", 1);
+    let tombstone = Write { key: Some(b"gone".to_vec()), ..Write::default() };
+    let empty_key = Write { key: Some(Vec::new()), ..Write::value(comment(1, "long…")) };
+    kafka.write(&topics.input, [tombstone, empty_key]);
+    let running = Running::start(&kafka.config(&topics), Fake::default());
+    wait_for("the last record", || running.answered() == 2);
+    running.stop().unwrap();
+    let answers = kafka.read(&topics.output);
+    assert_eq!((answers[0].key.as_deref(), answers[0].value.as_deref()), (Some(&b"gone"[..]), None));
+    assert_eq!(answers[0].source(), (0, 0));
+    assert_eq!(answers[0].header("nunchi-model"), None, "nobody judged it");
+    assert_eq!(answers[1].key.as_deref(), Some(&b""[..]), "an empty key is a key");
+    assert_eq!(answers[1].json()["truncated"], true);
+    assert_eq!(answers[1].header("nunchi-truncated"), Some("true"));
+}
+
+/// Java's murmur2 of some keys, as Kafka's own tests have them (`UtilsTest.testMurmur2`).
+const MURMUR2: [(&str, i32); 5] = [
+    ("21", -973_932_308),
+    ("foobar", -790_332_482),
+    ("a-little-bit-long-string", -985_981_536),
+    ("a-little-bit-longer-string", -1_486_304_829),
+    ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
+];
+
+#[test]
+fn keys_choose_the_partition_as_in_java_where_the_numbers_differ() {
+    let Some(kafka) = kafka() else { return };
+    let topics = kafka.topics_with("keys", 1, 7, &[]);
+    kafka.write(
+        &topics.input,
+        MURMUR2.iter().map(|(key, _)| Write {
+            key: Some(key.as_bytes().to_vec()),
+            ..Write::value(comment(0, "좋아요"))
+        }),
+    );
+    let running = Running::start(&kafka.config(&topics), Fake::default());
+    wait_for("the last record", || running.answered() == 5);
+    running.stop().unwrap();
+    let answers = kafka.read(&topics.output);
+    for (key, hash) in MURMUR2 {
+        let answer = answers.iter().find(|answer| answer.key.as_deref() == Some(key.as_bytes())).unwrap();
+        assert_eq!(answer.partition, (hash & i32::MAX) % 7, "{key}");
+    }
+}
+
+#[test]
+fn timestamps_that_the_broker_would_refuse_are_replaced_and_told() {
+    let Some(kafka) = kafka() else { return };
+    let settings = [("message.timestamp.before.max.ms", "86400000")];
+    let topics = kafka.topics_with("timestamps", 1, 1, &settings);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+    let (hour, day) = (3_600_000, 86_400_000);
+    let stamps = [now - 2 * day, now + 2 * hour, now - hour, 1];
+    kafka.write(
+        &topics.input,
+        stamps.iter().enumerate().map(|(id, stamp)| Write {
+            timestamp: Some(*stamp),
+            ..Write::value(if id == 3 { b"broken".to_vec() } else { comment(id, "좋아요") })
+        }),
+    );
+    let running = Running::start(&kafka.config(&topics), Fake::default());
+    wait_for("the last record", || running.answered() == 4);
+    running.stop().unwrap();
+    let answers = kafka.read(&topics.output);
+    for (answer, stamp) in answers[..2].iter().zip(stamps) {
+        assert_eq!(answer.header("nunchi-timestamp"), Some(&stamp.to_string()[..]));
+        assert!((answer.timestamp.unwrap() - now).abs() < hour, "now instead");
+    }
+    assert_eq!((answers[2].timestamp, answers[2].header("nunchi-timestamp")), (Some(now - hour), None));
+    let letters = kafka.read(&topics.dead_letters);
+    assert_eq!(letters[0].header("nunchi-timestamp"), Some("1"));
+}
+
+#[test]
+fn echoed_fields_go_where_the_verdict_would_be_too_large() {
+    let Some(kafka) = kafka() else { return };
+    let topics = kafka.topics_with("echo", 1, 1, &[("max.message.bytes", "2000")]);
+    let value = |id: usize, text: &str| {
+        serde_json::json!({ "id": id, "rating": 5, "text": text }).to_string().into_bytes()
+    };
+    kafka.write(
+        &topics.input,
+        [Write::value(value(1, "짧아요")), Write::value(value(2, &"길어요 ".repeat(300)))],
+    );
+    let mut config = kafka.config(&topics);
+    config.output.echo = ["rating", "text", "absent"].map(String::from).to_vec();
+    let running = Running::start(&config, Fake::default());
+    wait_for("the last record", || running.answered() == 2);
+    running.stop().unwrap();
+    let answers = kafka.read(&topics.output);
+    assert_eq!(answers[0].json()["fields"], serde_json::json!({ "rating": 5, "text": "짧아요" }));
+    assert_eq!(answers[1].json().get("fields"), None);
+    assert_eq!(answers[1].json()["id"], 2);
+}
+
+#[test]
+fn lag_is_zero_at_the_end_and_gone_with_the_partition() {
+    let Some(kafka) = kafka() else { return };
+    let topics = kafka.topics("lag", 2);
+    kafka.write(
+        &topics.input,
+        (0..100).map(|id| Write { partition: Some(id as i32 % 2), ..Write::value(comment(id, "좋아요")) }),
+    );
+    let running = Running::start(&kafka.config(&topics), Fake::default());
+    let lag = |partition: &str| {
+        let text = running.metrics.encode().unwrap();
+        let name = format!("nunchi_lag_records{{partition=\"{partition}\",topic=\"{}\"}} ", topics.input);
+        text.lines().find_map(|line| line.strip_prefix(&name)?.parse::<i64>().ok())
+    };
+    wait_for("lag 0 although transactions leave control records", || {
+        running.answered() == 100 && lag("0") == Some(0) && lag("1") == Some(0)
+    });
+    let metrics = running.metrics.clone();
+    running.stop().unwrap();
+    assert!(!metrics.encode().unwrap().contains("nunchi_lag_records{"), "nothing is owned any more");
 }

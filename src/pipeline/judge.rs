@@ -1,22 +1,12 @@
 //! What a worker needs of a network: judgements for a turn's comments, and a name for who judged.
 
-use crate::engine::{Engine, Judgement, Warm};
+use crate::engine::{Engine, Judgement, Times, Warm};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The model that serves now. Whoever stores another one here changes the judge of every worker's next turn; the old
 /// model is freed when its last turn ends.
 pub type ModelSlot = Arc<ArcSwap<Warm>>;
-
-/// Times of the last [`Judge::judge`].
-#[derive(Clone, Copy, Debug, Default)]
-pub struct JudgeTimes {
-    /// Cutting texts into tokens.
-    pub tokenise: Duration,
-    /// The network.
-    pub infer: Duration,
-}
 
 /// Judges the comments of a turn. One per worker; the pipeline knows no more about networks than this.
 pub trait Judge: Send {
@@ -33,7 +23,7 @@ pub trait Judge: Send {
     fn labels(&self) -> &[String];
 
     /// Times of the last call of [`Judge::judge`].
-    fn times(&self) -> JudgeTimes;
+    fn times(&self) -> Times;
 }
 
 /// The judge of `run`: an engine on the slot's model.
@@ -41,14 +31,13 @@ pub trait Judge: Send {
 pub struct EngineJudge {
     slot: ModelSlot,
     engine: Engine,
-    times: JudgeTimes,
 }
 
 impl EngineJudge {
     /// An engine of its own, on whatever model `slot` holds at the top of each turn.
     pub fn new(slot: ModelSlot) -> Self {
         let engine = Engine::new(slot.load_full());
-        EngineJudge { slot, engine, times: JudgeTimes::default() }
+        EngineJudge { slot, engine }
     }
 }
 
@@ -61,9 +50,7 @@ impl Judge for EngineJudge {
     }
 
     fn judge(&mut self, comments: &[&str], out: &mut Vec<Judgement>) {
-        let start = std::time::Instant::now();
         self.engine.classify(comments, out);
-        self.times = JudgeTimes { tokenise: Duration::ZERO, infer: start.elapsed() };
     }
 
     fn version(&self) -> &str {
@@ -74,7 +61,7 @@ impl Judge for EngineJudge {
         &self.engine.warm().model().labels
     }
 
-    fn times(&self) -> JudgeTimes {
-        self.times
+    fn times(&self) -> Times {
+        self.engine.last_times()
     }
 }

@@ -20,6 +20,6 @@ mod watch;
 mod worker;
 
 pub use error::PipelineError;
-pub use judge::{EngineJudge, Judge, JudgeTimes, ModelSlot};
+pub use judge::{EngineJudge, Judge, ModelSlot};
 pub use stop::Stop;
 pub use supervisor::{Pipeline, Summary, worker_count};

@@ -1,0 +1,108 @@
+//! Records that cannot be judged: put aside with their reason, and never at the cost of their neighbours.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Fake, Running, Write, comment, kafka, wait_for};
+use nunchi::pipeline::PipelineError;
+use sha2::{Digest, Sha256};
+
+#[test]
+fn every_class_is_put_aside_with_its_reason_and_the_rest_goes_on() {
+    let Some(kafka) = kafka() else { return };
+    let topics = kafka.topics("dead", 1);
+    let poison: [(&str, Vec<u8>); 5] = [
+        ("invalid_utf8", vec![b'{', 0xff]),
+        ("invalid_json", b"{\"text\":".to_vec()),
+        ("missing_text", b"{\"id\":3}".to_vec()),
+        ("text_not_string", b"{\"text\":4}".to_vec()),
+        ("oversize", vec![b' '; 900_001]),
+    ];
+    let mut writes = Vec::new();
+    for (number, (class, value)) in poison.iter().enumerate() {
+        writes.push(Write::value(comment(number, "괜찮아요")));
+        let headers = vec![("class".to_owned(), Some(class.as_bytes().to_vec()))];
+        let (key, timestamp) = (Some(class.as_bytes().to_vec()), Some(1_700_000_000_000));
+        writes.push(Write { key, timestamp, headers, ..Write::value(value.clone()) });
+    }
+    kafka.write(&topics.input, writes);
+    let running = Running::start(&kafka.config(&topics), Fake::default());
+    wait_for("the last record", || running.answered() == 10);
+    for (class, _) in &poison {
+        assert_eq!(running.metrics.dead_letters.with_label_values(&[class]).get(), 1, "{class}");
+    }
+    running.stop().unwrap();
+
+    let verdicts = kafka.read(&topics.output);
+    assert_eq!(verdicts.len(), 5);
+    let letters = kafka.read(&topics.dead_letters);
+    assert_eq!(letters.len(), 5);
+    for (number, (letter, (class, value))) in letters.iter().zip(&poison).enumerate() {
+        assert_eq!(letter.value.as_deref(), Some(&value[..]), "{class}: the original bytes");
+        assert_eq!(letter.key.as_deref(), Some(class.as_bytes()));
+        assert_eq!(letter.timestamp, Some(1_700_000_000_000));
+        assert_eq!(letter.header("class"), Some(*class));
+        assert_eq!(letter.header("nunchi-error-class"), Some(*class));
+        assert!(letter.header("nunchi-error").unwrap().contains(' '), "a sentence");
+        assert_eq!(letter.source(), (0, 2 * number as i64 + 1));
+        assert_eq!(letter.header("nunchi-model"), None);
+    }
+}
+
+#[test]
+fn what_does_not_fit_the_dead_letter_topic_is_described() {
+    let Some(kafka) = kafka() else { return };
+    let topics = kafka.topics_with("oversize", 1, 1, &[("max.message.bytes", "20000")]);
+    let value = vec![b'x'; 50_000];
+    let headers = vec![("large".to_owned(), Some(vec![b'h'; 30_000]))];
+    let key = Some(b"key".to_vec());
+    kafka.write(
+        &topics.input,
+        [
+            Write { key: key.clone(), ..Write::value(value.clone()) },
+            // Headers that fit nowhere: even the verdict becomes a dead letter, without them.
+            Write { key: key.clone(), headers: headers.clone(), ..Write::value(comment(1, "좋아요")) },
+            Write { key: Some(vec![b'k'; 30_000]), ..Write::value(comment(2, "좋아요")) },
+            Write::value(comment(3, "좋아요")),
+        ],
+    );
+    let running = Running::start(&kafka.config(&topics), Fake::default());
+    wait_for("the last record", || running.answered() == 4);
+    running.stop().unwrap();
+    let verdicts = kafka.read(&topics.output);
+    assert_eq!(verdicts.len(), 1);
+    assert_eq!(verdicts[0].json()["id"], 3);
+    let letters = kafka.read(&topics.dead_letters);
+    assert_eq!(letters.len(), 3);
+    assert_eq!(letters[0].value.as_deref(), Some(&b""[..]));
+    assert_eq!(letters[0].header("nunchi-error-class"), Some("invalid_json"));
+    assert_eq!(letters[0].header("nunchi-size"), Some("50000"));
+    let sha256: String = Sha256::digest(&value).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(letters[0].header("nunchi-sha256"), Some(&sha256[..]));
+    assert_eq!(letters[1].header("nunchi-error-class"), Some("oversize"));
+    assert_eq!((letters[1].key.as_ref(), letters[1].header("large")), (key.as_ref(), None));
+    assert_eq!(letters[2].header("nunchi-error-class"), Some("oversize"));
+    assert_eq!(letters[2].key, None);
+    assert_eq!(letters[2].source(), (0, 2));
+}
+
+#[test]
+fn a_stream_of_poison_trips_the_breaker_and_offsets_stay() {
+    let Some(kafka) = kafka() else { return };
+    let topics = kafka.topics("breaker", 1);
+    let poison = |count: usize| (0..count).map(|_| Write::value(*b"poison"));
+    // Half is tolerated; the first thousand is seen before anything is judged by it.
+    kafka.write(&topics.input, (0..500).map(|id| Write::value(comment(id, "좋아요"))).chain(poison(500)));
+    let mut config = kafka.config(&topics);
+    config.worker.turn_records = 100;
+    let running = Running::start(&config, Fake::default());
+    wait_for("a thousand answers", || running.answered() == 1_000);
+    // Good records leave the window, poison takes their place.
+    kafka.write(&topics.input, poison(100));
+    let error = running.end().expect_err("the breaker opens");
+    assert!(matches!(error, PipelineError::Breaker { poisoned: 501, window: 1_000, .. }), "{error}");
+    assert!(error.to_string().contains("not a JSON object"), "the last error is named: {error}");
+    assert_eq!(kafka.committed(&topics.group, &topics.input, 1), [1_000]);
+    assert_eq!(kafka.read(&topics.dead_letters).len(), 500);
+}
