@@ -4,7 +4,9 @@ use clap::Subcommand;
 use std::process::ExitCode;
 
 mod engine;
+mod gate;
 mod latency;
+mod pipeline;
 mod state_dict;
 mod text;
 
@@ -24,6 +26,8 @@ enum Bench {
     Text(text::Args),
     /// Time of a single comment's judgement
     Latency(latency::Args),
+    /// Records a second through a real Kafka, and what they cost
+    Pipeline(pipeline::Args),
 }
 
 /// Runs the command.
@@ -32,5 +36,6 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Bench::Engine(args) => engine::run(args),
         Bench::Text(args) => text::run(args),
         Bench::Latency(args) => latency::run(args),
+        Bench::Pipeline(args) => pipeline::run(args),
     }
 }

@@ -174,6 +174,10 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("queued.max.messages.kbytes", "16384"),
     ("queued.min.messages", "100000"),
     ("fetch.wait.max.ms", "50"),
+    // One answer of a broker is not counted before it is cut into records.
+    ("fetch.max.bytes", "16777216"),
+    // A full queue is looked at again soon: the default of a second would leave a fast worker without records.
+    ("fetch.queue.backoff.ms", "10"),
 ];
 
 /// What no setting may change: offsets move with the verdicts alone, and nothing aborted is read.

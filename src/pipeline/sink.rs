@@ -23,8 +23,9 @@ use tracing::{debug, info, warn};
 
 /// One attempt to reach the transaction coordinator; between attempts the worker shows that it lives.
 const INIT: Duration = Duration::from_secs(5);
-/// Longest wait for a transaction's end before it counts as unclear; longer than the broker's own time-outs.
-const END: Duration = Duration::from_secs(30);
+/// Longest wait for a call of a transaction before its end counts as unclear: longer than the broker's own time-out by
+/// default, and short enough that a turn with several such waits does not look like a hanging worker.
+const END: Duration = Duration::from_secs(15);
 /// librdkafka's default of `batch.size`.
 const BATCH_BYTES: usize = 1_000_000;
 

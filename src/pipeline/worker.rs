@@ -66,9 +66,15 @@ impl<'a, J: Judge> Worker<'a, J> {
 
     /// Works until a stop is asked for; how many records were answered.
     pub(super) fn run(mut self) -> Result<u64, PipelineError> {
-        let Some(mut sink) = Sink::open(self.place)? else { return Ok(0) };
+        let mut kept: Option<Sink<'a>> = None;
         loop {
+            // Joining the group goes on behind the scenes while the producer meets its coordinator.
             let source = Source::open(self.place.config, self.place.clients, self.place.worker)?;
+            let sink = match kept.take() {
+                Some(sink) => Some(sink),
+                None => Sink::open(self.place)?,
+            };
+            let Some(sink) = sink else { return Ok(self.records) };
             let ended = self.consume(&source, sink);
             // First the transaction (`consume` has ended it), then the group: others wait for both.
             source.close(LEAVE);
@@ -76,9 +82,9 @@ impl<'a, J: Judge> Worker<'a, J> {
             self.lag.forget(&self.metrics);
             match ended? {
                 (Ended::Stopped, _) | (_, None) => return Ok(self.records),
-                (Ended::Lost(reason), Some(kept)) => {
+                (Ended::Lost(reason), sink) => {
                     warn!(worker = self.place.worker, reason, "joining the group anew");
-                    sink = kept;
+                    kept = sink;
                     self.place.stop.sleep(Duration::from_millis(500));
                 }
             }

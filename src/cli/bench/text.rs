@@ -185,7 +185,7 @@ fn print(args: &Args, warm: &Warm, comments: &[&str], rates: &Rates, difference:
 }
 
 /// The comments of a file.
-fn read(path: &Path) -> anyhow::Result<Vec<String>> {
+pub(super) fn read(path: &Path) -> anyhow::Result<Vec<String>> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let name = path.to_string_lossy();
     let (name, content) = match name.strip_suffix(".gz") {

@@ -1,0 +1,83 @@
+//! What holds the workers of a measurement back until everything is in place, and the judge that does nothing.
+
+use crate::engine::{Judgement, Times};
+use crate::pipeline::{EngineJudge, Judge};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+/// Holds the workers' first turns until all records are there.
+#[derive(Default)]
+pub(super) struct Gate {
+    is_open: AtomicBool,
+    lock: Mutex<()>,
+    opened: Condvar,
+}
+
+impl Gate {
+    pub(super) fn open(&self) {
+        let _guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_open.store(true, Ordering::Release);
+        self.opened.notify_all();
+    }
+
+    fn pass(&self) {
+        if !self.is_open.load(Ordering::Acquire) {
+            let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+            drop(self.opened.wait_while(guard, |()| !self.is_open.load(Ordering::Acquire)));
+        }
+    }
+}
+
+/// A judge behind a gate: nobody judges before it opens.
+pub(super) struct Gated {
+    pub(super) gate: Arc<Gate>,
+    pub(super) inner: Inner,
+}
+
+/// Who judges.
+pub(super) enum Inner {
+    /// The engine.
+    Network(Box<EngineJudge>),
+    /// Says 0 to everything; holds the labels.
+    Nothing(Vec<String>),
+}
+
+impl Judge for Gated {
+    fn refresh(&mut self) {
+        if let Inner::Network(judge) = &mut self.inner {
+            judge.refresh();
+        }
+    }
+
+    fn judge(&mut self, comments: &[&str], out: &mut Vec<Judgement>) {
+        self.gate.pass();
+        match &mut self.inner {
+            Inner::Network(judge) => judge.judge(comments, out),
+            Inner::Nothing(_) => {
+                out.clear();
+                out.resize(comments.len(), Judgement::default());
+            }
+        }
+    }
+
+    fn version(&self) -> &str {
+        match &self.inner {
+            Inner::Network(judge) => judge.version(),
+            Inner::Nothing(_) => "000000000000",
+        }
+    }
+
+    fn labels(&self) -> &[String] {
+        match &self.inner {
+            Inner::Network(judge) => judge.labels(),
+            Inner::Nothing(labels) => labels,
+        }
+    }
+
+    fn times(&self) -> Times {
+        match &self.inner {
+            Inner::Network(judge) => judge.times(),
+            Inner::Nothing(_) => Times::default(),
+        }
+    }
+}

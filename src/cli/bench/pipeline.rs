@@ -1,0 +1,385 @@
+//! `nunchi bench pipeline`: records a second through a real Kafka, and the CPU time that they cost this process.
+//!
+//! `run` is the whole; `copy` is the same consumer and producer code with a judge that does nothing; `text` is from text
+//! to label without Kafka. Every measurement has topics and a group of its own; it begins when the workers have joined
+//! and all records are there, and ends with the last commit.
+
+use super::super::warm_model;
+use super::gate::{Gate, Gated, Inner};
+use super::text;
+use crate::config::{ClientProperties, Config, Delivery};
+use crate::engine::{Engine, Warm};
+use crate::pipeline::{EngineJudge, ModelSlot, Pipeline, Stop};
+use crate::samples;
+use crate::telemetry::{Health, Metrics};
+use anyhow::{Context, ensure};
+use arc_swap::ArcSwap;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// After the workers have joined, the group needs a moment to come to rest.
+const SETTLE: Duration = Duration::from_secs(2);
+/// How long a measurement may take before something is wrong.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Flags of `nunchi bench pipeline`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The Kafka to measure with; topics are made there and deleted again
+    #[arg(long, env = "KAFKA_BOOTSTRAP", value_name = "HOST:PORT,…")]
+    brokers: String,
+    /// What to measure
+    #[arg(long, value_delimiter = ',', default_value = "run,copy,text")]
+    what: Vec<What>,
+    /// Guarantees to measure
+    #[arg(long, value_delimiter = ',', default_value = "exactly_once,at_least_once")]
+    delivery: Vec<Guarantee>,
+    /// Numbers of workers to measure
+    #[arg(long, value_delimiter = ',', default_value = "1,2")]
+    workers: Vec<usize>,
+    /// Largest turns to measure, in records
+    #[arg(long, value_delimiter = ',', default_value = "1000,8000,32000")]
+    turns: Vec<usize>,
+    /// Records of a measurement
+    #[arg(long, default_value_t = 500_000, value_parser = clap::value_parser!(u64).range(1..))]
+    records: u64,
+    /// Partitions of the topics
+    #[arg(long, default_value_t = 6)]
+    partitions: i32,
+    /// The model [default: the shipped one]
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Kernel to use instead of the best one for this CPU
+    #[arg(long)]
+    kernel: Option<String>,
+    /// Comments: one a line, or the column `text` of a .tsv; gzip by name [default: the sample comments]
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// A librdkafka property for both clients; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    property: Vec<String>,
+    /// Print a JSON object for each measurement
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum What {
+    /// Everything: comments from Kafka, verdicts to Kafka
+    Run,
+    /// The same without a network
+    Copy,
+    /// From text to label without Kafka
+    Text,
+}
+
+/// A guarantee, as the settings name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Guarantee {
+    /// Transactions
+    ExactlyOnce,
+    /// Offsets after delivery
+    AtLeastOnce,
+}
+
+impl From<Guarantee> for Delivery {
+    fn from(guarantee: Guarantee) -> Self {
+        match guarantee {
+            Guarantee::ExactlyOnce => Delivery::ExactlyOnce,
+            Guarantee::AtLeastOnce => Delivery::AtLeastOnce,
+        }
+    }
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let comments = match &args.data {
+        Some(file) => text::read(file)?,
+        None => samples::comments().into_iter().map(|comment| comment.text).collect(),
+    };
+    ensure!(!comments.is_empty(), "there are no comments to measure with");
+    let judging = args.what.iter().any(|what| *what != What::Copy);
+    let warm = judging.then(|| warm_model(args.model.as_deref(), args.kernel.as_deref())).transpose()?;
+    let bench = Bench { args: &args, comments, warm: warm.map(Arc::new) };
+    for &workers in &args.workers {
+        for &turn_records in &args.turns {
+            for &what in &args.what {
+                bench.measure_all(what, workers, turn_records)?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+struct Bench<'a> {
+    args: &'a Args,
+    comments: Vec<String>,
+    warm: Option<Arc<Warm>>,
+}
+
+/// One measurement's result.
+struct Measured {
+    seconds: f64,
+    cpu_seconds: f64,
+}
+
+impl Bench<'_> {
+    fn measure_all(&self, what: What, workers: usize, turn_records: usize) -> anyhow::Result<()> {
+        if what == What::Text {
+            let measured = self.text_to_label(workers, turn_records);
+            self.print(what, None, workers, turn_records, &measured);
+            return Ok(());
+        }
+        for &delivery in &self.args.delivery {
+            let measured = self
+                .through_kafka(what, delivery, workers, turn_records)
+                .with_context(|| format!("measuring {what:?} {delivery:?} with {workers} workers"))?;
+            self.print(what, Some(delivery), workers, turn_records, &measured);
+        }
+        Ok(())
+    }
+
+    fn print(
+        &self,
+        what: What,
+        delivery: Option<Guarantee>,
+        workers: usize,
+        turn_records: usize,
+        got: &Measured,
+    ) {
+        let name = |value: &dyn Display| value.to_string();
+        let what = match what {
+            What::Run => "run",
+            What::Copy => "copy",
+            What::Text => "text",
+        };
+        let delivery = delivery.map(|delivery| match delivery {
+            Guarantee::ExactlyOnce => "exactly_once",
+            Guarantee::AtLeastOnce => "at_least_once",
+        });
+        let records = self.args.records as f64;
+        let (rate, cpu) = (records / got.seconds, got.cpu_seconds * 1e6 / records);
+        if self.args.json {
+            let line = serde_json::json!({
+                "delivery": delivery, "workers": workers, "turn_records": turn_records, "what": what,
+                "records_per_s": rate.round(), "cpu_s_per_million": (cpu * 1e3).round() / 1e3,
+            });
+            println!("{line}");
+        } else {
+            let delivery = delivery.map_or_else(|| name(&"-"), |delivery| name(&delivery));
+            println!(
+                "{what:<4} {delivery:<13} {workers} workers, turns of {turn_records:>6}: {rate:>9.0} records/s, \
+                 {cpu:>6.2} CPU seconds a million"
+            );
+        }
+    }
+
+    /// Every comment through an engine, `turn_records` at a time, on `workers` threads.
+    fn text_to_label(&self, workers: usize, turn_records: usize) -> Measured {
+        let Some(warm) = &self.warm else { unreachable!("a model is loaded where something is judged") };
+        let texts: Vec<&str> = self.comments.iter().map(String::as_str).collect();
+        let share = self.args.records as usize / workers.max(1);
+        let work = || {
+            let mut engine = Engine::new(Arc::clone(warm));
+            let (mut turn, mut judgements, mut left, mut next) = (Vec::new(), Vec::new(), share, 0);
+            while left > 0 {
+                turn.clear();
+                turn.extend((0..left.min(turn_records)).map(|place| texts[(next + place) % texts.len()]));
+                engine.classify(&turn, &mut judgements);
+                next += turn.len();
+                left -= turn.len();
+            }
+        };
+        let begin = Begin::now();
+        std::thread::scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(work);
+            }
+        });
+        begin.end()
+    }
+
+    fn through_kafka(
+        &self,
+        what: What,
+        delivery: Guarantee,
+        workers: usize,
+        turn_records: usize,
+    ) -> anyhow::Result<Measured> {
+        let config = self.config(delivery, workers, turn_records)?;
+        let clients = ClientProperties::resolve(&config)?;
+        let topics = Topics::make(&clients.plain(), &config, self.args.partitions)?;
+        let gate = Arc::new(Gate::default());
+        let slot: Option<ModelSlot> =
+            self.warm.as_ref().map(|warm| Arc::new(ArcSwap::from(Arc::clone(warm))));
+        let judge = || Gated {
+            gate: Arc::clone(&gate),
+            inner: match (&slot, what) {
+                (Some(slot), What::Run) => Inner::Network(Box::new(EngineJudge::new(Arc::clone(slot)))),
+                _ => Inner::Nothing(["negative", "positive"].map(String::from).to_vec()),
+            },
+        };
+        let (metrics, stop) = (Metrics::new(), Stop::new());
+        let health = Arc::new(Health::new(workers, PATIENCE));
+        health.set_model_warm();
+        let pipeline =
+            Pipeline { config: &config, clients: &clients, metrics: &metrics, health: &health, stop: &stop };
+        let measured = std::thread::scope(|scope| {
+            let working = scope.spawn(|| pipeline.run(judge));
+            let measured =
+                self.measure(&config, &clients, &metrics, &health, &gate, || working.is_finished());
+            gate.open();
+            stop.request();
+            working.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            measured
+        });
+        topics.delete();
+        measured
+    }
+
+    /// Fills the input topic once the workers wait for it, and watches them empty it.
+    fn measure(
+        &self,
+        config: &Config,
+        clients: &ClientProperties,
+        metrics: &Metrics,
+        health: &Health,
+        gate: &Gate,
+        ended: impl Fn() -> bool,
+    ) -> anyhow::Result<Measured> {
+        let start = Instant::now();
+        let wait = |what: &str, pause: Duration| {
+            ensure!(!ended(), "the pipeline ended while waiting for {what}");
+            ensure!(start.elapsed() < PATIENCE, "waited too long for {what}");
+            std::thread::sleep(pause);
+            Ok(())
+        };
+        while !health.not_ready().is_empty() {
+            wait("the workers to join", Duration::from_millis(10))?;
+        }
+        std::thread::sleep(SETTLE);
+        self.fill(&clients.plain(), &config.input.topic)?;
+        let begin = Begin::now();
+        gate.open();
+        while metrics.batch_records.get_sample_sum() < self.args.records as f64 {
+            wait("the last record", Duration::from_millis(1))?;
+        }
+        Ok(begin.end())
+    }
+
+    fn config(&self, delivery: Guarantee, workers: usize, turn_records: usize) -> anyhow::Result<Config> {
+        let name = format!("nunchi-bench-{:08x}", rand::random::<u32>());
+        let mut config = Config::default();
+        config.kafka.brokers = self.args.brokers.clone();
+        config.kafka.delivery = delivery.into();
+        for property in &self.args.property {
+            let (key, value) = property.split_once('=').context("--property wants NAME=VALUE")?;
+            let value = crate::config::Value::Literal(toml::Value::String(value.to_owned()));
+            config.kafka.properties.insert(key.to_owned(), value);
+        }
+        config.input.topic = format!("{name}-in");
+        config.output.topic = format!("{name}-out");
+        config.dead_letters.topic = format!("{name}-dead");
+        config.kafka.group = name;
+        config.worker.workers = workers;
+        config.worker.turn_records = turn_records;
+        Ok(config)
+    }
+
+    /// Publishes the records: JSON of about 250 bytes.
+    fn fill(&self, client: &ClientConfig, topic: &str) -> anyhow::Result<()> {
+        let producer: ThreadedProducer<DefaultProducerContext> = client
+            .clone()
+            .set("enable.idempotence", "true")
+            .set("linger.ms", "20")
+            .set("queue.buffering.max.kbytes", "262144")
+            .create()?;
+        for number in 0..self.args.records {
+            let text = &self.comments[number as usize % self.comments.len()];
+            let value = serde_json::json!({
+                "id": format!("review-{number:08}"), "text": text, "rating": 1 + number % 5,
+                "created_at": "2026-03-01T09:30:00Z", "product_id": format!("P-{:05}", number % 1_000),
+            })
+            .to_string();
+            let partition = (number % self.args.partitions as u64) as i32;
+            let key = format!("P-{:05}", number % 1_000);
+            let mut record = BaseRecord::to(topic).partition(partition).key(&key).payload(&value);
+            while let Err((error, returned)) = producer.send(record) {
+                ensure!(
+                    matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)),
+                    "cannot fill {topic}: {error}"
+                );
+                std::thread::sleep(Duration::from_millis(1));
+                record = returned;
+            }
+        }
+        producer.flush(PATIENCE).with_context(|| format!("cannot fill {topic}"))
+    }
+}
+
+/// The beginning of a measurement.
+struct Begin {
+    at: Instant,
+    cpu_seconds: f64,
+}
+
+impl Begin {
+    fn now() -> Self {
+        Begin { at: Instant::now(), cpu_seconds: cpu_seconds() }
+    }
+
+    fn end(&self) -> Measured {
+        Measured { seconds: self.at.elapsed().as_secs_f64(), cpu_seconds: cpu_seconds() - self.cpu_seconds }
+    }
+}
+
+/// CPU seconds of this process and all its threads (`/proc/self/stat`, in ticks of 10 ms); 0 where there is no such file.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // After the name, which may hold spaces: state is field 3, user and system time are 14 and 15.
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+    let ticks: f64 = fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+    ticks / 100.0
+}
+
+/// The topics of one measurement.
+struct Topics {
+    admin: AdminClient<DefaultClientContext>,
+    names: [String; 3],
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Topics {
+    fn make(client: &ClientConfig, config: &Config, partitions: i32) -> anyhow::Result<Self> {
+        let names =
+            [config.input.topic.clone(), config.output.topic.clone(), config.dead_letters.topic.clone()];
+        let admin: AdminClient<DefaultClientContext> = client.create()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let new: Vec<NewTopic<'_>> =
+            names.iter().map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(-1))).collect();
+        let made = runtime.block_on(admin.create_topics(&new, &AdminOptions::new()))?;
+        for result in made {
+            result.map_err(|(topic, code)| anyhow::anyhow!("cannot create {topic}: {code}"))?;
+        }
+        // The broker answers before everybody can see the topics.
+        std::thread::sleep(Duration::from_millis(500));
+        Ok(Topics { admin, names, runtime })
+    }
+
+    fn delete(&self) {
+        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+        if let Err(error) = self.runtime.block_on(self.admin.delete_topics(&names, &AdminOptions::new())) {
+            eprintln!("nunchi: cannot delete the topics {names:?}: {error}");
+        }
+    }
+}
