@@ -5,7 +5,6 @@
 mod admin;
 mod binary;
 mod common;
-mod needs;
 
 use admin::request;
 use binary::{Run, ends, model_file, nunchi};

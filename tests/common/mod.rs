@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
 #[path = "../needs/mod.rs"]
-mod needs;
+pub mod needs;
 mod process;
 
 pub use process::Process;
