@@ -48,6 +48,26 @@ fn an_interrupt_stops_it_too() {
 }
 
 #[test]
+fn a_second_signal_aborts() {
+    let folder = TempDir::new().unwrap();
+    let model = model_file(folder.path());
+    // A broker that takes connections and never says a word: asking it takes until a time-out.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let brokers = silent.local_addr().unwrap().to_string();
+    // A stop that is done before the second signal comes is no failure, so there are a few tries.
+    let aborted = (0..5).any(|_| {
+        let mut run = Run::start(nunchi(&["--brokers", &brokers, "--model", &model]));
+        run.signal("TERM");
+        run.wait_for("stopping");
+        run.signal("INT");
+        let (status, log) = run.end();
+        assert!(matches!(status, Some(0 | 1)), "{log}");
+        status == Some(1) && log.contains("aborted; what was not committed comes again")
+    });
+    assert!(aborted, "the second signal was never noticed");
+}
+
+#[test]
 fn the_first_line_of_metrics_is_there_at_once() {
     let folder = TempDir::new().unwrap();
     let run = Run::start(nunchi(&[
