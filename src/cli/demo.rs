@@ -4,12 +4,12 @@
 use crate::cli::publish::{Limit, Publisher};
 use crate::cli::run::{Server, runtime};
 use crate::cli::signals::stop_on_signals;
-use crate::config::{ClientProperties, Config, Delivery, Value};
+use crate::config::{ClientProperties, Config, Delivery, Log, Value};
 use crate::engine::Warm;
 use crate::http::{self, Admin};
 use crate::pipeline::{EngineJudge, ModelSlot, Pipeline, Stop, worker_count};
 use crate::samples::Stream;
-use crate::telemetry::{Health, Metrics};
+use crate::telemetry::{Health, Metrics, init_logs};
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use rdkafka::mocking::MockCluster;
@@ -85,6 +85,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let listener = runtime.block_on(listen(args.http.as_deref(), &demo.config.http.address))?;
     let metrics_url = format!("http://{}/metrics", listener.local_addr()?);
     if !in_terminal {
+        init_logs(&Log { level: "warn".into(), ..Log::default() })?;
         eprintln!("{metrics_url} serves the metrics of this demo");
     }
     let admin = Admin::new(demo.metrics.clone(), Arc::clone(&demo.health), Arc::clone(&demo.slot));
@@ -106,6 +107,8 @@ fn settings(args: &Args, broker: &MockCluster<'static, DefaultProducerContext>) 
     config.kafka.delivery = Delivery::AtLeastOnce;
     // The embedded broker answers a fetch without records only after this time, even if one comes meanwhile.
     config.kafka.consumer.insert("fetch.wait.max.ms".into(), Value::Literal(FETCH_WAIT_MS.into()));
+    // The embedded broker holds the first member of a group of the classic protocol back for seconds.
+    config.kafka.consumer.insert("group.protocol".into(), Value::Literal("consumer".into()));
     config.output.echo = vec!["text".into(), "rating".into()];
     config.worker.workers = args.workers.into();
     if let Some(address) = &args.http {
@@ -217,6 +220,8 @@ impl Demo {
             metrics: &self.metrics,
             health: &self.health,
             stop: &self.stop,
+            // The embedded broker says that it has no controller, and librdkafka would wait for one.
+            ask_limits: false,
         };
         pipeline.run(|| EngineJudge::new(Arc::clone(&self.slot)))?;
         Ok(())

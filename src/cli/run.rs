@@ -132,8 +132,14 @@ fn start(args: &Args) -> anyhow::Result<()> {
     let admin = Admin::new(metrics.clone(), Arc::clone(&health), Arc::clone(&slot));
     let server = Server::start(&runtime, listener, admin)?;
 
-    let pipeline =
-        Pipeline { config: &config, clients: &clients, metrics: &metrics, health: &health, stop: &stop };
+    let pipeline = Pipeline {
+        config: &config,
+        clients: &clients,
+        metrics: &metrics,
+        health: &health,
+        stop: &stop,
+        ask_limits: true,
+    };
     let result = pipeline.run(|| EngineJudge::new(Arc::clone(&slot)));
     server.end(&runtime);
     let summary = result?;

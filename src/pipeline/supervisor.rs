@@ -42,6 +42,8 @@ pub struct Pipeline<'a> {
     pub health: &'a Arc<Health>,
     /// The wish to stop.
     pub stop: &'a Stop,
+    /// Whether the brokers can say what they would refuse; else Kafka's defaults count.
+    pub ask_limits: bool,
 }
 
 /// What a worker's thread owns of the pipeline.
@@ -65,7 +67,7 @@ impl Pipeline<'_> {
     /// What the first worker to fail could not mend by trying again; a stop that outlives `worker.stop_seconds`.
     pub fn run<J: Judge + 'static>(&self, judge: impl Fn() -> J) -> Result<Summary, PipelineError> {
         let workers = worker_count(self.config);
-        let Some(topics) = topics::look(self.config, self.clients, self.health, workers, self.stop)? else {
+        let Some(topics) = topics::look(self, workers)? else {
             return Ok(Summary::default());
         };
         let shared = Arc::new(Shared {

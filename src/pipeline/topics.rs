@@ -1,9 +1,8 @@
 //! The three topics, looked at before the first turn: are they there, how many partitions have they, what would their
 //! brokers refuse?
 
-use super::{PipelineError, Stop, kafka, watch};
+use super::{Pipeline, PipelineError, kafka, watch};
 use crate::config::{ClientProperties, Config};
-use crate::telemetry::Health;
 use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -44,13 +43,8 @@ pub(super) struct Topics {
 }
 
 /// Looks at the topics; waits, as long as it takes, for brokers that do not answer. `None` if a stop was asked for.
-pub(super) fn look(
-    config: &Config,
-    clients: &ClientProperties,
-    health: &Health,
-    workers: usize,
-    stop: &Stop,
-) -> Result<Option<Topics>, PipelineError> {
+pub(super) fn look(pipeline: &Pipeline<'_>, workers: usize) -> Result<Option<Topics>, PipelineError> {
+    let Pipeline { config, clients, health, stop, ask_limits, .. } = *pipeline;
     let brokers = &config.kafka.brokers;
     let invalid =
         |error: KafkaError| PipelineError::Configuration(format!("the client cannot be made: {error}"));
@@ -63,7 +57,7 @@ pub(super) fn look(
         match partitions(config, &client) {
             Ok(counts) => {
                 (0..workers).for_each(|worker| health.set_brokers_reached(worker, true));
-                return describe(config, clients, &counts).map(Some);
+                return describe(config, clients, &counts, ask_limits).map(Some);
             }
             Err(Failure::Final(error)) => return Err(error),
             Err(Failure::Unreachable(reason)) => {
@@ -135,12 +129,18 @@ fn missing(config: &Config, topic: &str, setting: &'static str) -> PipelineError
 }
 
 /// Asks for the limits of the topics that are written to; Kafka's defaults where we may not ask.
-fn describe(config: &Config, clients: &ClientProperties, counts: &Counts) -> Result<Topics, PipelineError> {
+fn describe(
+    config: &Config,
+    clients: &ClientProperties,
+    counts: &Counts,
+    ask: bool,
+) -> Result<Topics, PipelineError> {
     let names = [&config.output.topic, &config.dead_letters.topic];
-    let described = ask_limits(clients, &names).unwrap_or_else(|reason| {
+    let unknown = |reason| {
         info!(reason, "the topics' settings cannot be read; taking Kafka's defaults");
         vec![None, None]
-    });
+    };
+    let described = if ask { ask_limits(clients, &names).unwrap_or_else(unknown) } else { vec![None, None] };
     // What our own producer refuses counts as well.
     let ours = clients
         .producer(0)

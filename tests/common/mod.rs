@@ -334,6 +334,7 @@ impl Running {
                     metrics: &metrics,
                     health: &health,
                     stop: &stop,
+                    ask_limits: true,
                 };
                 pipeline.run(|| judge.clone())
             }

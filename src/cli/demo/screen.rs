@@ -12,6 +12,8 @@ use unicode_width::UnicodeWidthChar;
 
 /// Comments kept for the list; more rows than a screen has.
 const KEPT: usize = 200;
+/// Verdicts between two dead letters of the list, at least.
+const DEAD_LETTER_EVERY: usize = 7;
 /// Width of a score's bar.
 const BAR: usize = 8;
 
@@ -49,6 +51,8 @@ pub struct Screen {
     shown: VecDeque<Event>,
     /// The last event, when too many come to show all.
     waiting: Option<Event>,
+    /// Verdicts on the list since its last dead letter.
+    verdicts_in_a_row: usize,
     shown_at: Instant,
     /// Whether the list stands still (the numbers go on).
     pub paused: bool,
@@ -62,6 +66,8 @@ impl Screen {
             stats: Stats::new(now),
             shown: VecDeque::new(),
             waiting: None,
+            // The first dead letter is shown at once.
+            verdicts_in_a_row: DEAD_LETTER_EVERY,
             shown_at: now,
             paused: false,
         }
@@ -71,15 +77,22 @@ impl Screen {
     pub fn add(&mut self, event: Event, now: Instant) {
         const EYE: Duration = Duration::from_millis(180);
         self.stats.add(&event, now);
-        // A dead letter is rare: it is not displaced by the next verdict.
-        if !matches!((&self.waiting, &event), (Some(Event::DeadLetter(_)), Event::Verdict(_))) {
-            self.waiting = Some(event);
+        // A rare dead letter is not displaced by the next verdict, but many of them do not fill the list.
+        let rare = self.verdicts_in_a_row >= DEAD_LETTER_EVERY;
+        match (&self.waiting, &event) {
+            (Some(Event::DeadLetter(_)), Event::Verdict(_)) => {}
+            (_, Event::DeadLetter(_)) if !rare => {}
+            _ => self.waiting = Some(event),
         }
         if self.paused || now.saturating_duration_since(self.shown_at) < EYE && self.shown.len() >= 40 {
             return;
         }
         if let Some(event) = self.waiting.take() {
             self.shown_at = now;
+            self.verdicts_in_a_row = match event {
+                Event::Verdict(_) => self.verdicts_in_a_row + 1,
+                Event::DeadLetter(_) => 0,
+            };
             self.shown.push_back(event);
             if self.shown.len() > KEPT {
                 self.shown.pop_front();
@@ -204,18 +217,21 @@ impl Screen {
         let about = &self.about;
         let workers = if about.workers == 1 { "worker" } else { "workers" };
         let facts = format!(" {} · {} · {} {workers}", about.model, about.kernel, about.workers);
-        let keys = "space holds · q quits ";
-        let url = &about.metrics_url;
-        let width = usize::from(area.width);
-        let mut spans = vec![Span::styled(facts.clone(), Style::new().fg(DIM))];
+        let url = about.metrics_url.as_str();
+        let short = url.trim_start_matches("http://");
         // What does not fit is left out, the least important first.
-        let mut used = width_of(&facts) + keys.len();
-        if used + url.len() + 3 <= width {
-            used += url.len() + 3;
+        let ways =
+            [(url, "space holds · q quits "), (url, "q quits "), (short, "q quits "), ("", "q quits ")];
+        let width = usize::from(area.width);
+        let length = |(url, keys): &(&str, &str)| width_of(&facts) + 3 + width_of(url) + width_of(keys);
+        let (url, keys) = ways.into_iter().find(|way| length(way) < width).unwrap_or(("", ""));
+        let mut spans = vec![Span::styled(facts.clone(), Style::new().fg(DIM))];
+        if !url.is_empty() {
             spans.push(Span::styled(" · ", Style::new().fg(DIM)));
-            spans.push(Span::styled(url.clone(), Style::new().fg(ACCENT)));
+            spans.push(Span::styled(url.to_owned(), Style::new().fg(ACCENT)));
         }
-        spans.push(Span::from(" ".repeat(width.saturating_sub(used))));
+        let used: usize = spans.iter().map(Span::width).sum();
+        spans.push(Span::from(" ".repeat(width.saturating_sub(used + width_of(keys)))));
         spans.push(Span::styled(keys, Style::new().fg(DIM)));
         frame.render_widget(Line::from(spans), area);
     }

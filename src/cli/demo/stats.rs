@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 /// Latencies that quantiles are taken of: the last so many.
-const LATENCIES: usize = 4_096;
+const LATENCIES: usize = 1_000;
 /// Seconds of history for the rate's curve.
 const HISTORY: usize = 240;
 /// The rate is that of the last so many ticks.
