@@ -232,8 +232,14 @@ impl Bench<'_> {
         let (metrics, stop) = (Metrics::new(), Stop::new());
         let health = Arc::new(Health::new(workers, PATIENCE));
         health.set_model_warm();
-        let pipeline =
-            Pipeline { config: &config, clients: &clients, metrics: &metrics, health: &health, stop: &stop };
+        let pipeline = Pipeline {
+            config: &config,
+            clients: &clients,
+            metrics: &metrics,
+            health: &health,
+            stop: &stop,
+            ask_limits: true,
+        };
         let measured = std::thread::scope(|scope| {
             let working = scope.spawn(|| pipeline.run(judge));
             let measured =
