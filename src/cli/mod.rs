@@ -35,12 +35,12 @@ pub const EXIT_USAGE: u8 = 64;
 /// What a newcomer types first.
 const AFTER_HELP: &str = "\
 Start here:
-  nunchi demo                                 watch it work; no Kafka needed
-  echo '배송이 빨라서 좋아요' | nunchi classify   judge a line
-  nunchi explain '별로지만 추천해요'              see how the judgement moves through it
-  nunchi generate --topic comments --rate 100 publish sample comments to Kafka …
-  nunchi run --brokers localhost:9092         … and judge them: topic comments in, topic verdicts out
-  nunchi config check --config nunchi.toml    see the settings in effect, or all that is wrong with them
+  nunchi demo                               watch it work; no Kafka needed
+  echo '배송이 빨라서 좋아요' | nunchi classify judge a line
+  nunchi explain '별로지만 추천해요'            see how the judgement moves through it
+  nunchi generate --topic comments          publish sample comments to Kafka …
+  nunchi run --brokers localhost:9092       … and judge them: `comments` in, `verdicts` out
+  nunchi config check --config nunchi.toml  see the settings in effect, or all that is wrong
 
 `nunchi COMMAND --help` tells more. Exit status: 0 done, 1 failed, 64 wrong usage or configuration.";
 
