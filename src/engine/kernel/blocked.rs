@@ -50,9 +50,9 @@ impl Kernel for Blocked {
         let gates = self.routines.gates[kind];
         match self.quantised {
             None => {
-                let products = self.routines.products[kind];
-                let state = Full::new(products, &layout, state_weights, state_bias, layout.units);
-                let input = Full::new(products, &layout, input_weights, input_bias, inputs);
+                let routines = self.routines;
+                let state = Full::new(routines, kind, &layout, state_weights, state_bias, layout.units);
+                let input = Full::new(routines, kind, &layout, input_weights, input_bias, inputs);
                 Box::new(Packed::new(weights, layout, gates, state, input))
             }
             Some(routines) => {
@@ -106,6 +106,14 @@ fn blocks(rows: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
         let first = rows * block / count;
         (first, rows * (block + 1) / count - first)
     })
+}
+
+/// Splits `panels` into groups to be computed at once: of `together` for a single row, else of one: `(first, panels)`.
+fn groups(panels: usize, rows: usize, together: usize) -> impl Iterator<Item = (usize, usize)> {
+    let together = if rows == 1 { together } else { 1 };
+    let whole = panels / together;
+    let grouped = (0..whole).map(move |group| (group * together, together));
+    grouped.chain((whole * together..panels).map(|panel| (panel, 1)))
 }
 
 impl<M: Matrix> Packed<M> {
@@ -190,14 +198,13 @@ impl<M: Matrix> Recurrence for Packed<M> {
         let (inputs, columns, panel) = (self.input.inputs(), self.columns(), self.layout.panel());
         assert!(out.len() >= rows * columns);
         let x = self.input.prepare(&x[..rows * inputs], &mut scratch.bytes);
-        for index in 0..columns / panel {
+        for (index, panels) in groups(columns / panel, rows, self.input.together()) {
             for (row, count) in blocks(rows, self.input.most_rows()) {
                 let out = out[row * columns + index * panel..].as_mut_ptr();
                 let a = Some(&x[row * inputs..]);
+                let block = Block { panel: index, panels, rows: count, a, out, out_stride: columns };
                 // SAFETY: `pack` saw that the CPU has the features; by the assertion above `count` rows from `row` lie in `out`.
-                unsafe {
-                    self.input.multiply(Block { panel: index, rows: count, a, out, out_stride: columns });
-                }
+                unsafe { self.input.multiply(block) };
             }
         }
     }
@@ -207,18 +214,20 @@ impl<M: Matrix> Recurrence for Packed<M> {
         let (units, panel) = (self.layout.units, self.layout.panel());
         let (rows, most) = (step.rows, self.state.most_rows());
         let gates = self.gates[usize::from(matches!(step.input, Input::Tokens { .. }))];
-        scratch.sums.resize(most * panel);
+        scratch.sums.resize(most.max(self.state.together()) * panel);
         let sums = scratch.sums.as_mut_ptr();
         let state = step.state.map(|state| self.state.prepare(&state[..rows * units], &mut scratch.bytes));
-        for index in 0..units / self.layout.width {
+        for (index, panels) in groups(units / self.layout.width, rows, self.state.together()) {
             for (row, count) in blocks(rows, most) {
                 let a = state.map(|state| &state[row * units..]);
-                let args = self.gate_args(&mut step, index, row, count, sums);
-                // SAFETY: `pack` saw that the CPU has the features. `check` saw that all rows lie in their slices and all tokens in
-                // the table; `sums` has room for the largest block.
-                unsafe {
-                    self.state.multiply(Block { panel: index, rows: count, a, out: sums, out_stride: panel });
-                    gates(&args);
+                let block = Block { panel: index, panels, rows: count, a, out: sums, out_stride: panel };
+                // SAFETY: `pack` saw that the CPU has the features; `sums` has room for the largest block.
+                unsafe { self.state.multiply(block) };
+                for offset in 0..panels {
+                    let sums = sums.wrapping_add(offset * panel);
+                    let args = self.gate_args(&mut step, index + offset, row, count, sums);
+                    // SAFETY: as above; `check` saw that all rows lie in their slices and all tokens in the table.
+                    unsafe { gates(&args) };
                 }
             }
         }

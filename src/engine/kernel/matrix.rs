@@ -2,7 +2,7 @@
 
 use super::Aligned;
 use super::layout::Layout;
-use super::simd::{Product, ProductArgs};
+use super::simd::{Product, ProductArgs, Routines, TOGETHER};
 use std::fmt::Debug;
 
 /// A weight matrix packed for a CPU's products.
@@ -13,13 +13,18 @@ pub(super) trait Matrix: Debug + Send + Sync {
     /// Most rows of one product.
     fn most_rows(&self) -> usize;
 
+    /// Panels of a product with a single row; 1 where it has no advantage.
+    fn together(&self) -> usize {
+        1
+    }
+
     /// Inputs of a row.
     fn inputs(&self) -> usize;
 
     /// States (within ±1) in the form that products read.
     fn prepare<'a>(&self, states: &'a [f32], memory: &'a mut Aligned<u8>) -> &'a [Self::Element];
 
-    /// One panel's sums of some rows.
+    /// The sums of some rows with one panel, or of a single row with several.
     ///
     /// # Safety
     /// The CPU has the features that the matrix was packed for; `block.out` has room for its rows.
@@ -29,8 +34,10 @@ pub(super) trait Matrix: Debug + Send + Sync {
 /// Rows of a product.
 #[derive(Debug)]
 pub(super) struct Block<'a, E> {
-    /// The panel of the matrix.
+    /// The (first) panel of the matrix.
     pub panel: usize,
+    /// 1, or for a single row [`Matrix::together`].
+    pub panels: usize,
     /// At least 1, at most `most_rows`.
     pub rows: usize,
     /// Their inputs, one row after the other; none where they are zero.
@@ -44,6 +51,8 @@ pub(super) struct Block<'a, E> {
 #[derive(Debug)]
 pub(super) struct Full {
     products: &'static [Product],
+    single: Product,
+    together: usize,
     /// Panels of `[inputs, panel]`.
     weights: Aligned<f32>,
     bias: Aligned<f32>,
@@ -52,16 +61,18 @@ pub(super) struct Full {
 }
 
 impl Full {
-    /// `weights` as [`Layout::pack`] lays them out, `bias` by column.
+    /// `weights` as [`Layout::pack`] lays them out, `bias` by column; `kind` is the cell's place in [`Routines`].
     pub(super) fn new(
-        products: &'static [Product],
+        routines: &'static Routines,
+        kind: usize,
         layout: &Layout,
         weights: Aligned<f32>,
         bias: Aligned<f32>,
         inputs: usize,
     ) -> Self {
         assert!(weights.len() == inputs * layout.columns() && bias.len() == layout.columns());
-        Full { products, weights, bias, inputs, panel: layout.panel() }
+        let (products, single, together) = (routines.products[kind], routines.singles[kind], TOGETHER[kind]);
+        Full { products, single, together, weights, bias, inputs, panel: layout.panel() }
     }
 }
 
@@ -70,6 +81,10 @@ impl Matrix for Full {
 
     fn most_rows(&self) -> usize {
         self.products.len()
+    }
+
+    fn together(&self) -> usize {
+        self.together
     }
 
     fn inputs(&self) -> usize {
@@ -82,16 +97,19 @@ impl Matrix for Full {
 
     unsafe fn multiply(&self, block: Block<'_, f32>) {
         assert!(block.a.is_none_or(|a| a.len() >= block.rows * self.inputs));
+        assert!(block.panels == 1 || block.rows == 1 && block.panels == self.together);
+        let numbers = self.panel * block.panels;
         let args = ProductArgs {
             a: block.a.map_or(std::ptr::null(), <[f32]>::as_ptr),
             a_stride: self.inputs,
             inputs: if block.a.is_some() { self.inputs } else { 0 },
-            w: self.weights[block.panel * self.panel * self.inputs..][..self.panel * self.inputs].as_ptr(),
-            init: self.bias[block.panel * self.panel..][..self.panel].as_ptr(),
+            w: self.weights[block.panel * self.panel * self.inputs..][..numbers * self.inputs].as_ptr(),
+            init: self.bias[block.panel * self.panel..][..numbers].as_ptr(),
             out: block.out,
             out_stride: block.out_stride,
         };
-        // SAFETY: the caller promises features and room; the inputs were checked, weights and bias are one panel.
-        unsafe { self.products[block.rows - 1](&args) }
+        let product = if block.panels > 1 { self.single } else { self.products[block.rows - 1] };
+        // SAFETY: the caller promises features and room; the inputs were checked, weights and bias are `panels` panels.
+        unsafe { product(&args) }
     }
 }

@@ -15,6 +15,8 @@ mod avx512;
 mod blocked;
 mod layout;
 mod matrix;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod plain;
 mod portable;
 mod quantised;
 mod simd;
@@ -118,6 +120,18 @@ pub(crate) fn names() -> String {
 #[cfg(test)]
 pub(crate) fn runnable() -> Vec<&'static dyn Kernel> {
     all().into_iter().filter(|kernel| kernel.available()).collect()
+}
+
+/// Kernels of plain arrays, each with the kernel of this CPU that must agree with it in every bit, if it has that.
+#[cfg(all(test, target_arch = "x86_64"))]
+pub(crate) fn plain() -> Vec<(&'static dyn Kernel, Option<&'static dyn Kernel>)> {
+    let pairs: [(&'static dyn Kernel, &'static dyn Kernel); 4] = [
+        (&plain::plain16::KERNEL, &avx512::KERNEL),
+        (&plain::plain16::INT8, &avx512::VNNI),
+        (&plain::plain8::KERNEL, &avx2::KERNEL),
+        (&plain::plain8::INT8, &avx2::INT8),
+    ];
+    pairs.into_iter().map(|(plain, real)| (plain, real.available().then_some(real))).collect()
 }
 
 /// The best kernel for this CPU, or the one named.

@@ -257,7 +257,7 @@ impl Matrix for Quantised {
     }
 
     unsafe fn multiply(&self, block: Block<'_, u8>) {
-        assert!(block.a.is_none_or(|a| a.len() >= block.rows * self.inputs));
+        assert!(block.panels == 1 && block.a.is_none_or(|a| a.len() >= block.rows * self.inputs));
         let columns = block.panel * self.panel..(block.panel + 1) * self.panel;
         let start = if block.a.is_some() { &self.start[columns.clone()] } else { &self.nothing[..] };
         let args = ProductArgs {

@@ -133,6 +133,41 @@ pub(super) unsafe fn product<V: Simd, const R: usize, const C: usize>(args: &Pro
     }
 }
 
+/// The product of a single row with `P` neighbouring panels, whose biases and sums follow each other: as many sums at once as
+/// it takes to hide the latency of an addition. The same bits as [`product`].
+#[inline(always)]
+pub(super) unsafe fn single<V: Simd, const C: usize, const P: usize>(args: &ProductArgs) {
+    // SAFETY: the caller has the features of `V`, and memory as `ProductArgs` says for one row and P panels of C vectors.
+    unsafe {
+        let mut sums = [[V::splat(0.0); C]; P];
+        for p in 0..P {
+            for c in 0..C {
+                sums[p][c] = V::load(args.init.add((p * C + c) * V::LANES));
+            }
+        }
+        let to_next_panel = args.inputs * C * V::LANES;
+        let mut w = args.w;
+        for k in 0..args.inputs {
+            let input = V::splat(*args.a.add(k));
+            for p in 0..P {
+                for c in 0..C {
+                    let weights = V::load(w.add(p * to_next_panel + c * V::LANES));
+                    sums[p][c] = input.mul_add(weights, sums[p][c]);
+                }
+            }
+            w = w.add(C * V::LANES);
+        }
+        for p in 0..P {
+            for c in 0..C {
+                sums[p][c].store(args.out.add((p * C + c) * V::LANES));
+            }
+        }
+    }
+}
+
+/// Panels that [`single`] takes at once, by cell (simple, GRU, LSTM).
+pub(super) const TOGETHER: [usize; 3] = [4, 4, 3];
+
 /// Numerator and denominator of tanh, see [`super::activation`].
 #[inline(always)]
 unsafe fn tanh<V: Simd>(x: V) -> (V, V) {
@@ -281,6 +316,8 @@ pub(super) struct Routines {
     pub lanes: usize,
     /// Products of `index + 1` rows with panels of 2, 3 and 4 vectors (simple, GRU, LSTM).
     pub products: [&'static [Product]; 3],
+    /// Products of a single row with [`TOGETHER`] panels.
+    pub singles: [Product; 3],
     /// Gates by cell (simple, GRU, LSTM); by source: rows, table.
     pub gates: [[Gates; 2]; 3],
 }
@@ -296,6 +333,12 @@ macro_rules! routines {
         unsafe fn product<const R: usize, const C: usize>(args: &$crate::engine::kernel::simd::ProductArgs) {
             // SAFETY: the features are on; memory is the caller's promise.
             unsafe { $crate::engine::kernel::simd::product::<$vector, R, C>(args) }
+        }
+
+        #[target_feature(enable = $features)]
+        unsafe fn single<const C: usize, const P: usize>(args: &$crate::engine::kernel::simd::ProductArgs) {
+            // SAFETY: the features are on; memory is the caller's promise.
+            unsafe { $crate::engine::kernel::simd::single::<$vector, C, P>(args) }
         }
 
         #[target_feature(enable = $features)]
@@ -323,6 +366,11 @@ macro_rules! routines {
                 &[$(product::<$r2, 2>),*],
                 &[$(product::<$r3, 3>,)* $($own3)?],
                 &[$(product::<$r4, 4>),*],
+            ],
+            singles: [
+                single::<2, { $crate::engine::kernel::simd::TOGETHER[0] }>,
+                single::<3, { $crate::engine::kernel::simd::TOGETHER[1] }>,
+                single::<4, { $crate::engine::kernel::simd::TOGETHER[2] }>,
             ],
             gates: [
                 [simple::<false>, simple::<true>],
