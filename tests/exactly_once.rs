@@ -6,6 +6,7 @@
 mod common;
 
 use common::{Fake, Kafka, Process, Running, Topics, Write, assert_answered_once, comment, kafka, wait_for};
+use nunchi::pipeline::PipelineError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -138,5 +139,23 @@ fn nothing_is_open_after_a_stop() {
     let running = Running::start(&config, Fake::default());
     wait_for("the last record", || committed(&kafka, &topics) == 20_000);
     running.stop().unwrap();
+    assert_answered_once(&written, &kafka.read(&topics.output));
+}
+
+#[test]
+fn of_two_processes_with_one_name_the_older_is_fenced() {
+    let Some(kafka) = kafka() else { return };
+    let topics = kafka.topics("fenced", PARTITIONS);
+    let mut config = kafka.config(&topics);
+    config.kafka.instance = Some("same".to_owned());
+    let older = Running::start(&config, Fake::default()).ready();
+    let younger = Running::start(&config, Fake::default()).ready();
+    let written = fill(&kafka, &topics, 6_000);
+    let error = older.end().expect_err("the older process ends");
+    assert!(matches!(error, PipelineError::Fenced { .. }), "{error}");
+    assert!(error.to_string().contains("kafka.instance"), "{error}");
+    // What it had not committed comes to the younger one.
+    wait_for("the last record", || committed(&kafka, &topics) == 6_000);
+    younger.stop().unwrap();
     assert_answered_once(&written, &kafka.read(&topics.output));
 }

@@ -231,11 +231,16 @@ impl<'a> Sink<'a> {
     /// What follows from a failed call.
     fn setback(&self, error: KafkaError) -> Setback {
         let reason = error.to_string();
-        let KafkaError::Transaction(error) = error else {
-            return match self.fatal_error() {
-                Some(fatal) => Setback::Fatal(self.failed("producing", &fatal)),
-                None => Setback::Abort(reason),
-            };
+        let error = match error {
+            KafkaError::Transaction(error) => error,
+            // How far the commit came is unknown.
+            KafkaError::Flush(_) => return Setback::Rebuild(reason),
+            _ => {
+                return match self.fatal_error() {
+                    Some(fatal) => Setback::Fatal(self.failed("producing", &fatal)),
+                    None => Setback::Abort(reason),
+                };
+            }
         };
         if let Some(refusal) = self.refusal(error.code()) {
             return Setback::Fatal(refusal);

@@ -74,7 +74,10 @@ impl<'a, J: Judge> Worker<'a, J> {
                 Some(sink) => Some(sink),
                 None => Sink::open(self.place)?,
             };
-            let Some(sink) = sink else { return Ok(self.records) };
+            let Some(sink) = sink else {
+                source.close(LEAVE);
+                return Ok(self.records);
+            };
             let ended = self.consume(&source, sink);
             // First the transaction (`consume` has ended it), then the group: others wait for both.
             source.close(LEAVE);
