@@ -6,7 +6,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test lint docs model fmt clean setup
+.PHONY: help demo build test model lint docs model fmt clean setup
 
 help: ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -22,6 +22,10 @@ build: ## Build the release binary, target/release/nunchi
 test: ## Run every test, with a real Apache Kafka (ARGS="--test demo" for some)
 	@scripts/setup test
 	@scripts/test $(ARGS)
+
+model: ## Train the default model anew (NUNCHI_DATA names the folder with the reviews)
+	@scripts/setup build
+	scripts/train-default-model.sh $(ARGS)
 
 lint: ## Check format, lints and documentation, warnings are errors
 	@scripts/setup build

@@ -40,6 +40,9 @@ const BROKEN_SHARE: f64 = 0.02;
 /// The embedded broker forgets what is older than 5 MiB or 100,000 records a partition: no more records than these
 /// are on their way at any time, about 2 MB.
 const ON_THE_WAY: u64 = 4_000;
+/// Wait before the first comment: consumers ask where their partitions begin, and ask again half a second later if
+/// their connection was not up yet.
+const SETTLE: Duration = Duration::from_millis(600);
 /// Wait of a fetch without records (milliseconds).
 const FETCH_WAIT_MS: i64 = 5;
 /// How long a demo without a terminal and without `--seconds` lasts.
@@ -176,7 +179,8 @@ impl Demo {
     fn about(&self, metrics_url: String, ends_after: Option<Duration>) -> About {
         let warm = self.slot.load();
         About {
-            model: format!("{} {}", warm.model().name, warm.model().version),
+            model: warm.model().name.clone(),
+            version: warm.model().version.clone(),
             kernel: warm.kernel().to_owned(),
             workers: worker_count(&self.config),
             metrics_url,
@@ -235,6 +239,7 @@ impl Demo {
                 bail!("the workers do not come up: {}", self.health.not_ready().join("; "));
             }
         }
+        self.stop.sleep(SETTLE);
         let publisher = Publisher::connect(&self.clients.plain(), &self.config.input.topic)?;
         let mut stream = Stream::new(rand::random(), "demo", BROKEN_SHARE);
         let published = publisher.publish(&mut stream, rate, limit, &self.stop, |published| {

@@ -206,6 +206,10 @@ impl ClientContext for Watch {
 
     fn error(&self, error: KafkaError, reason: &str) {
         // Poll reports it too, and there it is judged.
+        if matches!(error, KafkaError::Global(RDKafkaErrorCode::PartitionEOF)) {
+            // Not an error: librdkafka says by this way that a partition is read to its end.
+            return;
+        }
         debug!(%error, reason, "the consumer reports an error");
         self.state().errors += 1;
         self.happened();

@@ -28,8 +28,10 @@ const STARS: Color = Color::Indexed(179);
 /// What stands at the edges of the picture.
 #[derive(Clone, Debug, Default)]
 pub struct About {
-    /// The model's name and VERSION.
+    /// The model's name.
     pub model: String,
+    /// Its VERSION.
+    pub version: String,
     /// The engine's kernel.
     pub kernel: String,
     /// Worker threads.
@@ -216,15 +218,23 @@ impl Screen {
     fn draw_footer(&self, frame: &mut Frame<'_>, area: Rect) {
         let about = &self.about;
         let workers = if about.workers == 1 { "worker" } else { "workers" };
-        let facts = format!(" {} · {} · {} {workers}", about.model, about.kernel, about.workers);
+        let tail = format!("{} · {} {workers}", about.kernel, about.workers);
+        let long = format!(" {} {} · {tail}", about.model, about.version);
+        let short = format!(" {} · {tail}", about.model);
         let url = about.metrics_url.as_str();
-        let short = url.trim_start_matches("http://");
+        let bare = url.trim_start_matches("http://");
         // What does not fit is left out, the least important first.
-        let ways =
-            [(url, "space holds · q quits "), (url, "q quits "), (short, "q quits "), ("", "q quits ")];
+        let ways = [
+            (&long, url, "space holds · q quits "),
+            (&long, url, "q quits "),
+            (&long, bare, "q quits "),
+            (&short, bare, "q quits "),
+            (&short, "", "q quits "),
+        ];
         let width = usize::from(area.width);
-        let length = |(url, keys): &(&str, &str)| width_of(&facts) + 3 + width_of(url) + width_of(keys);
-        let (url, keys) = ways.into_iter().find(|way| length(way) < width).unwrap_or(("", ""));
+        let fits =
+            |way: &(&String, &str, &str)| width_of(way.0) + 3 + width_of(way.1) + width_of(way.2) < width;
+        let (facts, url, keys) = ways.into_iter().find(fits).unwrap_or((&short, "", ""));
         let mut spans = vec![Span::styled(facts.clone(), Style::new().fg(DIM))];
         if !url.is_empty() {
             spans.push(Span::styled(" · ", Style::new().fg(DIM)));
@@ -339,7 +349,8 @@ mod tests {
 
     fn screen(now: Instant) -> Screen {
         let about = About {
-            model: "reviews 0123456789ab".into(),
+            model: "reviews".into(),
+            version: "0123456789ab".into(),
             kernel: "avx2".into(),
             workers: 2,
             metrics_url: "http://127.0.0.1:9600/metrics".into(),

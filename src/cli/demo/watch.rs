@@ -38,7 +38,8 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Reads all partitions of `verdicts` and `dead_letters` from their beginning.
+    /// Reads all partitions of `verdicts` and `dead_letters` from offset 0: they are new, and asking the broker where
+    /// they begin takes half a second while it is being connected to.
     ///
     /// # Errors
     /// The broker does not answer.
@@ -51,7 +52,7 @@ impl Watch {
             let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10))?;
             let count = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
             for partition in 0..count {
-                partitions.add_partition_offset(topic, i32::try_from(partition)?, Offset::Beginning)?;
+                partitions.add_partition_offset(topic, i32::try_from(partition)?, Offset::Offset(0))?;
             }
         }
         consumer.assign(&partitions)?;
