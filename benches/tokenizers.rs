@@ -1,10 +1,13 @@
-//! Comments a second of the tokenizer on one core: `cargo bench --bench tokenizers -- [--save FILE]`.
+//! Comments a CPU second of the tokenizer:
+//! `cargo bench --bench tokenizers -- [--save FOLDER] [--import FILE]`.
 //!
-//! Trains 16,000 pieces on the reviews in `$NUNCHI_DATA` (default `../shared/data`), then cuts shopping_dev and movie_test
-//! into pieces, five rounds each, and prints one JSON object a line: the median round and the spread. `--save DIR` writes
-//! the tokenizer and the texts for `benches/tokenizer_peers.py`.
+//! Trains 16,000 pieces on the reviews in `$NUNCHI_DATA` (default `../shared/data`), or takes a sentencepiece model or
+//! `tokenizer.json` over with `--import`, then cuts shopping_dev and movie_test into pieces, five rounds each, and prints
+//! one JSON object a line: the median round and the spread. `--save` writes the texts and the token ids for
+//! `benches/tokenizer_peers.py`.
 
 use flate2::read::MultiGzDecoder;
+use nunchi::text::import::import;
 use nunchi::text::{Scratch, Tokenizer, train};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -20,24 +23,36 @@ fn column(folder: &Path, name: &str) -> Vec<String> {
     lines.filter_map(|line| line.split('\t').nth(at)).map(str::to_owned).collect()
 }
 
+/// Seconds that this thread has computed: what others do on the core does not count.
+fn cpu_seconds() -> f64 {
+    let stat =
+        std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux with scheduler statistics");
+    let nanoseconds = stat.split(' ').next().and_then(|field| field.parse::<u64>().ok());
+    nanoseconds.expect("the first field is a number") as f64 / 1e9
+}
+
+fn is_byte(tokenizer: &Tokenizer, id: u32) -> bool {
+    tokenizer.piece(id).is_some_and(|piece| piece.len() == 6 && piece.starts_with("<0x"))
+}
+
 fn measure(tokenizer: &Tokenizer, name: &str, texts: &[String]) {
     let (mut scratch, mut out) = (Scratch::default(), Vec::new());
     let (mut tokens, mut unknown, mut spelled) = (0, 0, 0);
     let mut seconds: Vec<f64> = (0..6)
         .map(|_| {
             (tokens, unknown, spelled) = (0, 0, 0);
-            let begin = Instant::now();
+            let begin = cpu_seconds();
             for text in texts {
                 out.clear();
                 let encoded = tokenizer.encode(text, usize::MAX, &mut scratch, &mut out);
                 tokens += encoded.tokens;
                 unknown += encoded.unknown;
             }
-            let elapsed = begin.elapsed().as_secs_f64();
+            let elapsed = cpu_seconds() - begin;
             for text in texts {
                 out.clear();
                 tokenizer.encode(text, usize::MAX, &mut scratch, &mut out);
-                spelled += out.iter().filter(|&&id| (1..=256).contains(&id)).count();
+                spelled += out.iter().filter(|&&id| is_byte(tokenizer, id)).count();
             }
             elapsed
         })
@@ -48,7 +63,7 @@ fn measure(tokenizer: &Tokenizer, name: &str, texts: &[String]) {
     println!(
         "{}",
         serde_json::json!({
-            "tokenizer": "nunchi", "data": name, "comments_per_s": (count / seconds[2]).round(),
+            "tokenizer": option("--import").map_or("nunchi", |_| "nunchi, imported"), "data": name, "comments_per_s": (count / seconds[2]).round(),
             "spread": ((seconds[4] - seconds[0]) / seconds[2] * 1e3).round() / 1e3,
             "tokens_per_comment": (tokens as f64 / count * 100.0).round() / 100.0,
             "unknown": unknown as f64 / tokens as f64, "bytes": spelled as f64 / tokens as f64,
@@ -66,25 +81,45 @@ fn main() {
     for name in ["shopping_train", "shopping_unlabelled", "steam_train", "movie_train"] {
         training.extend(column(&data, name));
     }
-    let begin = Instant::now();
-    let tokenizer = train(&training, 16_000).expect("the reviews suffice");
-    eprintln!(
-        "{} pieces from {} comments in {:.1?}",
-        tokenizer.vocabulary(),
-        training.len(),
-        begin.elapsed()
-    );
     let tests = ["shopping_dev", "movie_test"].map(|name| (name, column(&data, name)));
-    let mut arguments = std::env::args().skip_while(|argument| argument != "--save").skip(1);
-    if let Some(folder) = arguments.next() {
-        std::fs::create_dir_all(&folder).expect("the folder can be made");
-        std::fs::write(Path::new(&folder).join("tokenizer.bin"), tokenizer.to_parts().1).expect("writable");
-        for (name, texts) in tests.iter().map(|(name, texts)| (*name, texts)).chain([("training", &training)])
-        {
-            std::fs::write(Path::new(&folder).join(name), texts.join("\n")).expect("writable");
-        }
-    }
+    let begin = Instant::now();
+    let tokenizer = match option("--import") {
+        Some(file) => import(&std::fs::read(file).expect("readable"), None).expect("a unigram tokenizer"),
+        None => train(&training, 16_000).expect("the reviews suffice"),
+    };
+    eprintln!(
+        "{} pieces after {:.1?} of {} comments",
+        tokenizer.vocabulary(),
+        begin.elapsed(),
+        training.len()
+    );
     for (name, texts) in &tests {
         measure(&tokenizer, name, texts);
     }
+    if let Some(folder) = option("--save") {
+        let folder = Path::new(&folder);
+        std::fs::create_dir_all(folder).expect("the folder can be made");
+        for (name, texts) in tests.into_iter().chain([("training", training)]) {
+            std::fs::write(folder.join(name), texts.join("\n")).expect("writable");
+            std::fs::write(folder.join(format!("{name}.ids")), ids(&tokenizer, &texts)).expect("writable");
+        }
+    }
+}
+
+/// What follows `name` on the command line.
+fn option(name: &str) -> Option<String> {
+    std::env::args().skip_while(|argument| argument != name).nth(1)
+}
+
+/// The ids of each text, a line each.
+fn ids(tokenizer: &Tokenizer, texts: &[String]) -> String {
+    let (mut scratch, mut out, mut lines) = (Scratch::default(), Vec::new(), String::new());
+    for text in texts {
+        out.clear();
+        tokenizer.encode(text, usize::MAX, &mut scratch, &mut out);
+        let line: Vec<String> = out.iter().map(u32::to_string).collect();
+        lines += &line.join(" ");
+        lines.push('\n');
+    }
+    lines
 }
