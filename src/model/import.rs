@@ -94,11 +94,9 @@ impl Names {
         let (heads, embeddings) = modules("weight").into_iter().partition(|name| with_bias.contains(name));
         let recurrent = modules("weight_ih_l0");
         let rnn = if recurrent.is_empty() { None } else { Some(one("recurrent module", recurrent)?) };
-        Ok(Names {
-            embedding: one("embedding", embeddings)?,
-            rnn,
-            head: one("linear layer with a bias", heads)?,
-        })
+        // The head first: without its bias it would be taken for an embedding.
+        let head = one("linear layer with a bias", heads)?;
+        Ok(Names { embedding: one("embedding", embeddings)?, rnn, head })
     }
 
     /// The name that a tensor has in a model file.

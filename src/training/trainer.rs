@@ -288,7 +288,9 @@ mod tests {
             let lengths = batch.iter().map(|&example| examples.sequence(example).len());
             lengths.clone().max().unwrap() - lengths.min().unwrap()
         };
-        assert!(batches.iter().map(spread).max().unwrap() <= 3);
+        // Unsorted, 16 of 37 lengths differ by 33 on average. The last window is short, and so less alike.
+        let spreads: usize = batches.iter().map(spread).sum();
+        assert!(spreads <= 2 * batches.len(), "{spreads} in {} batches", batches.len());
         assert_ne!(batches, super::batches(&examples, 16, 1, 2), "another epoch, another order");
     }
 }

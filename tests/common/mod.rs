@@ -213,7 +213,15 @@ impl Kafka {
         let consumer: BaseConsumer = self.client().set("group.id", group).create().unwrap();
         let mut list = TopicPartitionList::new();
         list.add_partition_range(topic, 0, partitions - 1);
-        let committed = consumer.committed_offsets(list, PATIENCE).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        let committed = loop {
+            // A group's coordinator needs a moment to take the group over.
+            match consumer.committed_offsets(list.clone(), PATIENCE) {
+                Ok(committed) => break committed,
+                Err(error) => assert!(Instant::now() < deadline, "offsets of {group}: {error}"),
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        };
         let offset = |offset| if let Offset::Offset(offset) = offset { offset } else { 0 };
         committed.elements().iter().map(|element| offset(element.offset())).collect()
     }
