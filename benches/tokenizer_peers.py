@@ -72,15 +72,17 @@ def compare(where):
     def labels(name):
         with gzip.open(data / f"{name}.tsv.gz", "rt", encoding="utf-8") as file:
             return [int(row["label"]) for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)]
+    # Where the labelled texts begin in the file for training, how many are taken, and where they are tested.
+    parts = ((0, labels("shopping_train"), "shopping_dev"), (21_910 + 22_393 + 30_002, labels("movie_train")[:100_000], "movie_test"))
     for name, texts in (("nunchi", lambda name: lines(where / f"{name}.ids")[:-1]),
                         ("sentencepiece", lambda name: [" ".join(map(str, ids)) for ids in sp.encode(lines(where / name))])):
-        # The texts for training begin with those of shopping_train.
-        y = labels("shopping_train")
-        vectors = CountVectorizer(ngram_range=(1, 2), min_df=2, token_pattern=r"\d+", binary=True)
-        x = vectors.fit_transform(texts("training")[:len(y)])
-        model = LogisticRegression(C=0.3, max_iter=300).fit(x, y)
-        score = model.score(vectors.transform(texts("shopping_dev")), labels("shopping_dev"))
-        print(json.dumps(dict(pieces_of=name, data="shopping_dev", accuracy=round(score, 4))), flush=True)
+        training = texts("training")
+        for begin, y, test in parts:
+            vectors = CountVectorizer(ngram_range=(1, 2), min_df=2, token_pattern=r"\d+", binary=True)
+            x = vectors.fit_transform(training[begin:begin + len(y)])
+            model = LogisticRegression(C=0.3, max_iter=300, class_weight="balanced").fit(x, y)
+            score = model.score(vectors.transform(texts(test)), labels(test))
+            print(json.dumps(dict(pieces_of=name, data=test, accuracy=round(score, 4))), flush=True)
 
 
 if __name__ == "__main__":
