@@ -38,17 +38,20 @@ fn is_byte(tokenizer: &Tokenizer, id: u32) -> bool {
 fn measure(tokenizer: &Tokenizer, name: &str, texts: &[String]) {
     let (mut scratch, mut out) = (Scratch::default(), Vec::new());
     let (mut tokens, mut unknown, mut spelled) = (0, 0, 0);
+    // The scheduler counts in steps of some milliseconds: a round must take many of them.
+    let repeats = 200_000 / texts.len() + 1;
     let mut seconds: Vec<f64> = (0..6)
         .map(|_| {
             (tokens, unknown, spelled) = (0, 0, 0);
             let begin = cpu_seconds();
-            for text in texts {
+            for text in texts.iter().cycle().take(repeats * texts.len()) {
                 out.clear();
                 let encoded = tokenizer.encode(text, usize::MAX, &mut scratch, &mut out);
                 tokens += encoded.tokens;
                 unknown += encoded.unknown;
             }
-            let elapsed = cpu_seconds() - begin;
+            (tokens, unknown) = (tokens / repeats, unknown / repeats);
+            let elapsed = (cpu_seconds() - begin) / repeats as f64;
             for text in texts {
                 out.clear();
                 tokenizer.encode(text, usize::MAX, &mut scratch, &mut out);
