@@ -70,7 +70,7 @@ impl ClientProperties {
                 &mut self.consumer,
                 &[
                     ("session.timeout.ms", "10000"),
-                    ("heartbeat.interval.ms", "2000"),
+                    ("heartbeat.interval.ms", "1000"),
                     ("partition.assignment.strategy", "cooperative-sticky"),
                 ],
             );

@@ -101,11 +101,14 @@ impl Health {
         if !self.model_warm.load(Ordering::Relaxed) {
             reasons.push("the model is not warm yet".to_owned());
         }
-        for (index, worker) in self.workers.iter().enumerate() {
-            if !worker.brokers.load(Ordering::Relaxed) {
-                reasons.push(format!("worker {index} does not reach the brokers"));
-            } else if !worker.group.load(Ordering::Relaxed) {
-                reasons.push(format!("worker {index} has not joined the group"));
+        // One member suffices: it owns what the others will take over once the group has come to rest.
+        let member =
+            |worker: &Slot| worker.brokers.load(Ordering::Relaxed) && worker.group.load(Ordering::Relaxed);
+        if !self.workers.iter().any(member) {
+            for (index, worker) in self.workers.iter().enumerate() {
+                let reached = worker.brokers.load(Ordering::Relaxed);
+                let missing = if reached { "has not joined the group" } else { "does not reach the brokers" };
+                reasons.push(format!("worker {index} {missing}"));
             }
         }
         reasons.extend(self.not_live());
@@ -123,16 +126,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_worker_is_ready_once_it_reached_brokers_and_group() {
+    fn a_process_is_ready_once_a_worker_reached_brokers_and_group() {
         let health = Health::new(2, Duration::from_secs(60));
         assert_eq!(health.not_ready().len(), 3);
         health.set_model_warm();
-        for worker in 0..2 {
-            health.set_brokers_reached(worker, true);
-            assert!(!health.not_ready().is_empty());
-            health.set_group_joined(worker, true);
-        }
+        health.set_brokers_reached(1, true);
+        let missing = ["worker 0 does not reach the brokers", "worker 1 has not joined the group"];
+        assert_eq!(health.not_ready(), missing);
+        health.set_group_joined(1, true);
         assert_eq!(health.not_ready(), Vec::<String>::new());
+        health.set_brokers_reached(1, false);
+        assert_eq!(health.not_ready().len(), 2);
+        health.set_brokers_reached(1, true);
         health.set_stopping();
         assert_eq!(health.not_ready(), ["stopping"]);
         assert!(health.not_live().is_empty(), "a process that stops is alive");
