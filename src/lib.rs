@@ -11,6 +11,7 @@
 //! | [`http`] | admin server: metrics, probes, classification on request |
 //! | [`pipeline`] | the worker: poll, decode, classify, produce, commit |
 //! | [`training`] | data sets, trainer, evaluation |
+//! | [`registry`] | versions of the model in a store: publish, promote, roll back, watch |
 //! | [`engine`] | the network at the machine's speed: packed weights, length-sorted batches, kernels |
 //! | [`model`] | the model file: read, write, verify, import, summarise |
 //! | [`rnn`] | the mathematics, plainly: the readable reference of every kernel |
@@ -29,6 +30,7 @@ pub mod http;
 pub mod model;
 pub mod pipeline;
 pub mod record;
+pub mod registry;
 pub mod rnn;
 pub mod samples;
 pub mod telemetry;

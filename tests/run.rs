@@ -155,9 +155,9 @@ fn a_model_that_is_not_there_or_no_model_is_said() {
     let (status, said) = ends(&["--model", "0123456789ab"]);
     assert_eq!(status, Some(64), "{said}");
     assert!(said.contains("flag --model: `model.path` must be a model file that exists"), "{said}");
-    let (status, said) = ends(&["--store", "file:///tmp"]);
+    let (status, said) = ends(&["--store", "ftp://models"]);
     assert_eq!(status, Some(64), "{said}");
-    assert!(said.contains("no store of versions yet"), "{said}");
+    assert!(said.contains("flag --store: `registry.url` must be a folder"), "{said}");
 
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("broken.safetensors");

@@ -2,6 +2,7 @@
 
 use super::colour::{self, Paint, Tone};
 use super::lines::{LONGEST_LINE, Line, Lines};
+use super::model::ModelArgs;
 use crate::config::{Config, InputFormat};
 use crate::engine::{Engine, Judgement};
 use crate::record::{Comment, DeadLetter, DeadLetterClass, Reader, Verdict, WrittenScore, label_index};
@@ -10,7 +11,6 @@ use clap::ValueEnum;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -26,9 +26,8 @@ const BAR: usize = 10;
     nunchi classify --format text < comments.txt\n  \
     nunchi classify < comments.jsonl | jq 'select(.label == \"negative\")'")]
 pub struct Args {
-    /// Model file; without it the model that is part of nunchi
-    #[arg(long, value_name = "FILE")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
     /// What a line is
     #[arg(long, value_enum, default_value_t = Input::Auto)]
     input: Input,
@@ -62,7 +61,7 @@ enum Format {
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let warm = super::warm_model(args.model.as_deref(), args.kernel.as_deref())?;
+    let warm = args.model.warm(args.kernel.as_deref())?;
     let mut filter = Filter::new(Engine::new(Arc::new(warm)), args.input, args.format);
     let mut lines = Lines::new(io::stdin().lock());
     let mut stdout = io::stdout().lock();

@@ -1,6 +1,7 @@
 //! `nunchi demo`: everything in one process, no Kafka needed. librdkafka's mock cluster is the broker, sample comments
 //! are the stream, and the workers are those of `nunchi run`, at least once (the mock cluster knows no transactions).
 
+use crate::cli::model::ModelArgs;
 use crate::cli::publish::{Limit, Publisher};
 use crate::cli::run::{Server, runtime};
 use crate::cli::signals::stop_on_signals;
@@ -15,7 +16,6 @@ use arc_swap::ArcSwap;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -62,9 +62,8 @@ pub struct Args {
     /// Address of the admin server with /metrics [default: 127.0.0.1:9600, or a free port if that is taken]
     #[arg(long, value_name = "ADDRESS")]
     http: Option<String>,
-    /// A model file [default: the shipped model]
-    #[arg(long, value_name = "FILE")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
     /// Worker threads
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     workers: u16,
@@ -81,7 +80,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let broker = MockCluster::new(1).context("starting the embedded broker")?;
     let config = settings(&args, &broker)?;
     let clients = ClientProperties::resolve(&config)?;
-    let warm = super::warm_model(args.model.as_deref(), None)?;
+    let warm = args.model.warm(None)?;
     let demo = Demo::new(config, clients, warm);
     stop_on_signals(&demo.stop)?;
     let runtime = runtime()?;

@@ -1,21 +1,24 @@
 //! `nunchi evaluate`
 
 use super::columns::ColumnArgs;
-use crate::model::Model;
+use super::model::{StoreArgs, find_model};
 use crate::training::evaluation::{self, Judge};
 use crate::training::metrics::Metrics;
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Flags of `nunchi evaluate`.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "nunchi evaluate [OPTIONS] <MODEL>... <DATA>")]
 pub struct Args {
-    /// One or more models, then the data to measure them on: TSV, CSV or JSONL (.gz too) with a header
+    /// One or more models (files; with a store also VERSIONs, aliases or current), then the data to measure them on: TSV,
+    /// CSV or JSONL (.gz too) with a header
     #[arg(value_name = "MODEL… DATA", required = true, num_args = 2..)]
-    paths: Vec<PathBuf>,
+    paths: Vec<String>,
+    #[command(flatten)]
+    store: StoreArgs,
     #[command(flatten)]
     columns: ColumnArgs,
     /// Print a JSON object a model: records, accuracy, f1, auc, log_loss, ece (fractions)
@@ -30,31 +33,30 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (data, models) = args.paths.split_last().context("name a model and a data file")?;
     let mut judges = Vec::with_capacity(models.len());
-    for path in models {
-        let model = Model::load(path).with_context(|| format!("cannot use {}", path.display()))?;
+    for name in models {
+        let model = find_model(Some(name), args.store.store.as_deref())?;
         judges.push(if args.reference { Judge::reference(model) } else { Judge::engine(model)? });
     }
     let labels = judges[0].model().labels.clone();
-    for (judge, path) in judges.iter().zip(models) {
+    for (judge, name) in judges.iter().zip(models) {
         if judge.model().labels != labels {
             bail!(
-                "{} tells {} apart and {} tells {}: they cannot be measured side by side",
-                models[0].display(),
+                "{} tells {} apart and {name} tells {}: they cannot be measured side by side",
+                models[0],
                 labels.join(", "),
-                path.display(),
                 judge.model().labels.join(", ")
             );
         }
     }
     if args.columns.stars() && labels.len() != 2 {
-        bail!("stars give two classes, and {} has {}", models[0].display(), labels.len());
+        bail!("stars give two classes, and {} has {}", models[0], labels.len());
     }
     let style = ProgressStyle::with_template("{spinner} {human_pos} comments judged, {per_sec}")
         .expect("the template is valid");
     let bar = ProgressBar::new_spinner().with_style(style);
     let columns = args.columns.columns(&labels);
     let (metrics, counts) =
-        evaluation::evaluate(&mut judges, data, &columns, |judged| bar.inc(judged as u64))?;
+        evaluation::evaluate(&mut judges, Path::new(data), &columns, |judged| bar.inc(judged as u64))?;
     bar.finish_and_clear();
     if counts.dropped + counts.bad > 0 {
         eprintln!("left out: {} rows of no class, {} unreadable", counts.dropped, counts.bad);

@@ -4,11 +4,11 @@
 //! of the whole. (For a network that reads one way these are the states it passes through anyway: many to many.)
 
 use super::colour::{self, Paint, Tone};
+use super::model::ModelArgs;
 use crate::engine::{Engine, Judgement};
 use crate::record::{WrittenScore, label_index};
 use crate::rnn::HeadKind;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use unicode_width::UnicodeWidthStr as _;
@@ -25,9 +25,8 @@ pub struct Args {
     /// The comment; several words need no quotation marks
     #[arg(required = true, value_name = "TEXT")]
     text: Vec<String>,
-    /// Model file; without it the model that is part of nunchi
-    #[arg(long, value_name = "FILE")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
     /// Compute with this kernel instead of the best one of this CPU
     #[arg(long, value_name = "NAME")]
     kernel: Option<String>,
@@ -39,7 +38,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let text = args.text.join(" ");
-    let warm = super::warm_model(args.model.as_deref(), args.kernel.as_deref())?;
+    let warm = args.model.warm(args.kernel.as_deref())?;
     let mut engine = Engine::new(Arc::new(warm));
     let mut judgements = Vec::new();
     engine.classify(&[&text], &mut judgements);

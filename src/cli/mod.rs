@@ -3,11 +3,9 @@
 //! Exit status: 0 done, 1 failed, 64 usage or configuration. Results go to standard output, progress and logs to
 //! standard error.
 
-use crate::engine::{EngineError, Warm};
-use crate::model::{self, Model};
-use anyhow::Context as _;
+use crate::engine::EngineError;
+use crate::registry::RegistryError;
 use clap::{Parser, Subcommand};
-use std::path::Path;
 use std::process::ExitCode;
 
 mod bench;
@@ -21,6 +19,7 @@ mod evaluate;
 mod explain;
 mod generate;
 mod lines;
+mod model;
 mod models;
 mod progress;
 mod publish;
@@ -71,7 +70,7 @@ enum Command {
     Evaluate(evaluate::Args),
     /// Print a model's layers, shapes and parameters
     Summary(summary::Args),
-    /// Bring models in
+    /// Versions of the model in a store: publish, promote, roll back; bring models in and out
     Models(models::Args),
     /// Check settings without running
     Config(config::Args),
@@ -81,22 +80,10 @@ enum Command {
     Completions(completions::Args),
 }
 
-/// The model in `path`, or the shipped one, verified.
-fn find_model(path: Option<&Path>) -> anyhow::Result<Model> {
-    match path {
-        Some(path) => Model::load(path).with_context(|| format!("the model {} is refused", path.display())),
-        None => Ok(model::shipped()?),
-    }
-}
-
-/// The model in `path`, or the shipped one, verified and packed for `kernel`, or for the best one of this CPU.
-fn warm_model(path: Option<&Path>, kernel: Option<&str>) -> anyhow::Result<Warm> {
-    Ok(Warm::new(find_model(path)?, kernel)?)
-}
-
 /// Whether the command was called wrongly (and not: called rightly, and failed).
 fn is_usage(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(EngineError::KernelUnknown(..) | EngineError::KernelUnavailable(..)))
+        || error.downcast_ref().is_some_and(RegistryError::is_usage)
 }
 
 /// Runs the command line of this process.

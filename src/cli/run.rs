@@ -5,6 +5,7 @@ use crate::config::{Flag, Loaded, Mistakes, load};
 use crate::engine::{EngineError, Warm};
 use crate::http::{self, Admin};
 use crate::pipeline::{EngineJudge, ModelSlot, Pipeline, PipelineError, Stop, worker_count};
+use crate::registry::RegistryError;
 use crate::telemetry::{Health, Metrics, init_logs};
 use anyhow::Context;
 use arc_swap::ArcSwap;
@@ -53,11 +54,12 @@ pub struct Args {
     /// Worker threads; 0 is one a core [default: 1]
     #[arg(long, value_name = "N")]
     workers: Option<String>,
-    /// The model file [default: the shipped model]
+    /// A model file; with a store a VERSION, an alias such as v7, or current as it is at start [default: the store's
+    /// current version, followed as it changes; without a store the shipped model]
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
-    /// The store of model versions (not part of this version yet)
-    #[arg(long, value_name = "URL", hide = true)]
+    /// The store of model versions: a folder, file://, s3://, gs:// or az://
+    #[arg(long, value_name = "URL")]
     store: Option<String>,
     /// Forces a kernel [default: the best one for this CPU]
     #[arg(long, value_name = "NAME")]
@@ -111,6 +113,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
             error.downcast_ref(),
             Some(EngineError::KernelUnavailable(..) | EngineError::KernelUnknown(..))
         )
+        || error.downcast_ref().is_some_and(RegistryError::is_usage)
 }
 
 fn start(args: &Args) -> anyhow::Result<()> {
@@ -119,7 +122,9 @@ fn start(args: &Args) -> anyhow::Result<()> {
     let metrics = Metrics::new();
     let stall = Duration::from_secs(config.worker.stall_seconds);
     let health = Arc::new(Health::new(worker_count(&config), stall));
-    let warm = super::warm_model(config.model.path.as_deref(), config.engine.kernel.as_deref())?;
+    let name = config.model.path.as_deref().map(|path| path.to_string_lossy());
+    let model = super::model::find_model(name.as_deref(), config.registry.url.as_deref())?;
+    let warm = Warm::new(model, config.engine.kernel.as_deref())?;
     metrics.set_model(&warm.model().version, warm.precision(), warm.kernel());
     health.set_model_warm();
     say_what_runs(&config, &warm);

@@ -1,19 +1,22 @@
 //! `nunchi summary`
 
+use super::model::{StoreArgs, find_model};
 use crate::model::summary::summary;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Flags of `nunchi summary`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Model file; without it the model that is part of nunchi
+    /// A model file; with a store a VERSION, an alias such as v7, or current. Without it the store's current version, or
+    /// without a store the model that is part of nunchi
     #[arg(value_name = "MODEL")]
-    model: Option<PathBuf>,
+    model: Option<String>,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    print!("{}", summary(&super::find_model(args.model.as_deref())?));
+    print!("{}", summary(&find_model(args.model.as_deref(), args.store.store.as_deref())?));
     Ok(ExitCode::SUCCESS)
 }

@@ -70,14 +70,23 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("engine.kernel", "a kernel's name, such as \"avx2\"", |c| {
         c.engine.kernel.as_deref().is_none_or(|kernel| !kernel.is_empty())
     }),
-    setting("model.path", "a model file that exists", |c| {
-        c.model.path.as_ref().is_none_or(|path| path.is_file())
-    }),
+    setting(
+        "model.path",
+        "a model file that exists, or with `registry.url` a VERSION, an alias such as v7, or current",
+        |c| {
+            c.model.path.as_ref().is_none_or(|path| {
+                path.is_file() || c.registry.url.is_some() && path.to_str().is_some_and(name_of_a_version)
+            })
+        },
+    ),
     setting(
         "registry.url",
-        "unset: this version has no store of versions yet; `model.path` takes a file",
-        |c| c.registry.url.is_none(),
+        "a folder, file:///FOLDER, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX",
+        |c| c.registry.url.as_deref().is_none_or(store),
     ),
+    setting("registry.interval", "a number of seconds from 0.05 to 86,400", |c| {
+        (0.05..=86_400.0).contains(&c.registry.interval)
+    }),
     setting("http.address", "HOST:PORT, such as \"127.0.0.1:9600\"; port 0 takes a free one", |c| {
         host_and_port(&c.http.address, 0)
     }),
@@ -159,6 +168,24 @@ fn host(name: &str) -> bool {
 
 fn name(text: &str) -> bool {
     !text.is_empty() && text.len() <= 200 && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
+/// Whether `text` reads as the name of a version: `0123456789ab`, `v7`, `current`.
+fn name_of_a_version(text: &str) -> bool {
+    let hex = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let alias = text.strip_prefix('v').is_some_and(|number| number.parse::<u32>().is_ok());
+    hex || alias || text == "current"
+}
+
+/// Whether `url` names a folder or a kind of store that there is.
+fn store(url: &str) -> bool {
+    match url.split_once("://") {
+        None => !url.trim().is_empty(),
+        Some((scheme, rest)) => {
+            let known = ["file", "s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss"];
+            known.contains(&scheme) && !rest.is_empty()
+        }
+    }
 }
 
 fn topic(name: &str) -> bool {

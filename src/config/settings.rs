@@ -245,16 +245,25 @@ pub struct Engine {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Model {
-    /// A model file; the shipped model unless set.
+    /// A model file, or with `registry.url` a VERSION, an alias or `current` as it is at start. Unset: the store's current
+    /// version, followed as it changes; without a store the shipped model.
     pub path: Option<PathBuf>,
 }
 
 /// `[registry]`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Registry {
     /// The store of versions, a folder or an object store's URL.
     pub url: Option<String>,
+    /// How often the store is asked for its current version (seconds).
+    pub interval: f64,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Registry { url: None, interval: 5.0 }
+    }
 }
 
 /// `[http]`

@@ -17,7 +17,7 @@ use std::io::{Read as _, Write as _};
 use std::path::Path;
 
 /// Largest model file in bytes.
-pub(super) const MOST_BYTES: u64 = 1 << 30;
+pub const MOST_BYTES: u64 = 1 << 30;
 /// Largest layer count and unit count of the metadata: products of them cannot overflow.
 const MOST_LAYERS: usize = 64;
 const MOST_UNITS: usize = 1 << 16;
@@ -64,7 +64,10 @@ impl Precision {
 }
 
 /// The content of the file at `path`, unless it is larger than any model.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
+///
+/// # Errors
+/// A file that cannot be read or is too large.
+pub fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
     let failed = |error| ModelError::File { verb: "read", path: path.to_owned(), error };
     let file = File::open(path).map_err(failed)?;
     let bytes = file.metadata().map_err(failed)?.len();

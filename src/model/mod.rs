@@ -17,7 +17,7 @@ pub mod summary;
 pub mod testing;
 
 pub use error::ModelError;
-pub use file::Precision;
+pub use file::{MOST_BYTES, Precision, read as read_file};
 pub use shipped::shipped;
 
 use crate::rnn::{HeadKind, Network};

@@ -4,7 +4,7 @@
 //! to label without Kafka. Every measurement has topics and a group of its own; it begins when the workers have joined
 //! and all records are there, and ends with the last commit.
 
-use super::super::warm_model;
+use super::super::model::ModelArgs;
 use super::gate::{Gate, Gated, Inner};
 use super::text;
 use crate::config::{ClientProperties, Config, Delivery};
@@ -54,9 +54,8 @@ pub struct Args {
     /// Partitions of the topics
     #[arg(long, default_value_t = 6)]
     partitions: i32,
-    /// The model [default: the shipped one]
-    #[arg(long, value_name = "FILE")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
     /// Kernel to use instead of the best one for this CPU
     #[arg(long)]
     kernel: Option<String>,
@@ -109,7 +108,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     ensure!(!comments.is_empty(), "there are no comments to measure with");
     let judging = args.what.iter().any(|what| *what != What::Copy);
-    let warm = judging.then(|| warm_model(args.model.as_deref(), args.kernel.as_deref())).transpose()?;
+    let warm = judging.then(|| args.model.warm(args.kernel.as_deref())).transpose()?;
     let bench = Bench { args: &args, comments, warm: warm.map(Arc::new) };
     for &workers in &args.workers {
         for &turn_records in &args.turns {

@@ -1,0 +1,112 @@
+//! Why the store refuses, or cannot.
+
+use super::Version;
+use super::log::Entry;
+use crate::engine::EngineError;
+use crate::model::ModelError;
+use thiserror::Error;
+
+/// Why something cannot be had from the store, or done in it.
+#[derive(Debug, Error)]
+pub enum RegistryError {
+    /// The store's URL cannot be used.
+    #[error("the store {url:?} cannot be used: {reason}")]
+    Url {
+        /// What was given.
+        url: String,
+        /// What is wrong, and what would do.
+        reason: String,
+    },
+    /// The folder of the store is not there.
+    #[error("there is no folder {0}; `nunchi models publish` makes a new store")]
+    NoFolder(String),
+    /// The store does not answer, or refuses.
+    #[error("the store {url} cannot be asked ({doing}): {reason}")]
+    Away {
+        /// The store.
+        url: String,
+        /// What was tried.
+        doing: String,
+        /// The store's reason, shortened.
+        reason: String,
+    },
+    /// Not a name of a version.
+    #[error(
+        "{0:?} is neither a VERSION (12 hex digits), an alias such as v7, nor `current`; a file is named with its \
+         folder, as in ./model.safetensors"
+    )]
+    NotAName(String),
+    /// No such version, or one whose manifest is not written (yet).
+    #[error("the store has no version {0}; `nunchi models list` shows what there is")]
+    NoVersion(Version),
+    /// No such alias.
+    #[error("the store has no version with the alias v{0}; `nunchi models list` shows what there is")]
+    NoAlias(u32),
+    /// Nothing was promoted yet.
+    #[error("the store {0} has no current version; `nunchi models promote VERSION` makes one")]
+    NothingPromoted(String),
+    /// What the store holds is not what was published.
+    #[error("{what} in the store is damaged: {reason}")]
+    Damaged {
+        /// The object.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The model is refused.
+    #[error("version {version} is refused: {error}")]
+    Model {
+        /// Its name in the store.
+        version: Version,
+        /// Why.
+        error: ModelError,
+    },
+    /// The file that was to be published is refused.
+    #[error("this model cannot be published: {0}")]
+    Refused(ModelError),
+    /// The file that was to be published runs on no kernel, or not as it should.
+    #[error("this model cannot be published: {0}")]
+    Unfit(EngineError),
+    /// Somebody else wrote the log's next entry first.
+    #[error(
+        "somebody else was faster: entry {number} of the promotion log is {who}'s {action} of {version} ({why:?}). \
+         Nothing was changed; look at it, and try again if you still want to",
+        number = .0.number, who = .0.who, action = .0.action, version = .0.version, why = .0.why
+    )]
+    LostRace(Box<Entry>),
+    /// A blocked version.
+    #[error(
+        "version {version} is blocked ({why:?}, entry {number} of the log); --force promotes it all the same"
+    )]
+    Blocked {
+        /// The version.
+        version: Version,
+        /// Why it was blocked.
+        why: String,
+        /// By which entry.
+        number: u64,
+    },
+    /// A version that did not pass the gate of its own training.
+    #[error(
+        "version {0} was published as rejected: it did not pass its gate; --force promotes it all the same"
+    )]
+    Rejected(Version),
+    /// It serves already.
+    #[error("version {0} is current already")]
+    AlreadyCurrent(Version),
+    /// There is nothing to go back to.
+    #[error("there is no version to go back to: the log names none before {0} that is there and not blocked")]
+    NothingBefore(Version),
+}
+
+impl RegistryError {
+    /// Whether the command was called wrongly (and not: called rightly, and failed).
+    pub fn is_usage(&self) -> bool {
+        matches!(self, RegistryError::Url { .. } | RegistryError::NotAName(_))
+    }
+
+    /// Whether the store cannot be asked now, and may be later.
+    pub fn is_away(&self) -> bool {
+        matches!(self, RegistryError::Away { .. } | RegistryError::NoFolder(_))
+    }
+}

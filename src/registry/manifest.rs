@@ -1,0 +1,148 @@
+//! The manifest of a version: who made it, when, from what, and what was measured. Written once, after the model file; a
+//! version without one is not there.
+
+use super::{RegistryError, Version};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Largest manifest in bytes; reports are part of it.
+pub(super) const MOST_BYTES: u64 = 16 << 20;
+/// The layout that this version writes and reads.
+const FORMAT: u32 = 1;
+
+/// What the store knows of a version besides the model itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The layout: 1.
+    pub format: u32,
+    /// The VERSION: the beginning of the model's checksum.
+    pub version: Version,
+    /// The alias `vN` that the store gave it.
+    pub alias: String,
+    /// The model's name for people.
+    pub name: String,
+    /// Size of `model.safetensors`.
+    pub bytes: u64,
+    /// SHA-256 of `model.safetensors`, in hex.
+    pub sha256: String,
+    /// When it was published.
+    pub created_at: jiff::Timestamp,
+    /// Who published it.
+    pub created_by: String,
+    /// The nunchi that published it.
+    pub nunchi: String,
+    /// The version that it was trained from, if any.
+    #[serde(default)]
+    pub parent: Option<Version>,
+    /// What it was trained on.
+    #[serde(default)]
+    pub data: Data,
+    /// How it was trained: settings by name.
+    #[serde(default)]
+    pub parameters: Value,
+    /// What training reported.
+    #[serde(default)]
+    pub report: Value,
+    /// What each kernel of the publishing machine makes of it.
+    #[serde(default)]
+    pub precisions: Vec<Precision>,
+    /// The gate that it passed or did not pass; absent where nobody asked for one.
+    #[serde(default)]
+    pub gate: Option<Gate>,
+    /// A remark.
+    #[serde(default)]
+    pub note: Option<String>,
+}
+
+/// What a model was trained on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Data {
+    /// Ranges of topics.
+    pub topics: Vec<TopicRange>,
+    /// Files.
+    pub files: Vec<DataFile>,
+}
+
+/// Offsets of one partition that were read: from ≤ offset < to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopicRange {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The first offset.
+    pub from: i64,
+    /// The offset after the last one.
+    pub to: i64,
+}
+
+/// A file that was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataFile {
+    /// Its path, as it was given.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of its content, in hex.
+    pub sha256: String,
+}
+
+/// What a kernel makes of the model, measured when it was published.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Precision {
+    /// The kernel's name.
+    pub kernel: String,
+    /// The precision of its products: `f32`, `bf16`, `int8`.
+    pub precision: String,
+    /// Whether golden scores hold within the precision's bound, with the same labels.
+    pub golden: bool,
+    /// Comments that were judged by it and by the portable kernel: the golden and the sample comments. 0 where golden
+    /// scores do not hold.
+    pub comments: usize,
+    /// Share of them with the same label.
+    pub agreement: Option<f64>,
+    /// Largest difference between two scores of a comment.
+    pub max_error: Option<f64>,
+}
+
+/// The verdict of a retraining's gate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Gate {
+    /// Whether it passed. What did not is promoted only by force.
+    pub passed: bool,
+    /// What was compared, and how it came out.
+    #[serde(default)]
+    pub report: Value,
+}
+
+impl Manifest {
+    pub(super) const FORMAT: u32 = FORMAT;
+
+    /// Reads the manifest of `version`.
+    pub(super) fn parse(version: &Version, json: &[u8]) -> Result<Self, RegistryError> {
+        let damaged =
+            |reason: String| RegistryError::Damaged { what: format!("the manifest of {version}"), reason };
+        let manifest: Manifest =
+            serde_json::from_slice(json).map_err(|error| damaged(format!("it cannot be read ({error})")))?;
+        if manifest.format != FORMAT {
+            return Err(damaged(format!("it has format {}; this nunchi reads {FORMAT}", manifest.format)));
+        }
+        if manifest.version != *version {
+            return Err(damaged(format!("it is that of {}", manifest.version)));
+        }
+        Ok(manifest)
+    }
+
+    /// Its JSON, for people too.
+    pub(super) fn to_json(&self) -> Vec<u8> {
+        let mut json = serde_json::to_vec_pretty(self).expect("a manifest has a JSON form");
+        json.push(b'\n');
+        json
+    }
+
+    /// Whether its gate refused it.
+    pub fn is_rejected(&self) -> bool {
+        self.gate.as_ref().is_some_and(|gate| !gate.passed)
+    }
+}

@@ -1,0 +1,32 @@
+//! Versions of the model in a store: a folder, S3, Google Cloud Storage or Azure.
+//!
+//! The layout (docs/REGISTRY.md): `versions/VERSION/{model.safetensors, manifest.json}`, the manifest last; the log
+//! `promotions/00000042.json`; `aliases/v7.json`. Every object is written once and never changed, so readers need no locks,
+//! and of two writers of one log entry exactly one wins (create-if-absent, which folders and object stores have alike).
+//!
+//! Always holds: what [`Store::load`] returns is what was published: size, SHA-256, checksum, VERSION, weights and golden
+//! comments are verified. Never: a version without a manifest is served, a name from outside becomes part of a path
+//! unchecked, a version that is there is changed.
+
+mod error;
+mod log;
+mod manifest;
+mod name;
+mod objects;
+mod promote;
+mod prune;
+mod publish;
+mod store;
+mod verify;
+mod who;
+
+pub use error::RegistryError;
+pub use log::{Action, Block, Entry, Log};
+pub use manifest::{Data, DataFile, Gate, Manifest, Precision, TopicRange};
+pub use name::{Name, Version};
+pub use promote::Remark;
+pub use prune::Pruned;
+pub use publish::{Draft, Published};
+pub use store::{Found, Store};
+pub use verify::Finding;
+pub use who::who;

@@ -1,0 +1,118 @@
+//! Names of versions: what people type, checked before it comes near a path.
+
+use super::RegistryError;
+use std::fmt;
+use std::str::FromStr;
+
+/// Hex digits of a VERSION.
+const DIGITS: usize = 12;
+
+/// The VERSION of a model: the first 12 hex digits (lower case) of its content's hash. Nothing else fits in here, so that
+/// it is safe in paths.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version(String);
+
+impl Version {
+    /// The 12 digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for Version {
+    type Err = RegistryError;
+
+    fn from_str(text: &str) -> Result<Self, RegistryError> {
+        let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if text.len() == DIGITS && text.bytes().all(digit) {
+            Ok(Version(text.to_owned()))
+        } else {
+            Err(RegistryError::NotAName(shortened(text)))
+        }
+    }
+}
+
+impl serde::Serialize for Version {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Version {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// What may stand where a version is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Name {
+    /// `0123456789ab`
+    Version(Version),
+    /// `v7`: the seventh version that was published in this store.
+    Alias(u32),
+    /// `current`: whatever the promotion log says.
+    Current,
+}
+
+impl FromStr for Name {
+    type Err = RegistryError;
+
+    fn from_str(text: &str) -> Result<Self, RegistryError> {
+        if text == "current" {
+            return Ok(Name::Current);
+        }
+        let number = text.strip_prefix('v').filter(|digits| {
+            !digits.is_empty() && !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit())
+        });
+        match number.and_then(|digits| digits.parse().ok()) {
+            Some(number) => Ok(Name::Alias(number)),
+            None => Ok(Name::Version(text.parse()?)),
+        }
+    }
+}
+
+/// The beginning of what somebody typed, fit for a message.
+pub(super) fn shortened(text: &str) -> String {
+    text.chars().take(60).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_aliases_and_current_are_names_and_nothing_else_is() {
+        assert!(matches!("0123456789ab".parse(), Ok(Name::Version(_))));
+        assert_eq!("v7".parse::<Name>().unwrap(), Name::Alias(7));
+        assert_eq!("current".parse::<Name>().unwrap(), Name::Current);
+        let wrong = [
+            "",
+            "v",
+            "v0",
+            "v07",
+            "v-1",
+            "v99999999999",
+            "0123456789a",
+            "0123456789abc",
+            "0123456789AB",
+            "../../etc/pa",
+            "..",
+            "0123456789a/",
+            "0123456789a\0",
+            "Current",
+            "latest",
+        ];
+        for name in wrong {
+            let error = name.parse::<Name>().unwrap_err().to_string();
+            assert!(error.contains("neither a VERSION"), "{name}: {error}");
+        }
+    }
+}

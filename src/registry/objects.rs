@@ -1,0 +1,341 @@
+//! Objects by path: a folder, S3, Google Cloud Storage or Azure behind one small blocking face.
+//!
+//! Every call blocks its thread; an own runtime of one thread drives the clients, so that plain threads can call. Never
+//! call from inside an async task. Credentials come from the environment, as the clouds' own tools read them, and never
+//! stand in the URL.
+
+use super::RegistryError;
+use super::name::shortened;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ClientConfigKey, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, RetryConfig};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+use tokio::runtime::Runtime;
+use url::Url;
+
+/// Reads that are under way at once.
+const AT_ONCE: usize = 16;
+/// Longest time for one request with its body; ample for a large model on a slow line.
+const LONGEST_REQUEST: &str = "600 seconds";
+/// Longest silence of a server.
+const LONGEST_SILENCE: &str = "20 seconds";
+/// How long a request that failed is tried again.
+const RETRY: Duration = Duration::from_secs(15);
+
+/// A store of objects below a prefix.
+#[derive(Debug)]
+pub(super) struct Objects {
+    store: Box<dyn ObjectStore>,
+    prefix: Path,
+    url: String,
+    /// Of a folder: it must be there, or the store is away (an empty listing would look like an empty store).
+    folder: Option<PathBuf>,
+    runtime: Runtime,
+}
+
+/// What a listing tells of an object.
+#[derive(Clone, Debug)]
+pub(super) struct Listed {
+    /// The name below the folder that was listed.
+    pub name: String,
+    /// When it was written.
+    pub modified: SystemTime,
+}
+
+impl Objects {
+    /// The store at `url`: a folder's path, `file://`, `s3://`, `gs://` or `az://`. A folder that is missing is made if
+    /// `create`.
+    pub(super) fn open(url: &str, create: bool) -> Result<Self, RegistryError> {
+        let unusable = |reason: String| RegistryError::Url { url: shown(url), reason };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(2)
+            .thread_keep_alive(Duration::from_millis(200))
+            .thread_name("nunchi-store")
+            .build()
+            .map_err(|error| unusable(error.to_string()))?;
+        if let Some(folder) = folder(url).map_err(unusable)? {
+            return Objects::open_folder(folder, create, runtime);
+        }
+        let parsed = Url::parse(url).map_err(|error| unusable(error.to_string()))?;
+        if !parsed.username().is_empty() && parsed.scheme() != "abfss" && parsed.scheme() != "abfs"
+            || parsed.password().is_some()
+            || parsed.query().is_some()
+        {
+            return Err(unusable("credentials belong into the environment, not into the URL".to_owned()));
+        }
+        let prefix = Path::from_url_path(parsed.path()).map_err(|error| unusable(error.to_string()))?;
+        let store = cloud(&parsed).map_err(unusable)?;
+        Ok(Objects { store, prefix, url: shown(url), folder: None, runtime })
+    }
+
+    fn open_folder(folder: PathBuf, create: bool, runtime: Runtime) -> Result<Self, RegistryError> {
+        let shown = folder.display().to_string();
+        let refused = |reason: String| RegistryError::Url { url: shown.clone(), reason };
+        if create {
+            std::fs::create_dir_all(&folder).map_err(|error| refused(error.to_string()))?;
+        }
+        if !folder.is_dir() {
+            return Err(RegistryError::NoFolder(shown));
+        }
+        // Written files and their folders reach the disk before a write counts; creation is a hard link, which fails if
+        // the name is taken (POSIX `link`).
+        let store = LocalFileSystem::new_with_prefix(&folder)
+            .map_err(|error| refused(error.to_string()))?
+            .with_fsync(true);
+        Ok(Objects {
+            store: Box::new(store),
+            prefix: Path::default(),
+            url: shown,
+            folder: Some(folder),
+            runtime,
+        })
+    }
+
+    /// The store's name for people.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The whole object, unless it is not there; more than `most` bytes are refused unread.
+    pub(super) fn get(&self, path: &str, most: u64) -> Result<Option<Vec<u8>>, RegistryError> {
+        self.present()?;
+        self.runtime.block_on(self.fetch(path, most))
+    }
+
+    /// Several objects, in order.
+    pub(super) fn get_all(&self, paths: &[String], most: u64) -> Result<Vec<Option<Vec<u8>>>, RegistryError> {
+        self.present()?;
+        let fetches = futures_util::stream::iter(paths).map(|path| self.fetch(path, most)).buffered(AT_ONCE);
+        self.runtime.block_on(fetches.try_collect())
+    }
+
+    async fn fetch(&self, path: &str, most: u64) -> Result<Option<Vec<u8>>, RegistryError> {
+        let found = match self.store.get(&self.path(path)).await {
+            Ok(found) => found,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(self.away(&format!("reading {path}"), &error)),
+        };
+        let bytes = found.meta.size;
+        if bytes > most {
+            let reason = format!("it has {bytes} bytes, more than the {most} that it may have");
+            return Err(RegistryError::Damaged { what: path.to_owned(), reason });
+        }
+        let content = found.bytes().await.map_err(|error| self.away(&format!("reading {path}"), &error))?;
+        if content.len() as u64 != bytes {
+            let reason = format!("{bytes} bytes were announced, {} came", content.len());
+            return Err(RegistryError::Damaged { what: path.to_owned(), reason });
+        }
+        Ok(Some(content.into()))
+    }
+
+    /// Writes an object that is not there yet; whether it was so. Durable when this returns.
+    pub(super) fn create(&self, path: &str, content: Vec<u8>) -> Result<bool, RegistryError> {
+        self.put(path, content, PutMode::Create)
+    }
+
+    /// Writes an object, whatever was there.
+    pub(super) fn replace(&self, path: &str, content: Vec<u8>) -> Result<(), RegistryError> {
+        self.put(path, content, PutMode::Overwrite).map(|_| ())
+    }
+
+    fn put(&self, path: &str, content: Vec<u8>, mode: PutMode) -> Result<bool, RegistryError> {
+        self.present()?;
+        let options = PutOptions { mode, ..PutOptions::default() };
+        let location = self.path(path);
+        match self.runtime.block_on(self.store.put_opts(&location, content.into(), options)) {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
+                Ok(false)
+            }
+            Err(error) => Err(self.away(&format!("writing {path}"), &error)),
+        }
+    }
+
+    /// Removes an object; one that is not there is no error.
+    pub(super) fn delete(&self, path: &str) -> Result<(), RegistryError> {
+        self.present()?;
+        match self.runtime.block_on(self.store.delete(&self.path(path))) {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(self.away(&format!("removing {path}"), &error)),
+        }
+    }
+
+    /// Every object below `folder` with a name above `after`, in the order of names.
+    pub(super) fn list(&self, folder: &str, after: Option<&str>) -> Result<Vec<Listed>, RegistryError> {
+        self.present()?;
+        let below = self.path(folder);
+        let found = match after {
+            Some(after) => {
+                self.store.list_with_offset(Some(&below), &self.path(&format!("{folder}/{after}")))
+            }
+            None => self.store.list(Some(&below)),
+        };
+        let found: Vec<object_store::ObjectMeta> = self
+            .runtime
+            .block_on(found.try_collect())
+            .map_err(|error| self.away(&format!("listing {folder}"), &error))?;
+        let name = |meta: object_store::ObjectMeta| {
+            let name = meta.location.prefix_match(&below)?.map(|part| part.as_ref().to_owned());
+            let name = name.collect::<Vec<_>>().join("/");
+            Some(Listed { name, modified: meta.last_modified.into() })
+        };
+        let mut listed: Vec<Listed> = found.into_iter().filter_map(name).collect();
+        listed.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(listed)
+    }
+
+    /// A folder that went away (an unmounted disk) must not look like an empty store.
+    fn present(&self) -> Result<(), RegistryError> {
+        match &self.folder {
+            Some(folder) if !folder.is_dir() => Err(RegistryError::NoFolder(self.url.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    fn path(&self, path: &str) -> Path {
+        path.split('/').fold(self.prefix.clone(), |path, part| path.join(part))
+    }
+
+    fn away(&self, doing: &str, error: &object_store::Error) -> RegistryError {
+        RegistryError::Away { url: self.url.clone(), doing: doing.to_owned(), reason: reason(error) }
+    }
+}
+
+/// The folder that `url` names, if it names one.
+fn folder(url: &str) -> Result<Option<PathBuf>, String> {
+    if url.trim().is_empty() {
+        return Err(format!("it is empty; {SCHEMES}"));
+    }
+    match url.split_once("://") {
+        None => Ok(Some(PathBuf::from(url))),
+        Some(("file", _)) => {
+            let parsed = Url::parse(url).map_err(|error| error.to_string())?;
+            parsed.to_file_path().map(Some).map_err(|()| {
+                "a file URL has three slashes and an absolute path, such as file:///var/lib/nunchi/models"
+                    .to_owned()
+            })
+        }
+        Some(_) => Ok(None),
+    }
+}
+
+const SCHEMES: &str =
+    "a store is a folder, file:///FOLDER, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX";
+
+/// The client of a cloud's store, with credentials from the environment.
+fn cloud(url: &Url) -> Result<Box<dyn ObjectStore>, String> {
+    let retry = RetryConfig { max_retries: 4, retry_timeout: RETRY, ..RetryConfig::default() };
+    let limits = [
+        (ClientConfigKey::Timeout, LONGEST_REQUEST),
+        (ClientConfigKey::ReadTimeout, LONGEST_SILENCE),
+        (ClientConfigKey::ConnectTimeout, "5 seconds"),
+    ];
+    let failed = |error: object_store::Error| reason(&error);
+    match url.scheme() {
+        "s3" | "s3a" => {
+            let mut builder = AmazonS3Builder::from_env().with_url(url.as_str()).with_retry(retry);
+            for (key, value) in limits {
+                builder = builder.with_config(AmazonS3ConfigKey::Client(key), value);
+            }
+            Ok(Box::new(builder.build().map_err(failed)?))
+        }
+        "gs" => {
+            let mut builder = GoogleCloudStorageBuilder::from_env().with_url(url.as_str()).with_retry(retry);
+            for (key, value) in limits {
+                builder = builder.with_config(GoogleConfigKey::Client(key), value);
+            }
+            Ok(Box::new(builder.build().map_err(failed)?))
+        }
+        "az" | "azure" | "adl" | "abfs" | "abfss" => {
+            let mut builder = MicrosoftAzureBuilder::from_env().with_url(url.as_str()).with_retry(retry);
+            for (key, value) in limits {
+                builder = builder.with_config(AzureConfigKey::Client(key), value);
+            }
+            Ok(Box::new(builder.build().map_err(failed)?))
+        }
+        other => Err(format!("nothing is known of {other}://; {SCHEMES}")),
+    }
+}
+
+/// The URL for people: without whatever may be secret.
+fn shown(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(mut parsed) if parsed.has_host() => {
+            // Neither fails for a URL that has a host.
+            let _ = parsed.set_password(None);
+            parsed.set_query(None);
+            shortened(parsed.as_str())
+        }
+        _ => shortened(url),
+    }
+}
+
+/// What went wrong, in one line of bearable length: the innermost reason says most.
+fn reason(error: &object_store::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        let more = inner.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        source = inner.source();
+    }
+    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(400) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(url: &str) -> String {
+        Objects::open(url, false).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn urls_that_name_no_store_are_refused_with_what_would_do() {
+        assert!(refusal("").contains("a store is a folder"), "{}", refusal(""));
+        assert!(refusal("ftp://host/x").contains("s3://BUCKET/PREFIX"), "{}", refusal("ftp://host/x"));
+        assert!(refusal("file://host").contains("three slashes"), "{}", refusal("file://host"));
+        assert!(refusal("/no/such/folder").contains("there is no folder /no/such/folder"));
+    }
+
+    #[test]
+    fn secrets_in_urls_are_refused_and_not_shown() {
+        for url in ["s3://key:secret@bucket/x", "az://container/x?sig=secret"] {
+            let sentence = refusal(url);
+            assert!(sentence.contains("environment") && !sentence.contains("secret"), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn what_is_created_once_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = Objects::open(folder.path().to_str().unwrap(), false).unwrap();
+        assert!(objects.create("a/b.json", b"first".to_vec()).unwrap());
+        assert!(!objects.create("a/b.json", b"second".to_vec()).unwrap());
+        assert_eq!(objects.get("a/b.json", 10).unwrap().unwrap(), b"first");
+        assert!(objects.get("a/c.json", 10).unwrap().is_none());
+        assert!(objects.get("a/b.json", 4).unwrap_err().to_string().contains("5 bytes"));
+        objects.create("a/c/d.json", b"third".to_vec()).unwrap();
+        let names = |after| -> Vec<String> {
+            objects.list("a", after).unwrap().into_iter().map(|listed| listed.name).collect()
+        };
+        assert_eq!(names(None), ["b.json", "c/d.json"]);
+        assert_eq!(names(Some("b.json")), ["c/d.json"]);
+        objects.delete("a/b.json").unwrap();
+        objects.delete("a/b.json").unwrap();
+        drop(folder);
+        assert!(objects.list("a", None).unwrap_err().is_away());
+    }
+}

@@ -1,0 +1,139 @@
+//! Promoting, rolling back, blocking: the next entry of the log, written create-if-absent.
+
+use super::log::{Action, Entry, Log, MOST_BYTES};
+use super::store::entry_path;
+use super::{RegistryError, Store, Version, who};
+
+/// Who does something to the log, and why.
+#[derive(Clone, Debug, Default)]
+pub struct Remark {
+    /// Who; empty: [`who`].
+    pub who: String,
+    /// Why, in words.
+    pub why: String,
+}
+
+impl Store {
+    /// Makes `version` current. It is read and verified first, so that what is damaged is not promoted.
+    ///
+    /// # Errors
+    /// A version that is not there, is damaged, is current already, or (unless forced) is blocked or was published as
+    /// rejected; another promoter who was faster; a store that does not answer.
+    pub fn promote(&self, version: &Version, remark: Remark, force: bool) -> Result<Entry, RegistryError> {
+        let log = self.log()?;
+        self.promote_after(&log, version, remark, force)
+    }
+
+    /// As [`Store::promote`], provided that the log ends as `log` does: whatever was decided on that ground is not mixed
+    /// with what somebody else decided meanwhile.
+    ///
+    /// # Errors
+    /// As [`Store::promote`]; an entry after those of `log` is a lost race.
+    pub fn promote_after(
+        &self,
+        log: &Log,
+        version: &Version,
+        remark: Remark,
+        force: bool,
+    ) -> Result<Entry, RegistryError> {
+        if !force && let Some(block) = log.blocked(version) {
+            let (why, number) = (block.why.clone(), block.number);
+            return Err(RegistryError::Blocked { version: version.clone(), why, number });
+        }
+        if log.current() == Some(version) {
+            return Err(RegistryError::AlreadyCurrent(version.clone()));
+        }
+        let (manifest, content) = self.fetch(version)?;
+        super::store::read(version, &content)?;
+        if manifest.is_rejected() && !force {
+            return Err(RegistryError::Rejected(version.clone()));
+        }
+        self.append(log, Action::Promote, version, remark)
+    }
+
+    /// Goes back to `to`, or else to the version that served before the current one.
+    ///
+    /// # Errors
+    /// Nothing to go back to; a version that is damaged, blocked or current already; another promoter who was faster; a store
+    /// that does not answer.
+    pub fn roll_back(&self, to: Option<&Version>, remark: Remark) -> Result<Entry, RegistryError> {
+        let log = self.log()?;
+        self.roll_back_after(&log, to, remark)
+    }
+
+    /// As [`Store::roll_back`], provided that the log ends as `log` does.
+    ///
+    /// # Errors
+    /// As [`Store::roll_back`]; an entry after those of `log` is a lost race.
+    pub fn roll_back_after(
+        &self,
+        log: &Log,
+        to: Option<&Version>,
+        remark: Remark,
+    ) -> Result<Entry, RegistryError> {
+        let current = log.current().ok_or_else(|| RegistryError::NothingPromoted(self.url().to_owned()))?;
+        let to = match to {
+            Some(to) => to,
+            None => log.previous().ok_or_else(|| RegistryError::NothingBefore(current.clone()))?,
+        };
+        if to == current {
+            return Err(RegistryError::AlreadyCurrent(to.clone()));
+        }
+        if let Some(block) = log.blocked(to) {
+            let (why, number) = (block.why.clone(), block.number);
+            return Err(RegistryError::Blocked { version: to.clone(), why, number });
+        }
+        self.load(to)?;
+        self.append(log, Action::Rollback, to, remark)
+    }
+
+    /// Blocks `version`: it never serves again unless it is promoted by force. Blocking the current one takes it back.
+    ///
+    /// # Errors
+    /// A version that is blocked already; another promoter who was faster; a store that does not answer.
+    pub fn block(&self, version: &Version, remark: Remark) -> Result<Entry, RegistryError> {
+        let log = self.log()?;
+        self.block_after(&log, version, remark)
+    }
+
+    /// As [`Store::block`], provided that the log ends as `log` does.
+    ///
+    /// # Errors
+    /// As [`Store::block`]; an entry after those of `log` is a lost race.
+    pub fn block_after(&self, log: &Log, version: &Version, remark: Remark) -> Result<Entry, RegistryError> {
+        if let Some(block) = log.blocked(version) {
+            let (why, number) = (block.why.clone(), block.number);
+            return Err(RegistryError::Blocked { version: version.clone(), why, number });
+        }
+        self.append(log, Action::Block, version, remark)
+    }
+
+    /// Writes the entry after the last one of `log`.
+    fn append(
+        &self,
+        log: &Log,
+        action: Action,
+        version: &Version,
+        remark: Remark,
+    ) -> Result<Entry, RegistryError> {
+        let number = log.last() + 1;
+        let entry = Entry {
+            number,
+            action,
+            version: version.clone(),
+            previous: log.current().cloned(),
+            who: if remark.who.is_empty() { who() } else { remark.who },
+            why: remark.why,
+            at: jiff::Timestamp::now(),
+            nonce: format!("{:016x}", rand::random::<u64>()),
+        };
+        let path = entry_path(number);
+        if self.objects.create(&path, entry.to_json())? {
+            return Ok(entry);
+        }
+        let json = self.objects.get(&path, MOST_BYTES)?;
+        let winner = Entry::parse(number, &json.unwrap_or_default())?;
+        // A first try may have reached the store though its answer was lost: then this writer is the winner.
+        if winner == entry { Ok(entry) } else { Err(RegistryError::LostRace(Box::new(winner))) }
+    }
+}

@@ -1,0 +1,57 @@
+//! Pruning: old versions go, those that may be needed stay.
+
+use super::store::{manifest_path, model_path};
+use super::{RegistryError, Store, Version};
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
+
+/// A version without a manifest is left alone this long: somebody may be publishing it.
+const UNFINISHED: Duration = Duration::from_secs(24 * 3600);
+
+/// A version that was pruned, or would be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pruned {
+    /// The version.
+    pub version: Version,
+    /// Its alias; `None` of one whose publisher died before the manifest.
+    pub alias: Option<String>,
+}
+
+impl Store {
+    /// Removes all versions but the `keep` newest, the current one, the previous one, and those that the last `entries`
+    /// entries of the log name; and what dead publishers left a day ago. With `dry_run` nothing is removed. Aliases are
+    /// never given again.
+    ///
+    /// Whoever promotes a version while it is pruned may find it gone: its promotion then fails, or running processes
+    /// refuse it and stay with what they have.
+    ///
+    /// # Errors
+    /// A log that cannot be read; a store that does not answer.
+    pub fn prune(&self, keep: usize, entries: usize, dry_run: bool) -> Result<Vec<Pruned>, RegistryError> {
+        let log = self.log()?;
+        let mut kept: BTreeSet<Version> = log.current().into_iter().chain(log.previous()).cloned().collect();
+        for entry in log.entries().iter().rev().take(entries) {
+            kept.insert(entry.version.clone());
+            kept.extend(entry.previous.clone());
+        }
+        let manifests: Vec<_> = self.manifests()?.into_iter().filter_map(Result::ok).collect();
+        kept.extend(manifests.iter().rev().take(keep).map(|manifest| manifest.version.clone()));
+
+        let mut pruned = Vec::new();
+        for manifest in manifests.into_iter().filter(|manifest| !kept.contains(&manifest.version)) {
+            pruned.push(Pruned { version: manifest.version, alias: Some(manifest.alias) });
+        }
+        let old = |modified: SystemTime| modified.elapsed().is_ok_and(|age| age > UNFINISHED);
+        for found in self.found()?.into_iter().filter(|found| !found.complete && old(found.modified)) {
+            pruned.push(Pruned { version: found.version, alias: None });
+        }
+        if !dry_run {
+            for Pruned { version, .. } in &pruned {
+                // The manifest first: without it the version is not there.
+                self.objects.delete(&manifest_path(version))?;
+                self.objects.delete(&model_path(version))?;
+            }
+        }
+        Ok(pruned)
+    }
+}

@@ -1,0 +1,143 @@
+//! Publishing: the model file, an alias, and at last the manifest. Whoever dies in between has published nothing.
+
+use super::manifest::{Data, Gate, Manifest, Precision};
+use super::store::{hex, manifest_path, model_path, read};
+use super::{RegistryError, Store, Version, who};
+use crate::engine::{Engine, EngineError, Judgement, Packed, Warm, kernels};
+use crate::model::Model;
+use crate::samples;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
+
+/// What a publisher knows of a model besides its file.
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    /// Who publishes; empty: [`who`].
+    pub by: String,
+    /// The version that it was trained from.
+    pub parent: Option<Version>,
+    /// What it was trained on.
+    pub data: Data,
+    /// How it was trained.
+    pub parameters: Value,
+    /// The gate that it passed or not.
+    pub gate: Option<Gate>,
+    /// A remark.
+    pub note: Option<String>,
+}
+
+/// What became of a publication.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// What the store now holds of it.
+    pub manifest: Manifest,
+    /// Whether it is new; else the same model had been published before, and nothing was changed.
+    pub new: bool,
+}
+
+impl Store {
+    /// Publishes the model in `content`, the bytes of a model file: verifies it, measures the precisions of this machine's
+    /// kernels, writes it, and at last its manifest. The same model twice is one version, published once.
+    ///
+    /// # Errors
+    /// A file that is no sound model; a store that does not answer; a version that is there and damaged.
+    pub fn publish(&self, content: Vec<u8>, draft: Draft) -> Result<Published, RegistryError> {
+        let model = Model::from_bytes(&content).map_err(RegistryError::Refused)?;
+        let version: Version = model.version.parse()?;
+        if let Some(manifest) = self.published(&version)? {
+            return Ok(Published { manifest, new: false });
+        }
+        let precisions = precisions(&model)?;
+        let (bytes, sha256) = (content.len() as u64, hex(&Sha256::digest(&content)));
+        self.write_model(&version, content)?;
+        let alias = self.give_alias(&version)?;
+        let manifest = Manifest {
+            format: Manifest::FORMAT,
+            alias: format!("v{alias}"),
+            name: model.name,
+            bytes,
+            sha256,
+            created_at: jiff::Timestamp::now(),
+            created_by: if draft.by.is_empty() { who() } else { draft.by },
+            nunchi: env!("CARGO_PKG_VERSION").to_owned(),
+            parent: draft.parent,
+            data: draft.data,
+            parameters: draft.parameters,
+            report: model.report,
+            precisions,
+            gate: draft.gate,
+            note: draft.note,
+            version,
+        };
+        if self.objects.create(&manifest_path(&manifest.version), manifest.to_json())? {
+            return Ok(Published { manifest, new: true });
+        }
+        // Somebody published the same model at the same time.
+        Ok(Published { manifest: self.manifest(&manifest.version)?, new: false })
+    }
+
+    /// The manifest of a version that is there and whole.
+    fn published(&self, version: &Version) -> Result<Option<Manifest>, RegistryError> {
+        match self.fetch(version) {
+            Ok((manifest, content)) => read(version, &content).map(|_| Some(manifest)),
+            Err(RegistryError::NoVersion(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes the model file. What a dead publisher left of the same version is replaced unless it is whole.
+    fn write_model(&self, version: &Version, content: Vec<u8>) -> Result<(), RegistryError> {
+        let path = model_path(version);
+        if self.objects.create(&path, content.clone())? {
+            return Ok(());
+        }
+        match self.objects.get(&path, content.len() as u64) {
+            Ok(Some(found)) if found == content => Ok(()),
+            // Without a manifest it is nobody's version yet.
+            Ok(_) | Err(RegistryError::Damaged { .. }) => self.objects.replace(&path, content),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What each kernel of this machine makes of `model`, against the portable one.
+fn precisions(model: &Model) -> Result<Vec<Precision>, RegistryError> {
+    let samples = samples::comments().into_iter().map(|comment| comment.text);
+    let texts: Vec<String> = model.golden.iter().map(|golden| golden.text.clone()).chain(samples).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let want = judge(Warm::new(model.clone(), Some("portable")).map_err(RegistryError::Unfit)?, &texts);
+    let measure = |kernel: &str| -> Result<Precision, EngineError> {
+        let precision = Packed::new(&model.network, Some(kernel))?.precision();
+        let measured = match Warm::new(model.clone(), Some(kernel)) {
+            Ok(warm) => Some(compare(&want, &judge(warm, &texts))),
+            // It does not hold the golden scores: it is of no use for this model.
+            Err(EngineError::Golden { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Precision {
+            kernel: kernel.to_owned(),
+            precision: precision.to_owned(),
+            golden: measured.is_some(),
+            comments: measured.map_or(0, |_| texts.len()),
+            agreement: measured.map(|(agreement, _)| agreement),
+            max_error: measured.map(|(_, error)| error),
+        })
+    };
+    kernels().split(", ").map(|kernel| measure(kernel).map_err(RegistryError::Unfit)).collect()
+}
+
+/// Share of the same labels, and the largest difference between scores.
+fn compare(want: &[Judgement], got: &[Judgement]) -> (f64, f64) {
+    let same = want.iter().zip(got).filter(|(want, got)| want.label == got.label).count();
+    let errors = want.iter().zip(got).map(|(want, got)| f64::from((want.score - got.score).abs()));
+    // Nine places: more say nothing, and do not come back from JSON the same.
+    let places = |number: f64| (number * 1e9).round() / 1e9;
+    (places(same as f64 / want.len().max(1) as f64), places(errors.fold(0.0, f64::max)))
+}
+
+fn judge(warm: Warm, texts: &[&str]) -> Vec<Judgement> {
+    let mut judgements = Vec::new();
+    Engine::new(Arc::new(warm)).classify(texts, &mut judgements);
+    judgements
+}

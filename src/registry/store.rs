@@ -1,0 +1,251 @@
+//! A store: its versions, by name.
+
+use super::log::{self, Entry, Log};
+use super::manifest::{self, Manifest};
+use super::objects::Objects;
+use super::{Name, RegistryError, Version};
+use crate::model::{MOST_BYTES, Model};
+use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
+use std::time::SystemTime;
+
+/// A store of versions. Every call blocks: for plain threads, never for async tasks.
+#[derive(Debug)]
+pub struct Store {
+    pub(super) objects: Objects,
+}
+
+/// A version's folder, as a listing finds it.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The version.
+    pub version: Version,
+    /// Whether its manifest is written; else it is not there (yet).
+    pub complete: bool,
+    /// When the last of its objects was written.
+    pub modified: SystemTime,
+}
+
+impl Store {
+    /// Opens the store at `url`: the path of a folder, `file:///FOLDER`, `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or
+    /// `az://CONTAINER/PREFIX`. Credentials come from the environment (`AWS_…`, `GOOGLE_…`, `AZURE_…`).
+    ///
+    /// # Errors
+    /// A URL that names no store, a folder that is not there. Whether a cloud's store answers shows with the first question.
+    pub fn open(url: &str) -> Result<Self, RegistryError> {
+        Ok(Store { objects: Objects::open(url, false)? })
+    }
+
+    /// As [`Store::open`], but makes a folder that is not there yet.
+    ///
+    /// # Errors
+    /// A URL that names no store, a folder that cannot be made.
+    pub fn open_or_make(url: &str) -> Result<Self, RegistryError> {
+        Ok(Store { objects: Objects::open(url, true)? })
+    }
+
+    /// The store's name for people; holds no secret.
+    pub fn url(&self) -> &str {
+        self.objects.url()
+    }
+
+    /// The version of that name: a VERSION, an alias such as `v7`, or `current`. It has a manifest, so it is there.
+    ///
+    /// # Errors
+    /// A name that is none, a version or alias that is not there, nothing promoted yet, a store that does not answer.
+    pub fn resolve(&self, name: &str) -> Result<Version, RegistryError> {
+        let version = match name.parse()? {
+            Name::Version(version) => version,
+            Name::Alias(number) => self.alias(number)?.ok_or(RegistryError::NoAlias(number))?,
+            Name::Current => {
+                let log = self.log()?;
+                let current = log.current().cloned();
+                current.ok_or_else(|| RegistryError::NothingPromoted(self.url().to_owned()))?
+            }
+        };
+        self.manifest(&version)?;
+        Ok(version)
+    }
+
+    /// The manifest of a version.
+    ///
+    /// # Errors
+    /// A version that is not there, a manifest that cannot be read, a store that does not answer.
+    pub fn manifest(&self, version: &Version) -> Result<Manifest, RegistryError> {
+        let json = self.objects.get(&manifest_path(version), manifest::MOST_BYTES)?;
+        Manifest::parse(version, &json.ok_or_else(|| RegistryError::NoVersion(version.clone()))?)
+    }
+
+    /// The content of a version's model file: its size and SHA-256 are those of the manifest.
+    ///
+    /// # Errors
+    /// A version that is not there or is damaged, a store that does not answer.
+    pub fn fetch(&self, version: &Version) -> Result<(Manifest, Vec<u8>), RegistryError> {
+        let manifest = self.manifest(version)?;
+        let damaged =
+            |reason: String| RegistryError::Damaged { what: format!("the model of {version}"), reason };
+        if manifest.bytes > MOST_BYTES {
+            return Err(damaged(format!(
+                "its manifest says {} bytes, more than any model has",
+                manifest.bytes
+            )));
+        }
+        let content = self.objects.get(&model_path(version), manifest.bytes)?;
+        let content = content.ok_or_else(|| damaged("it is missing beside its manifest".to_owned()))?;
+        if content.len() as u64 != manifest.bytes {
+            return Err(damaged(format!("it has {} bytes instead of {}", content.len(), manifest.bytes)));
+        }
+        let found = hex(&Sha256::digest(&content));
+        if found != manifest.sha256 {
+            let recorded = super::name::shortened(&manifest.sha256);
+            return Err(damaged(format!("its SHA-256 is {found} instead of {recorded}")));
+        }
+        Ok((manifest, content))
+    }
+
+    /// A version's model, verified: it is what was published, it loads, and it is the version that its name says.
+    ///
+    /// # Errors
+    /// A version that is not there, is damaged or is refused as a model; a store that does not answer.
+    pub fn load(&self, version: &Version) -> Result<Model, RegistryError> {
+        self.fetch(version).and_then(|(_, content)| read(version, &content))
+    }
+
+    /// Every folder of a version, in the order of their VERSIONs; what is no version's folder is passed over.
+    ///
+    /// # Errors
+    /// A store that does not answer.
+    pub fn found(&self) -> Result<Vec<Found>, RegistryError> {
+        let mut found: Vec<Found> = Vec::new();
+        for listed in self.objects.list(VERSIONS, None)? {
+            let Some((folder, file)) = listed.name.split_once('/') else { continue };
+            let Ok(version) = folder.parse::<Version>() else { continue };
+            if found.last().is_none_or(|last| last.version != version) {
+                found.push(Found { version, complete: false, modified: listed.modified });
+            }
+            let last = found.last_mut().expect("one was pushed if there was none");
+            last.complete |= file == MANIFEST;
+            last.modified = last.modified.max(listed.modified);
+        }
+        Ok(found)
+    }
+
+    /// The manifests of all versions that are there, oldest first. A manifest that cannot be read stands in its place.
+    ///
+    /// # Errors
+    /// A store that does not answer.
+    pub fn manifests(&self) -> Result<Vec<Result<Manifest, RegistryError>>, RegistryError> {
+        let complete: Vec<Version> =
+            self.found()?.into_iter().filter(|found| found.complete).map(|found| found.version).collect();
+        let paths: Vec<String> = complete.iter().map(manifest_path).collect();
+        let contents = self.objects.get_all(&paths, manifest::MOST_BYTES)?;
+        let parse = |(version, json): (&Version, Option<Vec<u8>>)| {
+            json.map(|json| Manifest::parse(version, &json)) // Pruned in between: not there.
+        };
+        let mut manifests: Vec<_> = complete.iter().zip(contents).filter_map(parse).collect();
+        manifests.sort_by_key(|manifest| manifest.as_ref().map(|manifest| manifest.created_at).ok());
+        Ok(manifests)
+    }
+
+    /// The whole promotion log.
+    ///
+    /// # Errors
+    /// An entry that cannot be read, a store that does not answer.
+    pub fn log(&self) -> Result<Log, RegistryError> {
+        let mut log = Log::default();
+        self.read_on(&mut log)?;
+        Ok(log)
+    }
+
+    /// Reads the entries that `log` has not seen yet; how many. On an error `log` is as it was.
+    ///
+    /// # Errors
+    /// An entry that cannot be read, a store that does not answer.
+    pub fn read_on(&self, log: &mut Log) -> Result<usize, RegistryError> {
+        let after = (log.last() > 0).then(|| Entry::name(log.last()));
+        let listed = self.objects.list(log::FOLDER, after.as_deref())?;
+        let numbers: Vec<u64> = listed.iter().filter_map(|listed| Entry::number(&listed.name)).collect();
+        let paths: Vec<String> = numbers.iter().map(|number| entry_path(*number)).collect();
+        let mut entries = Vec::with_capacity(paths.len());
+        for (number, json) in numbers.into_iter().zip(self.objects.get_all(&paths, log::MOST_BYTES)?) {
+            if let Some(json) = json {
+                entries.push(Entry::parse(number, &json)?);
+            }
+        }
+        let read = entries.len();
+        entries.into_iter().for_each(|entry| log.add(entry));
+        Ok(read)
+    }
+
+    /// The version that an alias names.
+    fn alias(&self, number: u32) -> Result<Option<Version>, RegistryError> {
+        let Some(json) = self.objects.get(&alias_path(number), log::MOST_BYTES)? else { return Ok(None) };
+        let alias: Alias = serde_json::from_slice(&json).map_err(|error| RegistryError::Damaged {
+            what: format!("the alias v{number}"),
+            reason: format!("it cannot be read ({error})"),
+        })?;
+        Ok(Some(alias.version))
+    }
+
+    /// Gives `version` the lowest number above all that were given. A number that a dead publisher took is never used
+    /// again.
+    pub(super) fn give_alias(&self, version: &Version) -> Result<u32, RegistryError> {
+        let number = |name: &str| match name.strip_suffix(".json")?.parse() {
+            Ok(Name::Alias(number)) => Some(number),
+            _ => None,
+        };
+        let listed = self.objects.list(ALIASES, None)?;
+        let mut next = listed.iter().filter_map(|listed| number(&listed.name)).max().unwrap_or(0) + 1;
+        let content = serde_json::to_vec(&Alias { version: version.clone() }).expect("an alias is JSON");
+        while !self.objects.create(&alias_path(next), content.clone())? {
+            // Somebody publishes at the same time, and was faster.
+            next += 1;
+        }
+        Ok(next)
+    }
+}
+
+/// `aliases/v7.json`
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Alias {
+    version: Version,
+}
+
+const VERSIONS: &str = "versions";
+const ALIASES: &str = "aliases";
+const MANIFEST: &str = "manifest.json";
+
+pub(super) fn manifest_path(version: &Version) -> String {
+    format!("{VERSIONS}/{version}/{MANIFEST}")
+}
+
+pub(super) fn model_path(version: &Version) -> String {
+    format!("{VERSIONS}/{version}/model.safetensors")
+}
+
+pub(super) fn entry_path(number: u64) -> String {
+    format!("{}/{}", log::FOLDER, Entry::name(number))
+}
+
+fn alias_path(number: u32) -> String {
+    format!("{ALIASES}/v{number}.json")
+}
+
+/// Reads the model of `version`; it must be the version that it is stored as.
+pub(super) fn read(version: &Version, content: &[u8]) -> Result<Model, RegistryError> {
+    let model = Model::from_bytes(content)
+        .map_err(|error| RegistryError::Model { version: version.clone(), error })?;
+    if model.version != version.as_str() {
+        let reason = format!("its content is that of version {}", model.version);
+        return Err(RegistryError::Damaged { what: format!("the model of {version}"), reason });
+    }
+    Ok(model)
+}
+
+/// Hex digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+        text
+    })
+}

@@ -1,0 +1,327 @@
+//! A store keeps what was published as it was, decides every race for exactly one, and serves nothing that is damaged.
+
+#![allow(clippy::unwrap_used)] // Outside of `#[test]` too a failure fails the test.
+
+use nunchi::model::{Model, ModelError, Precision};
+use nunchi::registry::{Action, Draft, Gate, RegistryError, Remark, Store, Version};
+use nunchi::rnn::Cell;
+use std::path::PathBuf;
+use std::sync::Barrier;
+use tempfile::TempDir;
+
+fn bytes(seed: u64) -> Vec<u8> {
+    nunchi::model::testing::model(Cell::Gru, seed).to_bytes(Precision::F32).unwrap().0
+}
+
+fn why(why: &str) -> Remark {
+    Remark { who: "test".to_owned(), why: why.to_owned() }
+}
+
+struct Folder {
+    folder: TempDir,
+    store: Store,
+}
+
+impl Folder {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let store = Store::open(folder.path().to_str().unwrap()).unwrap();
+        Folder { folder, store }
+    }
+
+    fn publish(&self, seed: u64) -> Version {
+        self.store.publish(bytes(seed), Draft::default()).unwrap().manifest.version
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    fn model(&self, version: &Version) -> PathBuf {
+        self.path(&format!("versions/{version}/model.safetensors"))
+    }
+
+    fn manifest(&self, version: &Version) -> PathBuf {
+        self.path(&format!("versions/{version}/manifest.json"))
+    }
+}
+
+#[test]
+fn a_version_comes_back_as_it_was_published_by_each_of_its_names() {
+    let it = Folder::new();
+    let content = bytes(1);
+    let draft = Draft { note: Some("the first".to_owned()), ..Draft::default() };
+    let published = it.store.publish(content.clone(), draft).unwrap();
+    assert!(published.new);
+    let manifest = published.manifest;
+    assert_eq!((manifest.alias.as_str(), manifest.note.as_deref()), ("v1", Some("the first")));
+    assert!(manifest.created_by.contains('@'), "{}", manifest.created_by);
+    assert_eq!(std::fs::read(it.model(&manifest.version)).unwrap(), content);
+    assert_eq!(it.store.manifest(&manifest.version).unwrap(), manifest);
+
+    let loaded = it.store.load(&manifest.version).unwrap();
+    assert_eq!(loaded.version, manifest.version.as_str());
+    assert_eq!(it.store.resolve("v1").unwrap(), manifest.version);
+    assert_eq!(it.store.resolve(manifest.version.as_str()).unwrap(), manifest.version);
+    let error = it.store.resolve("current").unwrap_err();
+    assert!(matches!(error, RegistryError::NothingPromoted(_)), "{error}");
+    it.store.promote(&manifest.version, why("test"), false).unwrap();
+    assert_eq!(it.store.resolve("current").unwrap(), manifest.version);
+
+    let portable = manifest.precisions.iter().find(|precision| precision.kernel == "portable").unwrap();
+    assert!(portable.golden && portable.agreement == Some(1.0) && portable.max_error == Some(0.0));
+}
+
+#[test]
+fn the_same_model_twice_is_one_version() {
+    let it = Folder::new();
+    let first = it.store.publish(bytes(1), Draft::default()).unwrap();
+    let again = it.store.publish(bytes(1), Draft::default()).unwrap();
+    assert!(first.new && !again.new);
+    assert_eq!(again.manifest, first.manifest);
+    let other = it.store.publish(bytes(2), Draft::default()).unwrap();
+    assert_eq!(other.manifest.alias, "v2");
+    let aliases = |manifest: nunchi::registry::Manifest| manifest.alias;
+    let all: Vec<String> =
+        it.store.manifests().unwrap().into_iter().map(|manifest| aliases(manifest.unwrap())).collect();
+    assert_eq!(all, ["v1", "v2"]);
+}
+
+#[test]
+fn publishers_at_the_same_time_get_different_aliases_and_one_manifest_a_model() {
+    let it = Folder::new();
+    let (models, start) = ([bytes(1), bytes(2), bytes(3), bytes(3)], Barrier::new(4));
+    let published: Vec<_> = std::thread::scope(|scope| {
+        let publish = |content: &Vec<u8>| {
+            let (content, url) = (content.clone(), it.folder.path().to_str().unwrap());
+            let start = &start;
+            scope.spawn(move || {
+                let store = Store::open(url).unwrap();
+                start.wait();
+                store.publish(content, Draft::default()).unwrap()
+            })
+        };
+        let threads: Vec<_> = models.iter().map(publish).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let manifests: Vec<_> = it.store.manifests().unwrap().into_iter().map(Result::unwrap).collect();
+    assert_eq!(manifests.len(), 3);
+    let mut aliases: Vec<_> = manifests.iter().map(|manifest| manifest.alias.clone()).collect();
+    aliases.sort();
+    aliases.dedup();
+    assert_eq!(aliases.len(), 3, "{aliases:?}");
+    assert_eq!(published[2].manifest, published[3].manifest);
+    for manifest in manifests {
+        assert_eq!(it.store.resolve(&manifest.alias).unwrap(), manifest.version);
+    }
+}
+
+#[test]
+fn of_many_promoters_exactly_one_wins_and_the_others_learn_who() {
+    let it = Folder::new();
+    let versions: Vec<Version> = (1..=4).map(|seed| it.publish(seed)).collect();
+    let start = Barrier::new(versions.len());
+    let log = it.store.log().unwrap();
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = versions
+            .iter()
+            .map(|version| {
+                let (start, log, url) = (&start, &log, it.folder.path().to_str().unwrap());
+                scope.spawn(move || {
+                    let store = Store::open(url).unwrap();
+                    start.wait();
+                    let remark = Remark { who: format!("who wants {version}"), why: "a race".to_owned() };
+                    store.promote_after(log, version, remark, false)
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let winners: Vec<_> = results.iter().filter_map(|result| result.as_ref().ok()).collect();
+    assert_eq!(winners.len(), 1, "{results:?}");
+    assert_eq!(it.store.resolve("current").unwrap(), winners[0].version);
+    for loser in results.iter().filter_map(|result| result.as_ref().err()) {
+        assert!(loser.to_string().contains(&winners[0].who), "{loser}");
+    }
+    let log = it.store.log().unwrap();
+    assert_eq!(log.entries(), [winners[0].clone()]);
+    assert!(it.path("promotions/00000001.json").is_file());
+}
+
+#[test]
+fn a_rollback_goes_to_what_served_before_and_a_block_stays() {
+    let it = Folder::new();
+    let (a, b) = (it.publish(1), it.publish(2));
+    let error = it.store.roll_back(None, why("too early")).unwrap_err();
+    assert!(matches!(error, RegistryError::NothingPromoted(_)), "{error}");
+    it.store.promote(&a, why("first"), false).unwrap();
+    let error = it.store.roll_back(None, why("nothing before")).unwrap_err();
+    assert!(matches!(error, RegistryError::NothingBefore(_)), "{error}");
+    let error = it.store.promote(&a, why("again"), false).unwrap_err();
+    assert!(matches!(error, RegistryError::AlreadyCurrent(_)), "{error}");
+
+    it.store.promote(&b, why("second"), false).unwrap();
+    it.store.block(&b, why("it judges by the moon")).unwrap();
+    assert_eq!(it.store.resolve("current").unwrap(), a, "a block takes back what serves");
+    let error = it.store.promote(&b, why("anyway"), false).unwrap_err();
+    assert!(error.to_string().contains("it judges by the moon"), "{error}");
+    let entry = it.store.promote(&b, why("anyway"), true).unwrap();
+    assert_eq!((entry.number, entry.action, entry.previous), (4, Action::Promote, Some(a.clone())));
+    let entry = it.store.roll_back(None, why("as it was")).unwrap();
+    assert_eq!((entry.action, &entry.version, entry.previous), (Action::Rollback, &a, Some(b)));
+    assert_eq!(it.store.resolve("current").unwrap(), a);
+    assert!(it.store.verify_log().unwrap().iter().all(|finding| finding.wrong.is_none()));
+}
+
+#[test]
+fn a_version_that_its_gate_refused_is_promoted_only_by_force() {
+    let it = Folder::new();
+    let gate = Gate { passed: false, report: serde_json::json!({ "accuracy": 0.5 }) };
+    let draft = Draft { gate: Some(gate), ..Draft::default() };
+    let version = it.store.publish(bytes(1), draft).unwrap().manifest.version;
+    let error = it.store.promote(&version, why("hope"), false).unwrap_err();
+    assert!(matches!(error, RegistryError::Rejected(_)), "{error}");
+    it.store.promote(&version, why("I know better"), true).unwrap();
+    assert_eq!(it.store.resolve("current").unwrap(), version);
+}
+
+#[test]
+fn without_its_manifest_a_version_is_not_there_and_can_be_published_anew() {
+    let it = Folder::new();
+    let version = it.publish(1);
+    std::fs::remove_file(it.manifest(&version)).unwrap();
+    let error = it.store.resolve(version.as_str()).unwrap_err();
+    assert!(matches!(error, RegistryError::NoVersion(_)), "{error}");
+    assert!(matches!(it.store.load(&version), Err(RegistryError::NoVersion(_))));
+    assert!(it.store.manifests().unwrap().is_empty());
+    // Half a file of a publisher that died is no obstacle.
+    let half = bytes(1)[..1000].to_vec();
+    std::fs::write(it.model(&version), half).unwrap();
+    assert!(it.store.publish(bytes(1), Draft::default()).unwrap().new);
+    assert_eq!(it.store.load(&version).unwrap().version, version.as_str());
+}
+
+/// Damages a published version and says what promoting and loading it then answer.
+fn refusal(damage: impl FnOnce(&Folder, &Version)) -> String {
+    let it = Folder::new();
+    let version = it.publish(1);
+    damage(&it, &version);
+    let loaded = it.store.load(&version).unwrap_err();
+    let promoted = it.store.promote(&version, why("damaged"), false).unwrap_err();
+    assert_eq!(loaded.to_string(), promoted.to_string());
+    assert_eq!(it.store.log().unwrap().last(), 0, "nothing was promoted");
+    assert!(!promoted.is_away(), "{promoted}");
+    let found = it.store.verify(&version).unwrap();
+    assert_eq!(found.wrong, Some(promoted.to_string()));
+    promoted.to_string()
+}
+
+fn edit(path: PathBuf, change: impl FnOnce(&mut serde_json::Value)) {
+    let mut json = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    change(&mut json);
+    std::fs::write(path, serde_json::to_vec(&json).unwrap()).unwrap();
+}
+
+#[test]
+fn whatever_was_tampered_with_is_refused() {
+    let said = refusal(|it, version| {
+        let mut content = bytes(1);
+        let middle = content.len() / 2;
+        content[middle] ^= 1;
+        std::fs::write(it.model(version), content).unwrap();
+    });
+    assert!(said.contains("SHA-256"), "{said}");
+    let said = refusal(|it, version| std::fs::write(it.model(version), &bytes(1)[..5000]).unwrap());
+    assert!(said.contains("5000 bytes instead of"), "{said}");
+    let said = refusal(|it, version| std::fs::remove_file(it.model(version)).unwrap());
+    assert!(said.contains("missing"), "{said}");
+    let said = refusal(|it, version| {
+        let file = std::fs::OpenOptions::new().append(true).open(it.model(version)).unwrap();
+        file.set_len(1 << 40).unwrap();
+    });
+    assert!(said.contains("1099511627776 bytes"), "{said}");
+    let said = refusal(|it, version| {
+        edit(it.manifest(version), |manifest| manifest["bytes"] = serde_json::json!(u64::MAX));
+    });
+    assert!(said.contains("more than any model"), "{said}");
+    let said = refusal(|it, version| std::fs::write(it.manifest(version), b"{\"format\": 1").unwrap());
+    assert!(said.contains("cannot be read"), "{said}");
+    let said = refusal(|it, version| {
+        edit(it.manifest(version), |manifest| manifest["version"] = "../../../etc".into());
+    });
+    assert!(said.contains("neither a VERSION"), "{said}");
+    let said = refusal(|it, version| edit(it.manifest(version), |manifest| manifest["format"] = 2.into()));
+    assert!(said.contains("format 2"), "{said}");
+}
+
+#[test]
+fn another_models_file_under_a_versions_name_is_refused() {
+    let it = Folder::new();
+    let (version, other) = (it.publish(1), it.publish(2));
+    std::fs::copy(it.model(&other), it.model(&version)).unwrap();
+    // The hostile part: the manifest agrees.
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(it.manifest(&other)).unwrap()).unwrap();
+    edit(it.manifest(&version), |json| {
+        json["sha256"] = manifest["sha256"].clone();
+        json["bytes"] = manifest["bytes"].clone();
+    });
+    let error = it.store.load(&version).unwrap_err().to_string();
+    assert!(error.contains(&format!("its content is that of version {other}")), "{error}");
+}
+
+#[test]
+fn a_log_that_was_tampered_with_is_an_error_and_not_another_current() {
+    let it = Folder::new();
+    let (a, b) = (it.publish(1), it.publish(2));
+    it.store.promote(&a, why("first"), false).unwrap();
+    it.store.promote(&b, why("second"), false).unwrap();
+    // Strangers beside the entries do not matter.
+    for name in ["promotions/README", "promotions/00000009.json.part", "promotions/9.json"] {
+        std::fs::write(it.path(name), b"hello").unwrap();
+    }
+    assert_eq!(it.store.resolve("current").unwrap(), b);
+    edit(it.path("promotions/00000002.json"), |entry| entry["number"] = 7.into());
+    let error = it.store.resolve("current").unwrap_err().to_string();
+    assert!(error.contains("it calls itself 7"), "{error}");
+    std::fs::write(it.path("promotions/00000002.json"), b"").unwrap();
+    let error = it.store.promote(&a, why("blind"), false).unwrap_err().to_string();
+    assert!(error.contains("entry 2 of the log"), "{error}");
+    assert_eq!(it.store.verify_log().unwrap().iter().filter(|found| found.wrong.is_some()).count(), 1);
+}
+
+#[test]
+fn pruning_keeps_what_may_be_needed() {
+    let it = Folder::new();
+    let versions: Vec<Version> = (1..=7).map(|seed| it.publish(seed)).collect();
+    for version in &versions[..5] {
+        it.store.promote(version, why("in turn"), false).unwrap();
+    }
+    // Current is the fifth, previous the fourth; the log's last entry names both; the two newest stay too.
+    let would = it.store.prune(2, 1, true).unwrap();
+    let names: Vec<_> = would.iter().map(|pruned| pruned.version.clone()).collect();
+    assert_eq!(names, versions[..3]);
+    assert_eq!(it.store.manifests().unwrap().len(), 7, "a dry run removes nothing");
+    assert_eq!(it.store.prune(2, 1, false).unwrap(), would);
+    for version in &versions[..3] {
+        assert!(matches!(it.store.load(version), Err(RegistryError::NoVersion(_))));
+    }
+    for version in &versions[3..] {
+        it.store.load(version).unwrap();
+    }
+    assert_eq!(it.store.prune(0, 0, true).unwrap().len(), 2, "never the current one nor the way back");
+    let again = it.store.publish(bytes(1), Draft::default()).unwrap();
+    assert_eq!(again.manifest.alias, "v8", "aliases are never given again");
+}
+
+#[test]
+fn a_file_that_is_no_model_is_not_published() {
+    let it = Folder::new();
+    let error = it.store.publish(b"no model".to_vec(), Draft::default()).unwrap_err();
+    assert!(matches!(error, RegistryError::Refused(ModelError::Damaged(_))), "{error}");
+    assert_eq!(it.store.found().unwrap().len(), 0);
+    // A model whose golden scores are wrong: the checksum is right, and yet it is refused.
+    let mut model: Model = nunchi::model::testing::model(Cell::Gru, 1);
+    model.temperature = f32::NAN;
+    assert!(model.to_bytes(Precision::F32).is_err());
+}
