@@ -33,8 +33,9 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (data, models) = args.paths.split_last().context("name a model and a data file")?;
     let mut judges = Vec::with_capacity(models.len());
+    let store = args.store.url()?;
     for name in models {
-        let model = find_model(Some(name), args.store.store.as_deref())?;
+        let model = find_model(Some(name), store.as_deref())?;
         judges.push(if args.reference { Judge::reference(model) } else { Judge::engine(model)? });
     }
     let labels = judges[0].model().labels.clone();

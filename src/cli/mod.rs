@@ -3,6 +3,7 @@
 //! Exit status: 0 done, 1 failed, 64 usage or configuration. Results go to standard output, progress and logs to
 //! standard error.
 
+use crate::config::Mistakes;
 use crate::engine::EngineError;
 use crate::registry::RegistryError;
 use clap::{Parser, Subcommand};
@@ -84,6 +85,7 @@ enum Command {
 fn is_usage(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(EngineError::KernelUnknown(..) | EngineError::KernelUnavailable(..)))
         || error.downcast_ref().is_some_and(RegistryError::is_usage)
+        || error.is::<Mistakes>()
 }
 
 /// Runs the command line of this process.

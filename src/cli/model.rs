@@ -1,17 +1,32 @@
 //! Where a command's model comes from: a file, a version of the store, or the binary.
 
+use crate::config::load;
 use crate::engine::Warm;
 use crate::model::{self, Model};
 use crate::registry::{Name, Store};
 use anyhow::{Context as _, bail};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// The flag `--store`.
+/// The flags `--store` and `--config`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct StoreArgs {
     /// The store of versions: a folder, file://, s3://, gs:// or az://
     #[arg(long, env = "NUNCHI__REGISTRY__URL", value_name = "URL")]
-    pub(super) store: Option<String>,
+    store: Option<String>,
+    /// A configuration file (TOML); its `[registry] url` counts where no --store is given
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl StoreArgs {
+    /// The store's URL, if one is named: flag, then environment, then file.
+    pub(super) fn url(&self) -> anyhow::Result<Option<String>> {
+        match (&self.store, &self.config) {
+            (Some(url), _) => Ok(Some(url.clone())),
+            (None, Some(file)) => Ok(load(Some(file), std::env::vars_os(), &[])?.config.registry.url),
+            (None, None) => Ok(None),
+        }
+    }
 }
 
 /// The flags `--model` and `--store`.
@@ -28,7 +43,7 @@ pub(super) struct ModelArgs {
 impl ModelArgs {
     /// The model, verified.
     pub(super) fn find(&self) -> anyhow::Result<Model> {
-        find_model(self.model.as_deref(), self.store.store.as_deref())
+        find_model(self.model.as_deref(), self.store.url()?.as_deref())
     }
 
     /// The model, verified and packed for `kernel`, or for the best one of this CPU.

@@ -17,6 +17,6 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    print!("{}", summary(&find_model(args.model.as_deref(), args.store.store.as_deref())?));
+    print!("{}", summary(&find_model(args.model.as_deref(), args.store.url()?.as_deref())?));
     Ok(ExitCode::SUCCESS)
 }

@@ -5,6 +5,7 @@
 //! - [`Model::load`], [`Model::save`]: the file.
 //! - [`shipped`]: the model that is part of the binary.
 //! - [`import`]: networks that PyTorch trained.
+//! - [`onnx`]: a model for other people's engines.
 //! - [`summary`]: layers, shapes and parameters as a table.
 //! - [`testing`]: small random models for tests and benchmarks.
 
@@ -12,6 +13,7 @@ mod checksum;
 mod error;
 mod file;
 pub mod import;
+pub mod onnx;
 mod shipped;
 pub mod summary;
 pub mod testing;

@@ -17,6 +17,9 @@ pub enum RegistryError {
         /// What is wrong, and what would do.
         reason: String,
     },
+    /// No store was named.
+    #[error("name the store: --store URL, NUNCHI__REGISTRY__URL, or [registry] url in --config FILE")]
+    NoStore,
     /// The folder of the store is not there.
     #[error("there is no folder {0}; `nunchi models publish` makes a new store")]
     NoFolder(String),
@@ -102,7 +105,7 @@ pub enum RegistryError {
 impl RegistryError {
     /// Whether the command was called wrongly (and not: called rightly, and failed).
     pub fn is_usage(&self) -> bool {
-        matches!(self, RegistryError::Url { .. } | RegistryError::NotAName(_))
+        matches!(self, RegistryError::Url { .. } | RegistryError::NoStore | RegistryError::NotAName(_))
     }
 
     /// Whether the store cannot be asked now, and may be later.

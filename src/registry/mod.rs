@@ -26,7 +26,7 @@ pub use manifest::{Data, DataFile, Gate, Manifest, Precision, TopicRange};
 pub use name::{Name, Version};
 pub use promote::Remark;
 pub use prune::Pruned;
-pub use publish::{Draft, Published};
+pub use publish::{Draft, Published, hash_file};
 pub use store::{Found, Store};
 pub use verify::Finding;
 pub use who::who;

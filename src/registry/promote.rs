@@ -48,7 +48,7 @@ impl Store {
         if manifest.is_rejected() && !force {
             return Err(RegistryError::Rejected(version.clone()));
         }
-        self.append(log, Action::Promote, version, remark)
+        self.append(log, (Action::Promote, version), log.current(), remark)
     }
 
     /// Goes back to `to`, or else to the version that served before the current one.
@@ -84,7 +84,7 @@ impl Store {
             return Err(RegistryError::Blocked { version: to.clone(), why, number });
         }
         self.load(to)?;
-        self.append(log, Action::Rollback, to, remark)
+        self.append(log, (Action::Rollback, to), log.current(), remark)
     }
 
     /// Blocks `version`: it never serves again unless it is promoted by force. Blocking the current one takes it back.
@@ -105,15 +105,46 @@ impl Store {
             let (why, number) = (block.why.clone(), block.number);
             return Err(RegistryError::Blocked { version: version.clone(), why, number });
         }
-        self.append(log, Action::Block, version, remark)
+        self.append(log, (Action::Block, version), log.current(), remark)
+    }
+
+    /// Takes the current version back for good: blocks it, then rolls back to `to`, or else to the version before. Two
+    /// entries; whoever reads between them sees the version before as current already. Both are added to `log`.
+    ///
+    /// # Errors
+    /// As [`Store::roll_back`]; nothing is written if there is nothing to go back to.
+    pub fn withdraw(
+        &self,
+        log: &mut Log,
+        to: Option<&Version>,
+        remark: Remark,
+    ) -> Result<(Entry, Version), RegistryError> {
+        let nothing = || RegistryError::NothingPromoted(self.url().to_owned());
+        let bad = log.current().cloned().ok_or_else(nothing)?;
+        let to = match to {
+            Some(to) => to.clone(),
+            None => log.previous().cloned().ok_or_else(|| RegistryError::NothingBefore(bad.clone()))?,
+        };
+        if to == bad {
+            return Err(RegistryError::AlreadyCurrent(to));
+        }
+        if let Some(block) = log.blocked(&to) {
+            let (why, number) = (block.why.clone(), block.number);
+            return Err(RegistryError::Blocked { version: to, why, number });
+        }
+        self.load(&to)?;
+        log.add(self.append(log, (Action::Block, &bad), Some(&bad), remark.clone())?);
+        let entry = self.append(log, (Action::Rollback, &to), Some(&bad), remark)?;
+        log.add(entry.clone());
+        Ok((entry, bad))
     }
 
     /// Writes the entry after the last one of `log`.
     fn append(
         &self,
         log: &Log,
-        action: Action,
-        version: &Version,
+        (action, version): (Action, &Version),
+        previous: Option<&Version>,
         remark: Remark,
     ) -> Result<Entry, RegistryError> {
         let number = log.last() + 1;
@@ -121,7 +152,7 @@ impl Store {
             number,
             action,
             version: version.clone(),
-            previous: log.current().cloned(),
+            previous: previous.cloned(),
             who: if remark.who.is_empty() { who() } else { remark.who },
             why: remark.why,
             at: jiff::Timestamp::now(),

@@ -8,6 +8,7 @@ use crate::model::Model;
 use crate::samples;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use std::path::Path;
 use std::sync::Arc;
 
 /// What a publisher knows of a model besides its file.
@@ -140,4 +141,14 @@ fn judge(warm: Warm, texts: &[&str]) -> Vec<Judgement> {
     let mut judgements = Vec::new();
     Engine::new(Arc::new(warm)).classify(texts, &mut judgements);
     judgements
+}
+
+/// Size and SHA-256 (hex) of a file's content, for [`super::DataFile`].
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn hash_file(path: &Path) -> std::io::Result<(u64, String)> {
+    let mut hash = Sha256::new();
+    let bytes = std::io::copy(&mut std::fs::File::open(path)?, &mut hash)?;
+    Ok((bytes, hex(&hash.finalize())))
 }

@@ -42,45 +42,59 @@ fn refuse<T>(why: impl Into<String>) -> Result<T, TextError> {
 // The parts of sentencepiece_model.proto that matter here, with its field numbers and defaults.
 
 #[derive(Clone, PartialEq, Message)]
-struct ModelProto {
+pub(super) struct ModelProto {
     #[prost(message, repeated, tag = "1")]
-    pieces: Vec<PieceProto>,
+    pub(super) pieces: Vec<PieceProto>,
     #[prost(message, optional, tag = "2")]
-    trainer: Option<TrainerProto>,
+    pub(super) trainer: Option<TrainerProto>,
     #[prost(message, optional, tag = "3")]
-    normaliser: Option<NormaliserProto>,
+    pub(super) normaliser: Option<NormaliserProto>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct PieceProto {
+pub(super) struct PieceProto {
     #[prost(string, optional, tag = "1")]
-    text: Option<String>,
+    pub(super) text: Option<String>,
     #[prost(float, optional, tag = "2")]
-    score: Option<f32>,
+    pub(super) score: Option<f32>,
     #[prost(int32, optional, tag = "3")]
-    kind: Option<i32>,
+    pub(super) kind: Option<i32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct TrainerProto {
+pub(super) struct TrainerProto {
     #[prost(int32, optional, tag = "3")]
-    model_type: Option<i32>,
+    pub(super) model_type: Option<i32>,
+    #[prost(int32, optional, tag = "4")]
+    pub(super) vocabulary: Option<i32>,
     #[prost(bool, optional, tag = "24")]
-    mark_is_suffix: Option<bool>,
+    pub(super) mark_is_suffix: Option<bool>,
     #[prost(bool, optional, tag = "35")]
-    byte_fallback: Option<bool>,
+    pub(super) byte_fallback: Option<bool>,
+    /// Ids of the unknown piece, and of marks that we have not (-1).
+    #[prost(int32, optional, tag = "40")]
+    pub(super) unknown: Option<i32>,
+    #[prost(int32, optional, tag = "41")]
+    pub(super) begin: Option<i32>,
+    #[prost(int32, optional, tag = "42")]
+    pub(super) end: Option<i32>,
+    #[prost(int32, optional, tag = "43")]
+    pub(super) padding: Option<i32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct NormaliserProto {
+pub(super) struct NormaliserProto {
     #[prost(string, optional, tag = "1")]
-    name: Option<String>,
+    pub(super) name: Option<String>,
+    /// `precompiled_charsmap`, see [`super::rules`].
+    #[prost(bytes = "vec", optional, tag = "2")]
+    pub(super) rules: Option<Vec<u8>>,
     #[prost(bool, optional, tag = "3")]
-    add_dummy_prefix: Option<bool>,
+    pub(super) add_dummy_prefix: Option<bool>,
     #[prost(bool, optional, tag = "4")]
-    remove_extra_whitespaces: Option<bool>,
+    pub(super) remove_extra_whitespaces: Option<bool>,
     #[prost(bool, optional, tag = "5")]
-    escape_whitespaces: Option<bool>,
+    pub(super) escape_whitespaces: Option<bool>,
 }
 
 fn sentencepiece(content: &[u8]) -> Result<Found, TextError> {
@@ -122,6 +136,7 @@ fn sentencepiece(content: &[u8]) -> Result<Found, TextError> {
     let normaliser = match rules.name.as_deref().unwrap_or_default() {
         "nmt_nfkc" | "nfkc" => Ok(Normaliser::Nfkc),
         "identity" => Ok(Normaliser::Plain),
+        "nunchi-1" => Ok(Normaliser::Nunchi1),
         "" => Err("rules without a name".to_owned()),
         other => Err(format!("`{other}`")),
     };

@@ -6,10 +6,13 @@
 //! - [`normalise`]: the same comment in the same letters, however it was typed.
 //! - [`Tokenizer`]: the most probable cut into pieces; measured in `docs/TOKENIZER.md`.
 //! - [`train`]: finds the pieces of a tokenizer in texts.
-//! - [`import`]: takes tokenizers that others trained.
+//! - [`import`]: takes tokenizers that others trained; [`Tokenizer::to_sentencepiece`] and [`Tokenizer::to_hugging_face`]
+//!   hand ours on.
 
+mod export;
 pub mod import;
 pub mod normalise;
+mod rules;
 mod tokenizer;
 mod train;
 mod trie;

@@ -18,7 +18,7 @@ use unicode_normalization::UnicodeNormalization;
 /// Equal characters in a row that `nunchi-1` keeps.
 const LONGEST_RUN: usize = 3;
 /// What shops put in front of a comment.
-const BADGES: [&str; 2] = ["재구매 ", "한달사용기 "];
+pub(super) const BADGES: [&str; 2] = ["재구매 ", "한달사용기 "];
 
 /// A way to normalise, by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -122,6 +122,21 @@ impl Tokenizer {
         self.inner.vocabulary.unknown
     }
 
+    /// Every piece in the order of ids: text, score, role.
+    pub(super) fn listed(&self) -> impl Iterator<Item = (&str, f32, Role)> {
+        self.inner.vocabulary.pieces.iter().map(|piece| (piece.text.as_str(), piece.score, piece.role))
+    }
+
+    /// Whether what no piece matches is spelled in bytes.
+    pub(super) fn spells_bytes(&self) -> bool {
+        self.inner.vocabulary.bytes.is_some()
+    }
+
+    /// Whether the first word gets a mark like the others.
+    pub(super) fn marks_first(&self) -> bool {
+        self.inner.vocabulary.mark_first
+    }
+
     /// The piece with this id as it stands in the vocabulary (`▁좋아`, `<0xEC>`).
     pub fn piece(&self, id: u32) -> Option<&str> {
         self.inner.vocabulary.pieces.get(id as usize).map(|piece| piece.text.as_str())

@@ -1,29 +1,16 @@
-//! `nunchi models`
+//! `nunchi models import`: a network that PyTorch trained becomes a model file.
 
 use crate::model::import::{Options, import};
 use crate::model::{Model, Precision};
 use crate::rnn::Pooling;
 use crate::text::{self, Normaliser, Tokenizer};
 use anyhow::Context as _;
-use clap::Subcommand;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Flags of `nunchi models`.
+/// Flags of `nunchi models import`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Make a model file of a PyTorch state dict (saved as safetensors) and its tokenizer
-    Import(Box<Import>),
-}
-
-#[derive(Debug, clap::Args)]
-struct Import {
     /// The state dict: `safetensors.torch.save_file(model.state_dict(), …)`
     #[arg(value_name = "STATE_DICT")]
     state_dict: PathBuf,
@@ -58,12 +45,6 @@ struct Import {
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    match args.command {
-        Command::Import(args) => run_import(*args),
-    }
-}
-
-fn run_import(args: Import) -> anyhow::Result<ExitCode> {
     let state_dict = std::fs::read(&args.state_dict)
         .with_context(|| format!("cannot read the state dict {}", args.state_dict.display()))?;
     let tokenizer = tokenizer(&args.tokenizer, args.normaliser)?;

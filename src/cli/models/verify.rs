@@ -1,0 +1,56 @@
+//! `nunchi models verify`
+
+use crate::cli::colour::{Paint, Tone};
+use crate::cli::model::StoreArgs;
+use crate::registry::Finding;
+use std::process::ExitCode;
+
+/// Flags of `nunchi models verify`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// VERSIONs, aliases or current [default: every version and the promotion log]
+    #[arg(value_name = "VERSION")]
+    names: Vec<String>,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Print a JSON object for each thing that was looked at: `what`, and `wrong` (null: nothing)
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command; exit status 1 if anything is wrong.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let store = super::open(&args.store)?;
+    let mut sound = true;
+    let paint = Paint::for_stdout();
+    let mut say = |finding: Finding| {
+        sound &= finding.wrong.is_none();
+        if args.json {
+            println!("{}", serde_json::json!({ "what": finding.what, "wrong": finding.wrong }));
+            return;
+        }
+        let mut line = String::new();
+        match &finding.wrong {
+            None => paint.paint(Tone::Good, "sound    ", &mut line),
+            Some(_) => paint.paint(Tone::Bad, "not sound", &mut line),
+        }
+        let wrong =
+            finding.wrong.map_or_else(String::new, |wrong| format!(": {}", super::harmless(&wrong, 400)));
+        println!("{line}  {}{wrong}", finding.what);
+    };
+    if args.names.is_empty() {
+        for found in store.found()? {
+            if found.complete {
+                say(store.verify(&found.version)?);
+            } else {
+                eprintln!("{} has no manifest: it is not there (yet)", found.version);
+            }
+        }
+        store.verify_log()?.into_iter().for_each(&mut say);
+    } else {
+        for name in &args.names {
+            say(store.verify(&store.resolve(name)?)?);
+        }
+    }
+    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
