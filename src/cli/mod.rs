@@ -24,6 +24,7 @@ mod model;
 mod models;
 mod progress;
 mod publish;
+mod replay;
 mod run;
 mod signals;
 mod summary;
@@ -63,6 +64,8 @@ enum Command {
     Explain(explain::Args),
     /// Judge a Kafka topic: comments in, verdicts out
     Run(Box<run::Args>),
+    /// Judge a range of history again: into a topic or a file, or by two models for a report
+    Replay(Box<replay::Args>),
     /// Publish the sample comments to a topic
     Generate(generate::Args),
     /// Train a network on labelled comments
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Classify(args) => classify::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Run(args) => run::run(*args),
+        Command::Replay(args) => replay::run(*args),
         Command::Generate(args) => generate::run(args),
         Command::Train(args) => train::run(*args),
         Command::Evaluate(args) => evaluate::run(args),

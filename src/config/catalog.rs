@@ -87,6 +87,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("registry.interval", "a number of seconds from 0.05 to 86,400", |c| {
         (0.05..=86_400.0).contains(&c.registry.interval)
     }),
+    setting("replay.topic", TOPIC, |c| topic(&c.replay.topic)),
+    setting("replay.live_lag_records", "a whole number from 0", |c| c.replay.live_lag_records >= 0),
     setting("http.address", "HOST:PORT, such as \"127.0.0.1:9600\"; port 0 takes a free one", |c| {
         host_and_port(&c.http.address, 0)
     }),

@@ -24,6 +24,8 @@ pub struct Config {
     pub model: Model,
     /// The store of versions.
     pub registry: Registry,
+    /// Replays.
+    pub replay: Replay,
     /// The admin server.
     pub http: Http,
     /// Logs.
@@ -263,6 +265,22 @@ pub struct Registry {
 impl Default for Registry {
     fn default() -> Self {
         Registry { url: None, interval: 5.0 }
+    }
+}
+
+/// `[replay]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Replay {
+    /// The compacted topic in which replays remember their plans.
+    pub topic: String,
+    /// A replay waits while the live group's lag (records) is above this and grows.
+    pub live_lag_records: i64,
+}
+
+impl Default for Replay {
+    fn default() -> Self {
+        Replay { topic: "nunchi-replays".into(), live_lag_records: 10_000 }
     }
 }
 

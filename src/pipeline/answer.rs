@@ -48,6 +48,7 @@ pub(super) struct Answerer<'t> {
     topics: &'t Topics,
     now_ms: i64,
     skew_ms: i64,
+    replay: Option<&'t str>,
     source: String,
 }
 
@@ -60,9 +61,15 @@ pub(super) struct Answered<'a> {
 }
 
 impl<'t> Answerer<'t> {
-    /// `extra_skew_ms` is added to the tolerance of timestamps, after a broker refused one all the same.
-    pub(super) fn new(topics: &'t Topics, now_ms: i64, extra_skew_ms: i64) -> Self {
-        Answerer { topics, now_ms, skew_ms: SKEW_MS + extra_skew_ms, source: String::new() }
+    /// `extra_skew_ms` is added to the tolerance of timestamps, after a broker refused one all the same; `replay` is the
+    /// ID of the replay that answers.
+    pub(super) fn new(
+        topics: &'t Topics,
+        now_ms: i64,
+        extra_skew_ms: i64,
+        replay: Option<&'t str>,
+    ) -> Self {
+        Answerer { topics, now_ms, skew_ms: SKEW_MS + extra_skew_ms, replay, source: String::new() }
     }
 
     /// The record that answers `message`.
@@ -179,10 +186,10 @@ impl<'t> Answerer<'t> {
     fn headers(&self, message: &BorrowedMessage<'_>, target: &Target, kept: bool, more: usize) -> Built {
         let original = message.headers().filter(|_| kept);
         let mut built = match original {
-            None => Built::with_capacity(more + 2),
+            None => Built::with_capacity(more + 3),
             // A name that is not UTF-8 makes the reading of headers panic: such headers are copied as they are.
             Some(original) => catch_unwind(AssertUnwindSafe(|| {
-                let mut built = Built::with_capacity(original.count() + more + 2);
+                let mut built = Built::with_capacity(original.count() + more + 3);
                 for header in original.iter().filter(|header| !header.key.starts_with("nunchi-")) {
                     built.add_value(header.key, header.value);
                 }
@@ -191,6 +198,9 @@ impl<'t> Answerer<'t> {
             .unwrap_or_else(|_| Built { headers: Some(original.detach()), bytes: 0 }),
         };
         built.add("nunchi-source", self.source.as_bytes());
+        if let Some(replay) = self.replay {
+            built.add("nunchi-replay", replay.as_bytes());
+        }
         if let Some(refused) = self.timestamp(message, target).original {
             built.add("nunchi-timestamp", refused.to_string().as_bytes());
         }

@@ -10,6 +10,9 @@ mod error;
 mod judge;
 mod kafka;
 mod lag;
+mod pacer;
+pub mod replay;
+mod scope;
 mod sink;
 mod source;
 mod stop;
@@ -21,5 +24,7 @@ mod worker;
 
 pub use error::PipelineError;
 pub use judge::{EngineJudge, Judge, ModelSlot};
+pub use pacer::{Pace, Pacer};
+pub use scope::{Counts, Scope};
 pub use stop::Stop;
 pub use supervisor::{Pipeline, Summary, worker_count};

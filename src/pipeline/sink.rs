@@ -5,6 +5,7 @@
 //! stays open: dropping the sink aborts it.
 
 use super::answer::Outgoing;
+use super::scope::Scope;
 use super::source::{Span, offsets};
 use super::topics::Topics;
 use super::{PipelineError, Stop, kafka, watch};
@@ -50,6 +51,8 @@ pub(super) struct Place<'a> {
     pub(super) topics: &'a Topics,
     pub(super) health: &'a Health,
     pub(super) stop: &'a Stop,
+    /// The bounds of the work, if it has any.
+    pub(super) scope: Option<&'a Scope>,
     pub(super) worker: usize,
 }
 

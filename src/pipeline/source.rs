@@ -3,19 +3,25 @@
 //! Always holds: a batch's group metadata is older than its first record, and a batch during which the assignment
 //! changed is never answered. Both together fence a worker whose partitions somebody else owns already.
 
+use super::scope::{Admission, Scope};
 use super::watch::{PartitionStats, Watch};
 use super::{PipelineError, kafka};
 use crate::config::{ClientProperties, Config};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use tracing::{debug, warn};
 
 /// How long the brokers may take to tell committed offsets, and librdkafka to seek.
 const REWIND_TIMEOUT: Duration = Duration::from_secs(10);
+/// A record that is due within this time is waited for; for a later one the partitions are paused, and polled meanwhile.
+const SOON: Duration = Duration::from_millis(200);
+/// Longest wait without a look at the clock.
+const GLANCE: Duration = Duration::from_millis(50);
 
 /// The offsets of one partition within a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +43,16 @@ pub(super) struct Batch<'c> {
     pub(super) bytes: usize,
     /// Who we were in the group before the first record came.
     pub(super) group: Option<ConsumerGroupMetadata>,
+    /// Records that were passed over because of their time.
+    pub(super) outside: u64,
+    /// Partitions that are done with this batch.
+    pub(super) finished: Vec<i32>,
+    /// Partitions that are nobody's concern.
+    foreign: Vec<i32>,
+    /// Records that are not due yet, in the order in which they came; kept from turn to turn.
+    held: Vec<(Instant, BorrowedMessage<'c>)>,
+    /// Partitions whose last record is among them.
+    held_to_end: BTreeSet<i32>,
 }
 
 impl<'c> Batch<'c> {
@@ -45,16 +61,80 @@ impl<'c> Batch<'c> {
         self.spans.clear();
         self.bytes = 0;
         self.group = None;
+        self.outside = 0;
+        self.finished.clear();
     }
 
     fn push(&mut self, message: BorrowedMessage<'c>) {
         self.bytes += message.payload_len() + message.key_len();
-        let (offset, next) = (message.offset(), message.offset() + 1);
-        self.spans
-            .entry(message.partition())
-            .and_modify(|span| span.next = next)
-            .or_insert(Span { first: offset, next });
+        self.extend(message.partition(), message.offset(), message.offset() + 1);
         self.messages.push(message);
+    }
+
+    /// The offsets from `first` to `next` are covered by this batch.
+    fn extend(&mut self, partition: i32, first: i64, next: i64) {
+        self.spans
+            .entry(partition)
+            .and_modify(|span| span.next = next)
+            .or_insert(Span { first: first.min(next), next });
+    }
+
+    /// `partition` is done: its end is what is committed, whatever lies before it.
+    fn finish(&mut self, partition: i32, end: i64) {
+        if end < 0 {
+            // No offset is known of a partition that is nobody's concern, and none is committed.
+            self.foreign.push(partition);
+        } else if !self.finished.contains(&partition) {
+            self.extend(partition, end, end);
+            self.finished.push(partition);
+        }
+    }
+
+    /// Records that were looked at.
+    fn seen(&self) -> usize {
+        self.messages.len() + usize::try_from(self.outside).unwrap_or(usize::MAX)
+    }
+
+    /// Takes a record that is due, as it was admitted.
+    fn take(&mut self, message: BorrowedMessage<'c>, admission: Admission) {
+        match admission {
+            Admission::Beyond(end) => self.finish(message.partition(), end),
+            Admission::Outside => {
+                self.extend(message.partition(), message.offset(), message.offset() + 1);
+                self.outside += 1;
+            }
+            Admission::Inside(_) => self.push(message),
+        }
+    }
+
+    /// Whether records of `partition` are not due yet.
+    fn holds(&self, partition: i32) -> bool {
+        self.held.iter().any(|(_, message)| message.partition() == partition)
+    }
+
+    /// `partition` was read to where it ends now, which is its end in `scope` at the earliest.
+    fn reached_end(&mut self, partition: i32, scope: &Scope) {
+        if self.holds(partition) {
+            self.held_to_end.insert(partition);
+        } else if let Some(&end) = scope.ends.get(&partition) {
+            self.finish(partition, end);
+        }
+    }
+
+    /// Nothing is to be answered, committed or waited for.
+    fn is_untouched(&self) -> bool {
+        self.spans.is_empty() && self.held.is_empty()
+    }
+
+    /// Gives up the records that are not due yet; [`Source::rewind`] brings them again.
+    pub(super) fn release(&mut self) {
+        for (_, message) in std::mem::take(&mut self.held) {
+            self.spans
+                .entry(message.partition())
+                .or_insert(Span { first: message.offset(), next: message.offset() });
+        }
+        self.held_to_end.clear();
+        self.messages.clear();
     }
 }
 
@@ -82,25 +162,59 @@ pub(super) struct Source {
     poll: Duration,
     most_records: usize,
     most_bytes: usize,
+    /// Whether fetching was stopped until records are due.
+    paused: AtomicBool,
 }
 
 impl Source {
-    /// Joins the group.
+    /// Joins the group; a bounded one has offsets from its beginning.
     pub(super) fn open(
         config: &Config,
         clients: &ClientProperties,
         worker: usize,
+        bounded: bool,
     ) -> Result<Self, PipelineError> {
         let mut properties = clients.consumer(worker);
+        if bounded {
+            // Where a bounded group begins is committed before anybody joins. Nothing may begin elsewhere by itself.
+            properties.set("auto.offset.reset", "error");
+        }
+        let source = Self::make(config, properties)?;
+        source
+            .consumer
+            .subscribe(&[&config.input.topic])
+            .map_err(|error| PipelineError::Configuration(format!("cannot subscribe: {error}")))?;
+        Ok(source)
+    }
+
+    /// Reads these partitions from these offsets, as a member of no group.
+    pub(super) fn assign(
+        config: &Config,
+        clients: &ClientProperties,
+        starts: &BTreeMap<i32, i64>,
+    ) -> Result<Self, PipelineError> {
+        let mut properties = clients.consumer(0);
+        properties.set("auto.offset.reset", "error");
+        let source = Self::make(config, properties)?;
+        let mut list = TopicPartitionList::new();
+        for (&partition, &offset) in starts {
+            list.add_partition_offset(&config.input.topic, partition, Offset::Offset(offset))
+                .map_err(|error| PipelineError::Configuration(format!("cannot begin there: {error}")))?;
+        }
+        source
+            .consumer
+            .assign(&list)
+            .map_err(|error| PipelineError::Configuration(format!("cannot read there: {error}")))?;
+        Ok(source)
+    }
+
+    fn make(config: &Config, mut properties: ClientConfig) -> Result<Self, PipelineError> {
         // Once a second: whether brokers answer, and how far behind we are. Ends of partitions tell a true zero.
         properties.set("statistics.interval.ms", "1000").set("enable.partition.eof", "true");
         let consumer: BaseConsumer<Watch> =
             properties.create_with_context(Watch::new(&config.input.topic)).map_err(|error| {
                 PipelineError::Configuration(format!("the consumer cannot be made: {error}"))
             })?;
-        consumer
-            .subscribe(&[&config.input.topic])
-            .map_err(|error| PipelineError::Configuration(format!("cannot subscribe: {error}")))?;
         Ok(Source {
             consumer,
             topic: config.input.topic.clone(),
@@ -108,40 +222,154 @@ impl Source {
             poll: Duration::from_millis(config.worker.poll_ms),
             most_records: config.worker.turn_records.max(1),
             most_bytes: config.worker.turn_bytes.max(1),
+            paused: AtomicBool::new(false),
         })
     }
 
-    /// Takes what is there now, waiting only for the first record.
-    pub(super) fn drain<'c>(&'c self, batch: &mut Batch<'c>) -> Result<Drained, PipelineError> {
+    /// Takes what is there now, waiting only for the first record; within `scope` only what belongs to it and is due.
+    pub(super) fn drain<'c>(
+        &'c self,
+        batch: &mut Batch<'c>,
+        scope: Option<&Scope>,
+    ) -> Result<Drained, PipelineError> {
         let watch = self.consumer.context();
         batch.clear();
         let epoch = watch.epoch();
         // Before the first record, or metadata of a later generation would bless records of an earlier one.
         batch.group = self.consumer.group_metadata();
+        let drained = |batch: &mut Batch<'_>| {
+            self.retire(&std::mem::take(&mut batch.foreign));
+            if batch.spans.is_empty() { Drained::Nothing } else { Drained::Records }
+        };
+        let most_records = scope.map_or(self.most_records, |scope| scope.pacer.turn(self.most_records));
         let mut wait = self.poll;
-        while batch.messages.len() < self.most_records && batch.bytes < self.most_bytes {
+        if let Some(scope) = scope
+            && self.wait_for_due(batch, scope)?
+        {
+            if watch.epoch() != epoch {
+                return Ok(if batch.is_untouched() { Drained::Nothing } else { Drained::Rebalanced });
+            }
+            return Ok(drained(batch));
+        }
+        while batch.seen() < most_records && batch.bytes < self.most_bytes {
             let events = watch.events();
             match self.consumer.poll(wait) {
                 Some(Ok(message)) => {
-                    batch.push(message);
+                    self.sort_in(batch, message, scope);
                     wait = Duration::ZERO;
+                    if !batch.held.is_empty() {
+                        break;
+                    }
                 }
-                Some(Err(error)) => self.absorb(error)?,
+                Some(Err(error)) => self.absorb(error, batch, scope)?,
                 // `None` also means that an event was handled; behind it more records may wait.
-                None if batch.messages.is_empty() || watch.events() == events => break,
+                None if batch.spans.is_empty() || watch.events() == events => break,
                 None => {}
             }
             if watch.epoch() != epoch {
-                return Ok(if batch.messages.is_empty() { Drained::Nothing } else { Drained::Rebalanced });
+                return Ok(if batch.is_untouched() { Drained::Nothing } else { Drained::Rebalanced });
             }
         }
-        Ok(if batch.messages.is_empty() { Drained::Nothing } else { Drained::Records })
+        Ok(drained(batch))
+    }
+
+    /// Puts a record where it belongs.
+    fn sort_in<'c>(&self, batch: &mut Batch<'c>, message: BorrowedMessage<'c>, scope: Option<&Scope>) {
+        let Some(scope) = scope else { return batch.push(message) };
+        let now = Instant::now();
+        match scope.admit(&message) {
+            Admission::Inside(Some(due)) if due > now => batch.held.push((due, message)),
+            // Behind a record that waits, everything of its partition waits: order is kept.
+            _ if batch.holds(message.partition()) => batch.held.push((now, message)),
+            admission => batch.take(message, admission),
+        }
+    }
+
+    /// Waits a moment if there are records that are not due yet, or if the gate is closed; whether it did so, and the
+    /// drain is over. Records that have become due are in the batch.
+    fn wait_for_due<'c>(&'c self, batch: &mut Batch<'c>, scope: &Scope) -> Result<bool, PipelineError> {
+        let closed = scope.pacer.is_closed();
+        if batch.held.is_empty() && !closed {
+            self.pause_all(false);
+            return Ok(false);
+        }
+        let next = batch.held.iter().map(|(due, _)| *due).min();
+        let left = next.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
+        if closed || left > SOON {
+            // Who waits for long stays a member of the group only if it polls; paused, it gets nothing to keep.
+            self.pause_all(true);
+            match self.consumer.poll(GLANCE) {
+                Some(Ok(message)) => {
+                    let due = match scope.admit(&message) {
+                        Admission::Inside(Some(due)) => due,
+                        _ => Instant::now(),
+                    };
+                    batch.held.push((due, message));
+                }
+                Some(Err(error)) => self.absorb(error, batch, Some(scope))?,
+                None => {}
+            }
+            return Ok(true);
+        }
+        self.pause_all(false);
+        std::thread::sleep(left.min(GLANCE));
+        // In order within a partition: what stands behind a record that is not due waits with it.
+        let now = Instant::now();
+        for (due, message) in std::mem::take(&mut batch.held) {
+            if due > now || batch.holds(message.partition()) {
+                batch.held.push((due, message));
+            } else {
+                let admission = scope.admit(&message);
+                batch.take(message, admission);
+            }
+        }
+        for partition in std::mem::take(&mut batch.held_to_end) {
+            batch.reached_end(partition, scope);
+        }
+        Ok(!batch.held.is_empty())
+    }
+
+    /// Stops fetching, or goes on. What cannot be paused comes and is kept: nothing is lost.
+    fn pause_all(&self, pause: bool) {
+        if self.paused.swap(pause, Ordering::Relaxed) == pause && !pause {
+            return;
+        }
+        let done = self.consumer.assignment().and_then(|assignment| {
+            if pause { self.consumer.pause(&assignment) } else { self.consumer.resume(&assignment) }
+        });
+        if let Err(error) = done {
+            debug!(%error, pause, "the partitions cannot be paused or resumed");
+        }
+    }
+
+    /// A turn was committed: partitions that are done are not fetched any further.
+    pub(super) fn retire(&self, finished: &[i32]) {
+        if finished.is_empty() {
+            return;
+        }
+        let mut list = TopicPartitionList::new();
+        for &partition in finished {
+            list.add_partition(&self.topic, partition);
+        }
+        if let Err(error) = self.consumer.pause(&list) {
+            debug!(%error, "partitions that are done cannot be paused; what comes is dropped");
+        }
     }
 
     /// Sorts the consumer's errors: what heals by itself is left to librdkafka, the rest ends the worker.
-    fn absorb(&self, error: KafkaError) -> Result<(), PipelineError> {
+    fn absorb(
+        &self,
+        error: KafkaError,
+        batch: &mut Batch<'_>,
+        scope: Option<&Scope>,
+    ) -> Result<(), PipelineError> {
         match error {
-            KafkaError::PartitionEOF(partition) => self.consumer.context().reached_end(partition),
+            KafkaError::PartitionEOF(partition) => {
+                self.consumer.context().reached_end(partition);
+                if let Some(scope) = scope {
+                    batch.reached_end(partition, scope);
+                }
+            }
             KafkaError::MessageConsumptionFatal(code) => {
                 return Err(PipelineError::Consumer(code.to_string()));
             }

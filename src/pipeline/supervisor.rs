@@ -1,5 +1,6 @@
 //! Starts the workers, and ends all of them when one ends.
 
+use super::scope::Scope;
 use super::sink::Place;
 use super::topics::{self, Topics};
 use super::worker::Worker;
@@ -54,6 +55,7 @@ struct Shared {
     health: Arc<Health>,
     stop: Stop,
     topics: Topics,
+    scope: Option<Arc<Scope>>,
 }
 
 /// How a worker ended.
@@ -66,6 +68,19 @@ impl Pipeline<'_> {
     /// # Errors
     /// What the first worker to fail could not mend by trying again; a stop that outlives `worker.stop_seconds`.
     pub fn run<J: Judge + 'static>(&self, judge: impl Fn() -> J) -> Result<Summary, PipelineError> {
+        self.run_within(None, judge)
+    }
+
+    /// As [`Pipeline::run`], but what lies outside of `scope` is passed over. The group must have committed offsets for
+    /// every partition already; the workers do not stop by themselves when all is done.
+    ///
+    /// # Errors
+    /// As [`Pipeline::run`].
+    pub fn run_within<J: Judge + 'static>(
+        &self,
+        scope: Option<&Arc<Scope>>,
+        judge: impl Fn() -> J,
+    ) -> Result<Summary, PipelineError> {
         let workers = worker_count(self.config);
         let Some(topics) = topics::look(self, workers)? else {
             return Ok(Summary::default());
@@ -77,6 +92,7 @@ impl Pipeline<'_> {
             health: Arc::clone(self.health),
             stop: self.stop.clone(),
             topics,
+            scope: scope.map(Arc::clone),
         });
         let (ended, endings) = mpsc::channel();
         for worker in 0..workers {
@@ -141,6 +157,7 @@ fn work<J: Judge>(shared: &Shared, worker: usize, judge: J) -> Result<u64, Pipel
         topics: &shared.topics,
         health: &shared.health,
         stop: &shared.stop,
+        scope: shared.scope.as_deref(),
         worker,
     };
     let run = || Worker::new(place, judge, &shared.metrics).run();

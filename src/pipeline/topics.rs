@@ -189,7 +189,7 @@ fn ask_limits(clients: &ClientProperties, topics: &[&String]) -> Result<Vec<Opti
 }
 
 /// Waits for a future on this thread.
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(std::thread::Thread);
     impl std::task::Wake for Unpark {
         fn wake(self: Arc<Self>) {

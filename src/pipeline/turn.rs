@@ -67,6 +67,10 @@ impl<J: Judge> Worker<'_, J> {
         self.records += self.turn.records();
         self.lag.advance(&batch.spans);
         source.moved(&batch.spans);
+        if let Some(scope) = self.place.scope {
+            scope.count(&self.turn, batch.outside);
+            source.retire(&batch.finished);
+        }
         Ok(())
     }
 
@@ -158,15 +162,29 @@ impl<J: Judge> Worker<'_, J> {
         batch: &Batch<'_>,
         decoded: &[Decoded<'_>],
     ) -> Result<(), Setback> {
-        let mut answerer = Answerer::new(self.place.topics, now_ms(), self.extra_skew_ms);
+        let mut answerer = Answerer::new(
+            self.place.topics,
+            now_ms(),
+            self.extra_skew_ms,
+            self.place.scope.map(|scope| scope.replay.as_str()),
+        );
         let mut verdicts = VerdictBuffers::default();
         let mut judgements = self.judgements.iter();
         for (message, decoded) in batch.messages.iter().zip(decoded) {
             let (answer, judgement) = match decoded {
+                // Who asks for verdicts of one kind asks for no tombstones.
+                Decoded::Tombstone if self.place.scope.is_some_and(|scope| scope.labels.is_some()) => {
+                    self.turn.left_out += 1;
+                    continue;
+                }
                 Decoded::Tombstone => (Answer::Tombstone, None),
                 Decoded::Poisoned(letter) => (Answer::DeadLetter(letter), None),
                 Decoded::Comment(comment) => {
                     let judgement = judgements.next().expect("a judgement for every comment");
+                    if self.place.scope.is_some_and(|scope| !scope.writes(label_index(judgement))) {
+                        self.turn.left_out += 1;
+                        continue;
+                    }
                     let labels = self.judge.labels();
                     let verdict = Verdict { id: comment.id, judgement, labels, model: &self.version };
                     (verdicts.write(&verdict, self.reader.echo(), comment), Some(judgement))

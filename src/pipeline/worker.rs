@@ -69,7 +69,12 @@ impl<'a, J: Judge> Worker<'a, J> {
         let mut kept: Option<Sink<'a>> = None;
         loop {
             // Joining the group goes on behind the scenes while the producer meets its coordinator.
-            let source = Source::open(self.place.config, self.place.clients, self.place.worker)?;
+            let source = Source::open(
+                self.place.config,
+                self.place.clients,
+                self.place.worker,
+                self.place.scope.is_some(),
+            )?;
             let sink = match kept.take() {
                 Some(sink) => Some(sink),
                 None => Sink::open(self.place)?,
@@ -110,13 +115,14 @@ impl<'a, J: Judge> Worker<'a, J> {
             self.place.health.beat(self.place.worker);
             let start = Instant::now();
             self.refresh();
-            let drained = source.drain(&mut batch)?;
+            let drained = source.drain(&mut batch, self.place.scope)?;
             if let Some(reason) = self.tell(source) {
                 return Ok((Ended::Lost(reason), Some(sink)));
             }
             let setback = match drained {
                 Drained::Nothing => continue,
                 Drained::Rebalanced => Setback::Abort("the assignment changed".to_owned()),
+                Drained::Records if self.wait_for_rate(&batch) => break,
                 Drained::Records => match self.answer(source, &mut sink, &mut batch, start) {
                     Ok(()) => {
                         failures = 0;
@@ -129,12 +135,24 @@ impl<'a, J: Judge> Worker<'a, J> {
                 Some(sink) => sink,
                 None => return Ok((Ended::Stopped, None)),
             };
-            batch.messages.clear();
+            batch.release();
             if let Err(Unusable(reason)) = source.rewind(&batch) {
                 return Ok((Ended::Lost(reason), Some(sink)));
             }
         }
         Ok((Ended::Stopped, Some(sink)))
+    }
+
+    /// Waits until the rate allows the turn; whether a stop was asked for meanwhile.
+    fn wait_for_rate(&self, batch: &Batch<'_>) -> bool {
+        let due = self.place.scope.and_then(|scope| scope.pacer.reserve(batch.messages.len()));
+        while let Some(left) = due.and_then(|due| due.checked_duration_since(Instant::now())) {
+            self.place.health.beat(self.place.worker);
+            if self.place.stop.sleep(left.min(LONGEST_PAUSE)) {
+                return true;
+            }
+        }
+        false
     }
 
     /// From here to the next turn one and the same model judges.
@@ -159,7 +177,8 @@ impl<'a, J: Judge> Worker<'a, J> {
         if let Some((brokers_reached, partitions)) = statistics {
             self.place.health.set_brokers_reached(self.place.worker, brokers_reached);
             for partition in partitions.iter().filter(|partition| assigned.contains(&partition.partition)) {
-                self.lag.observe(partition, source.at_end(partition.partition), &self.metrics);
+                let partition = self.place.scope.map_or(*partition, |scope| scope.bound(partition));
+                self.lag.observe(&partition, source.at_end(partition.partition), &self.metrics);
             }
         }
         failure

@@ -25,6 +25,8 @@ pub struct Turn {
     pub tombstones: u64,
     /// Comments that were cut.
     pub truncated: u64,
+    /// Verdicts that a replay was asked not to write.
+    pub left_out: u64,
     /// Tokens judged.
     pub tokens: u64,
     /// Unknown tokens among them.

@@ -6,7 +6,7 @@
 pub mod needs;
 mod process;
 
-pub use process::Process;
+pub use process::{Process, random_model};
 
 use nunchi::config::{ClientProperties, Config};
 use nunchi::engine::{Judgement, Times};

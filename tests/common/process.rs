@@ -14,15 +14,13 @@ use std::time::{Duration, Instant};
 pub struct Process {
     pub child: Child,
     log: Arc<Mutex<String>>,
+    out: Arc<Mutex<String>>,
 }
 
 impl Process {
     /// Starts it on `topics` with a small random model in `folder`, and `settings` as `section.key=value`.
     pub fn start(config: &Config, folder: &Path, settings: &[&str]) -> Self {
-        let model = folder.join("random.safetensors");
-        if !model.exists() {
-            nunchi::model::testing::model(Cell::Gru, 7).save(&model, Precision::F32).unwrap();
-        }
+        let model = random_model(folder, 7);
         let mut command = Command::new(env!("CARGO_BIN_EXE_nunchi"));
         command.args(["run", "--http", "127.0.0.1:0", "--brokers", &config.kafka.brokers]);
         command.args(["--group", &config.kafka.group, "--input", &config.input.topic]);
@@ -32,17 +30,61 @@ impl Process {
         for setting in defaults.iter().chain(settings) {
             command.args(["--set", setting]);
         }
+        Self::spawn(command)
+    }
+
+    /// Starts `nunchi` with `arguments`, and no settings from this environment.
+    pub fn nunchi(arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nunchi"));
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NUNCHI__"))
+        {
+            command.env_remove(name);
+        }
+        command.args(arguments);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
         let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let log = Arc::new(Mutex::new(String::new()));
-        let errors = BufReader::new(child.stderr.take().unwrap());
-        std::thread::spawn({
-            let log = Arc::clone(&log);
-            move || {
-                errors.lines().map_while(Result::ok).for_each(|line| *log.lock().unwrap() += &(line + "\n"))
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let log = collect(child.stderr.take().unwrap());
+        let out = collect(child.stdout.take().unwrap());
+        Process { child, log, out }
+    }
+
+    /// What it has said on standard output so far.
+    pub fn out(&self) -> String {
+        self.out.lock().unwrap().clone()
+    }
+
+    /// The JSON objects among it, one a line.
+    pub fn objects(&self) -> Vec<serde_json::Value> {
+        self.out().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Kills it with SIGKILL.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Waits for the end: exit status and the JSON objects on standard output.
+    pub fn end_with_objects(mut self) -> (Option<i32>, Vec<serde_json::Value>, String) {
+        let status = self.wait();
+        (status, self.objects(), self.log())
+    }
+
+    fn wait(&mut self) -> Option<i32> {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                // The last lines are still on their way.
+                std::thread::sleep(Duration::from_millis(50));
+                return status.code();
             }
-        });
-        Process { child, log }
+            assert!(start.elapsed() < PATIENCE, "the process does not end:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// What it has said on standard error so far.
@@ -67,16 +109,8 @@ impl Process {
 
     /// Waits for the end: exit status (`None` if a signal ended it) and everything that it said.
     pub fn end(mut self) -> (Option<i32>, String) {
-        let start = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                // The log's last lines are still on their way.
-                std::thread::sleep(Duration::from_millis(50));
-                return (status.code(), self.log());
-            }
-            assert!(start.elapsed() < PATIENCE, "the process does not end:\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let status = self.wait();
+        (status, self.log())
     }
 }
 
@@ -86,4 +120,26 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Gathers the lines of a stream.
+fn collect(stream: impl std::io::Read + Send + 'static) -> Arc<Mutex<String>> {
+    let lines = Arc::new(Mutex::new(String::new()));
+    std::thread::spawn({
+        let lines = Arc::clone(&lines);
+        move || {
+            let stream = BufReader::new(stream);
+            stream.lines().map_while(Result::ok).for_each(|line| *lines.lock().unwrap() += &(line + "\n"));
+        }
+    });
+    lines
+}
+
+/// The file of a small model with random weights.
+pub fn random_model(folder: &Path, seed: u64) -> std::path::PathBuf {
+    let model = folder.join(format!("random-{seed}.safetensors"));
+    if !model.exists() {
+        nunchi::model::testing::model(Cell::Gru, seed).save(&model, Precision::F32).unwrap();
+    }
+    model
 }

@@ -1,0 +1,305 @@
+//! `nunchi replay`: a range of history judged again, into a topic, into a file, or by two models for a report.
+
+mod args;
+mod progress;
+mod values;
+
+pub use args::Args;
+
+use self::progress::{Shown, grouped, human_time};
+use super::run::{Server, runtime};
+use super::signals::stop_on_signals;
+use super::{EXIT_USAGE, model};
+use crate::config::{Config, Log, Mistakes, load};
+use crate::engine::Warm;
+use crate::http::{self, Admin};
+use crate::pipeline::replay::{
+    Asked, IntoTopic, Outcome, Replay, ReplayError, Request, Standing, Target,
+};
+use crate::pipeline::{EngineJudge, ModelSlot, Pace, PipelineError, Stop, worker_count};
+use crate::telemetry::{Health, Metrics, init_logs};
+use arc_swap::ArcSwap;
+use serde_json::{Value, json};
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use thiserror::Error;
+use tokio::runtime::Runtime;
+
+/// What is wrong with the command line, all of it.
+#[derive(Debug, Error)]
+#[error("{}", .0.join("\n        "))]
+struct Wrong(Vec<String>);
+
+/// Runs the command.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match start(&args) {
+        Err(error) if is_usage(&error) => {
+            eprintln!("nunchi: {error:#}");
+            Ok(ExitCode::from(EXIT_USAGE))
+        }
+        other => other,
+    }
+}
+
+fn is_usage(error: &anyhow::Error) -> bool {
+    super::is_usage(error)
+        || error.is::<Mistakes>()
+        || error.is::<Wrong>()
+        || matches!(
+            error.downcast_ref(),
+            Some(ReplayError::Usage(_) | ReplayError::Pipeline(PipelineError::Configuration(_)))
+        )
+}
+
+/// What every kind of replay needs.
+struct Scene<'a> {
+    args: &'a Args,
+    config: Config,
+    warm: Arc<Warm>,
+    metrics: Metrics,
+    stop: Stop,
+}
+
+fn start(args: &Args) -> anyhow::Result<ExitCode> {
+    let mut mistakes = args.mistakes();
+    let loaded = load(args.config.as_deref(), std::env::vars_os(), &args.flags());
+    let loaded = match loaded {
+        Ok(loaded) if mistakes.is_empty() => loaded,
+        Ok(_) => return Err(Wrong(mistakes).into()),
+        Err(more) if mistakes.is_empty() => return Err(more.into()),
+        Err(more) => {
+            mistakes.push(more.to_string());
+            return Err(Wrong(mistakes).into());
+        }
+    };
+    let mut config = loaded.config;
+    let quiet = !args.json && std::io::stderr().is_terminal();
+    if quiet && config.log.level == Log::default().level {
+        // Lines would tear the bar.
+        "warn".clone_into(&mut config.log.level);
+    }
+    init_logs(&config.log)?;
+    let name = config.model.path.as_deref().map(|path| path.to_string_lossy());
+    let model = model::find_model(name.as_deref(), config.registry.url.as_deref())?;
+    let warm = Arc::new(Warm::new(model, config.engine.kernel.as_deref())?);
+    let metrics = Metrics::new();
+    metrics.set_model(&warm.model().version, warm.precision(), warm.kernel());
+    let stop = Stop::new();
+    stop_on_signals(&stop)?;
+    Scene { args, config, warm, metrics, stop }.play()
+}
+
+impl Scene<'_> {
+    fn play(&self) -> anyhow::Result<ExitCode> {
+        let args = self.args;
+        let id = args.id.clone().unwrap_or_else(generated_id);
+        let labels = self.chosen_labels(args.where_label.as_deref())?;
+        let model = self.warm.model().version.clone();
+        let asked = if args.is_as_planned() {
+            Asked::AsPlanned { model }
+        } else {
+            Asked::Request(self.request(model))
+        };
+        let replay = Replay::prepare(&self.config, &id, &asked)?;
+        self.say_plan(&replay);
+        if replay.standing == Standing::Finished {
+            self.say_finished_before(&replay);
+            return Ok(ExitCode::SUCCESS);
+        }
+        let labels = match labels {
+            Some(labels) => Some(labels),
+            None => self.chosen_labels(replay.plan.request.labels.as_deref())?,
+        };
+        match &replay.plan.request.target {
+            Target::Topic { .. } => self.into_topic(&replay, labels),
+            Target::File(_) => anyhow::bail!("files come next"),
+        }
+    }
+
+    fn request(&self, model: String) -> Request {
+        let (args, config) = (self.args, &self.config);
+        let target = match &args.to_file {
+            Some(file) => Target::File(std::path::absolute(file).unwrap_or_else(|_| file.clone()).display().to_string()),
+            None => Target::Topic {
+                verdicts: config.output.topic.clone(),
+                dead_letters: config.dead_letters.topic.clone(),
+            },
+        };
+        let labels = args.where_label.clone().map(|mut labels| {
+            labels.sort();
+            labels.dedup();
+            labels
+        });
+        Request {
+            topic: config.input.topic.clone(),
+            partitions: args.partition.clone(),
+            from: args.begin(),
+            to: args.end(),
+            late_ms: args.late_ms(),
+            model,
+            labels,
+            target,
+        }
+    }
+
+    /// By index of the model's labels whether a verdict is wanted.
+    fn chosen_labels(&self, wanted: Option<&[String]>) -> anyhow::Result<Option<Vec<bool>>> {
+        let Some(wanted) = wanted else { return Ok(None) };
+        let labels = &self.warm.model().labels;
+        if let Some(unknown) = wanted.iter().find(|label| !labels.contains(label)) {
+            let sentence =
+                format!("the model knows no label `{unknown}` (--where-label); it has {}", labels.join(", "));
+            return Err(Wrong(vec![sentence]).into());
+        }
+        Ok(Some(labels.iter().map(|label| wanted.contains(label)).collect()))
+    }
+
+    fn say_plan(&self, replay: &Replay) {
+        let (plan, request) = (&replay.plan, &replay.plan.request);
+        if self.args.json {
+            let shares: Vec<Value> = plan.shares.iter().map(|share| json!(share)).collect();
+            let event = json!({
+                "event": "plan", "id": plan.id, "topic": request.topic, "from": request.from, "to": request.to,
+                "late_ms": request.late_ms, "model": request.model, "labels": request.labels,
+                "target": request.target, "shares": shares, "offsets": plan.offsets(), "gone": replay.gone,
+                "standing": match replay.standing {
+                    Standing::New => "new",
+                    Standing::Planned => "planned",
+                    Standing::Finished => "finished",
+                },
+            });
+            println!("{event}");
+            return;
+        }
+        let bound = |bound: &Option<crate::pipeline::replay::Bound>, open: &str| {
+            bound.as_ref().map_or_else(|| open.to_owned(), ToString::to_string)
+        };
+        eprintln!(
+            "replay {}: `{}` from {} to {}, {} offsets in {} partitions, model {}, to {}{}",
+            plan.id,
+            request.topic,
+            bound(&request.from, "the beginning"),
+            bound(&request.to, "the end"),
+            grouped(plan.offsets().unsigned_abs()),
+            plan.shares.len(),
+            request.model,
+            request.target,
+            if replay.standing == Standing::Planned { "; planned before, going on" } else { "" },
+        );
+        for gone in &replay.gone {
+            eprintln!("{gone}");
+        }
+    }
+
+    fn say_finished_before(&self, replay: &Replay) {
+        let at = replay.plan.completed_at.map_or_else(String::new, |at| at.to_string());
+        if self.args.json {
+            println!("{}", json!({"event": "already_finished", "id": replay.plan.id, "finished_at": at}));
+        } else {
+            eprintln!("replay {} was finished at {at}; nothing is left to do", replay.plan.id);
+        }
+    }
+
+    fn into_topic(&self, replay: &Replay, labels: Option<Vec<bool>>) -> anyhow::Result<ExitCode> {
+        let config = replay.config();
+        let stall = Duration::from_secs(config.worker.stall_seconds);
+        let health = Arc::new(Health::new(worker_count(config), stall));
+        health.set_model_warm();
+        let slot: ModelSlot = Arc::new(ArcSwap::from(Arc::clone(&self.warm)));
+        let shown = self.shown(replay);
+        let begin = Instant::now();
+        let (runtime, server) = self.serve(&health, &slot)?;
+        let with = IntoTopic {
+            metrics: &self.metrics,
+            health: &health,
+            stop: &self.stop,
+            pace: self.pace(),
+            labels,
+            observer: &|progress| shown.show(progress),
+        };
+        let outcome = replay.into_topic(&with, || EngineJudge::new(Arc::clone(&slot)));
+        server.end(&runtime);
+        shown.clear();
+        Ok(self.say_end(replay, &shown, &outcome?, begin.elapsed()))
+    }
+
+    fn pace(&self) -> Pace {
+        self.args.pace()
+    }
+
+    fn shown(&self, replay: &Replay) -> Shown {
+        let model = self.warm.model();
+        Shown::new(&replay.plan.id, &model.labels, &model.version, &self.metrics, self.args.json)
+    }
+
+    /// The admin server, as `run` has one.
+    fn serve(&self, health: &Arc<Health>, slot: &ModelSlot) -> anyhow::Result<(Runtime, Server)> {
+        let runtime = runtime()?;
+        let listener = runtime.block_on(http::bind(&self.config.http.address))?;
+        let admin = Admin::new(self.metrics.clone(), Arc::clone(health), Arc::clone(slot));
+        let server = Server::start(&runtime, listener, admin)?;
+        Ok((runtime, server))
+    }
+
+    fn say_end(&self, replay: &Replay, shown: &Shown, outcome: &Outcome, time: Duration) -> ExitCode {
+        let (id, seconds) = (&replay.plan.id, time.as_secs_f64());
+        match outcome {
+            Outcome::Finished { at, progress } => {
+                if self.args.json {
+                    println!("{}", shown.end("finished", progress, seconds, &[("finished_at", json!(at))]));
+                } else {
+                    let labels: Vec<String> = shown
+                        .labels()
+                        .iter()
+                        .map(|(label, count)| format!("{label} {}", grouped(*count)))
+                        .collect();
+                    eprintln!(
+                        "replay {id} is finished: this process answered {} records in {} ({:.1} k/s): {}; dead letters \
+                         {}; outside of the range {}; not asked for {}",
+                        grouped(progress.answered),
+                        human_time(seconds),
+                        progress.answered as f64 / seconds.max(1e-3) / 1_000.0,
+                        labels.join(", "),
+                        grouped(progress.dead_letters),
+                        grouped(progress.outside),
+                        grouped(progress.left_out),
+                    );
+                }
+                ExitCode::SUCCESS
+            }
+            Outcome::Stopped { progress } => {
+                let again = self.command_to_go_on(id);
+                if self.args.json {
+                    println!("{}", shown.end("stopped", progress, seconds, &[("go_on", json!(again))]));
+                } else {
+                    eprintln!(
+                        "replay {id} stopped at {:.1} %, and what was answered is committed; go on with\n  {again}",
+                        progress.share() * 100.0
+                    );
+                }
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    /// The command line that continues this one.
+    fn command_to_go_on(&self, id: &str) -> String {
+        let quoted = |word: String| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@%+".contains(c);
+            if !word.is_empty() && word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
+        };
+        let mut words: Vec<String> = std::env::args().map(quoted).collect();
+        if self.args.id.is_none() {
+            words.extend(["--id".to_owned(), id.to_owned()]);
+        }
+        words.join(" ")
+    }
+}
+
+/// A name that nobody has taken: the moment, and chance.
+fn generated_id() -> String {
+    let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
+    format!("{now}-{:04x}", rand::random::<u16>())
+}

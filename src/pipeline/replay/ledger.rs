@@ -1,0 +1,204 @@
+//! What replays remember: a compacted topic with one record a key. Written by transactional producers, one id a key, so
+//! that of two writers the older is fenced and its record never seen.
+
+use super::brokers::Brokers;
+use super::error::ReplayError;
+use crate::config::ClientProperties;
+use crate::pipeline::topics::block_on;
+use rdkafka::TopicPartitionList;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use tracing::{debug, info};
+
+/// Longest wait for a transaction's call.
+const CALL: Duration = Duration::from_secs(15);
+/// How long two writers may get in each other's way.
+const CONTEST: Duration = Duration::from_secs(60);
+
+/// The producer of a ledger's transactions.
+pub(in crate::pipeline) type Writer = ThreadedProducer<DefaultProducerContext>;
+
+/// The compacted topic.
+pub struct Ledger<'a> {
+    clients: &'a ClientProperties,
+    brokers: &'a Brokers,
+    topic: &'a str,
+}
+
+/// What an update makes of what it found.
+pub enum Update<T> {
+    /// What is there stays.
+    Keep(T),
+    /// This takes its place.
+    Write {
+        /// The record's value.
+        value: Vec<u8>,
+        /// Offsets that are committed with it, for the group of the ledger's clients.
+        offsets: Option<TopicPartitionList>,
+        /// What the update is worth.
+        then: T,
+    },
+}
+
+impl<'a> Ledger<'a> {
+    /// Opens the ledger; makes the topic if there is none.
+    ///
+    /// # Errors
+    /// The topic can neither be found nor made.
+    pub fn open(
+        clients: &'a ClientProperties,
+        brokers: &'a Brokers,
+        topic: &'a str,
+    ) -> Result<Self, ReplayError> {
+        let ledger = Ledger { clients, brokers, topic };
+        if brokers.partitions(topic)?.is_none() {
+            ledger.make()?;
+        }
+        Ok(ledger)
+    }
+
+    /// One partition with the cluster's own replication factor, compacted.
+    fn make(&self) -> Result<(), ReplayError> {
+        let doing = || {
+            format!(
+                "making the compacted topic `{}` (replay.topic), in which replays remember their plans,",
+                self.topic
+            )
+        };
+        let failed = |reason: String| ReplayError::kafka(doing(), reason);
+        let admin: AdminClient<DefaultClientContext> =
+            self.clients.plain().create().map_err(|error| failed(error.to_string()))?;
+        let new = NewTopic::new(self.topic, 1, TopicReplication::Fixed(-1)).set("cleanup.policy", "compact");
+        let made = block_on(admin.create_topics([&new], &AdminOptions::new().request_timeout(Some(CALL))))
+            .map_err(|error| failed(error.to_string()))?;
+        match made.into_iter().next() {
+            Some(Err((_, code))) if code != RDKafkaErrorCode::TopicAlreadyExists => {
+                return Err(failed(code.to_string()));
+            }
+            _ => info!(topic = self.topic, "made the topic in which replays remember their plans"),
+        }
+        // Made is not yet known to everybody.
+        let start = Instant::now();
+        while self.brokers.partitions(self.topic)?.is_none() {
+            if start.elapsed() > CALL {
+                return Err(failed("it does not appear".to_owned()));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    /// The last committed record under `key`.
+    ///
+    /// # Errors
+    /// The brokers do not answer.
+    pub fn read(&self, key: &str) -> Result<Option<Vec<u8>>, ReplayError> {
+        let partitions = self.brokers.partitions(self.topic)?.unwrap_or_default();
+        let mut starts = BTreeMap::new();
+        for partition in partitions {
+            let (first, end) = self.brokers.ends(self.topic, partition)?;
+            if first < end {
+                starts.insert(partition, first);
+            }
+        }
+        // A key is always in the same partition, so the last one seen is the last one written.
+        let mut value = None;
+        self.brokers.read(self.topic, &starts, |record| {
+            if let Some(message) = record.filter(|message| message.key() == Some(key.as_bytes())) {
+                value = message.payload().map(<[u8]>::to_vec);
+            }
+            true
+        })?;
+        Ok(value)
+    }
+
+    /// Reads the record under `key` when nobody else can write it any more, and writes what `decide` makes of it. `id` is
+    /// the transactional id. Whoever is fenced looks again.
+    ///
+    /// # Errors
+    /// What `decide` refuses; brokers that do not answer; writers that never let each other pass.
+    pub fn update<T>(
+        &self,
+        key: &str,
+        id: &str,
+        decide: impl Fn(Option<&[u8]>) -> Result<Update<T>, ReplayError>,
+    ) -> Result<T, ReplayError> {
+        let start = Instant::now();
+        loop {
+            // The common case needs no producer: the record is there and stays.
+            if let Update::Keep(found) = decide(self.read(key)?.as_deref())? {
+                return Ok(found);
+            }
+            let writer = self.writer(id)?;
+            let attempt = match decide(self.read(key)?.as_deref())? {
+                Update::Keep(found) => return Ok(found),
+                Update::Write { value, offsets, then } => {
+                    self.write(&writer, key, &value, offsets.as_ref()).map(|()| then)
+                }
+            };
+            match attempt {
+                Ok(then) => return Ok(then),
+                Err(error) if start.elapsed() > CONTEST => {
+                    return Err(ReplayError::kafka(format!("writing to topic `{}`", self.topic), error));
+                }
+                Err(error) => debug!(%error, "another process may be writing; looking again"),
+            }
+            drop(writer);
+            std::thread::sleep(Duration::from_millis(100 + u64::from(rand::random::<u8>())));
+        }
+    }
+
+    /// A transactional producer; older ones of the same id are fenced, and what they left open is ended.
+    pub(in crate::pipeline) fn writer(&self, id: &str) -> Result<Writer, ReplayError> {
+        let failed = |error: KafkaError| ReplayError::kafka(format!("starting transactions as `{id}`"), error);
+        let mut properties = self.clients.producer(0);
+        properties.set("transactional.id", id).set("transaction.timeout.ms", "10000");
+        let writer: Writer = properties.create().map_err(failed)?;
+        let start = Instant::now();
+        loop {
+            match writer.init_transactions(CALL) {
+                Ok(()) => return Ok(writer),
+                Err(KafkaError::Transaction(error))
+                    if error.is_retriable() && start.elapsed() < CONTEST => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+    }
+
+    fn write(
+        &self,
+        writer: &Writer,
+        key: &str,
+        value: &[u8],
+        offsets: Option<&TopicPartitionList>,
+    ) -> Result<(), KafkaError> {
+        writer.begin_transaction()?;
+        let written = self.put(writer, key, value, offsets).and_then(|()| writer.commit_transaction(CALL));
+        if written.is_err() {
+            // It may be fenced already; then there is nothing to abort.
+            let _ = writer.abort_transaction(CALL);
+        }
+        written
+    }
+
+    /// Adds a record, and perhaps offsets, to the open transaction of `writer`.
+    pub(in crate::pipeline) fn put(
+        &self,
+        writer: &Writer,
+        key: &str,
+        value: &[u8],
+        offsets: Option<&TopicPartitionList>,
+    ) -> Result<(), KafkaError> {
+        writer.send(BaseRecord::to(self.topic).key(key).payload(value)).map_err(|(error, _)| error)?;
+        if let Some(offsets) = offsets {
+            let group = self.brokers.group().map_err(|_| KafkaError::Canceled)?;
+            writer.send_offsets_to_transaction(offsets, &group, CALL)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,477 @@
+//! `nunchi replay` into a topic: exactly the range, exactly once, whatever happens; and what it refuses.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Kafka, Process, Read, Topics, Write, comment, kafka, random_model, wait_for};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const PARTITIONS: i32 = 4;
+/// 2026-01-01T00:00:00Z.
+const JANUARY: i64 = 1_767_225_600_000;
+const DAY: i64 = 86_400_000;
+
+/// A place for one test's replays.
+struct Place {
+    kafka: Kafka,
+    topics: Topics,
+    folder: tempfile::TempDir,
+    ledger: String,
+}
+
+impl Place {
+    fn new(test: &str) -> Option<Self> {
+        let kafka = kafka()?;
+        let topics = kafka.topics(test, PARTITIONS);
+        let ledger = format!("ledger-{}", topics.group);
+        Some(Place { kafka, topics, folder: tempfile::tempdir().unwrap(), ledger })
+    }
+
+    fn model(&self) -> String {
+        random_model(self.folder.path(), 7).display().to_string()
+    }
+
+    /// What every replay of the test has in common.
+    fn arguments(&self, more: &[&str]) -> Vec<String> {
+        let model = self.model();
+        let ledger = format!("replay.topic={}", self.ledger);
+        let mut arguments: Vec<String> = [
+            "replay", "--json", "--brokers", &self.kafka.bootstrap, "--model", &model, "--dead-letters",
+            &self.topics.dead_letters, "--set", &ledger, "--set", "kafka.consumer.session.timeout.ms=1500", "--set",
+            "kafka.consumer.heartbeat.interval.ms=300", "--group", &self.topics.group,
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        arguments.extend(more.iter().map(|word| (*word).to_owned()));
+        arguments
+    }
+
+    fn start(&self, more: &[&str]) -> Process {
+        let arguments = self.arguments(more);
+        Process::nunchi(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// Starts a replay of the input topic into the output topic.
+    fn into_topic(&self, more: &[&str]) -> Process {
+        let to = ["--topic", &self.topics.input, "--to-topic", &self.topics.output];
+        self.start(&[&to, more].concat())
+    }
+
+    /// Runs one to its end, which is good.
+    fn finish(&self, more: &[&str]) -> Vec<serde_json::Value> {
+        let (status, objects, log) = self.into_topic(more).end_with_objects();
+        assert_eq!(status, Some(0), "{log}");
+        objects
+    }
+
+    fn output(&self) -> Vec<Read> {
+        self.kafka.read(&self.topics.output)
+    }
+
+    /// The sum of what a replay's group has committed.
+    fn committed(&self, id: &str) -> i64 {
+        self.kafka.committed(&format!("nunchi-replay-{id}"), &self.topics.input, PARTITIONS).iter().sum()
+    }
+}
+
+fn partition(id: usize) -> i32 {
+    (id % PARTITIONS as usize) as i32
+}
+
+/// `count` comments in turn to all partitions, each with the timestamp that `at` gives it.
+fn fill(place: &Place, count: usize, at: impl Fn(usize) -> i64) {
+    place.kafka.write(
+        &place.topics.input,
+        (0..count).map(|id| Write {
+            partition: Some(partition(id)),
+            timestamp: Some(at(id)),
+            ..Write::value(comment(id, &format!("{id}번째 구매인데 이번에도 만족해요")))
+        }),
+    );
+}
+
+fn ids(records: &[Read]) -> Vec<usize> {
+    records.iter().map(|record| record.json()["id"].as_u64().unwrap() as usize).collect()
+}
+
+fn last<'o>(objects: &'o [serde_json::Value], event: &str) -> &'o serde_json::Value {
+    objects.iter().rfind(|object| object["event"] == event).unwrap_or_else(|| panic!("no {event}: {objects:?}"))
+}
+
+/// Checks that the records of `want` were answered, once each, in the order of their partitions.
+fn assert_exactly(want: impl Iterator<Item = usize>, output: &[Read], id: &str) {
+    let mut want: Vec<usize> = want.collect();
+    want.sort_by_key(|&id| (partition(id), id));
+    let got = ids(output);
+    assert_eq!(got.len(), want.len(), "answers and records of the range");
+    let wrong = want.iter().zip(&got).position(|(want, got)| want != got);
+    assert_eq!(wrong, None, "the answers are those of the range, in order");
+    assert!(output.iter().all(|record| record.header("nunchi-replay") == Some(id)));
+}
+
+#[test]
+fn a_range_of_times_is_answered_and_nothing_else() {
+    let Some(place) = Place::new("range") else { return };
+    // Every hour for 90 days, in shuffled order (7 has no factor in common with 2160).
+    let at = |id: usize| JANUARY + (id * 7 % 2160) as i64 * DAY / 24;
+    fill(&place, 2160, at);
+    let range = ["--from", "2026-01-01T00:00", "--to", "2026-02-01", "--id", "january"];
+    let objects = place.finish(&[&range[..], &["--late", "90d", "--workers", "2"]].concat());
+    let within = |id: &usize| at(*id) < JANUARY + 31 * DAY;
+    assert_exactly((0..2160).filter(within), &place.output(), "january");
+    let finished = last(&objects, "finished");
+    assert_eq!(finished["records"], 31 * 24, "{finished}");
+    assert_eq!(finished["outside"], 2160 - 31 * 24, "{finished}");
+    let labels: u64 = finished["labels"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
+    assert_eq!(labels, 31 * 24);
+    let verdict = &place.output()[0];
+    assert_eq!(verdict.timestamp, Some(at(ids(std::slice::from_ref(verdict))[0])), "timestamps are kept");
+    assert_eq!(verdict.header("nunchi-source").unwrap().split('/').next(), Some(&place.topics.input[..]));
+
+    // Finished and started again, it says so and writes nothing.
+    let objects = place.finish(&[&range[..], &["--late", "90d"]].concat());
+    assert!(last(&objects, "already_finished")["finished_at"].is_string(), "{objects:?}");
+    // So it does where the id is all that is given.
+    let (status, objects, log) = place.start(&["--id", "january"]).end_with_objects();
+    assert_eq!(status, Some(0), "{log}");
+    last(&objects, "already_finished");
+    assert_eq!(place.output().len(), 31 * 24);
+
+    // Another plan under the same id is refused, and what differs is said.
+    let other = ["--from", "2026-01-02", "--to", "2026-02-01", "--id", "january", "--late", "90d"];
+    let (status, log) = place.into_topic(&other).end();
+    assert_eq!(status, Some(64), "{log}");
+    assert!(log.contains("from: planned 2026-01-01T00:00:00Z, asked 2026-01-02T00:00:00Z"), "{log}");
+    // The live group was never there.
+    assert_eq!(place.kafka.committed(&place.topics.group, &place.topics.input, PARTITIONS), [0; 4]);
+}
+
+#[test]
+fn offsets_partitions_labels_and_late_records() {
+    let Some(place) = Place::new("offsets") else { return };
+    // In order, but one January record came in March and one two hours late.
+    let at = |id: usize| match id {
+        396 => JANUARY + DAY,
+        160 => JANUARY + 31 * DAY - 1,
+        id => JANUARY + id as i64 * DAY / 5,
+    };
+    fill(&place, 400, at);
+    // Five records a day: January is 0..155. Of partition 0 only, where both stragglers lie.
+    let range = ["--from", "2026-01-01", "--to", "2026-02-01", "--partition", "0"];
+    place.finish(&[&range[..], &["--id", "late-one"]].concat());
+    let january = |id: &usize| *id < 155 && partition(*id) == 0;
+    // Record 160 is 32 days after the first: within a day of the end; 396 is not.
+    assert_exactly((0..155).filter(january).chain([160]), &place.output(), "late-one");
+    place.finish(&[&range[..], &["--id", "late-all", "--late", "60d"]].concat());
+    let all: Vec<Read> =
+        place.output().into_iter().filter(|r| r.header("nunchi-replay") == Some("late-all")).collect();
+    assert_exactly((0..155).filter(january).chain([160, 396]), &all, "late-all");
+
+    // Offsets, one for all and one for each; only verdicts of one label.
+    let bounds = ["--from-offset", "10", "--to-offset", "0:20,1:30,2:11,3:500"];
+    let objects = place.finish(&[&bounds[..], &["--id", "offsets", "--where-label", "positive"]].concat());
+    let finished = last(&objects, "finished");
+    assert_eq!(finished["records"], 10 + 20 + 1 + 90, "{finished}");
+    let written: Vec<Read> =
+        place.output().into_iter().filter(|r| r.header("nunchi-replay") == Some("offsets")).collect();
+    assert!(written.iter().all(|record| record.json()["label"] == "positive"));
+    assert_eq!(finished["labels"]["positive"], written.len());
+    assert_eq!(finished["left_out"], 121 - written.len());
+
+    // A range without records is finished at once.
+    let objects = place.finish(&["--from", "2027-01-01", "--id", "empty"]);
+    assert_eq!(last(&objects, "finished")["records"], 0);
+}
+
+#[test]
+fn the_end_is_fixed_at_the_start_and_control_records_do_not_hide_it() {
+    let Some(place) = Place::new("fixed") else { return };
+    // Written in transactions: control records lie in between and at the end.
+    let transactional = |first: usize| {
+        use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+        let producer: ThreadedProducer<DefaultProducerContext> =
+            place.kafka.client().set("transactional.id", &place.topics.group).create().unwrap();
+        producer.init_transactions(common::PATIENCE).unwrap();
+        for ten in 0..10 {
+            producer.begin_transaction().unwrap();
+            for id in first + ten * 10..first + ten * 10 + 10 {
+                let value = comment(id, "좋아요");
+                let record: BaseRecord<'_, [u8], [u8]> =
+                    BaseRecord::to(&place.topics.input).partition(partition(id)).payload(&value);
+                producer.send(record).map_err(|(error, _)| error).unwrap();
+            }
+            producer.commit_transaction(common::PATIENCE).unwrap();
+        }
+    };
+    transactional(0);
+    // Slow enough that more comes while it runs.
+    let process = place.into_topic(&["--id", "fixed", "--rate", "40/s"]);
+    wait_for("the plan", || process.out().contains("\"plan\""));
+    transactional(100);
+    let (status, objects, log) = process.end_with_objects();
+    assert_eq!(status, Some(0), "{log}");
+    assert_exactly(0..100, &place.output(), "fixed");
+    let finished = last(&objects, "finished");
+    assert_eq!((&finished["records"], &finished["share"]), (&100.into(), &1.0.into()), "{finished}");
+}
+
+#[test]
+fn two_processes_killed_ten_times_and_one_leaving_answer_every_record_once() {
+    let Some(place) = Place::new("killed") else { return };
+    const COUNT: usize = 60_000;
+    fill(&place, COUNT, |id| JANUARY + id as i64 * 1_000);
+    let small = ["--id", "killed", "--set", "worker.turn_records=250", "--rate", "10k/s"];
+    let mut partner = place.into_topic(&small);
+    wait_for("the plan", || partner.out().contains("\"plan\""));
+    let mut before = 0;
+    for life in 0..10 {
+        let process = place.into_topic(&small);
+        // Killed when offsets have moved since, at another point of a turn each time.
+        wait_for("offsets that move", || place.committed("killed") > before);
+        std::thread::sleep(Duration::from_millis(life * 3));
+        if life % 2 == 0 {
+            process.kill();
+        } else {
+            // The older one dies, the younger one is the next partner.
+            std::mem::replace(&mut partner, process).kill();
+        }
+        before = place.committed("killed");
+        assert!(before < COUNT as i64, "life {life} had nothing left to die in");
+    }
+    // One more helps for a while and leaves in good order.
+    let leaving = place.into_topic(&small);
+    wait_for("offsets that move", || place.committed("killed") > before);
+    leaving.signal("INT");
+    let (status, objects, log) = leaving.end_with_objects();
+    assert_eq!(status, Some(1), "{log}");
+    let go_on = last(&objects, "stopped")["go_on"].as_str().unwrap();
+    assert!(go_on.contains("replay") && go_on.contains("--id killed"), "{go_on}");
+    // The id is enough to go on; the partner ends with it.
+    for process in [place.start(&["--id", "killed"]), partner] {
+        let (status, objects, log) = process.end_with_objects();
+        assert_eq!(status, Some(0), "{log}");
+        last(&objects, "finished");
+    }
+    // What a killed process left open hides what was written behind it until the broker aborts it.
+    wait_for("the last open transaction", || {
+        std::thread::sleep(Duration::from_millis(300));
+        place.output().len() >= COUNT
+    });
+    let killed = place.output();
+    assert_exactly(0..COUNT, &killed, "killed");
+
+    // An undisturbed replay into another topic gives the same.
+    let undisturbed = format!("{}-undisturbed", place.topics.output);
+    place.kafka.create(&undisturbed, PARTITIONS, &[]);
+    let to = ["--topic", &place.topics.input, "--to-topic", &undisturbed, "--id", "undisturbed"];
+    let (status, _, log) = place.start(&to).end_with_objects();
+    assert_eq!(status, Some(0), "{log}");
+    let undisturbed = place.kafka.read(&undisturbed);
+    assert_eq!(undisturbed.len(), killed.len());
+    assert!(undisturbed.iter().zip(&killed).all(|(one, other)| {
+        (one.partition, &one.value, one.timestamp, one.header("nunchi-source"))
+            == (other.partition, &other.value, other.timestamp, other.header("nunchi-source"))
+    }));
+}
+
+#[test]
+fn processes_that_start_together_agree_on_one_plan_and_all_end() {
+    let Some(place) = Place::new("together") else { return };
+    fill(&place, 4_000, |id| JANUARY + id as i64 * 1_000);
+    let processes: Vec<Process> = (0..3).map(|_| place.into_topic(&["--id", "together"])).collect();
+    let mut news = 0;
+    for process in processes {
+        let (status, objects, log) = process.end_with_objects();
+        assert_eq!(status, Some(0), "{log}");
+        news += usize::from(last(&objects, "plan")["standing"] == "new");
+        // A late one may find everything done.
+        assert!(objects.iter().any(|o| o["event"] == "finished" || o["event"] == "already_finished"));
+    }
+    assert_eq!(news, 1, "one process made the plan, the others read it");
+    assert_exactly(0..4_000, &place.output(), "together");
+}
+
+#[test]
+fn a_rate_and_a_speed_are_kept_within_five_per_cent() {
+    let Some(place) = Place::new("rate") else { return };
+    // A record every 20 ms, for 60 s.
+    fill(&place, 3_000, |id| JANUARY + id as i64 * 20);
+    // From the first answer to the last: what starting costs does not count.
+    let measure = |arguments: &[&str]| {
+        let process = place.into_topic(arguments);
+        let id = arguments[1];
+        wait_for("the first answer", || place.committed(id) > 0);
+        let (begin, done) = (Instant::now(), place.committed(id));
+        let (status, _, log) = process.end_with_objects();
+        assert_eq!(status, Some(0), "{log}");
+        ((3_000 - done) as f64, begin.elapsed().as_secs_f64())
+    };
+    // 3,000 records at 250 a second: 12 s; the end is seen within half a second.
+    let (records, seconds) = measure(&["--id", "rate", "--rate", "250/s"]);
+    let rate = records / seconds;
+    assert!((225.0..=262.5).contains(&rate), "{records} records in {seconds} s");
+    // Sixty seconds at six times their speed: 10 s.
+    let (records, seconds) = measure(&["--id", "speed", "--speed", "6x"]);
+    let speed = records * 0.02 / seconds;
+    assert!((5.3..=6.3).contains(&speed), "{records} records in {seconds} s");
+    assert_eq!(place.output().len(), 6_000);
+}
+
+#[test]
+fn what_is_gone_is_said() {
+    let Some(place) = Place::new("gone") else { return };
+    fill(&place, 400, |id| JANUARY + id as i64 * DAY);
+    delete_before(&place, 0, 30);
+    let gone = |arguments: &[&str]| {
+        let objects = place.finish(arguments);
+        last(&objects, "plan")["gone"].clone()
+    };
+    let by_offset = gone(&["--id", "a", "--from-offset", "10", "--to-offset", "40"]);
+    // Partition 0 holds 0, 4, 8, …: its 30th record is of day 120.
+    let expected = serde_json::json!([{"partition": 0, "first_left": "2026-05-01T00:00:00Z", "offsets": 20}]);
+    assert_eq!(by_offset, expected);
+    let by_time = gone(&["--id", "b", "--from", "2026-02-01", "--to", "2026-06-01"]);
+    assert_eq!(by_time[0]["offsets"], serde_json::Value::Null, "how many is not known");
+    assert_eq!(by_time[0]["first_left"], "2026-05-01T00:00:00Z");
+    assert_eq!(gone(&["--id", "c", "--from", "2026-05-02"]), serde_json::json!([]));
+}
+
+/// Deletes the records of a partition before an offset, as retention would.
+fn delete_before(place: &Place, partition: i32, offset: i64) {
+    use rdkafka::admin::{AdminClient, AdminOptions};
+    let admin: AdminClient<rdkafka::client::DefaultClientContext> = place.kafka.client().create().unwrap();
+    let mut list = rdkafka::TopicPartitionList::new();
+    list.add_partition_offset(&place.topics.input, partition, rdkafka::Offset::Offset(offset)).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(admin.delete_records(&list, &AdminOptions::new())).unwrap();
+}
+
+#[test]
+fn the_live_group_has_the_right_of_way() {
+    let Some(place) = Place::new("live") else { return };
+    fill(&place, 2_000, |id| JANUARY + id as i64 * 1_000);
+    // A live group that moves, and falls back faster than it moves.
+    let commit = |offset: i64| {
+        use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+        let consumer: BaseConsumer = place.kafka.client().set("group.id", &place.topics.group).create().unwrap();
+        let mut list = rdkafka::TopicPartitionList::new();
+        list.add_partition_offset(&place.topics.input, 0, rdkafka::Offset::Offset(offset)).unwrap();
+        consumer.commit(&list, CommitMode::Sync).unwrap();
+    };
+    commit(0);
+    let bound = "replay.live_lag_records=100";
+    let process = place.into_topic(&["--id", "live", "--to-offset", "500", "--rate", "100/s", "--set", bound]);
+    let mut offset = 0;
+    wait_for("the replay to wait", || {
+        offset += 1;
+        commit(offset);
+        fill(&place, 40, |id| JANUARY + DAY + id as i64);
+        std::thread::sleep(Duration::from_millis(300));
+        process.objects().iter().any(|object| object["live_lag"].as_i64().is_some_and(|lag| lag > 100))
+    });
+    let waits_at = place.committed("live");
+    assert!(waits_at < 2_000, "it was done before it could wait");
+    // The live group catches up: the replay goes on and ends.
+    commit(place.kafka.read(&place.topics.input).iter().filter(|record| record.partition == 0).count() as i64);
+    let (status, _, log) = process.end_with_objects();
+    assert_eq!(status, Some(0), "{log}");
+    assert_exactly(0..2_000, &place.output(), "live");
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_a_sentence() {
+    let Some(place) = Place::new("refused") else { return };
+    let (input, output) = (place.topics.input.as_str(), place.topics.output.as_str());
+    let to = ["--topic", input, "--to-topic", output];
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["--from", "yesterday"], &["--from", "2026-01-01"]),
+        (&["--to", "2026-02-30"], &["--to"]),
+        (&["--from", "2026-02-01", "--to", "2026-01-01"], &["must be before"]),
+        (&["--from-offset", "5", "--to-offset", "5"], &["must be before"]),
+        (&["--late", "tomorrow"], &["--late", "1d"]),
+        (&["--rate", "fast"], &["--rate", "20k/s"]),
+        (&["--speed", "0x"], &["--speed", "10x"]),
+        (&["--rate", "1/s", "--speed", "1x"], &["--speed"]),
+        (&["--id", "a b"], &["--id"]),
+        (&["--partition", "9"], &["no partition 9", "--partition"]),
+        (&["--where-label", "angry"], &["angry", "positive"]),
+        (&["--from", "2026-01-01", "--from-offset", "1"], &["--from-offset"]),
+    ];
+    for (arguments, words) in cases {
+        let (status, log) = place.start(&[&to, *arguments].concat()).end();
+        assert_eq!(status, Some(64), "{arguments:?}: {log}");
+        assert!(words.iter().all(|word| log.contains(word)), "{arguments:?}: {log}");
+    }
+    let whole: &[(&[&str], &[&str])] = &[
+        (&["--topic", input, "--from", "2026-01-01"], &["target", "--to-topic"]),
+        (&["--topic", input, "--to-topic", input], &["different topics"]),
+        (&["--topic", "nowhere-to-be-found", "--to-topic", output], &["nowhere-to-be-found", "does not exist"]),
+        (&["--topic", input, "--to-topic", "nowhere-to-be-found"], &["nowhere-to-be-found", "--to-topic"]),
+        (&["--topic", input, "--to-topic", output, "--model", "no-such-model"], &["model"]),
+        (&["--id", "never-planned"], &["never-planned", "--from"]),
+    ];
+    for (arguments, words) in whole {
+        let model = place.model();
+        let mut all = vec!["replay", "--brokers", &place.kafka.bootstrap, "--dead-letters", &place.topics.dead_letters];
+        if !arguments.contains(&"--model") {
+            all.extend(["--model", &model]);
+        }
+        all.extend(*arguments);
+        let (status, log) = Process::nunchi(&all).end();
+        assert_eq!(status, Some(64), "{arguments:?}: {log}");
+        assert!(words.iter().all(|word| log.contains(word)), "{arguments:?}: {log}");
+    }
+    assert_eq!(place.output(), []);
+}
+
+/// Comments with their real dates, by month; `None`, said aloud, where there are none.
+fn real_months() -> Option<Vec<(String, i64, String)>> {
+    use std::io::Read as _;
+    let folder = std::env::var("NUNCHI_DATA").unwrap_or_else(|_| "../shared/data".to_owned());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join("movie_train.tsv.gz");
+    let Ok(file) = std::fs::File::open(&path) else {
+        common::needs::lacking("data", &format!("{} is not there; NUNCHI_DATA names its folder", path.display()));
+        return None;
+    };
+    let mut text = String::new();
+    flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text).unwrap();
+    let rows = text.lines().skip(1).filter_map(|line| {
+        let mut columns = line.split('\t');
+        let (_, date, text) = (columns.next()?, columns.next()?, columns.nth(2)?);
+        let day: jiff::civil::Date = date.replace('.', "-").parse().ok()?;
+        let time = day.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond();
+        Some((date.replace('.', "-")[..7].to_owned(), time, text.to_owned()))
+    });
+    Some(rows.collect())
+}
+
+#[test]
+fn a_month_of_real_reviews_is_that_month_although_the_topic_is_shuffled() {
+    let Some(place) = Place::new("months") else { return };
+    let Some(rows) = real_months() else { return };
+    // One year and a bit, shuffled by a step that has no factor in common with their number.
+    let rows: Vec<_> = rows.into_iter().filter(|(month, _, _)| month.as_str() >= "2014-06").collect();
+    let count = rows.len();
+    assert!(count > 20_000, "{count} reviews since June 2014");
+    let step = (7_919..).find(|step| count % step != 0 && step % 2 == 1).unwrap();
+    let order: Vec<usize> = (0..count).map(|place| place * step % count).collect();
+    assert_eq!(order.iter().collect::<BTreeSet<_>>().len(), count, "every review once");
+    place.kafka.write(
+        &place.topics.input,
+        order.iter().enumerate().map(|(place, &row)| Write {
+            partition: Some(partition(place)),
+            timestamp: Some(rows[row].1),
+            ..Write::value(comment(row, &rows[row].2))
+        }),
+    );
+    let range = ["--from", "2015-01-01", "--to", "2015-02-01", "--late", "3650d", "--id", "january-2015"];
+    place.finish(&range);
+    let want: BTreeSet<usize> = (0..count).filter(|&row| rows[row].0 == "2015-01").collect();
+    assert!(want.len() > 500, "{} reviews in January 2015", want.len());
+    let got = ids(&place.output());
+    assert_eq!(got.len(), want.len());
+    assert_eq!(got.into_iter().collect::<BTreeSet<_>>(), want);
+}
