@@ -63,12 +63,7 @@ pub(super) struct Answered<'a> {
 impl<'t> Answerer<'t> {
     /// `extra_skew_ms` is added to the tolerance of timestamps, after a broker refused one all the same; `replay` is the
     /// ID of the replay that answers.
-    pub(super) fn new(
-        topics: &'t Topics,
-        now_ms: i64,
-        extra_skew_ms: i64,
-        replay: Option<&'t str>,
-    ) -> Self {
+    pub(super) fn new(topics: &'t Topics, now_ms: i64, extra_skew_ms: i64, replay: Option<&'t str>) -> Self {
         Answerer { topics, now_ms, skew_ms: SKEW_MS + extra_skew_ms, replay, source: String::new() }
     }
 

@@ -65,3 +65,59 @@ impl Judge for EngineJudge {
         self.engine.last_times()
     }
 }
+
+/// Several engines on one model: a turn's comments are shared out among threads. For readers that are one, and have more
+/// than one core to judge with.
+#[derive(Debug)]
+pub struct TeamJudge {
+    members: Vec<(EngineJudge, Vec<Judgement>)>,
+}
+
+impl TeamJudge {
+    /// `members` engines, at least one, on whatever model `slot` holds at the top of each turn.
+    pub fn new(slot: &ModelSlot, members: usize) -> Self {
+        let member = |_| (EngineJudge::new(Arc::clone(slot)), Vec::new());
+        TeamJudge { members: (0..members.max(1)).map(member).collect() }
+    }
+
+    fn first(&self) -> &EngineJudge {
+        &self.members[0].0
+    }
+}
+
+impl Judge for TeamJudge {
+    fn refresh(&mut self) {
+        self.members.iter_mut().for_each(|(judge, _)| judge.refresh());
+    }
+
+    fn judge(&mut self, comments: &[&str], out: &mut Vec<Judgement>) {
+        out.clear();
+        let share = comments.len().div_ceil(self.members.len()).max(1);
+        std::thread::scope(|threads| {
+            let mut shares = comments.chunks(share).zip(&mut self.members);
+            let mine = shares.next();
+            for (comments, (judge, judgements)) in shares {
+                threads.spawn(move || judge.judge(comments, judgements));
+            }
+            if let Some((comments, (judge, judgements))) = mine {
+                judge.judge(comments, judgements);
+            }
+        });
+        let used = comments.len().div_ceil(share);
+        for (_, judgements) in self.members.iter_mut().take(used) {
+            out.append(judgements);
+        }
+    }
+
+    fn version(&self) -> &str {
+        self.first().version()
+    }
+
+    fn labels(&self) -> &[String] {
+        self.first().labels()
+    }
+
+    fn times(&self) -> Times {
+        self.first().times()
+    }
+}

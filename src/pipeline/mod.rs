@@ -6,6 +6,7 @@
 
 mod answer;
 mod breaker;
+mod decoded;
 mod error;
 mod judge;
 mod kafka;
@@ -23,7 +24,7 @@ mod watch;
 mod worker;
 
 pub use error::PipelineError;
-pub use judge::{EngineJudge, Judge, ModelSlot};
+pub use judge::{EngineJudge, Judge, ModelSlot, TeamJudge};
 pub use pacer::{Pace, Pacer};
 pub use scope::{Counts, Scope};
 pub use stop::Stop;

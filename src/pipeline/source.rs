@@ -164,6 +164,8 @@ pub(super) struct Source {
     most_bytes: usize,
     /// Whether fetching was stopped until records are due.
     paused: AtomicBool,
+    /// Whether a group deals out the partitions.
+    grouped: bool,
 }
 
 impl Source {
@@ -179,7 +181,7 @@ impl Source {
             // Where a bounded group begins is committed before anybody joins. Nothing may begin elsewhere by itself.
             properties.set("auto.offset.reset", "error");
         }
-        let source = Self::make(config, properties)?;
+        let source = Self::make(config, properties, true)?;
         source
             .consumer
             .subscribe(&[&config.input.topic])
@@ -195,7 +197,7 @@ impl Source {
     ) -> Result<Self, PipelineError> {
         let mut properties = clients.consumer(0);
         properties.set("auto.offset.reset", "error");
-        let source = Self::make(config, properties)?;
+        let source = Self::make(config, properties, false)?;
         let mut list = TopicPartitionList::new();
         for (&partition, &offset) in starts {
             list.add_partition_offset(&config.input.topic, partition, Offset::Offset(offset))
@@ -208,7 +210,7 @@ impl Source {
         Ok(source)
     }
 
-    fn make(config: &Config, mut properties: ClientConfig) -> Result<Self, PipelineError> {
+    fn make(config: &Config, mut properties: ClientConfig, grouped: bool) -> Result<Self, PipelineError> {
         // Once a second: whether brokers answer, and how far behind we are. Ends of partitions tell a true zero.
         properties.set("statistics.interval.ms", "1000").set("enable.partition.eof", "true");
         let consumer: BaseConsumer<Watch> =
@@ -223,6 +225,7 @@ impl Source {
             most_records: config.worker.turn_records.max(1),
             most_bytes: config.worker.turn_bytes.max(1),
             paused: AtomicBool::new(false),
+            grouped,
         })
     }
 
@@ -373,6 +376,12 @@ impl Source {
             KafkaError::MessageConsumptionFatal(code) => {
                 return Err(PipelineError::Consumer(code.to_string()));
             }
+            KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) if scope.is_some() => {
+                if let Some(sentence) = scope.and_then(|scope| self.lost(scope)) {
+                    return Err(PipelineError::Consumer(sentence));
+                }
+                debug!("a partition that is not planned has no offset");
+            }
             KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition) => {
                 return Err(PipelineError::MissingTopic {
                     topic: self.topic.clone(),
@@ -393,6 +402,32 @@ impl Source {
             error => debug!(%error, "the consumer reports an error that it tries to mend"),
         }
         Ok(())
+    }
+
+    /// Which planned partition's next record is not there any more, in a sentence; `None` if all are.
+    fn lost(&self, scope: &Scope) -> Option<String> {
+        let assignment = self.consumer.assignment().ok()?;
+        let mut planned = TopicPartitionList::new();
+        for element in assignment.elements() {
+            if scope.ends.contains_key(&element.partition()) {
+                planned.add_partition(&self.topic, element.partition());
+            }
+        }
+        let committed = if self.grouped {
+            self.consumer.committed_offsets(planned, REWIND_TIMEOUT).ok()?
+        } else {
+            assignment
+        };
+        committed.elements().iter().find_map(|element| {
+            let (topic, partition) = (&self.topic, element.partition());
+            let (first, end) = self.consumer.fetch_watermarks(topic, partition, REWIND_TIMEOUT).ok()?;
+            let Offset::Offset(offset) = element.offset() else { return None };
+            (offset < first || offset > end).then(|| {
+                format!(
+                    "the record at offset {offset} of partition {partition} of `{topic}` is not there any more, the                      topic holds {first} to {end}: it was deleted after the replay was planned, so this plan cannot be                      kept"
+                )
+            })
+        })
     }
 
     /// Goes back, in the partitions of `batch` that are still owned, to the committed offsets; to the first record of

@@ -1,12 +1,13 @@
 //! One turn: a batch of records becomes answers, and both become visible together.
 
 use super::answer::{Answer, Answered, Answerer};
+use super::decoded::Decoded;
 use super::sink::{Setback, Sink};
 use super::source::{Batch, Source};
 use super::worker::Worker;
 use super::{Judge, PipelineError};
 use crate::engine::Judgement;
-use crate::record::{Comment, DeadLetter, DeadLetterClass, Verdict, WrittenScore, label_index};
+use crate::record::{Comment, DeadLetterClass, Verdict, WrittenScore, label_index};
 use crate::telemetry::{Turn, WorkerMetrics};
 use rdkafka::Timestamp;
 use rdkafka::message::Message;
@@ -21,13 +22,6 @@ mod stage {
     pub(super) const INFER: usize = 3;
     pub(super) const PRODUCE: usize = 4;
     pub(super) const COMMIT: usize = 5;
-}
-
-/// What a record turned out to be.
-enum Decoded<'m> {
-    Comment(Comment<'m>),
-    Tombstone,
-    Poisoned(DeadLetter),
 }
 
 impl<J: Judge> Worker<'_, J> {
@@ -79,11 +73,7 @@ impl<J: Judge> Worker<'_, J> {
         let decoded = self.decode(batch)?;
         self.turn.stage_seconds[stage::DECODE] = clock.lap();
 
-        let comments = decoded.iter().filter_map(|decoded| match decoded {
-            Decoded::Comment(comment) => Some(comment.text.as_ref()),
-            _ => None,
-        });
-        let texts: Vec<&str> = comments.collect();
+        let texts: Vec<&str> = decoded.iter().filter_map(Decoded::text).collect();
         self.judge.judge(&texts, &mut self.judgements);
         let times = self.judge.times();
         self.turn.stage_seconds[stage::TOKENISE] = times.tokenise.as_secs_f64();
@@ -100,11 +90,7 @@ impl<J: Judge> Worker<'_, J> {
         self.timestamps.clear();
         for message in &batch.messages {
             let value = message.payload();
-            let found = match value.map(|value| self.reader.read(value)) {
-                None => Decoded::Tombstone,
-                Some(Ok(comment)) => Decoded::Comment(comment),
-                Some(Err(letter)) => Decoded::Poisoned(letter),
-            };
+            let found = Decoded::read(&self.reader, value);
             let poisoned = match &found {
                 Decoded::Poisoned(letter) => Some(letter),
                 _ => None,
@@ -296,7 +282,7 @@ impl Clock {
 }
 
 /// Unix time in milliseconds.
-fn now_ms() -> i64 {
+pub(super) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -36,7 +36,8 @@ impl Process {
     /// Starts `nunchi` with `arguments`, and no settings from this environment.
     pub fn nunchi(arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nunchi"));
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NUNCHI__"))
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NUNCHI__"))
         {
             command.env_remove(name);
         }

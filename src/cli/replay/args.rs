@@ -117,7 +117,13 @@ impl Args {
             given.into_iter().filter_map(|(flag, key, value)| Some(Flag::new(flag, key, value.clone()?)));
         let http = Flag::new("--http", "http.address", &self.http);
         let model = self.model.iter().map(|model| Flag::new("--model", "model.path", model));
-        self.set.iter().map(|assignment| Flag::set(assignment)).chain(given).chain([http]).chain(model).collect()
+        self.set
+            .iter()
+            .map(|assignment| Flag::set(assignment))
+            .chain(given)
+            .chain([http])
+            .chain(model)
+            .collect()
     }
 
     /// Whether nothing but an id was given: what to replay stands in the plan.

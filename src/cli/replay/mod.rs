@@ -13,14 +13,13 @@ use super::{EXIT_USAGE, model};
 use crate::config::{Config, Log, Mistakes, load};
 use crate::engine::Warm;
 use crate::http::{self, Admin};
-use crate::pipeline::replay::{
-    Asked, IntoTopic, Outcome, Replay, ReplayError, Request, Standing, Target,
-};
-use crate::pipeline::{EngineJudge, ModelSlot, Pace, PipelineError, Stop, worker_count};
+use crate::pipeline::replay::{Asked, Means, Outcome, Replay, ReplayError, Request, Standing, Target};
+use crate::pipeline::{EngineJudge, ModelSlot, PipelineError, Stop, TeamJudge, worker_count};
 use crate::telemetry::{Health, Metrics, init_logs};
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 use std::io::IsTerminal as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -112,16 +111,15 @@ impl Scene<'_> {
             Some(labels) => Some(labels),
             None => self.chosen_labels(replay.plan.request.labels.as_deref())?,
         };
-        match &replay.plan.request.target {
-            Target::Topic { .. } => self.into_topic(&replay, labels),
-            Target::File(_) => anyhow::bail!("files come next"),
-        }
+        self.answer(&replay, labels)
     }
 
     fn request(&self, model: String) -> Request {
         let (args, config) = (self.args, &self.config);
         let target = match &args.to_file {
-            Some(file) => Target::File(std::path::absolute(file).unwrap_or_else(|_| file.clone()).display().to_string()),
+            Some(file) => {
+                Target::File(std::path::absolute(file).unwrap_or_else(|_| file.clone()).display().to_string())
+            }
             None => Target::Topic {
                 verdicts: config.output.topic.clone(),
                 dead_letters: config.dead_letters.topic.clone(),
@@ -202,31 +200,38 @@ impl Scene<'_> {
         }
     }
 
-    fn into_topic(&self, replay: &Replay, labels: Option<Vec<bool>>) -> anyhow::Result<ExitCode> {
+    /// Judges the plan into its target.
+    fn answer(&self, replay: &Replay, labels: Option<Vec<bool>>) -> anyhow::Result<ExitCode> {
         let config = replay.config();
         let stall = Duration::from_secs(config.worker.stall_seconds);
-        let health = Arc::new(Health::new(worker_count(config), stall));
+        let workers = match replay.plan.request.target {
+            Target::Topic { .. } => worker_count(config),
+            Target::File(_) => 1,
+        };
+        let health = Arc::new(Health::new(workers, stall));
         health.set_model_warm();
         let slot: ModelSlot = Arc::new(ArcSwap::from(Arc::clone(&self.warm)));
         let shown = self.shown(replay);
         let begin = Instant::now();
         let (runtime, server) = self.serve(&health, &slot)?;
-        let with = IntoTopic {
+        let means = Means {
             metrics: &self.metrics,
             health: &health,
             stop: &self.stop,
-            pace: self.pace(),
+            pace: self.args.pace(),
             labels,
             observer: &|progress| shown.show(progress),
         };
-        let outcome = replay.into_topic(&with, || EngineJudge::new(Arc::clone(&slot)));
+        let outcome = match &replay.plan.request.target {
+            Target::Topic { .. } => replay.into_topic(&means, || EngineJudge::new(Arc::clone(&slot))),
+            Target::File(path) => {
+                let judge = TeamJudge::new(&slot, worker_count(config));
+                replay.into_file(Path::new(path), &means, judge)
+            }
+        };
         server.end(&runtime);
         shown.clear();
         Ok(self.say_end(replay, &shown, &outcome?, begin.elapsed()))
-    }
-
-    fn pace(&self) -> Pace {
-        self.args.pace()
     }
 
     fn shown(&self, replay: &Replay) -> Shown {
@@ -288,7 +293,11 @@ impl Scene<'_> {
     fn command_to_go_on(&self, id: &str) -> String {
         let quoted = |word: String| {
             let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@%+".contains(c);
-            if !word.is_empty() && word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
+            if !word.is_empty() && word.chars().all(plain) {
+                word
+            } else {
+                format!("'{}'", word.replace('\'', "'\\''"))
+            }
         };
         let mut words: Vec<String> = std::env::args().map(quoted).collect();
         if self.args.id.is_none() {

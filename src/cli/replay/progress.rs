@@ -140,7 +140,13 @@ impl Shown {
     }
 
     /// The last object of `--json`, or the last line for people.
-    pub(super) fn end(&self, event: &str, progress: &Progress, seconds: f64, more: &[(&str, Value)]) -> Value {
+    pub(super) fn end(
+        &self,
+        event: &str,
+        progress: &Progress,
+        seconds: f64,
+        more: &[(&str, Value)],
+    ) -> Value {
         let mut object = self.object(event, progress, None);
         object["seconds"] = json!(rounded(seconds, 1e3));
         object["records_per_s"] = json!((progress.answered as f64 / seconds.max(1e-3)).round());
@@ -170,7 +176,7 @@ pub(super) fn grouped(number: u64) -> String {
 
 /// A span of time for people.
 pub(super) fn human_time(seconds: f64) -> String {
-    let seconds = seconds.max(0.0).min(1e9).round() as u64;
+    let seconds = seconds.clamp(0.0, 1e9).round() as u64;
     match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60) {
         (0, 0, 0, seconds) => format!("{seconds} s"),
         (0, 0, minutes, seconds) => format!("{minutes} min {seconds} s"),

@@ -108,10 +108,8 @@ impl Brokers {
             list.add_partition_offset(topic, partition, Offset::Offset(time_ms.max(0)))
                 .map_err(|error| ReplayError::kafka(doing(), error))?;
         }
-        let found = self
-            .consumer
-            .offsets_for_times(list, ASK)
-            .map_err(|error| ReplayError::kafka(doing(), error))?;
+        let found =
+            self.consumer.offsets_for_times(list, ASK).map_err(|error| ReplayError::kafka(doing(), error))?;
         let mut offsets = BTreeMap::new();
         for element in found.elements() {
             element.error().map_err(|error| ReplayError::kafka(doing(), error))?;
@@ -167,8 +165,7 @@ impl Brokers {
         let mut found = BTreeMap::new();
         self.read(topic, offsets, |record| {
             if let Some(message) = record {
-                let first =
-                    First { offset: message.offset(), timestamp_ms: message.timestamp().to_millis() };
+                let first = First { offset: message.offset(), timestamp_ms: message.timestamp().to_millis() };
                 found.entry(message.partition()).or_insert(first);
             }
             false

@@ -155,7 +155,8 @@ impl<'a> Ledger<'a> {
 
     /// A transactional producer; older ones of the same id are fenced, and what they left open is ended.
     pub(in crate::pipeline) fn writer(&self, id: &str) -> Result<Writer, ReplayError> {
-        let failed = |error: KafkaError| ReplayError::kafka(format!("starting transactions as `{id}`"), error);
+        let failed =
+            |error: KafkaError| ReplayError::kafka(format!("starting transactions as `{id}`"), error);
         let mut properties = self.clients.producer(0);
         properties.set("transactional.id", id).set("transaction.timeout.ms", "10000");
         let writer: Writer = properties.create().map_err(failed)?;
@@ -163,8 +164,7 @@ impl<'a> Ledger<'a> {
         loop {
             match writer.init_transactions(CALL) {
                 Ok(()) => return Ok(writer),
-                Err(KafkaError::Transaction(error))
-                    if error.is_retriable() && start.elapsed() < CONTEST => {}
+                Err(KafkaError::Transaction(error)) if error.is_retriable() && start.elapsed() < CONTEST => {}
                 Err(error) => return Err(failed(error)),
             }
         }

@@ -145,8 +145,12 @@ mod tests {
     fn a_group_that_does_not_move_is_not_waited_for() {
         let start = Instant::now();
         let mut valve = Valve::new(100, start);
-        let mut at =
-            |second: i64| valve.observe(Look { lag: 200 + second, committed: 7 }, start + Duration::from_secs(second.unsigned_abs()));
+        let mut at = |second: i64| {
+            valve.observe(
+                Look { lag: 200 + second, committed: 7 },
+                start + Duration::from_secs(second.unsigned_abs()),
+            )
+        };
         assert!(!at(0));
         assert!((1..30).all(&mut at));
         assert!(!at(30));

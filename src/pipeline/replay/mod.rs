@@ -5,6 +5,7 @@
 
 mod brokers;
 mod error;
+mod file;
 mod ledger;
 mod live;
 mod plan;
@@ -12,9 +13,10 @@ mod request;
 mod topic;
 
 pub use error::ReplayError;
+pub use file::Form;
 pub use plan::{Gone, Plan, Share};
 pub use request::{Bound, Request, Target};
-pub use topic::{IntoTopic, Observer, Outcome, Progress};
+pub use topic::{Means, Observer, Outcome, Progress};
 
 use self::brokers::Brokers;
 use self::ledger::{Ledger, Update};
@@ -156,6 +158,9 @@ fn agree(
             "no replay is planned under --id {id}; say what to replay: --from, --to, and --to-topic or --to-file"
         ))),
         (None, Asked::Request(request)) => {
+            if let Target::File(path) = &request.target {
+                file::check_new(std::path::Path::new(path))?;
+            }
             let (plan, gone) = Plan::make(id, request, brokers)?;
             let offsets = match request.target {
                 Target::Topic { .. } => Some(beginnings(&plan, brokers)?),

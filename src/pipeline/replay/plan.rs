@@ -133,9 +133,9 @@ impl Plan {
 
     /// Whether every partition has reached its end.
     pub fn is_done(&self, reached: &BTreeMap<i32, i64>) -> bool {
-        self.shares.iter().all(|share| {
-            reached.get(&share.partition).copied().unwrap_or(share.start) >= share.end
-        })
+        self.shares
+            .iter()
+            .all(|share| reached.get(&share.partition).copied().unwrap_or(share.start) >= share.end)
     }
 
     /// The planned partitions.
@@ -179,7 +179,8 @@ fn gone(
 ) -> Result<Vec<Gone>, ReplayError> {
     let begun: BTreeMap<i32, i64> =
         ends.iter().filter(|(_, (first, _))| *first > 0).map(|(&p, &(first, _))| (p, first)).collect();
-    let left = if begun.is_empty() { BTreeMap::new() } else { brokers.first_records(&request.topic, &begun)? };
+    let left =
+        if begun.is_empty() { BTreeMap::new() } else { brokers.first_records(&request.topic, &begun)? };
     let mut gone = Vec::new();
     for (&partition, &first) in &begun {
         let first_left = left.get(&partition).and_then(|first: &First| first.timestamp_ms);
@@ -188,7 +189,9 @@ fn gone(
                 let Some(asked) = bound.offset(partition).filter(|&asked| asked < first) else { continue };
                 Some(first - asked)
             }
-            Some(Bound::Time(from)) if first_left.is_some_and(|left| left <= from.as_millisecond()) => continue,
+            Some(Bound::Time(from)) if first_left.is_some_and(|left| left <= from.as_millisecond()) => {
+                continue;
+            }
             Some(Bound::Time(_)) | None => None,
         };
         let first_left = first_left.and_then(|ms| Timestamp::from_millisecond(ms).ok());
@@ -203,7 +206,9 @@ impl std::fmt::Display for Gone {
         match self.offsets {
             Some(1) => f.write_str("1 offset of the range is beyond retention")?,
             Some(offsets) => write!(f, "{offsets} offsets of the range are beyond retention")?,
-            None => f.write_str("what the range holds before its first record that is left is beyond retention")?,
+            None => {
+                f.write_str("what the range holds before its first record that is left is beyond retention")?
+            }
         }
         match self.first_left {
             Some(first) => write!(f, "; the first record that is left is of {first}"),

@@ -106,7 +106,8 @@ impl Request {
                 differences.push(format!("{name}: planned {planned}, asked {now}"));
             }
         };
-        let list = |items: Option<Vec<String>>| items.map_or_else(|| "all".to_owned(), |items| items.join(","));
+        let list =
+            |items: Option<Vec<String>>| items.map_or_else(|| "all".to_owned(), |items| items.join(","));
         let numbers = |request: &Request| {
             list(request.partitions.as_ref().map(|all| all.iter().map(i32::to_string).collect()))
         };

@@ -8,7 +8,7 @@ use crate::pipeline::{Judge, Pace, Pacer, Pipeline, Scope, Stop, worker_count};
 use crate::telemetry::{Health, Metrics};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tracing::{debug, warn};
@@ -43,7 +43,17 @@ impl Progress {
         if self.offsets == 0 { 1.0 } else { self.passed as f64 / self.offsets as f64 }
     }
 
-    pub(super) fn of(plan: &Plan, reached: &BTreeMap<i32, i64>, scope: &Scope, waits_for: Option<i64>) -> Self {
+    /// Of a replay that is finished.
+    pub(super) fn all(plan: &Plan) -> Self {
+        Progress { passed: plan.offsets(), offsets: plan.offsets(), ..Progress::default() }
+    }
+
+    pub(super) fn of(
+        plan: &Plan,
+        reached: &BTreeMap<i32, i64>,
+        scope: &Scope,
+        waits_for: Option<i64>,
+    ) -> Self {
         let counts = &scope.counts;
         Progress {
             passed: plan.passed(reached),
@@ -78,7 +88,7 @@ pub enum Outcome {
 pub type Observer<'o> = &'o (dyn Fn(&Progress) + Sync);
 
 /// What the workers of a replay need besides the plan.
-pub struct IntoTopic<'a> {
+pub struct Means<'a> {
     /// Where the workers count.
     pub metrics: &'a Metrics,
     /// Where they say how they are.
@@ -100,7 +110,7 @@ impl Replay {
     /// What the workers could not mend; offsets of the group that have expired.
     pub fn into_topic<J: Judge + 'static>(
         &self,
-        with: &IntoTopic<'_>,
+        with: &Means<'_>,
         judge: impl Fn() -> J + Sync,
     ) -> Result<Outcome, ReplayError> {
         let reached = self.reached(Duration::from_secs(30))?;
@@ -109,7 +119,8 @@ impl Replay {
             Pace::Speed(_) => self.first_timestamp(&reached)?,
             Pace::Free | Pace::Rate(_) => None,
         };
-        let scope = Arc::new(self.scope(Pacer::new(pace, worker_count(&self.config), first_ms), with.labels.clone()));
+        let scope =
+            Arc::new(self.scope(Pacer::new(pace, worker_count(&self.config), first_ms), with.labels.clone()));
         // The workers' own: the process goes on when they have stopped.
         let workers_stop = Stop::new();
         let pipeline = Pipeline {
@@ -120,23 +131,16 @@ impl Replay {
             stop: &workers_stop,
             ask_limits: true,
         };
-        let waits_for = Mutex::new(None);
-        let all_done = AtomicBool::new(self.plan.is_done(&reached));
-        let result = if all_done.load(Ordering::Relaxed) {
-            Ok(())
-        } else {
-            std::thread::scope(|threads| {
-                threads.spawn(|| {
-                    let (topic, bound) = (&self.config.input.topic, self.config.replay.live_lag_records);
-                    live::watch(&self.live, topic, bound, &scope.pacer, &waits_for, &workers_stop);
-                });
-                threads.spawn(|| self.oversee(with, &scope, &waits_for, &all_done, &workers_stop));
-                let result = pipeline.run_within(Some(&scope), &judge);
-                workers_stop.request();
-                result.map(drop)
-            })
-        };
-        result?;
+        if !self.plan.is_done(&reached) {
+            self.beside_live(&scope, |waits_for| {
+                std::thread::scope(|threads| {
+                    threads.spawn(|| self.oversee(with, &scope, waits_for, &workers_stop));
+                    let result = pipeline.run_within(Some(&scope), &judge);
+                    workers_stop.request();
+                    result.map(drop)
+                })
+            })?;
+        }
         let reached = self.reached(Duration::from_secs(30))?;
         let progress = Progress::of(&self.plan, &reached, &scope, None);
         (with.observer)(&progress);
@@ -145,6 +149,21 @@ impl Replay {
         } else {
             Ok(Outcome::Stopped { progress })
         }
+    }
+
+    /// Does `work` with an eye on the live group, which closes the scope's gate while it needs the cluster. `work` gets
+    /// the live group's lag while it is closed.
+    pub(super) fn beside_live<T>(&self, scope: &Scope, work: impl FnOnce(&Mutex<Option<i64>>) -> T) -> T {
+        let (waits_for, over) = (Mutex::new(None), Stop::new());
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                let (topic, bound) = (&self.config.input.topic, self.config.replay.live_lag_records);
+                live::watch(&self.live, topic, bound, &scope.pacer, &waits_for, &over);
+            });
+            // Also if the work panics: the thread beside it has to end.
+            let _over = OnDrop(&over);
+            work(&waits_for)
+        })
     }
 
     /// The bounds of the work.
@@ -178,12 +197,14 @@ impl Replay {
     }
 
     /// The oldest timestamp among the next records of all partitions.
-    fn first_timestamp(&self, reached: &BTreeMap<i32, i64>) -> Result<Option<i64>, ReplayError> {
+    pub(super) fn first_timestamp(&self, reached: &BTreeMap<i32, i64>) -> Result<Option<i64>, ReplayError> {
         let open: BTreeMap<i32, i64> = self
             .plan
             .shares
             .iter()
-            .filter_map(|share| Some((share.partition, *reached.get(&share.partition)?)).filter(|&(_, at)| at < share.end))
+            .filter_map(|share| {
+                Some((share.partition, *reached.get(&share.partition)?)).filter(|&(_, at)| at < share.end)
+            })
             .collect();
         let records = self.brokers.first_records(&self.config.input.topic, &open)?;
         let from = self.plan.request.from.as_ref().and_then(super::Bound::time_ms).unwrap_or(i64::MIN);
@@ -191,14 +212,7 @@ impl Replay {
     }
 
     /// Watches the committed offsets; stops the workers when all is done, or when the process is to stop.
-    fn oversee(
-        &self,
-        with: &IntoTopic<'_>,
-        scope: &Scope,
-        waits_for: &Mutex<Option<i64>>,
-        all_done: &AtomicBool,
-        workers_stop: &Stop,
-    ) {
+    fn oversee(&self, with: &Means<'_>, scope: &Scope, waits_for: &Mutex<Option<i64>>, workers_stop: &Stop) {
         // A client of its own: the answers of the other one are not to wait for this one's.
         let brokers = match Brokers::connect(&self.clients) {
             Ok(brokers) => brokers,
@@ -211,12 +225,13 @@ impl Replay {
         loop {
             match brokers.committed(&self.config.input.topic, &partitions, ASK) {
                 Ok(committed) => {
-                    let reached =
-                        committed.into_iter().filter_map(|(partition, offset)| Some((partition, offset?))).collect();
+                    let reached = committed
+                        .into_iter()
+                        .filter_map(|(partition, offset)| Some((partition, offset?)))
+                        .collect();
                     let waiting = *waits_for.lock().unwrap_or_else(PoisonError::into_inner);
                     (with.observer)(&Progress::of(&self.plan, &reached, scope, waiting));
                     if self.plan.is_done(&reached) {
-                        all_done.store(true, Ordering::Relaxed);
                         return workers_stop.request();
                     }
                 }
@@ -229,5 +244,14 @@ impl Replay {
                 return;
             }
         }
+    }
+}
+
+/// Requests a stop when it goes.
+struct OnDrop<'s>(&'s Stop);
+
+impl Drop for OnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.request();
     }
 }

@@ -1,116 +1,10 @@
-//! `nunchi replay` into a topic: exactly the range, exactly once, whatever happens; and what it refuses.
+//! Into a topic.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
-use common::{Kafka, Process, Read, Topics, Write, comment, kafka, random_model, wait_for};
+use super::common::{self, Process, Read, Write, comment, wait_for};
+use super::{DAY, JANUARY, PARTITIONS, Place, assert_exactly, fill, ids, last, partition};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
-
-const PARTITIONS: i32 = 4;
-/// 2026-01-01T00:00:00Z.
-const JANUARY: i64 = 1_767_225_600_000;
-const DAY: i64 = 86_400_000;
-
-/// A place for one test's replays.
-struct Place {
-    kafka: Kafka,
-    topics: Topics,
-    folder: tempfile::TempDir,
-    ledger: String,
-}
-
-impl Place {
-    fn new(test: &str) -> Option<Self> {
-        let kafka = kafka()?;
-        let topics = kafka.topics(test, PARTITIONS);
-        let ledger = format!("ledger-{}", topics.group);
-        Some(Place { kafka, topics, folder: tempfile::tempdir().unwrap(), ledger })
-    }
-
-    fn model(&self) -> String {
-        random_model(self.folder.path(), 7).display().to_string()
-    }
-
-    /// What every replay of the test has in common.
-    fn arguments(&self, more: &[&str]) -> Vec<String> {
-        let model = self.model();
-        let ledger = format!("replay.topic={}", self.ledger);
-        let mut arguments: Vec<String> = [
-            "replay", "--json", "--brokers", &self.kafka.bootstrap, "--model", &model, "--dead-letters",
-            &self.topics.dead_letters, "--set", &ledger, "--set", "kafka.consumer.session.timeout.ms=1500", "--set",
-            "kafka.consumer.heartbeat.interval.ms=300", "--group", &self.topics.group,
-        ]
-        .map(str::to_owned)
-        .to_vec();
-        arguments.extend(more.iter().map(|word| (*word).to_owned()));
-        arguments
-    }
-
-    fn start(&self, more: &[&str]) -> Process {
-        let arguments = self.arguments(more);
-        Process::nunchi(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
-    }
-
-    /// Starts a replay of the input topic into the output topic.
-    fn into_topic(&self, more: &[&str]) -> Process {
-        let to = ["--topic", &self.topics.input, "--to-topic", &self.topics.output];
-        self.start(&[&to, more].concat())
-    }
-
-    /// Runs one to its end, which is good.
-    fn finish(&self, more: &[&str]) -> Vec<serde_json::Value> {
-        let (status, objects, log) = self.into_topic(more).end_with_objects();
-        assert_eq!(status, Some(0), "{log}");
-        objects
-    }
-
-    fn output(&self) -> Vec<Read> {
-        self.kafka.read(&self.topics.output)
-    }
-
-    /// The sum of what a replay's group has committed.
-    fn committed(&self, id: &str) -> i64 {
-        self.kafka.committed(&format!("nunchi-replay-{id}"), &self.topics.input, PARTITIONS).iter().sum()
-    }
-}
-
-fn partition(id: usize) -> i32 {
-    (id % PARTITIONS as usize) as i32
-}
-
-/// `count` comments in turn to all partitions, each with the timestamp that `at` gives it.
-fn fill(place: &Place, count: usize, at: impl Fn(usize) -> i64) {
-    place.kafka.write(
-        &place.topics.input,
-        (0..count).map(|id| Write {
-            partition: Some(partition(id)),
-            timestamp: Some(at(id)),
-            ..Write::value(comment(id, &format!("{id}번째 구매인데 이번에도 만족해요")))
-        }),
-    );
-}
-
-fn ids(records: &[Read]) -> Vec<usize> {
-    records.iter().map(|record| record.json()["id"].as_u64().unwrap() as usize).collect()
-}
-
-fn last<'o>(objects: &'o [serde_json::Value], event: &str) -> &'o serde_json::Value {
-    objects.iter().rfind(|object| object["event"] == event).unwrap_or_else(|| panic!("no {event}: {objects:?}"))
-}
-
-/// Checks that the records of `want` were answered, once each, in the order of their partitions.
-fn assert_exactly(want: impl Iterator<Item = usize>, output: &[Read], id: &str) {
-    let mut want: Vec<usize> = want.collect();
-    want.sort_by_key(|&id| (partition(id), id));
-    let got = ids(output);
-    assert_eq!(got.len(), want.len(), "answers and records of the range");
-    let wrong = want.iter().zip(&got).position(|(want, got)| want != got);
-    assert_eq!(wrong, None, "the answers are those of the range, in order");
-    assert!(output.iter().all(|record| record.header("nunchi-replay") == Some(id)));
-}
 
 #[test]
 fn a_range_of_times_is_answered_and_nothing_else() {
@@ -142,7 +36,7 @@ fn a_range_of_times_is_answered_and_nothing_else() {
 
     // Another plan under the same id is refused, and what differs is said.
     let other = ["--from", "2026-01-02", "--to", "2026-02-01", "--id", "january", "--late", "90d"];
-    let (status, log) = place.into_topic(&other).end();
+    let (status, log) = place.replay(&other).end();
     assert_eq!(status, Some(64), "{log}");
     assert!(log.contains("from: planned 2026-01-01T00:00:00Z, asked 2026-01-02T00:00:00Z"), "{log}");
     // The live group was never there.
@@ -208,7 +102,7 @@ fn the_end_is_fixed_at_the_start_and_control_records_do_not_hide_it() {
     };
     transactional(0);
     // Slow enough that more comes while it runs.
-    let process = place.into_topic(&["--id", "fixed", "--rate", "40/s"]);
+    let process = place.replay(&["--id", "fixed", "--rate", "40/s"]);
     wait_for("the plan", || process.out().contains("\"plan\""));
     transactional(100);
     let (status, objects, log) = process.end_with_objects();
@@ -224,11 +118,11 @@ fn two_processes_killed_ten_times_and_one_leaving_answer_every_record_once() {
     const COUNT: usize = 60_000;
     fill(&place, COUNT, |id| JANUARY + id as i64 * 1_000);
     let small = ["--id", "killed", "--set", "worker.turn_records=250", "--rate", "10k/s"];
-    let mut partner = place.into_topic(&small);
+    let mut partner = place.replay(&small);
     wait_for("the plan", || partner.out().contains("\"plan\""));
     let mut before = 0;
     for life in 0..10 {
-        let process = place.into_topic(&small);
+        let process = place.replay(&small);
         // Killed when offsets have moved since, at another point of a turn each time.
         wait_for("offsets that move", || place.committed("killed") > before);
         std::thread::sleep(Duration::from_millis(life * 3));
@@ -242,7 +136,7 @@ fn two_processes_killed_ten_times_and_one_leaving_answer_every_record_once() {
         assert!(before < COUNT as i64, "life {life} had nothing left to die in");
     }
     // One more helps for a while and leaves in good order.
-    let leaving = place.into_topic(&small);
+    let leaving = place.replay(&small);
     wait_for("offsets that move", || place.committed("killed") > before);
     leaving.signal("INT");
     let (status, objects, log) = leaving.end_with_objects();
@@ -281,7 +175,7 @@ fn two_processes_killed_ten_times_and_one_leaving_answer_every_record_once() {
 fn processes_that_start_together_agree_on_one_plan_and_all_end() {
     let Some(place) = Place::new("together") else { return };
     fill(&place, 4_000, |id| JANUARY + id as i64 * 1_000);
-    let processes: Vec<Process> = (0..3).map(|_| place.into_topic(&["--id", "together"])).collect();
+    let processes: Vec<Process> = (0..3).map(|_| place.replay(&["--id", "together"])).collect();
     let mut news = 0;
     for process in processes {
         let (status, objects, log) = process.end_with_objects();
@@ -299,24 +193,26 @@ fn a_rate_and_a_speed_are_kept_within_five_per_cent() {
     let Some(place) = Place::new("rate") else { return };
     // A record every 20 ms, for 60 s.
     fill(&place, 3_000, |id| JANUARY + id as i64 * 20);
-    // From the first answer to the last: what starting costs does not count.
+    // From the first commit that is seen to the last one: what starting and ending cost does not count.
     let measure = |arguments: &[&str]| {
-        let process = place.into_topic(arguments);
+        let process = place.replay(arguments);
         let id = arguments[1];
         wait_for("the first answer", || place.committed(id) > 0);
         let (begin, done) = (Instant::now(), place.committed(id));
+        wait_for("the last answer", || place.committed(id) == 3_000);
+        let seconds = begin.elapsed().as_secs_f64();
         let (status, _, log) = process.end_with_objects();
         assert_eq!(status, Some(0), "{log}");
-        ((3_000 - done) as f64, begin.elapsed().as_secs_f64())
+        ((3_000 - done) as f64, seconds)
     };
-    // 3,000 records at 250 a second: 12 s; the end is seen within half a second.
+    // Never more than 5 % too fast; a busy machine may be late by a turn besides.
+    let holds = |got: f64, want: f64| (0.92..=1.05).contains(&(got / want));
+    // 3,000 records at 250 a second: 12 s.
     let (records, seconds) = measure(&["--id", "rate", "--rate", "250/s"]);
-    let rate = records / seconds;
-    assert!((225.0..=262.5).contains(&rate), "{records} records in {seconds} s");
+    assert!(holds(records / seconds, 250.0), "{records} records in {seconds} s");
     // Sixty seconds at six times their speed: 10 s.
     let (records, seconds) = measure(&["--id", "speed", "--speed", "6x"]);
-    let speed = records * 0.02 / seconds;
-    assert!((5.3..=6.3).contains(&speed), "{records} records in {seconds} s");
+    assert!(holds(records * 0.02 / seconds, 6.0), "{records} records in {seconds} s");
     assert_eq!(place.output().len(), 6_000);
 }
 
@@ -356,14 +252,15 @@ fn the_live_group_has_the_right_of_way() {
     // A live group that moves, and falls back faster than it moves.
     let commit = |offset: i64| {
         use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-        let consumer: BaseConsumer = place.kafka.client().set("group.id", &place.topics.group).create().unwrap();
+        let consumer: BaseConsumer =
+            place.kafka.client().set("group.id", &place.topics.group).create().unwrap();
         let mut list = rdkafka::TopicPartitionList::new();
         list.add_partition_offset(&place.topics.input, 0, rdkafka::Offset::Offset(offset)).unwrap();
         consumer.commit(&list, CommitMode::Sync).unwrap();
     };
     commit(0);
     let bound = "replay.live_lag_records=100";
-    let process = place.into_topic(&["--id", "live", "--to-offset", "500", "--rate", "100/s", "--set", bound]);
+    let process = place.replay(&["--id", "live", "--to-offset", "500", "--rate", "100/s", "--set", bound]);
     let mut offset = 0;
     wait_for("the replay to wait", || {
         offset += 1;
@@ -381,59 +278,16 @@ fn the_live_group_has_the_right_of_way() {
     assert_exactly(0..2_000, &place.output(), "live");
 }
 
-#[test]
-fn what_cannot_be_is_refused_with_a_sentence() {
-    let Some(place) = Place::new("refused") else { return };
-    let (input, output) = (place.topics.input.as_str(), place.topics.output.as_str());
-    let to = ["--topic", input, "--to-topic", output];
-    let cases: &[(&[&str], &[&str])] = &[
-        (&["--from", "yesterday"], &["--from", "2026-01-01"]),
-        (&["--to", "2026-02-30"], &["--to"]),
-        (&["--from", "2026-02-01", "--to", "2026-01-01"], &["must be before"]),
-        (&["--from-offset", "5", "--to-offset", "5"], &["must be before"]),
-        (&["--late", "tomorrow"], &["--late", "1d"]),
-        (&["--rate", "fast"], &["--rate", "20k/s"]),
-        (&["--speed", "0x"], &["--speed", "10x"]),
-        (&["--rate", "1/s", "--speed", "1x"], &["--speed"]),
-        (&["--id", "a b"], &["--id"]),
-        (&["--partition", "9"], &["no partition 9", "--partition"]),
-        (&["--where-label", "angry"], &["angry", "positive"]),
-        (&["--from", "2026-01-01", "--from-offset", "1"], &["--from-offset"]),
-    ];
-    for (arguments, words) in cases {
-        let (status, log) = place.start(&[&to, *arguments].concat()).end();
-        assert_eq!(status, Some(64), "{arguments:?}: {log}");
-        assert!(words.iter().all(|word| log.contains(word)), "{arguments:?}: {log}");
-    }
-    let whole: &[(&[&str], &[&str])] = &[
-        (&["--topic", input, "--from", "2026-01-01"], &["target", "--to-topic"]),
-        (&["--topic", input, "--to-topic", input], &["different topics"]),
-        (&["--topic", "nowhere-to-be-found", "--to-topic", output], &["nowhere-to-be-found", "does not exist"]),
-        (&["--topic", input, "--to-topic", "nowhere-to-be-found"], &["nowhere-to-be-found", "--to-topic"]),
-        (&["--topic", input, "--to-topic", output, "--model", "no-such-model"], &["model"]),
-        (&["--id", "never-planned"], &["never-planned", "--from"]),
-    ];
-    for (arguments, words) in whole {
-        let model = place.model();
-        let mut all = vec!["replay", "--brokers", &place.kafka.bootstrap, "--dead-letters", &place.topics.dead_letters];
-        if !arguments.contains(&"--model") {
-            all.extend(["--model", &model]);
-        }
-        all.extend(*arguments);
-        let (status, log) = Process::nunchi(&all).end();
-        assert_eq!(status, Some(64), "{arguments:?}: {log}");
-        assert!(words.iter().all(|word| log.contains(word)), "{arguments:?}: {log}");
-    }
-    assert_eq!(place.output(), []);
-}
-
 /// Comments with their real dates, by month; `None`, said aloud, where there are none.
 fn real_months() -> Option<Vec<(String, i64, String)>> {
     use std::io::Read as _;
     let folder = std::env::var("NUNCHI_DATA").unwrap_or_else(|_| "../shared/data".to_owned());
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join("movie_train.tsv.gz");
     let Ok(file) = std::fs::File::open(&path) else {
-        common::needs::lacking("data", &format!("{} is not there; NUNCHI_DATA names its folder", path.display()));
+        common::needs::lacking(
+            "data",
+            &format!("{} is not there; NUNCHI_DATA names its folder", path.display()),
+        );
         return None;
     };
     let mut text = String::new();
