@@ -25,6 +25,8 @@ const NAMES: &[&str] = &[
     "nunchi_rebalances_total counter {}",
     "nunchi_records_in_total counter {partition,topic}",
     "nunchi_records_out_total counter {label,model}",
+    "nunchi_registry_asked_timestamp_seconds gauge {}",
+    "nunchi_registry_stale gauge {}",
     "nunchi_score histogram {}",
     "nunchi_stage_seconds histogram {stage}",
     "nunchi_tokens_total counter {}",

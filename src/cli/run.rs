@@ -1,11 +1,11 @@
 //! `nunchi run`: settings, model, admin server, signals, and the workers until somebody says stop.
 
 use super::EXIT_USAGE;
-use crate::config::{Flag, Loaded, Mistakes, load};
+use crate::config::{Config, Flag, Loaded, Mistakes, load};
 use crate::engine::{EngineError, Warm};
 use crate::http::{self, Admin};
 use crate::pipeline::{EngineJudge, ModelSlot, Pipeline, PipelineError, Stop, worker_count};
-use crate::registry::RegistryError;
+use crate::registry::{Follow, Follower, Log, RegistryError, first};
 use crate::telemetry::{Health, Metrics, init_logs};
 use anyhow::Context;
 use arc_swap::ArcSwap;
@@ -122,9 +122,7 @@ fn start(args: &Args) -> anyhow::Result<()> {
     let metrics = Metrics::new();
     let stall = Duration::from_secs(config.worker.stall_seconds);
     let health = Arc::new(Health::new(worker_count(&config), stall));
-    let name = config.model.path.as_deref().map(|path| path.to_string_lossy());
-    let model = super::model::find_model(name.as_deref(), config.registry.url.as_deref())?;
-    let warm = Warm::new(model, config.engine.kernel.as_deref())?;
+    let (warm, follow) = model(&config, &metrics)?;
     metrics.set_model(&warm.model().version, warm.precision(), warm.kernel());
     health.set_model_warm();
     say_what_runs(&config, &warm);
@@ -134,7 +132,12 @@ fn start(args: &Args) -> anyhow::Result<()> {
     let runtime = runtime()?;
     watch_signals(&runtime, stop.clone(), Arc::clone(&health))?;
     let listener = runtime.block_on(http::bind(&config.http.address))?;
-    let admin = Admin::new(metrics.clone(), Arc::clone(&health), Arc::clone(&slot));
+    let follower = follow
+        .map(|(follow, log)| Follower::start(follow, Arc::clone(&slot), log))
+        .transpose()
+        .context("cannot start the thread that follows the store")?;
+    let admin = Admin::new(metrics.clone(), Arc::clone(&health), Arc::clone(&slot))
+        .with_reload(follower.as_ref().map(Follower::reload));
     let server = Server::start(&runtime, listener, admin)?;
 
     let pipeline = Pipeline {
@@ -147,12 +150,29 @@ fn start(args: &Args) -> anyhow::Result<()> {
     };
     let result = pipeline.run(|| EngineJudge::new(Arc::clone(&slot)));
     server.end(&runtime);
+    drop(follower);
     let summary = result?;
     tracing::info!(records = summary.records, "stopped cleanly");
     Ok(())
 }
 
-fn say_what_runs(config: &crate::config::Config, warm: &Warm) {
+/// The model to begin with; and, where none is named but a store is, how to follow the store from there.
+fn model(config: &Config, metrics: &Metrics) -> anyhow::Result<(Warm, Option<(Follow, Log)>)> {
+    let kernel = config.engine.kernel.clone();
+    let (name, url) = (config.model.path.as_deref(), config.registry.url.as_deref());
+    let Some(url) = url.filter(|_| name.is_none()) else {
+        let name = name.map(|path| path.to_string_lossy());
+        let model = super::model::find_model(name.as_deref(), url)?;
+        return Ok((Warm::new(model, kernel.as_deref())?, None));
+    };
+    let interval = Duration::from_secs_f64(config.registry.interval);
+    let follow = Follow { url: url.to_owned(), interval, kernel, metrics: metrics.clone() };
+    let (warm, log) = first(&follow)?;
+    tracing::info!(store = url, interval = config.registry.interval, "following the store of models");
+    Ok((warm, Some((follow, log))))
+}
+
+fn say_what_runs(config: &Config, warm: &Warm) {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         model = warm.model().version,

@@ -13,7 +13,7 @@ pub(super) fn error(status: StatusCode, sentence: impl AsRef<str>) -> impl IntoR
 /// 404, with what there is.
 pub(super) async fn not_found(uri: Uri) -> impl IntoResponse {
     let sentence = format!(
-        "there is nothing at {}; there are GET /metrics, /livez, /readyz, /v1/model and POST /v1/classify",
+        "there is nothing at {}; there are GET /metrics, /livez, /readyz, /v1/model and POST /v1/classify, /v1/model/reload",
         uri.path()
     );
     error(StatusCode::NOT_FOUND, sentence)
@@ -21,6 +21,6 @@ pub(super) async fn not_found(uri: Uri) -> impl IntoResponse {
 
 /// 405; the header `allow` says what is allowed.
 pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> impl IntoResponse {
-    let right = if uri.path() == "/v1/classify" { "POST" } else { "GET" };
+    let right = if ["/v1/classify", "/v1/model/reload"].contains(&uri.path()) { "POST" } else { "GET" };
     error(StatusCode::METHOD_NOT_ALLOWED, format!("{} takes {right}, not {method}", uri.path()))
 }

@@ -1,12 +1,11 @@
 //! `POST /v1/classify`: one comment or several, judged at once.
 //!
-//! One request is judged at a time, by an engine of the server's own on a blocking thread; a few wait, and more are told
+//! One request is judged at a time, by an engine of its own on a blocking thread; a few wait, and more are told
 //! to come again. So requests cannot starve the workers, and memory is bounded.
 
 use super::{Admin, BODY_LIMIT, answer};
 use crate::config::Config;
 use crate::engine::{Engine, Judgement};
-use crate::pipeline::ModelSlot;
 use crate::record::{Comment, Reader, Verdict};
 use axum::body::Bytes;
 use axum::extract::State;
@@ -20,18 +19,18 @@ use tokio::sync::{Mutex, Semaphore};
 /// Requests that may wait for the engine, the one that is judged included.
 const WAITING: usize = 16;
 
-/// The engine of the server and the queue before it.
+/// The server's turn at the engine and the queue before it.
 #[derive(Debug)]
 pub(super) struct Classifier {
-    engine: Arc<Mutex<Engine>>,
+    turn: Arc<Mutex<()>>,
     waiting: Semaphore,
     reader: Reader,
 }
 
 impl Classifier {
-    pub(super) fn new(model: &ModelSlot) -> Self {
+    pub(super) fn new() -> Self {
         Classifier {
-            engine: Arc::new(Mutex::new(Engine::new(model.load_full()))),
+            turn: Arc::new(Mutex::new(())),
             waiting: Semaphore::new(WAITING),
             // Requests name their fields `text` and `id`, whatever the topic's records do.
             reader: Reader::new(&Config::default()),
@@ -65,10 +64,14 @@ pub(super) async fn classify(State(admin): State<Admin>, body: Result<Bytes, Byt
         return ([(header::RETRY_AFTER, "1")], busy).into_response();
     };
     let timer = admin.metrics.http_classify_seconds.start_timer();
-    let engine = Arc::clone(&admin.classifier.engine).lock_owned().await;
+    let turn = Arc::clone(&admin.classifier.turn).lock_owned().await;
     let judged = tokio::task::spawn_blocking({
         let admin = admin.clone();
-        move || judge(&admin, engine, &body)
+        move || {
+            let judged = judge(&admin, &body);
+            drop(turn);
+            judged
+        }
     })
     .await
     .unwrap_or_else(|error| Err(Refusal::Failed(format!("judging failed: {error}"))));
@@ -84,17 +87,14 @@ pub(super) async fn classify(State(admin): State<Admin>, body: Result<Bytes, Byt
 }
 
 /// Reads the comments of `body`, judges them with the model of now, and writes the verdicts.
-fn judge(
-    admin: &Admin,
-    mut engine: tokio::sync::OwnedMutexGuard<Engine>,
-    body: &[u8],
-) -> Result<Vec<u8>, Refusal> {
+fn judge(admin: &Admin, body: &[u8]) -> Result<Vec<u8>, Refusal> {
     let text =
         std::str::from_utf8(body).map_err(|error| Refusal::Bad(format!("the body is not UTF-8: {error}")))?;
     let is_array = text.trim_start().starts_with('[');
     let comments = comments(&admin.classifier.reader, text, is_array).map_err(Refusal::Bad)?;
     let texts: Vec<&str> = comments.iter().map(|comment| comment.text.as_ref()).collect();
-    engine.adopt(admin.model.load_full());
+    // An engine of this request: one that is kept would keep an old model in memory until the next request.
+    let mut engine = Engine::new(admin.model.load_full());
     let mut judgements = Vec::new();
     engine.classify(&texts, &mut judgements);
     let model = engine.warm().model();

@@ -1,4 +1,5 @@
-//! The admin server: `/metrics`, `/livez`, `/readyz`, `/v1/model`, `POST /v1/classify`.
+//! The admin server: `/metrics`, `/livez`, `/readyz`, `/v1/model`, `POST /v1/model/reload`,
+//! `POST /v1/classify`.
 //!
 //! It lives on a small tokio runtime beside the workers and never makes one wait: it reads atomics, borrows the model and
 //! judges with an engine of its own. Every error is a JSON object with `error`.
@@ -8,7 +9,7 @@ mod classify;
 mod model;
 mod probes;
 
-use crate::pipeline::ModelSlot;
+use crate::registry::{ModelSlot, Reload};
 use crate::telemetry::{Health, Metrics};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
@@ -52,13 +53,19 @@ pub struct Admin {
     health: Arc<Health>,
     model: ModelSlot,
     classifier: Arc<Classifier>,
+    reload: Option<Reload>,
 }
 
 impl Admin {
     /// A server's state; it judges with whatever `model` holds.
     pub fn new(metrics: Metrics, health: Arc<Health>, model: ModelSlot) -> Self {
-        let classifier = Arc::new(Classifier::new(&model));
-        Admin { metrics, health, model, classifier }
+        let classifier = Arc::new(Classifier::new());
+        Admin { metrics, health, model, classifier, reload: None }
+    }
+
+    /// With a follower of the store, which `POST /v1/model/reload` asks to look.
+    pub fn with_reload(self, reload: Option<Reload>) -> Self {
+        Admin { reload, ..self }
     }
 
     /// The routes.
@@ -68,6 +75,7 @@ impl Admin {
             .route("/livez", get(probes::livez))
             .route("/readyz", get(probes::readyz))
             .route("/v1/model", get(model::model))
+            .route("/v1/model/reload", post(model::reload))
             .route("/v1/classify", post(classify::classify))
             .fallback(answer::not_found)
             .method_not_allowed_fallback(answer::method_not_allowed)

@@ -1,12 +1,8 @@
 //! What a worker needs of a network: judgements for a turn's comments, and a name for who judged.
 
-use crate::engine::{Engine, Judgement, Times, Warm};
-use arc_swap::ArcSwap;
+use crate::engine::{Engine, Judgement, Times};
+use crate::registry::ModelSlot;
 use std::sync::Arc;
-
-/// The model that serves now. Whoever stores another one here changes the judge of every worker's next turn; the old
-/// model is freed when its last turn ends.
-pub type ModelSlot = Arc<ArcSwap<Warm>>;
 
 /// Judges the comments of a turn. One per worker; the pipeline knows no more about networks than this.
 pub trait Judge: Send {

@@ -23,8 +23,9 @@ mod turn;
 mod watch;
 mod worker;
 
+pub use crate::registry::ModelSlot;
 pub use error::PipelineError;
-pub use judge::{EngineJudge, Judge, ModelSlot, TeamJudge};
+pub use judge::{EngineJudge, Judge, TeamJudge};
 pub use pacer::{Pace, Pacer};
 pub use scope::{Counts, Scope};
 pub use stop::Stop;

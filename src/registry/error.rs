@@ -64,6 +64,14 @@ pub enum RegistryError {
         /// Why.
         error: ModelError,
     },
+    /// The model cannot be made warm on this machine.
+    #[error("version {version} is refused: {error}")]
+    Cold {
+        /// Its name in the store.
+        version: Version,
+        /// Why.
+        error: EngineError,
+    },
     /// The file that was to be published is refused.
     #[error("this model cannot be published: {0}")]
     Refused(ModelError),
@@ -105,7 +113,13 @@ pub enum RegistryError {
 impl RegistryError {
     /// Whether the command was called wrongly (and not: called rightly, and failed).
     pub fn is_usage(&self) -> bool {
-        matches!(self, RegistryError::Url { .. } | RegistryError::NoStore | RegistryError::NotAName(_))
+        match self {
+            RegistryError::Url { .. } | RegistryError::NoStore | RegistryError::NotAName(_) => true,
+            RegistryError::Cold { error, .. } => {
+                matches!(error, EngineError::KernelUnknown(..) | EngineError::KernelUnavailable(..))
+            }
+            _ => false,
+        }
     }
 
     /// Whether the store cannot be asked now, and may be later.

@@ -18,6 +18,7 @@ mod prune;
 mod publish;
 mod store;
 mod verify;
+mod watch;
 mod who;
 
 pub use error::RegistryError;
@@ -29,4 +30,5 @@ pub use prune::Pruned;
 pub use publish::{Draft, Published, hash_file};
 pub use store::{Found, Store};
 pub use verify::Finding;
+pub use watch::{Follow, Follower, Looked, ModelSlot, Reload, first};
 pub use who::who;

@@ -69,6 +69,10 @@ pub struct Metrics {
     pub model_swaps: IntCounterVec,
     /// `nunchi_model_loaded_timestamp_seconds`
     pub model_loaded: Gauge,
+    /// `nunchi_registry_stale`
+    pub registry_stale: IntGauge,
+    /// `nunchi_registry_asked_timestamp_seconds`
+    pub registry_asked: Gauge,
     /// `nunchi_http_requests_total{path,code}`
     pub http_requests: IntCounterVec,
     /// `nunchi_http_classify_seconds`
@@ -149,6 +153,14 @@ impl Metrics {
                 "nunchi_model_loaded_timestamp_seconds",
                 "When the serving model was loaded, in Unix time.",
             ),
+            registry_stale: make.gauge(
+                "nunchi_registry_stale",
+                "1 while the store of models cannot be read: what serves may be old.",
+            ),
+            registry_asked: make.unix_time(
+                "nunchi_registry_asked_timestamp_seconds",
+                "When the store of models last answered, in Unix time; 0 without a store.",
+            ),
             http_requests: make.counters(
                 "nunchi_http_requests_total",
                 "Requests to the admin server.",
@@ -187,8 +199,15 @@ impl Metrics {
         self.model_info.with_label_values(&[version, precision]).set(1.0);
         self.build_info.reset();
         self.build_info.with_label_values(&[env!("CARGO_PKG_VERSION"), kernel]).set(1.0);
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        self.model_loaded.set(now.as_secs_f64());
+        self.model_loaded.set(unix_time());
+    }
+
+    /// Whether the store of models answered just now.
+    pub fn set_store(&self, answered: bool) {
+        self.registry_stale.set(i64::from(!answered));
+        if answered {
+            self.registry_asked.set(unix_time());
+        }
     }
 
     /// Everything in Prometheus's text format.
@@ -204,6 +223,12 @@ impl Default for Metrics {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Seconds since 1970.
+fn unix_time() -> f64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs_f64()
 }
 
 const VALID: &str = "the options are constants that a test builds";

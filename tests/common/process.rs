@@ -21,11 +21,17 @@ impl Process {
     /// Starts it on `topics` with a small random model in `folder`, and `settings` as `section.key=value`.
     pub fn start(config: &Config, folder: &Path, settings: &[&str]) -> Self {
         let model = random_model(folder, 7);
+        Process::start_with(config, &["--model", model.to_str().expect("the path is UTF-8")], settings)
+    }
+
+    /// Starts it on `topics` with `arguments`, which say where its model comes from.
+    pub fn start_with(config: &Config, arguments: &[&str], settings: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nunchi"));
+        command.env_remove("NUNCHI__REGISTRY__URL");
         command.args(["run", "--http", "127.0.0.1:0", "--brokers", &config.kafka.brokers]);
         command.args(["--group", &config.kafka.group, "--input", &config.input.topic]);
         command.args(["--output", &config.output.topic, "--dead-letters", &config.dead_letters.topic]);
-        command.arg("--model").arg(&model);
+        command.args(arguments);
         let defaults = ["kafka.consumer.session.timeout.ms=1500", "kafka.consumer.heartbeat.interval.ms=300"];
         for setting in defaults.iter().chain(settings) {
             command.args(["--set", setting]);

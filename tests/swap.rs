@@ -1,0 +1,404 @@
+//! A new version takes over between turns: nothing is lost, doubled or judged by a model that it does not name; what is
+//! refused or away changes nothing.
+
+#![allow(clippy::unwrap_used)] // Outside of `#[test]` too a failure fails the test.
+
+mod common;
+
+use arc_swap::ArcSwap;
+use common::{Kafka, PATIENCE, Process, Read, Topics, Write, assert_answered_once, comment, kafka, wait_for};
+use nunchi::config::{ClientProperties, Config};
+use nunchi::engine::{Engine, Warm};
+use nunchi::model::{Model, Precision};
+use nunchi::pipeline::{EngineJudge, ModelSlot, Pipeline, PipelineError, Stop, Summary, worker_count};
+use nunchi::registry::{Draft, Follow, Follower, Looked, Reload, Remark, Store, Version, first};
+use nunchi::rnn::Cell;
+use nunchi::samples;
+use nunchi::telemetry::{Health, Metrics};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tempfile::TempDir;
+
+fn model(seed: u64) -> Model {
+    nunchi::model::testing::model(Cell::Gru, seed)
+}
+
+fn publish(store: &Store, seed: u64) -> Version {
+    let content = model(seed).to_bytes(Precision::F32).unwrap().0;
+    store.publish(content, Draft::default()).unwrap().manifest.version
+}
+
+fn promote(store: &Store, version: &Version) {
+    store.promote(version, Remark { who: "test".to_owned(), why: "its turn".to_owned() }, false).unwrap();
+}
+
+/// A store in a folder with two versions, the first one current, and somebody who follows it when asked.
+struct Swapper {
+    _folder: TempDir,
+    store: Store,
+    versions: [Version; 2],
+    slot: ModelSlot,
+    metrics: Metrics,
+    follower: Follower,
+}
+
+impl Swapper {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let url = folder.path().to_str().unwrap().to_owned();
+        let store = Store::open(&url).unwrap();
+        let versions = [publish(&store, 1), publish(&store, 2)];
+        promote(&store, &versions[0]);
+        let metrics = Metrics::new();
+        let interval = Duration::from_secs(3600);
+        let follow = Follow { url, interval, kernel: None, metrics: metrics.clone() };
+        let (warm, log) = first(&follow).unwrap();
+        let slot: ModelSlot = Arc::new(ArcSwap::from_pointee(warm));
+        let follower = Follower::start(follow, Arc::clone(&slot), log).unwrap();
+        Swapper { _folder: folder, store, versions, slot, metrics, follower }
+    }
+
+    /// Promotes the version that does not serve, and waits until it does.
+    fn swap(&self, reload: &Reload) {
+        let serving = self.slot.load().model().version.clone();
+        let other = self.versions.iter().find(|version| version.as_str() != serving).unwrap();
+        promote(&self.store, other);
+        match reload.now_blocking().unwrap() {
+            Looked::Swapped { model, previous, .. } => {
+                assert_eq!((model.as_str(), previous), (other.as_str(), serving));
+            }
+            looked => panic!("{looked:?}"),
+        }
+    }
+}
+
+/// A number of this process, from a line of /proc/self/status.
+fn status(name: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Workers of this process on the slot's model.
+fn start(
+    kafka: &Kafka,
+    topics: &Topics,
+    swapper: &Swapper,
+    stop: &Stop,
+) -> JoinHandle<Result<Summary, PipelineError>> {
+    let mut config: Config = kafka.config(topics);
+    config.worker.workers = 2;
+    config.worker.turn_records = 500;
+    let health = Arc::new(Health::new(worker_count(&config), Duration::from_secs(60)));
+    let (slot, metrics, stop) = (Arc::clone(&swapper.slot), swapper.metrics.clone(), stop.clone());
+    std::thread::spawn(move || {
+        let clients = ClientProperties::resolve(&config).unwrap();
+        let pipeline = Pipeline {
+            config: &config,
+            clients: &clients,
+            metrics: &metrics,
+            health: &health,
+            stop: &stop,
+            ask_limits: true,
+        };
+        pipeline.run(|| EngineJudge::new(Arc::clone(&slot)))
+    })
+}
+
+/// Each verdict's score is what the version in its header says of the comment.
+fn assert_judged_by_whom_they_name(answers: &[Read], texts: &[String], versions: &[Version]) {
+    let mut expected: BTreeMap<&str, Vec<f32>> = BTreeMap::new();
+    let borrowed: Vec<&str> = texts.iter().map(String::as_str).collect();
+    for (version, seed) in versions.iter().zip(1..) {
+        let (mut engine, mut judgements) =
+            (Engine::new(Arc::new(Warm::new(model(seed), None).unwrap())), Vec::new());
+        engine.classify(&borrowed, &mut judgements);
+        expected.insert(version.as_str(), judgements.iter().map(|judgement| judgement.score).collect());
+    }
+    let mut judged: BTreeMap<&str, usize> = BTreeMap::new();
+    for answer in answers {
+        let (json, version) = (answer.json(), answer.header("nunchi-model").unwrap());
+        assert_eq!(json["model"], version);
+        let (version, scores) = expected.get_key_value(version).expect("a version that was promoted");
+        let want = f64::from(scores[json["id"].as_u64().unwrap() as usize % texts.len()]);
+        let got = json["score"].as_f64().unwrap();
+        assert!((got - want).abs() <= 1e-4, "{version} says {want} of {json}");
+        *judged.entry(version).or_default() += 1;
+    }
+    assert_eq!(judged.len(), versions.len(), "{judged:?}");
+    assert!(judged.values().all(|&count| count > answers.len() / 10), "{judged:?}");
+}
+
+#[test]
+fn swaps_under_load_lose_and_double_nothing_and_every_verdict_is_its_models() {
+    const CHUNKS: usize = 30;
+    const RECORDS: usize = 2_000;
+    const SWAPS: usize = 200;
+    let Some(kafka) = kafka() else { return };
+    let (swapper, stop) = (Swapper::new(), Stop::new());
+    let topics = kafka.topics("swap", 4);
+    let running = start(&kafka, &topics, &swapper, &stop);
+    let texts: Vec<String> = samples::comments().into_iter().map(|comment| comment.text).collect();
+    let mut written: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
+    let mut swaps = 0;
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for chunk in 0..CHUNKS {
+                let records = (chunk * RECORDS..(chunk + 1) * RECORDS).map(|id| {
+                    let partition = (id % 4) as i32;
+                    written.entry(partition).or_default().push(id);
+                    Write {
+                        partition: Some(partition),
+                        ..Write::value(comment(id, &texts[id % texts.len()]))
+                    }
+                });
+                kafka.write(&topics.input, records);
+            }
+        });
+        let reload = swapper.follower.reload();
+        while swaps < SWAPS || !writer.is_finished() {
+            swapper.swap(&reload);
+            swaps += 1;
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let total = (CHUNKS * RECORDS) as u64;
+    let answered = || -> u64 {
+        let families = swapper.metrics.registry.gather();
+        let family = families.iter().find(|family| family.name() == "nunchi_records_out_total");
+        family.map_or(0.0, |family| family.get_metric().iter().map(|one| one.get_counter().get_value()).sum())
+            as u64
+    };
+    wait_for("the last answer", || answered() >= total);
+    stop.request();
+    assert_eq!(running.join().unwrap().unwrap().records, total);
+    let answers = kafka.read(&topics.output);
+    assert_eq!(answers.len() as u64, total);
+    assert_answered_once(&written, &answers);
+    assert_judged_by_whom_they_name(&answers, &texts, &swapper.versions);
+    assert_eq!(swapper.metrics.model_swaps.with_label_values(&["succeeded"]).get(), swaps as u64);
+}
+
+/// Swaps without a load of records, but with somebody who judges all the time.
+fn many_swaps(swaps: usize) {
+    let swapper = Swapper::new();
+    let reload = swapper.follower.reload();
+    let stop = Stop::new();
+    let judging = std::thread::spawn({
+        let (slot, stop) = (Arc::clone(&swapper.slot), stop.clone());
+        move || {
+            let mut judge = EngineJudge::new(slot);
+            let (mut turns, mut out) = (0u64, Vec::new());
+            while !stop.requested() {
+                nunchi::pipeline::Judge::refresh(&mut judge);
+                nunchi::pipeline::Judge::judge(&mut judge, &["배송이 빨라요", "별로예요"], &mut out);
+                turns += 1;
+            }
+            turns
+        }
+    });
+    let warm_up = swaps / 5;
+    let mut before = (0, 0, 0);
+    for swap in 0..swaps {
+        if swap == warm_up {
+            before = (status("VmRSS:"), status("Threads:"), descriptors());
+        }
+        swapper.swap(&reload);
+    }
+    let after = (status("VmRSS:"), status("Threads:"), descriptors());
+    stop.request();
+    assert!(judging.join().unwrap() > 0);
+    eprintln!("{swaps} swaps: memory (kB), threads, descriptors {before:?} -> {after:?}");
+    assert!(after.0 < before.0 + 16_000, "memory grew from {} kB to {} kB", before.0, after.0);
+    // The store's own threads come and go.
+    assert!(after.1 <= before.1 + 2 && after.2 <= before.2 + 2, "{before:?} -> {after:?}");
+}
+
+#[test]
+fn many_swaps_leave_memory_threads_and_descriptors_as_they_were() {
+    // A process of its own: what other tests use must not count.
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "ten_thousand_swaps", "--nocapture"])
+        .env("NUNCHI_TEST_SWAPS", "500")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout).into_owned() + &String::from_utf8_lossy(&child.stderr);
+    assert!(child.status.success() && said.contains("500 swaps"), "{said}");
+}
+
+/// `cargo test --release --test swap -- --ignored --exact ten_thousand_swaps --nocapture`
+#[test]
+#[ignore = "minutes; docs/REGISTRY.md tells what it measured, and a shorter one runs above"]
+fn ten_thousand_swaps() {
+    let swaps = std::env::var("NUNCHI_TEST_SWAPS").ok().and_then(|swaps| swaps.parse().ok());
+    many_swaps(swaps.unwrap_or(10_000));
+}
+
+/// What a running process says of its metrics.
+fn metric(url: &str, name: &str) -> f64 {
+    let text = ureq::get(format!("{url}/metrics")).call().unwrap().body_mut().read_to_string().unwrap();
+    let line = text.lines().find(|line| line.split(' ').next() == Some(name));
+    line.unwrap_or_else(|| panic!("no {name} in {text}")).rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+fn reload(url: &str) -> (u16, serde_json::Value) {
+    let config =
+        ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build();
+    let mut answer =
+        ureq::Agent::new_with_config(config).post(format!("{url}/v1/model/reload")).send_empty().unwrap();
+    let text = answer.body_mut().read_to_string().unwrap();
+    (answer.status().as_u16(), serde_json::from_str(&text).unwrap())
+}
+
+/// The address in the line `the admin server listens address=…`.
+fn address(process: &Process) -> String {
+    process.wait_for_line("the admin server listens");
+    let log = process.log();
+    let line = log.lines().find(|line| line.contains("the admin server listens")).unwrap();
+    let address = line.split("address=").nth(1).unwrap().split_whitespace().next().unwrap();
+    format!("http://{}", address.replace("\u{1b}[0m", ""))
+}
+
+/// Judges a comment, and says who judged it.
+fn judged_by(kafka: &Kafka, topics: &Topics, count: &mut usize) -> String {
+    kafka.write(&topics.input, [Write::value(comment(*count, "배송이 빨라요"))]);
+    *count += 1;
+    let mut answers = Vec::new();
+    wait_for("an answer", || {
+        answers = kafka.read(&topics.output);
+        answers.len() == *count
+    });
+    let newest = answers.iter().max_by_key(|answer| answer.json()["id"].as_u64()).unwrap();
+    newest.header("nunchi-model").unwrap().to_owned()
+}
+
+#[test]
+fn a_process_follows_its_store_and_what_is_damaged_or_away_changes_nothing() {
+    let Some(kafka) = kafka() else { return };
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("store");
+    let url = path.to_str().unwrap();
+    let store = Store::open_or_make(url).unwrap();
+    let [a, b, c] = [publish(&store, 1), publish(&store, 2), publish(&store, 3)];
+    promote(&store, &a);
+    let topics = kafka.topics("follow", 1);
+    let config = kafka.config(&topics);
+    let process = Process::start_with(&config, &["--store", url], &["registry.interval=0.1"]);
+    let admin = address(&process);
+    let mut count = 0;
+    assert_eq!(judged_by(&kafka, &topics, &mut count), a.as_str());
+
+    promote(&store, &b);
+    process.wait_for_line("another model takes over");
+    assert_eq!(judged_by(&kafka, &topics, &mut count), b.as_str());
+    assert_eq!(reload(&admin), (200, serde_json::json!({ "result": "unchanged", "model": b })));
+    assert_eq!(metric(&admin, "nunchi_model_swaps_total{result=\"succeeded\"}"), 1.0);
+    assert_eq!(metric(&admin, "nunchi_registry_stale"), 0.0);
+
+    // Away: said once, and what serves stays.
+    let away = folder.path().join("away");
+    std::fs::rename(&path, &away).unwrap();
+    process.wait_for_line("cannot be read; what serves stays");
+    let (code, answer) = reload(&admin);
+    assert_eq!(
+        (code, answer["result"].as_str(), answer["model"].as_str()),
+        (503, Some("away"), Some(b.as_str()))
+    );
+    assert_eq!(metric(&admin, "nunchi_registry_stale"), 1.0);
+    assert_eq!(judged_by(&kafka, &topics, &mut count), b.as_str());
+    std::fs::rename(&away, &path).unwrap();
+    process.wait_for_line("answers again");
+    assert_eq!(metric(&admin, "nunchi_registry_stale"), 0.0);
+    assert_eq!(process.log().matches("cannot be read; what serves stays").count(), 1);
+
+    // Promoted, and damaged afterwards: refused once, not tried again until the log changes.
+    let file = path.join(format!("versions/{c}/model.safetensors"));
+    let content = std::fs::read(&file).unwrap();
+    let log = store.log().unwrap();
+    let damage = || {
+        let mut damaged = content.clone();
+        let last = damaged.len() - 1;
+        damaged[last] ^= 1;
+        std::fs::write(&file, damaged).unwrap();
+    };
+    // An entry that nobody verified.
+    damage();
+    let entry = serde_json::json!({ "number": log.last() + 1, "action": "promote", "version": c, "previous": b,
+        "who": "a careless hand", "why": "", "at": "2026-01-01T00:00:00Z" });
+    std::fs::write(path.join("promotions/00000003.json"), entry.to_string()).unwrap();
+    process.wait_for_line("is refused; what serves stays");
+    assert_eq!(judged_by(&kafka, &topics, &mut count), b.as_str());
+    assert_eq!(metric(&admin, "nunchi_model_swaps_total{result=\"refused\"}"), 1.0);
+    let (code, answer) = reload(&admin);
+    assert_eq!(
+        (code, answer["result"].as_str(), answer["refused"].as_str()),
+        (409, Some("refused"), Some(c.as_str()))
+    );
+    assert!(answer["reason"].as_str().unwrap().contains("SHA-256"), "{answer}");
+    assert_eq!(metric(&admin, "nunchi_model_swaps_total{result=\"refused\"}"), 2.0, "asked for");
+    // Mended: taken when somebody asks.
+    std::fs::write(&file, &content).unwrap();
+    let (code, answer) = reload(&admin);
+    assert_eq!(
+        (code, answer["result"].as_str(), answer["model"].as_str()),
+        (200, Some("swapped"), Some(c.as_str()))
+    );
+
+    let rolled_back = Command::new(env!("CARGO_BIN_EXE_nunchi"))
+        .args(["models", "rollback", "--store", url, "--why", "a test"])
+        .output()
+        .unwrap();
+    assert!(rolled_back.status.success(), "{rolled_back:?}");
+    wait_for("the rollback", || judged_by(&kafka, &topics, &mut count) == b.as_str());
+    process.signal("TERM");
+    let (status, log) = process.end();
+    assert_eq!(status, Some(0), "{log}");
+}
+
+#[test]
+fn a_version_that_is_named_stays_whatever_is_promoted() {
+    let Some(kafka) = kafka() else { return };
+    let folder = TempDir::new().unwrap();
+    let url = folder.path().to_str().unwrap();
+    let store = Store::open(url).unwrap();
+    let [a, b] = [publish(&store, 1), publish(&store, 2)];
+    promote(&store, &a);
+    let topics = kafka.topics("pinned", 1);
+    let config = kafka.config(&topics);
+    let process =
+        Process::start_with(&config, &["--store", url, "--model", "v1"], &["registry.interval=0.05"]);
+    let admin = address(&process);
+    promote(&store, &b);
+    let (code, answer) = reload(&admin);
+    assert_eq!(code, 409);
+    assert!(answer["error"].as_str().unwrap().contains("follows no store"), "{answer}");
+    assert_eq!(judged_by(&kafka, &topics, &mut 0), a.as_str());
+}
+
+#[test]
+fn a_store_without_a_current_version_is_said_at_start() {
+    let folder = TempDir::new().unwrap();
+    let run = |store: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nunchi"));
+        command
+            .env_remove("NUNCHI__REGISTRY__URL")
+            .args(["run", "--http", "127.0.0.1:0", "--store"])
+            .arg(store);
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (status, said) = run(folder.path());
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("no current version") && said.contains("nunchi models promote"), "{said}");
+    let (status, said) = run(&folder.path().join("nowhere"));
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("there is no folder"), "{said}");
+}
