@@ -8,6 +8,7 @@ mod gate;
 mod latency;
 mod pipeline;
 mod state_dict;
+mod swap;
 mod text;
 
 /// Flags of `nunchi bench`.
@@ -28,6 +29,8 @@ enum Bench {
     Latency(latency::Args),
     /// Records a second through a real Kafka, and what they cost
     Pipeline(pipeline::Args),
+    /// Times of turns while models are swapped, and while they are not
+    Swap(swap::Args),
 }
 
 /// Runs the command.
@@ -37,5 +40,6 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Bench::Text(args) => text::run(args),
         Bench::Latency(args) => latency::run(args),
         Bench::Pipeline(args) => pipeline::run(args),
+        Bench::Swap(args) => swap::run(args),
     }
 }

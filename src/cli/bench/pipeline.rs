@@ -273,7 +273,8 @@ impl Bench<'_> {
             wait("the workers to join", Duration::from_millis(10))?;
         }
         std::thread::sleep(SETTLE);
-        self.fill(&clients.plain(), &config.input.topic)?;
+        let args = self.args;
+        fill(&clients.plain(), &config.input.topic, &self.comments, args.records, args.partitions)?;
         let begin = Begin::now();
         gate.open();
         while metrics.batch_records.get_sample_sum() < self.args.records as f64 {
@@ -300,36 +301,42 @@ impl Bench<'_> {
         config.worker.turn_records = turn_records;
         Ok(config)
     }
+}
 
-    /// Publishes the records: JSON of about 250 bytes.
-    fn fill(&self, client: &ClientConfig, topic: &str) -> anyhow::Result<()> {
-        let producer: ThreadedProducer<DefaultProducerContext> = client
-            .clone()
-            .set("enable.idempotence", "true")
-            .set("linger.ms", "20")
-            .set("queue.buffering.max.kbytes", "262144")
-            .create()?;
-        for number in 0..self.args.records {
-            let text = &self.comments[number as usize % self.comments.len()];
-            let value = serde_json::json!({
-                "id": format!("review-{number:08}"), "text": text, "rating": 1 + number % 5,
-                "created_at": "2026-03-01T09:30:00Z", "product_id": format!("P-{:05}", number % 1_000),
-            })
-            .to_string();
-            let partition = (number % self.args.partitions as u64) as i32;
-            let key = format!("P-{:05}", number % 1_000);
-            let mut record = BaseRecord::to(topic).partition(partition).key(&key).payload(&value);
-            while let Err((error, returned)) = producer.send(record) {
-                ensure!(
-                    matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)),
-                    "cannot fill {topic}: {error}"
-                );
-                std::thread::sleep(Duration::from_millis(1));
-                record = returned;
-            }
+/// Publishes `records` records: JSON of about 250 bytes.
+pub(super) fn fill(
+    client: &ClientConfig,
+    topic: &str,
+    comments: &[String],
+    records: u64,
+    partitions: i32,
+) -> anyhow::Result<()> {
+    let producer: ThreadedProducer<DefaultProducerContext> = client
+        .clone()
+        .set("enable.idempotence", "true")
+        .set("linger.ms", "20")
+        .set("queue.buffering.max.kbytes", "262144")
+        .create()?;
+    for number in 0..records {
+        let text = &comments[number as usize % comments.len()];
+        let value = serde_json::json!({
+            "id": format!("review-{number:08}"), "text": text, "rating": 1 + number % 5,
+            "created_at": "2026-03-01T09:30:00Z", "product_id": format!("P-{:05}", number % 1_000),
+        })
+        .to_string();
+        let partition = (number % partitions as u64) as i32;
+        let key = format!("P-{:05}", number % 1_000);
+        let mut record = BaseRecord::to(topic).partition(partition).key(&key).payload(&value);
+        while let Err((error, returned)) = producer.send(record) {
+            ensure!(
+                matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)),
+                "cannot fill {topic}: {error}"
+            );
+            std::thread::sleep(Duration::from_millis(1));
+            record = returned;
         }
-        producer.flush(PATIENCE).with_context(|| format!("cannot fill {topic}"))
     }
+    producer.flush(PATIENCE).with_context(|| format!("cannot fill {topic}"))
 }
 
 /// The beginning of a measurement.
@@ -358,14 +365,14 @@ fn cpu_seconds() -> f64 {
 }
 
 /// The topics of one measurement.
-struct Topics {
+pub(super) struct Topics {
     admin: AdminClient<DefaultClientContext>,
     names: [String; 3],
     runtime: tokio::runtime::Runtime,
 }
 
 impl Topics {
-    fn make(client: &ClientConfig, config: &Config, partitions: i32) -> anyhow::Result<Self> {
+    pub(super) fn make(client: &ClientConfig, config: &Config, partitions: i32) -> anyhow::Result<Self> {
         let names =
             [config.input.topic.clone(), config.output.topic.clone(), config.dead_letters.topic.clone()];
         let admin: AdminClient<DefaultClientContext> = client.create()?;
@@ -381,7 +388,7 @@ impl Topics {
         Ok(Topics { admin, names, runtime })
     }
 
-    fn delete(&self) {
+    pub(super) fn delete(&self) {
         let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
         if let Err(error) = self.runtime.block_on(self.admin.delete_topics(&names, &AdminOptions::new())) {
             eprintln!("nunchi: cannot delete the topics {names:?}: {error}");

@@ -1,0 +1,356 @@
+//! `nunchi bench swap`: how long turns take while another model takes over, and while none does.
+//!
+//! Workers judge a backlog through a real Kafka in turns of a fixed size. Meanwhile two versions are promoted by turns in a
+//! store in a temporary folder, which the process follows as `nunchi run` does. A turn counts as *swapping* if it overlaps the
+//! time from a promotion to the swap, and as *steady* otherwise; both take turns, so that a machine's mood touches both.
+
+use super::super::model::ModelArgs;
+use super::pipeline::{Topics, fill};
+use super::text;
+use crate::config::{ClientProperties, Config};
+use crate::engine::{Judgement, Times};
+use crate::model::{Model, Precision};
+use crate::pipeline::{EngineJudge, Judge, ModelSlot, Pipeline, Stop};
+use crate::registry::{Bands, Draft, Follow, Follower, Log, Looked, Store, Version, first};
+use crate::samples;
+use crate::telemetry::{Health, Metrics};
+use anyhow::{Context, bail, ensure};
+use arc_swap::ArcSwap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long anything may take before something is wrong.
+const PATIENCE: Duration = Duration::from_secs(1_200);
+/// Shortest steady time between two swaps.
+const STEADY: Duration = Duration::from_millis(1_500);
+
+/// Flags of `nunchi bench swap`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The Kafka to measure with; topics are made there and deleted again
+    #[arg(long, env = "KAFKA_BOOTSTRAP", value_name = "HOST:PORT,…")]
+    brokers: String,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// The other model [default: the same with a slightly different temperature]
+    #[arg(long, value_name = "FILE")]
+    other: Option<PathBuf>,
+    /// Kernel to use instead of the best one for this CPU
+    #[arg(long)]
+    kernel: Option<String>,
+    /// Worker threads
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    workers: u16,
+    /// Records of a turn
+    #[arg(long, default_value_t = 8_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    turn: u64,
+    /// Records of the backlog
+    #[arg(long, default_value_t = 4_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    records: u64,
+    /// Partitions of the topics
+    #[arg(long, default_value_t = 6)]
+    partitions: i32,
+    /// Comments: one a line, or the column `text` of a .tsv; gzip by name [default: the sample comments]
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// One turn of a worker.
+#[derive(Clone, Copy)]
+struct Turn {
+    begin: Instant,
+    end: Instant,
+    comments: usize,
+}
+
+/// A judge that notes when its turns begin and end.
+struct Timed {
+    judge: EngineJudge,
+    begin: Option<Instant>,
+    comments: usize,
+    turns: Arc<Mutex<Vec<Turn>>>,
+}
+
+impl Judge for Timed {
+    fn refresh(&mut self) {
+        let end = Instant::now();
+        if let Some(begin) = self.begin.replace(end)
+            && self.comments > 0
+        {
+            let turn = Turn { begin, end, comments: self.comments };
+            self.turns.lock().unwrap_or_else(PoisonError::into_inner).push(turn);
+        }
+        self.comments = 0;
+        self.judge.refresh();
+    }
+
+    fn judge(&mut self, comments: &[&str], out: &mut Vec<Judgement>) {
+        self.comments = comments.len();
+        self.judge.judge(comments, out);
+    }
+
+    fn version(&self) -> &str {
+        self.judge.version()
+    }
+
+    fn labels(&self) -> &[String] {
+        self.judge.labels()
+    }
+
+    fn times(&self) -> Times {
+        self.judge.times()
+    }
+}
+
+/// A store in a temporary folder with two versions.
+struct Versions {
+    folder: PathBuf,
+    store: Store,
+    log: Log,
+    versions: [Version; 2],
+}
+
+impl Versions {
+    fn make(args: &Args) -> anyhow::Result<Self> {
+        let model = args.model.find()?;
+        let other = match &args.other {
+            Some(path) => Model::load(path)?,
+            None => Model { temperature: model.temperature * 1.01, ..model.clone() },
+        };
+        let folder = std::env::temp_dir().join(format!("nunchi-bench-{:08x}", rand::random::<u32>()));
+        let store = Store::open_or_make(&folder.to_string_lossy())?;
+        let publish = |model: &Model| -> anyhow::Result<Version> {
+            let content = model.to_bytes(Precision::F32)?.0;
+            Ok(store.publish(content, Draft::default())?.manifest.version)
+        };
+        let versions = [publish(&model)?, publish(&other)?];
+        ensure!(versions[0] != versions[1], "both models are the same version");
+        let mut log = Log::default();
+        store.promote_verified(&mut log, &versions[0])?;
+        Ok(Versions { folder, store, log, versions })
+    }
+
+    /// Promotes the version that is not current.
+    fn promote_other(&mut self) -> anyhow::Result<()> {
+        let current = self.log.current();
+        let other = self.versions.iter().find(|version| Some(*version) != current).cloned();
+        Ok(self.store.promote_verified(&mut self.log, &other.context("there are two versions")?)?)
+    }
+}
+
+impl Drop for Versions {
+    fn drop(&mut self) {
+        // It is a temporary folder: what stays is only a nuisance.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let comments = match &args.data {
+        Some(file) => text::read(file)?,
+        None => samples::comments().into_iter().map(|comment| comment.text).collect(),
+    };
+    ensure!(!comments.is_empty(), "there are no comments to measure with");
+    let mut versions = Versions::make(&args)?;
+    let config = settings(&args);
+    let clients = ClientProperties::resolve(&config)?;
+    let topics = Topics::make(&clients.plain(), &config, args.partitions)?;
+    eprintln!("filling {} with {} records", config.input.topic, args.records);
+    fill(&clients.plain(), &config.input.topic, &comments, args.records, args.partitions)?;
+    let measured = measure(&args, &config, &clients, &mut versions);
+    topics.delete();
+    print(&args, &measured?)
+}
+
+fn settings(args: &Args) -> Config {
+    let name = format!("nunchi-bench-{:08x}", rand::random::<u32>());
+    let mut config = Config::default();
+    config.kafka.brokers = args.brokers.clone();
+    config.input.topic = format!("{name}-in");
+    config.output.topic = format!("{name}-out");
+    config.dead_letters.topic = format!("{name}-dead");
+    config.kafka.group = name;
+    config.worker.workers = usize::from(args.workers);
+    config.worker.turn_records = args.turn as usize;
+    config
+}
+
+/// What was measured.
+struct Measured {
+    turns: Vec<Turn>,
+    /// From each promotion to its swap.
+    swaps: Vec<(Instant, Instant)>,
+    kernel: &'static str,
+    /// Threads and descriptors after the first swap, and at the end.
+    flat: [[usize; 2]; 2],
+}
+
+fn measure(
+    args: &Args,
+    config: &Config,
+    clients: &ClientProperties,
+    versions: &mut Versions,
+) -> anyhow::Result<Measured> {
+    let metrics = Metrics::new();
+    let url = versions.folder.to_string_lossy().into_owned();
+    // Looks are asked for, so that their times are known.
+    let follow = Follow {
+        url,
+        interval: PATIENCE,
+        kernel: args.kernel.clone(),
+        metrics: metrics.clone(),
+        bands: Bands { time: Duration::ZERO, ..Bands::from(&config.registry) },
+        shadow: None,
+        who: "nunchi bench swap".to_owned(),
+    };
+    let (warm, log) = first(&follow)?;
+    let kernel = warm.kernel();
+    let slot: ModelSlot = Arc::new(ArcSwap::from_pointee(warm));
+    let follower = Follower::start(follow, Arc::clone(&slot), log)?;
+    let (turns, stop) = (Arc::new(Mutex::new(Vec::new())), Stop::new());
+    let health = Arc::new(Health::new(config.worker.workers, PATIENCE));
+    let pipeline =
+        Pipeline { config, clients, metrics: &metrics, health: &health, stop: &stop, ask_limits: true };
+    let judge = || Timed {
+        judge: EngineJudge::new(Arc::clone(&slot)),
+        begin: None,
+        comments: 0,
+        turns: Arc::clone(&turns),
+    };
+    let (swaps, flat) = std::thread::scope(|scope| {
+        let working = scope.spawn(|| pipeline.run(judge));
+        let left = || metrics.batch_records.get_sample_sum() < args.records as f64 && !working.is_finished();
+        let swapped = swap_while(left, &metrics, versions, &follower);
+        stop.request();
+        working.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        swapped
+    })?;
+    let turns = std::mem::take(&mut *turns.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(Measured { turns, swaps, kernel, flat })
+}
+
+/// Times of swaps, and what the process holds at the beginning and at the end.
+type Swapped = (Vec<(Instant, Instant)>, [[usize; 2]; 2]);
+
+/// Swaps and rests in turns as long as there are records.
+fn swap_while(
+    left: impl Fn() -> bool,
+    metrics: &Metrics,
+    versions: &mut Versions,
+    follower: &Follower,
+) -> anyhow::Result<Swapped> {
+    let (reload, start) = (follower.reload(), Instant::now());
+    while metrics.batch_records.get_sample_count() == 0 {
+        ensure!(left() && start.elapsed() < PATIENCE, "the workers do not begin");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let (mut swaps, mut flat): (Vec<(Instant, Instant)>, _) = (Vec::new(), [[0; 2]; 2]);
+    while left() {
+        let rest = swaps.last().map_or(STEADY, |(begin, end)| (*end - *begin).max(STEADY));
+        let until = Instant::now() + rest;
+        while Instant::now() < until && left() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if !left() {
+            break;
+        }
+        let begin = Instant::now();
+        versions.promote_other()?;
+        match reload.now_blocking() {
+            Some(Looked::Swapped { .. }) => {}
+            other => bail!("the swap failed: {other:?}"),
+        }
+        if left() {
+            // A swap that outlived the backlog was not under load.
+            swaps.push((begin, Instant::now()));
+        }
+        if flat[0] == [0; 2] {
+            flat[0] = held();
+        }
+        flat[1] = held();
+    }
+    Ok((swaps, flat))
+}
+
+/// Threads and descriptors of this process.
+fn held() -> [usize; 2] {
+    ["/proc/self/task", "/proc/self/fd"]
+        .map(|folder| std::fs::read_dir(Path::new(folder)).map_or(0, Iterator::count))
+}
+
+/// Median, 99th percentile and maximum in milliseconds, and how many.
+struct Percentiles {
+    count: usize,
+    median: f64,
+    p99: f64,
+    most: f64,
+}
+
+impl Percentiles {
+    fn of(mut seconds: Vec<f64>) -> Self {
+        seconds.sort_by(f64::total_cmp);
+        let count = seconds.len();
+        let at = |share: f64| seconds[((count as f64 * share).ceil() as usize).clamp(1, count) - 1] * 1e3;
+        if count == 0 {
+            return Percentiles { count, median: f64::NAN, p99: f64::NAN, most: f64::NAN };
+        }
+        Percentiles { count, median: at(0.5), p99: at(0.99), most: at(1.0) }
+    }
+}
+
+fn print(args: &Args, measured: &Measured) -> anyhow::Result<ExitCode> {
+    let full = measured.turns.iter().filter(|turn| turn.comments as u64 == args.turn);
+    // The first turns fill caches and buffers.
+    let first = measured.turns.iter().map(|turn| turn.begin).min();
+    let full = full.filter(|turn| first.is_some_and(|first| turn.begin > first + STEADY / 2));
+    let overlaps =
+        |turn: &&Turn| measured.swaps.iter().any(|(begin, end)| turn.begin <= *end && turn.end >= *begin);
+    let (swapping, steady): (Vec<&Turn>, Vec<&Turn>) = full.partition(overlaps);
+    let times = |turns: Vec<&Turn>| {
+        Percentiles::of(turns.iter().map(|turn| (turn.end - turn.begin).as_secs_f64()).collect())
+    };
+    let (steady, swapping) = (times(steady), times(swapping));
+    ensure!(
+        steady.count > 0 && swapping.count > 0,
+        "too few turns of {} records: {} steady, {} while swapping; give it more --records",
+        args.turn,
+        steady.count,
+        swapping.count
+    );
+    let swap_seconds =
+        Percentiles::of(measured.swaps.iter().map(|(begin, end)| (*end - *begin).as_secs_f64()).collect());
+    if args.json {
+        let object = |times: &Percentiles| serde_json::json!({ "count": times.count, "median_ms": times.median, "p99_ms": times.p99, "max_ms": times.most });
+        println!(
+            "{}",
+            serde_json::json!({ "kernel": measured.kernel, "workers": args.workers, "turn_records": args.turn,
+                "swaps": object(&swap_seconds), "steady": object(&steady), "swapping": object(&swapping),
+                "p99_ratio": swapping.p99 / steady.p99, "max_ratio": swapping.most / steady.p99,
+                "threads_descriptors": measured.flat })
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{} workers, turns of {} records, kernel {}", args.workers, args.turn, measured.kernel);
+    println!(
+        "{} swaps, median {:.0} ms from promotion to swap; threads and descriptors {:?} -> {:?}",
+        swap_seconds.count, swap_seconds.median, measured.flat[0], measured.flat[1]
+    );
+    for (name, times) in [("steady", &steady), ("swapping", &swapping)] {
+        println!(
+            "{name:<9} {:>6} turns: median {:>7.1} ms, p99 {:>7.1} ms, max {:>7.1} ms",
+            times.count, times.median, times.p99, times.most
+        );
+    }
+    println!(
+        "p99 while swapping {:.2} x steady, max {:.2} x the steady p99",
+        swapping.p99 / steady.p99,
+        swapping.most / steady.p99
+    );
+    Ok(ExitCode::SUCCESS)
+}
