@@ -13,6 +13,10 @@ const NAMES: &[&str] = &[
     "nunchi_bytes_in_total counter {}",
     "nunchi_bytes_out_total counter {}",
     "nunchi_client_errors_total counter {}",
+    "nunchi_compared_agreed_total counter {model,role}",
+    "nunchi_compared_comments_total counter {model,role}",
+    "nunchi_compared_score_shift gauge {model,role}",
+    "nunchi_compared_seconds_total counter {model,role}",
     "nunchi_dead_letters_total counter {class}",
     "nunchi_end_to_end_seconds histogram {}",
     "nunchi_http_classify_seconds histogram {}",
@@ -61,6 +65,11 @@ fn exported() -> BTreeSet<String> {
     worker.commit(&Turn { records_in: [(0, 1)].into(), ..Turn::default() }, true);
     metrics.set_model("abc", "f32", "avx2");
     metrics.http_requests.with_label_values(&["/metrics", "200"]).inc();
+    let compared = ["candidate", "abc"];
+    metrics.compared_comments.with_label_values(&compared).inc();
+    metrics.compared_agreed.with_label_values(&compared).inc();
+    metrics.compared_seconds.with_label_values(&compared).inc();
+    metrics.compared_shift.with_label_values(&compared).set(0.1);
     let describe = |family: &prometheus::proto::MetricFamily| {
         let kind = match family.get_field_type() {
             MetricType::COUNTER => "counter",

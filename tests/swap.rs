@@ -11,7 +11,7 @@ use nunchi::config::{ClientProperties, Config};
 use nunchi::engine::{Engine, Warm};
 use nunchi::model::{Model, Precision};
 use nunchi::pipeline::{EngineJudge, ModelSlot, Pipeline, PipelineError, Stop, Summary, worker_count};
-use nunchi::registry::{Draft, Follow, Follower, Looked, Reload, Remark, Store, Version, first};
+use nunchi::registry::{Bands, Draft, Follow, Follower, Looked, Reload, Remark, Store, Version, first};
 use nunchi::rnn::Cell;
 use nunchi::samples;
 use nunchi::telemetry::{Health, Metrics};
@@ -55,7 +55,10 @@ impl Swapper {
         promote(&store, &versions[0]);
         let metrics = Metrics::new();
         let interval = Duration::from_secs(3600);
-        let follow = Follow { url, interval, kernel: None, metrics: metrics.clone() };
+        let bands = Bands { time: Duration::ZERO, ..Bands::from(&Config::default().registry) };
+        let who = "test".to_owned();
+        let follow =
+            Follow { url, interval, kernel: None, metrics: metrics.clone(), bands, shadow: None, who };
         let (warm, log) = first(&follow).unwrap();
         let slot: ModelSlot = Arc::new(ArcSwap::from_pointee(warm));
         let follower = Follower::start(follow, Arc::clone(&slot), log).unwrap();
@@ -242,11 +245,15 @@ fn ten_thousand_swaps() {
     many_swaps(swaps.unwrap_or(10_000));
 }
 
-/// What a running process says of its metrics.
+/// What a running process says of a metric.
 fn metric(url: &str, name: &str) -> f64 {
+    find_metric(url, name).unwrap_or_else(|| panic!("no {name}"))
+}
+
+fn find_metric(url: &str, name: &str) -> Option<f64> {
     let text = ureq::get(format!("{url}/metrics")).call().unwrap().body_mut().read_to_string().unwrap();
-    let line = text.lines().find(|line| line.split(' ').next() == Some(name));
-    line.unwrap_or_else(|| panic!("no {name} in {text}")).rsplit(' ').next().unwrap().parse().unwrap()
+    let line = text.lines().find(|line| line.split(' ').next() == Some(name))?;
+    Some(line.rsplit(' ').next().unwrap().parse().unwrap())
 }
 
 fn reload(url: &str) -> (u16, serde_json::Value) {
@@ -361,6 +368,125 @@ fn a_process_follows_its_store_and_what_is_damaged_or_away_changes_nothing() {
     process.signal("TERM");
     let (status, log) = process.end();
     assert_eq!(status, Some(0), "{log}");
+}
+
+/// A model that says the opposite of `model(1)`.
+fn contrary() -> Vec<u8> {
+    let mut model = model(1);
+    model.network.head.weight.mapv_inplace(|weight| -weight);
+    model.network.head.bias.mapv_inplace(|bias| -bias);
+    model.to_bytes(Precision::F32).unwrap().0
+}
+
+/// Which version the process at `url` serves.
+fn serves(url: &str) -> String {
+    let text = ureq::get(format!("{url}/v1/model")).call().unwrap().body_mut().read_to_string().unwrap();
+    serde_json::from_str::<serde_json::Value>(&text).unwrap()["version"].as_str().unwrap().to_owned()
+}
+
+/// Writes comments until `done`.
+fn write_until(kafka: &Kafka, topics: &Topics, done: impl Fn() -> bool) {
+    let texts: Vec<String> = samples::comments().into_iter().map(|comment| comment.text).collect();
+    wait_for("the process to have seen enough", || {
+        kafka.write(&topics.input, texts.iter().map(|text| Write::value(comment(0, text))));
+        done()
+    });
+}
+
+#[test]
+fn a_promoted_version_that_strays_is_taken_back_and_blocked_also_while_the_store_is_away() {
+    let Some(kafka) = kafka() else { return };
+    let folder = TempDir::new().unwrap();
+    let (path, away) = (folder.path().join("store"), folder.path().join("away"));
+    let url = path.to_str().unwrap();
+    let store = Store::open_or_make(url).unwrap();
+    let good = publish(&store, 1);
+    let bad = store.publish(contrary(), Draft::default()).unwrap().manifest.version;
+    promote(&store, &good);
+    let settings = ["registry.interval=0.2", "registry.watch_share=1", "registry.watch_comments=300"];
+    let start = |name: &str| {
+        let topics = kafka.topics(name, 1);
+        let process = Process::start_with(&kafka.config(&topics), &["--store", url], &settings);
+        let admin = address(&process);
+        (topics, process, admin)
+    };
+    let (topics, process, admin) = start("strays");
+    // Another process of the fleet, without any traffic: it follows the log.
+    let (_, _other, other_admin) = start("follows");
+
+    promote(&store, &bad);
+    wait_for("both to serve the new version", || {
+        [&admin, &other_admin].iter().all(|url| serves(url) == bad.as_str())
+    });
+    std::fs::rename(&path, &away).unwrap();
+    write_until(&kafka, &topics, || process.log().contains("rolled back"));
+    assert_eq!(serves(&admin), good.as_str(), "back at once, whatever the store says");
+    assert_eq!(metric(&admin, "nunchi_model_swaps_total{result=\"rolled_back\"}"), 1.0);
+    std::fs::rename(&away, &path).unwrap();
+    wait_for("the other one to follow", || serves(&other_admin) == good.as_str());
+    assert_eq!(serves(&admin), good.as_str());
+    let log = store.log().unwrap();
+    let actions: Vec<String> = log.entries().iter().map(|entry| entry.action.to_string()).collect();
+    assert_eq!(actions, ["promote", "promote", "block", "rollback"]);
+    assert_eq!((log.current(), log.entries()[3].previous.as_ref()), (Some(&good), Some(&bad)));
+    let why = &log.blocked(&bad).unwrap().why;
+    assert!(why.contains("agrees with the model before on"), "{why}");
+
+    // By force it serves: whoever does that knows what he does.
+    store.promote(&bad, Remark { who: "test".to_owned(), why: "I insist".to_owned() }, true).unwrap();
+    wait_for("the forced version", || serves(&admin) == bad.as_str());
+    let compared = format!("nunchi_compared_comments_total{{model=\"{good}\",role=\"previous\"}}");
+    let before = metric(&admin, &compared);
+    assert!(before >= 300.0, "{before}");
+    let end = kafka.read(&topics.output).len() + 2_000;
+    write_until(&kafka, &topics, || kafka.read(&topics.output).len() >= end);
+    assert_eq!((serves(&admin), metric(&admin, &compared)), (bad.to_string(), before));
+    process.signal("TERM");
+    assert_eq!(process.end().0, Some(0));
+}
+
+#[test]
+fn a_promoted_version_that_behaves_stays_and_a_candidate_judges_beside_it_unseen() {
+    let Some(kafka) = kafka() else { return };
+    let folder = TempDir::new().unwrap();
+    let url = folder.path().to_str().unwrap();
+    let store = Store::open(url).unwrap();
+    let first = publish(&store, 1);
+    // Nearly the same: another temperature.
+    let cooler = Model { temperature: 1.1, ..model(1) }.to_bytes(Precision::F32).unwrap().0;
+    let second = store.publish(cooler, Draft::default()).unwrap().manifest.version;
+    let candidate = store.publish(contrary(), Draft::default()).unwrap().manifest.version;
+    promote(&store, &first);
+    let topics = kafka.topics("behaves", 1);
+    let settings = [
+        "registry.interval=0.2",
+        "registry.watch_share=1",
+        "registry.watch_seconds=8",
+        "registry.watch_comments=100",
+        "registry.shadow=v3",
+        "registry.shadow_share=1",
+    ];
+    let process = Process::start_with(&kafka.config(&topics), &["--store", url], &settings);
+    let admin = address(&process);
+    process.wait_for_line("a candidate judges beside");
+    promote(&store, &second);
+    let compared = |role: &str, model: &Version, what: &str| {
+        let name = format!("nunchi_compared_{what}{{model=\"{model}\",role=\"{role}\"}}");
+        find_metric(&admin, &name).unwrap_or(0.0)
+    };
+    wait_for("the promoted version", || serves(&admin) == second.as_str());
+    write_until(&kafka, &topics, || compared("previous", &first, "comments_total") >= 100.0);
+    process.wait_for_line("the version stays");
+    assert_eq!(serves(&admin), second.as_str());
+    assert_eq!(compared("previous", &first, "agreed_total"), compared("previous", &first, "comments_total"));
+    assert!(compared("candidate", &candidate, "comments_total") >= 100.0);
+    assert_eq!(compared("candidate", &candidate, "agreed_total"), 0.0);
+    assert!(compared("candidate", &candidate, "seconds_total") > 0.0);
+    assert_eq!(metric(&admin, "nunchi_model_swaps_total{result=\"rolled_back\"}"), 0.0);
+    let answers = kafka.read(&topics.output);
+    assert!(answers.iter().all(|answer| answer.header("nunchi-model") != Some(candidate.as_str())));
+    let log = store.log().unwrap();
+    assert_eq!(log.last(), 2, "nothing was written by the process");
 }
 
 #[test]

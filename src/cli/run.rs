@@ -5,7 +5,7 @@ use crate::config::{Config, Flag, Loaded, Mistakes, load};
 use crate::engine::{EngineError, Warm};
 use crate::http::{self, Admin};
 use crate::pipeline::{EngineJudge, ModelSlot, Pipeline, PipelineError, Stop, worker_count};
-use crate::registry::{Follow, Follower, Log, RegistryError, first};
+use crate::registry::{Bands, Follow, Follower, Log, RegistryError, first, who};
 use crate::telemetry::{Health, Metrics, init_logs};
 use anyhow::Context;
 use arc_swap::ArcSwap;
@@ -148,7 +148,8 @@ fn start(args: &Args) -> anyhow::Result<()> {
         stop: &stop,
         ask_limits: true,
     };
-    let result = pipeline.run(|| EngineJudge::new(Arc::clone(&slot)));
+    let tap = follower.as_ref().map(Follower::tap);
+    let result = pipeline.run(|| EngineJudge::new(Arc::clone(&slot)).with_tap(tap.clone()));
     server.end(&runtime);
     drop(follower);
     let summary = result?;
@@ -166,7 +167,16 @@ fn model(config: &Config, metrics: &Metrics) -> anyhow::Result<(Warm, Option<(Fo
         return Ok((Warm::new(model, kernel.as_deref())?, None));
     };
     let interval = Duration::from_secs_f64(config.registry.interval);
-    let follow = Follow { url: url.to_owned(), interval, kernel, metrics: metrics.clone() };
+    let settings = &config.registry;
+    let follow = Follow {
+        url: url.to_owned(),
+        interval,
+        kernel,
+        metrics: metrics.clone(),
+        bands: Bands::from(settings),
+        shadow: settings.shadow.clone().map(|name| (name, settings.shadow_share)),
+        who: format!("nunchi run, {}, group {}", who(), config.kafka.group),
+    };
     let (warm, log) = first(&follow)?;
     tracing::info!(store = url, interval = config.registry.interval, "following the store of models");
     Ok((warm, Some((follow, log))))

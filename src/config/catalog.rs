@@ -87,6 +87,21 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("registry.interval", "a number of seconds from 0.05 to 86,400", |c| {
         (0.05..=86_400.0).contains(&c.registry.interval)
     }),
+    setting("registry.watch_seconds", "a number of seconds from 0 (no watch) to 86,400", |c| {
+        (0.0..=86_400.0).contains(&c.registry.watch_seconds)
+    }),
+    setting("registry.watch_share", SHARE, |c| share(c.registry.watch_share)),
+    setting("registry.watch_comments", "a whole number from 1 to 1,000,000,000", |c| {
+        (1..=1_000_000_000).contains(&c.registry.watch_comments)
+    }),
+    setting("registry.least_agreement", BAND, |c| (0.0..=1.0).contains(&c.registry.least_agreement)),
+    setting("registry.label_band", BAND, |c| (0.0..=1.0).contains(&c.registry.label_band)),
+    setting("registry.unknown_band", BAND, |c| (0.0..=1.0).contains(&c.registry.unknown_band)),
+    setting("registry.error_band", BAND, |c| (0.0..=1.0).contains(&c.registry.error_band)),
+    setting("registry.shadow", "a VERSION or an alias such as v7", |c| {
+        c.registry.shadow.as_deref().is_none_or(|name| name != "current" && name_of_a_version(name))
+    }),
+    setting("registry.shadow_share", SHARE, |c| share(c.registry.shadow_share)),
     setting("replay.topic", TOPIC, |c| topic(&c.replay.topic)),
     setting("replay.live_lag_records", "a whole number from 0", |c| c.replay.live_lag_records >= 0),
     setting("http.address", "HOST:PORT, such as \"127.0.0.1:9600\"; port 0 takes a free one", |c| {
@@ -97,6 +112,8 @@ pub(super) const SETTINGS: &[Setting] = &[
 ];
 
 const TOPIC: &str = "a topic's name: 1 to 249 of the characters a-z, A-Z, 0-9, `.`, `_` and `-`";
+const SHARE: &str = "a share above 0 and at most 1";
+const BAND: &str = "a share from 0 to 1";
 const FIELD: &str = "the name of a field of the JSON object";
 
 /// The setting of that name.
@@ -177,6 +194,10 @@ fn name_of_a_version(text: &str) -> bool {
     let hex = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let alias = text.strip_prefix('v').is_some_and(|number| number.parse::<u32>().is_ok());
     hex || alias || text == "current"
+}
+
+fn share(number: f64) -> bool {
+    number > 0.0 && number <= 1.0
 }
 
 /// Whether `url` names a folder or a kind of store that there is.

@@ -260,11 +260,41 @@ pub struct Registry {
     pub url: Option<String>,
     /// How often the store is asked for its current version (seconds).
     pub interval: f64,
+    /// How long a version is watched after its promotion (seconds); 0: not at all.
+    pub watch_seconds: f64,
+    /// Share of the comments that the model before judges too, during the watch.
+    pub watch_share: f64,
+    /// Comments that must have been compared before the watch decides.
+    pub watch_comments: u64,
+    /// Least share of compared comments with the same label.
+    pub least_agreement: f64,
+    /// Largest difference between the shares of a label.
+    pub label_band: f64,
+    /// Largest rise of the share of unknown tokens.
+    pub unknown_band: f64,
+    /// Largest rise of the share of dead letters.
+    pub error_band: f64,
+    /// A version that judges a share of the comments beside the current one, without touching the output.
+    pub shadow: Option<String>,
+    /// That share.
+    pub shadow_share: f64,
 }
 
 impl Default for Registry {
     fn default() -> Self {
-        Registry { url: None, interval: 5.0 }
+        Registry {
+            url: None,
+            interval: 5.0,
+            watch_seconds: 300.0,
+            watch_share: 0.05,
+            watch_comments: 500,
+            least_agreement: 0.8,
+            label_band: 0.15,
+            unknown_band: 0.05,
+            error_band: 0.05,
+            shadow: None,
+            shadow_share: 0.05,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a worker needs of a network: judgements for a turn's comments, and a name for who judged.
 
 use crate::engine::{Engine, Judgement, Times};
-use crate::registry::ModelSlot;
+use crate::registry::{ModelSlot, Tap};
 use std::sync::Arc;
 
 /// Judges the comments of a turn. One per worker; the pipeline knows no more about networks than this.
@@ -27,13 +27,21 @@ pub trait Judge: Send {
 pub struct EngineJudge {
     slot: ModelSlot,
     engine: Engine,
+    tap: Option<Tap>,
+    /// Comments that the tap has seen.
+    offered: usize,
 }
 
 impl EngineJudge {
     /// An engine of its own, on whatever model `slot` holds at the top of each turn.
     pub fn new(slot: ModelSlot) -> Self {
         let engine = Engine::new(slot.load_full());
-        EngineJudge { slot, engine }
+        EngineJudge { slot, engine, tap: None, offered: 0 }
+    }
+
+    /// As this one, and a share of what it judges goes to `tap`.
+    pub fn with_tap(self, tap: Option<Tap>) -> Self {
+        EngineJudge { tap, ..self }
     }
 }
 
@@ -47,6 +55,9 @@ impl Judge for EngineJudge {
 
     fn judge(&mut self, comments: &[&str], out: &mut Vec<Judgement>) {
         self.engine.classify(comments, out);
+        if let Some(tap) = &self.tap {
+            tap.offer(self.engine.warm(), comments, out, &mut self.offered);
+        }
     }
 
     fn version(&self) -> &str {

@@ -146,6 +146,22 @@ impl Log {
         self.blocked.get(version)
     }
 
+    /// Whether the current version was promoted by its latest entry, without having been blocked before: whoever promotes what
+    /// was blocked knows what he does, and what was rolled back to has served before.
+    pub(super) fn is_plain_promotion(&self) -> bool {
+        let Some(current) = self.current() else { return false };
+        let of_it = || self.entries.iter().rev().filter(|entry| entry.version == *current);
+        of_it().next().is_some_and(|entry| entry.action == Action::Promote)
+            && of_it().all(|entry| entry.action != Action::Block)
+    }
+
+    /// Whether an entry above `number` promotes `version`.
+    pub(super) fn promoted_after(&self, version: &str, number: u64) -> bool {
+        self.entries.iter().any(|entry| {
+            entry.number > number && entry.action == Action::Promote && entry.version.as_str() == version
+        })
+    }
+
     /// Versions that were promoted or rolled back to and are not blocked, latest first.
     fn served(&self) -> impl Iterator<Item = &Version> {
         let serving = self.entries.iter().rev().filter(|entry| entry.action != Action::Block);

@@ -8,7 +8,9 @@
 //! comments are verified. Never: a version without a manifest is served, a name from outside becomes part of a path
 //! unchecked, a version that is there is changed.
 
+mod compare;
 mod error;
+mod guard;
 mod log;
 mod manifest;
 mod name;
@@ -17,11 +19,13 @@ mod promote;
 mod prune;
 mod publish;
 mod store;
+mod tap;
 mod verify;
 mod watch;
 mod who;
 
 pub use error::RegistryError;
+pub use guard::Bands;
 pub use log::{Action, Block, Entry, Log};
 pub use manifest::{Data, DataFile, Gate, Manifest, Precision, TopicRange};
 pub use name::{Name, Version};
@@ -29,6 +33,7 @@ pub use promote::Remark;
 pub use prune::Pruned;
 pub use publish::{Draft, Published, hash_file};
 pub use store::{Found, Store};
+pub use tap::Tap;
 pub use verify::Finding;
 pub use watch::{Follow, Follower, Looked, ModelSlot, Reload, first};
 pub use who::who;

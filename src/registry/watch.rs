@@ -4,15 +4,17 @@
 //! verification, packing, golden comments, freeing the old model) happens here. Always holds: what is put into the slot is
 //! warm and verified. Never: a store that is away or damaged changes what serves.
 
+use super::compare::Comparison;
+use super::guard::{Bands, Guard};
 use super::log::Log;
-use super::{RegistryError, Store, Version};
+use super::tap::{Sample, Tap};
+use super::{RegistryError, Remark, Store, Version};
 use crate::engine::Warm;
 use crate::telemetry::Metrics;
 use arc_swap::ArcSwap;
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
@@ -23,8 +25,8 @@ pub type ModelSlot = Arc<ArcSwap<Warm>>;
 /// The thread's niceness: workers go first, and yet a full machine lets it finish.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
-/// How often an old model is looked at, whether its last turn has ended.
-const RETIRE: Duration = Duration::from_millis(200);
+/// How often samples are taken, and old models looked at, whether their last turn has ended.
+const TICK: Duration = Duration::from_millis(100);
 /// Requests that may wait for the thread.
 const WAITING: usize = 16;
 
@@ -77,6 +79,12 @@ pub struct Follow {
     pub kernel: Option<String>,
     /// Where swaps are counted.
     pub metrics: Metrics,
+    /// How a version is watched after its promotion.
+    pub bands: Bands,
+    /// A candidate that judges a share of the comments beside the current version: its name, and the share.
+    pub shadow: Option<(String, f64)>,
+    /// Who writes into the promotion log when a version is taken back.
+    pub who: String,
 }
 
 /// The current version of the store that `follow` names, warm, and the log that says so: how a process starts.
@@ -100,7 +108,7 @@ fn warm(store: &Store, version: &Version, kernel: Option<&str>) -> Result<Warm, 
 #[derive(Debug)]
 pub struct Follower {
     reload: Option<Reload>,
-    thread: Option<JoinHandle<()>>,
+    tap: Tap,
 }
 
 /// Asks a follower to look now.
@@ -125,36 +133,30 @@ impl Reload {
 }
 
 impl Follower {
-    /// Follows the store from `log` on: `slot` holds what was current then.
+    /// Follows the store from `log` on: `slot` holds what was current then. The thread ends when the follower and every
+    /// [`Reload`] are gone.
     ///
     /// # Errors
     /// No thread can be started.
     pub fn start(follow: Follow, slot: ModelSlot, log: Log) -> std::io::Result<Self> {
         let (reload, requests) = sync_channel(WAITING);
-        let mut watch = Watch::new(follow, slot, log);
-        let thread = std::thread::Builder::new().name("nunchi-models".to_owned()).spawn(move || {
+        let (tap, samples) = Tap::new();
+        let mut watch = Watch::new(follow, slot, log, (tap.clone(), samples));
+        std::thread::Builder::new().name("nunchi-models".to_owned()).spawn(move || {
             lower_priority();
             watch.run(&requests);
         })?;
-        Ok(Follower { reload: Some(Reload(reload)), thread: Some(thread) })
+        Ok(Follower { reload: Some(Reload(reload)), tap })
     }
 
     /// What asks for a look now.
     pub fn reload(&self) -> Reload {
         self.reload.clone().expect("it is there until the follower ends")
     }
-}
 
-impl Drop for Follower {
-    fn drop(&mut self) {
-        // Without a sender the thread ends; while clones are about (a request in flight) it ends with the process.
-        self.reload = None;
-        if let Some(thread) = self.thread.take()
-            && thread.is_finished()
-        {
-            // A panic of it was reported when it happened.
-            let _ = thread.join();
-        }
+    /// Where workers leave comments to be judged a second time.
+    pub fn tap(&self) -> Tap {
+        self.tap.clone()
     }
 }
 
@@ -179,20 +181,51 @@ struct Watch {
     away: Option<String>,
     /// Models that may still be in somebody's turn; freed here and not by a worker.
     retired: Vec<Arc<Warm>>,
+    tap: Tap,
+    samples: Receiver<Sample>,
+    guard: Option<Guard>,
+    shadow: Option<Comparison>,
+    /// Why the candidate cannot be had, once that was said.
+    no_shadow: bool,
+    /// A version that this process took back, until the log says so too.
+    withdrawn: Option<Withdrawn>,
+}
+
+/// A version that was taken back here.
+struct Withdrawn {
+    version: String,
+    why: String,
+    /// The log's end when it was decided: a later promotion counts again.
+    entry: u64,
 }
 
 impl Watch {
-    fn new(follow: Follow, slot: ModelSlot, log: Log) -> Self {
+    fn new(follow: Follow, slot: ModelSlot, log: Log, (tap, samples): (Tap, Receiver<Sample>)) -> Self {
         follow.metrics.set_store(true);
-        Watch { follow, slot, log, store: None, refused: None, away: None, retired: Vec::new() }
+        Watch {
+            follow,
+            slot,
+            log,
+            store: None,
+            refused: None,
+            away: None,
+            retired: Vec::new(),
+            tap,
+            samples,
+            guard: None,
+            shadow: None,
+            no_shadow: false,
+            withdrawn: None,
+        }
     }
 
     fn run(&mut self, requests: &Receiver<oneshot::Sender<Looked>>) {
+        self.find_shadow();
         let mut next = Instant::now() + self.follow.interval;
         loop {
             let until = next.saturating_duration_since(Instant::now());
-            let wait = if self.retired.is_empty() { until } else { until.min(RETIRE) };
-            match requests.recv_timeout(wait) {
+            let busy = self.guard.is_some() || self.shadow.is_some() || !self.retired.is_empty();
+            match requests.recv_timeout(if busy { until.min(TICK) } else { until }) {
                 Ok(answer) => {
                     self.refused = None;
                     // From the beginning: somebody may have put another store in its place.
@@ -203,11 +236,13 @@ impl Watch {
                 }
                 Err(RecvTimeoutError::Timeout) if Instant::now() >= next => {
                     self.look();
+                    self.find_shadow();
                     next = Instant::now() + self.follow.interval;
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            self.compare();
             self.retired.retain(|old| Arc::strong_count(old) > 1);
         }
     }
@@ -234,6 +269,7 @@ impl Watch {
         }
         let store = self.store.as_ref().expect("it was just opened");
         store.read_on(&mut self.log)?;
+        self.write_withdrawal()?;
         let serving = self.serving();
         Ok(self.log.current().filter(|current| current.as_str() != serving).cloned())
     }
@@ -245,10 +281,17 @@ impl Watch {
         {
             return looked.clone();
         }
-        let (start, model) = (Instant::now(), self.serving());
-        let store = self.store.as_ref().expect("it has just been asked");
+        let start = Instant::now();
+        if let Some(guard) = &self.guard
+            && guard.previous().model().version == version.as_str()
+        {
+            // Back to what is still warm.
+            let previous = Arc::clone(guard.previous());
+            return self.swap(previous, start);
+        }
+        let (store, model) = (self.store.as_ref().expect("it has just been asked"), self.serving());
         match warm(store, version, self.follow.kernel.as_deref()) {
-            Ok(warm) => self.swap(warm, start),
+            Ok(warm) => self.swap(Arc::new(warm), start),
             Err(error) if error.is_away() => self.is_away(&error),
             Err(error) => {
                 error!(model, refused = %version, %error, "the store's current version is refused; what serves stays");
@@ -261,18 +304,141 @@ impl Watch {
         }
     }
 
-    fn swap(&mut self, warm: Warm, start: Instant) -> Looked {
-        let (metrics, entry) = (&self.follow.metrics, self.log.last());
+    /// Puts `warm` into the slot; if it was promoted, the watch begins.
+    fn swap(&mut self, warm: Arc<Warm>, start: Instant) -> Looked {
+        let (metrics, entry) = (self.follow.metrics.clone(), self.log.last());
         let model = warm.model().version.clone();
         metrics.set_model(&model, warm.precision(), warm.kernel());
-        let old = self.slot.swap(Arc::new(warm));
+        let old = self.slot.swap(Arc::clone(&warm));
         metrics.model_swaps.with_label_values(&["succeeded"]).inc();
         let previous = old.model().version.clone();
-        self.retired.push(old);
         self.refused = None;
+        self.end_watch();
+        let same_labels = old.model().labels == warm.model().labels;
+        if self.log.is_plain_promotion() && same_labels && !self.follow.bands.time.is_zero() {
+            self.guard = Some(Guard::new(&self.follow.bands, &model, Arc::clone(&old), &metrics));
+            self.open_tap();
+        }
+        self.retire(old);
         let seconds = start.elapsed().as_secs_f64();
         info!(model, previous, entry, seconds, "another model takes over with the next turns");
         Looked::Swapped { model, previous, entry, seconds }
+    }
+
+    /// Judges samples a second time, and takes the watched version back if it strays.
+    fn compare(&mut self) {
+        // Not more than the tap holds: requests wait.
+        for sample in self.samples.try_iter().take(WAITING / 2) {
+            if let Some(guard) = &mut self.guard {
+                guard.add(&sample, &self.follow.metrics);
+            }
+            if let Some(shadow) = &mut self.shadow
+                && !Arc::ptr_eq(shadow.warm(), &sample.judge)
+            {
+                shadow.add(&sample, &self.follow.metrics);
+            }
+        }
+        let Some(guard) = &mut self.guard else { return };
+        if let Some(why) = guard.verdict(&self.follow.metrics) {
+            self.take_back(why);
+        } else if guard.is_over() {
+            let (model, seen) = (guard.model.clone(), guard.summary());
+            info!(model, seen, "the watch after the promotion is over: the version stays");
+            self.end_watch();
+        }
+    }
+
+    /// The watched version goes: here at once, then in the log, so that other processes follow.
+    fn take_back(&mut self, why: String) {
+        let Some(guard) = self.guard.take() else { return };
+        let (version, previous) = (guard.model.clone(), Arc::clone(guard.previous()));
+        let back = previous.model().version.clone();
+        let metrics = &self.follow.metrics;
+        metrics.set_model(&back, previous.precision(), previous.kernel());
+        let strayed = self.slot.swap(previous);
+        metrics.model_swaps.with_label_values(&["rolled_back"]).inc();
+        error!(
+            model = back,
+            withdrawn = version,
+            why,
+            "rolled back: the promoted version strays; it is to be blocked"
+        );
+        self.retire(strayed);
+        self.withdrawn = Some(Withdrawn { version, why, entry: self.log.last() });
+        self.open_tap();
+        // What the store says to it, `look` tells and tries again.
+        self.look();
+    }
+
+    /// Brings a version that was taken back here into the log: blocked, and rolled back to what serves.
+    fn write_withdrawal(&mut self) -> Result<(), RegistryError> {
+        let Some(Withdrawn { version, why, entry }) = &self.withdrawn else { return Ok(()) };
+        let store = self.store.as_ref().expect("it was just opened");
+        let stands = self.log.current().is_some_and(|current| current.as_str() == version);
+        let promoted_again = self.log.promoted_after(version, *entry);
+        if stands && !promoted_again {
+            let back: Version = self.slot.load().model().version.parse()?;
+            let remark = Remark { who: self.follow.who.clone(), why: why.clone() };
+            match store.withdraw(&mut self.log, Some(&back), remark) {
+                Ok((entry, bad)) => {
+                    info!(withdrawn = %bad, entry = entry.number, "the promotion log says so too")
+                }
+                // Whoever was faster may have done the same: the next look reads what.
+                Err(RegistryError::LostRace(_)) => {
+                    store.read_on(&mut self.log)?;
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.withdrawn = None;
+        Ok(())
+    }
+
+    fn end_watch(&mut self) {
+        if let Some(guard) = self.guard.take() {
+            self.retire(Arc::clone(guard.previous()));
+        }
+        self.open_tap();
+    }
+
+    /// Keeps a model that does not serve any more until nobody else has it.
+    fn retire(&mut self, old: Arc<Warm>) {
+        let serves = Arc::ptr_eq(&old, &self.slot.load());
+        if !serves && !self.retired.iter().any(|known| Arc::ptr_eq(known, &old)) {
+            self.retired.push(old);
+        }
+    }
+
+    /// As far as somebody wants samples.
+    fn open_tap(&self) {
+        let watch = if self.guard.is_some() { self.follow.bands.share } else { 0.0 };
+        let shadow = self.follow.shadow.as_ref().filter(|_| self.shadow.is_some());
+        self.tap.set_share(watch.max(shadow.map_or(0.0, |(_, share)| *share)));
+    }
+
+    /// Makes the candidate warm, if there is to be one and it is not.
+    fn find_shadow(&mut self) {
+        let Some((name, share)) = &self.follow.shadow else { return };
+        if self.shadow.is_some() {
+            return;
+        }
+        let found = Store::open(&self.follow.url).and_then(|store| {
+            let version = store.resolve(name)?;
+            warm(&store, &version, self.follow.kernel.as_deref())
+        });
+        match found {
+            Ok(warm) => {
+                info!(candidate = warm.model().version, share, "a candidate judges beside the current model");
+                self.shadow = Some(Comparison::new(Arc::new(warm), "candidate"));
+                self.open_tap();
+            }
+            Err(error) if !self.no_shadow => {
+                warn!(candidate = name, %error, "the candidate cannot be had; it is looked for again");
+                self.no_shadow = true;
+            }
+            Err(_) => {}
+        }
     }
 
     /// Says so once, when it begins.

@@ -2,7 +2,7 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry,
 };
 
@@ -65,10 +65,18 @@ pub struct Metrics {
     pub model_info: GaugeVec,
     /// `nunchi_build_info{version,kernel}`
     pub build_info: GaugeVec,
-    /// `nunchi_model_swaps_total{result}`: succeeded, refused
+    /// `nunchi_model_swaps_total{result}`: succeeded, refused, rolled_back
     pub model_swaps: IntCounterVec,
     /// `nunchi_model_loaded_timestamp_seconds`
     pub model_loaded: Gauge,
+    /// `nunchi_compared_comments_total{role,model}`: previous, candidate
+    pub compared_comments: IntCounterVec,
+    /// `nunchi_compared_agreed_total{role,model}`
+    pub compared_agreed: IntCounterVec,
+    /// `nunchi_compared_seconds_total{role,model}`
+    pub compared_seconds: CounterVec,
+    /// `nunchi_compared_score_shift{role,model}`
+    pub compared_shift: GaugeVec,
     /// `nunchi_registry_stale`
     pub registry_stale: IntGauge,
     /// `nunchi_registry_asked_timestamp_seconds`
@@ -153,6 +161,26 @@ impl Metrics {
                 "nunchi_model_loaded_timestamp_seconds",
                 "When the serving model was loaded, in Unix time.",
             ),
+            compared_comments: make.counters(
+                "nunchi_compared_comments_total",
+                "Comments that another model judged a second time.",
+                &["role", "model"],
+            ),
+            compared_agreed: make.counters(
+                "nunchi_compared_agreed_total",
+                "Those of them that got the same label.",
+                &["role", "model"],
+            ),
+            compared_seconds: make.float_counters(
+                "nunchi_compared_seconds_total",
+                "Time that the second judging took.",
+                &["role", "model"],
+            ),
+            compared_shift: make.infos(
+                "nunchi_compared_score_shift",
+                "Mean of the other model's score minus the serving one's, so far.",
+                &["role", "model"],
+            ),
             registry_stale: make.gauge(
                 "nunchi_registry_stale",
                 "1 while the store of models cannot be read: what serves may be old.",
@@ -188,7 +216,7 @@ impl Metrics {
         for result in ["committed", "aborted"] {
             self.transactions.with_label_values(&[result]);
         }
-        for result in ["succeeded", "refused"] {
+        for result in ["succeeded", "refused", "rolled_back"] {
             self.model_swaps.with_label_values(&[result]);
         }
     }
@@ -200,6 +228,16 @@ impl Metrics {
         self.build_info.reset();
         self.build_info.with_label_values(&[env!("CARGO_PKG_VERSION"), kernel]).set(1.0);
         self.model_loaded.set(unix_time());
+    }
+
+    /// Records answered so far.
+    pub fn records_answered(&self) -> u64 {
+        self.batch_records.get_sample_sum() as u64
+    }
+
+    /// Dead letters so far.
+    pub fn dead_so_far(&self) -> u64 {
+        ERROR_CLASSES.iter().map(|class| self.dead_letters.with_label_values(&[class]).get()).sum()
     }
 
     /// Whether the store of models answered just now.
@@ -257,6 +295,10 @@ impl Maker<'_> {
 
     fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
         self.keep(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    fn float_counters(&self, name: &str, help: &str, labels: &[&str]) -> CounterVec {
+        self.keep(CounterVec::new(Opts::new(name, help), labels))
     }
 
     fn gauge(&self, name: &str, help: &str) -> IntGauge {
