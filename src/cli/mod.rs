@@ -15,6 +15,7 @@ mod colour;
 mod columns;
 mod completions;
 mod config;
+mod dead_letters;
 mod demo;
 mod evaluate;
 mod explain;
@@ -66,6 +67,8 @@ enum Command {
     Run(Box<run::Args>),
     /// Judge a range of history again: into a topic or a file, or by two models for a report
     Replay(Box<replay::Args>),
+    /// Look at records that could not be judged, and send them again
+    DeadLetters(dead_letters::Args),
     /// Publish the sample comments to a topic
     Generate(generate::Args),
     /// Train a network on labelled comments
@@ -108,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(args),
         Command::Run(args) => run::run(*args),
         Command::Replay(args) => replay::run(*args),
+        Command::DeadLetters(args) => dead_letters::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Train(args) => train::run(*args),
         Command::Evaluate(args) => evaluate::run(args),

@@ -81,6 +81,12 @@ impl Process {
         (status, self.objects(), self.log())
     }
 
+    /// Waits for the end: exit status, standard output, standard error.
+    pub fn end_with_out(mut self) -> (Option<i32>, String, String) {
+        let status = self.wait();
+        (status, self.out(), self.log())
+    }
+
     fn wait(&mut self) -> Option<i32> {
         let start = Instant::now();
         loop {

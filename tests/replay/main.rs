@@ -4,7 +4,9 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod compare;
 mod files;
+mod letters;
 mod refused;
 mod topic;
 

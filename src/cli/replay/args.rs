@@ -52,7 +52,7 @@ pub struct Args {
     #[arg(long, value_name = "MODEL,MODEL", value_delimiter = ',', num_args = 1)]
     pub(super) compare: Option<Vec<String>>,
     /// The report of --compare as a page
-    #[arg(long, value_name = "FILE", requires = "compare")]
+    #[arg(long, value_name = "FILE")]
     pub(super) html: Option<PathBuf>,
     /// The replay's name: the same name goes on [default: generated and printed]
     #[arg(long, value_name = "ID", value_parser = values::id)]
@@ -187,6 +187,9 @@ impl Args {
         }
         if self.compare.as_ref().is_some_and(|models| models.len() != 2) {
             mistakes.push("--compare takes two models with a comma between: --compare v12,v13".to_owned());
+        }
+        if self.html.is_some() && self.compare.is_none() {
+            mistakes.push("--html is the report of --compare MODEL,MODEL".to_owned());
         }
         if self.compare.is_some() && self.where_label.is_some() {
             mistakes.push("--where-label chooses verdicts, and --compare writes none".to_owned());

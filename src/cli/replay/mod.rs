@@ -1,12 +1,17 @@
 //! `nunchi replay`: a range of history judged again, into a topic, into a file, or by two models for a report.
 
 mod args;
+mod compare;
+mod html;
 mod progress;
+mod report;
 mod values;
 
 pub use args::Args;
+pub(super) use progress::grouped;
+pub(super) use values::time;
 
-use self::progress::{Shown, grouped, human_time};
+use self::progress::{Shown, human_time};
 use super::run::{Server, runtime};
 use super::signals::stop_on_signals;
 use super::{EXIT_USAGE, model};
@@ -61,7 +66,8 @@ struct Scene<'a> {
     stop: Stop,
 }
 
-fn start(args: &Args) -> anyhow::Result<ExitCode> {
+/// Loads the settings and sets the logs up; all mistakes at once.
+fn settings(args: &Args) -> anyhow::Result<Config> {
     let mut mistakes = args.mistakes();
     let loaded = load(args.config.as_deref(), std::env::vars_os(), &args.flags());
     let loaded = match loaded {
@@ -80,6 +86,14 @@ fn start(args: &Args) -> anyhow::Result<ExitCode> {
         "warn".clone_into(&mut config.log.level);
     }
     init_logs(&config.log)?;
+    Ok(config)
+}
+
+fn start(args: &Args) -> anyhow::Result<ExitCode> {
+    let config = settings(args)?;
+    if let Some(models) = &args.compare {
+        return compare::run(args, config, models);
+    }
     let name = config.model.path.as_deref().map(|path| path.to_string_lossy());
     let model = model::find_model(name.as_deref(), config.registry.url.as_deref())?;
     let warm = Arc::new(Warm::new(model, config.engine.kernel.as_deref())?);
@@ -102,7 +116,7 @@ impl Scene<'_> {
             Asked::Request(self.request(model))
         };
         let replay = Replay::prepare(&self.config, &id, &asked)?;
-        self.say_plan(&replay);
+        say_plan(&replay, args.json);
         if replay.standing == Standing::Finished {
             self.say_finished_before(&replay);
             return Ok(ExitCode::SUCCESS);
@@ -154,43 +168,6 @@ impl Scene<'_> {
         Ok(Some(labels.iter().map(|label| wanted.contains(label)).collect()))
     }
 
-    fn say_plan(&self, replay: &Replay) {
-        let (plan, request) = (&replay.plan, &replay.plan.request);
-        if self.args.json {
-            let shares: Vec<Value> = plan.shares.iter().map(|share| json!(share)).collect();
-            let event = json!({
-                "event": "plan", "id": plan.id, "topic": request.topic, "from": request.from, "to": request.to,
-                "late_ms": request.late_ms, "model": request.model, "labels": request.labels,
-                "target": request.target, "shares": shares, "offsets": plan.offsets(), "gone": replay.gone,
-                "standing": match replay.standing {
-                    Standing::New => "new",
-                    Standing::Planned => "planned",
-                    Standing::Finished => "finished",
-                },
-            });
-            println!("{event}");
-            return;
-        }
-        let bound = |bound: &Option<crate::pipeline::replay::Bound>, open: &str| {
-            bound.as_ref().map_or_else(|| open.to_owned(), ToString::to_string)
-        };
-        eprintln!(
-            "replay {}: `{}` from {} to {}, {} offsets in {} partitions, model {}, to {}{}",
-            plan.id,
-            request.topic,
-            bound(&request.from, "the beginning"),
-            bound(&request.to, "the end"),
-            grouped(plan.offsets().unsigned_abs()),
-            plan.shares.len(),
-            request.model,
-            request.target,
-            if replay.standing == Standing::Planned { "; planned before, going on" } else { "" },
-        );
-        for gone in &replay.gone {
-            eprintln!("{gone}");
-        }
-    }
-
     fn say_finished_before(&self, replay: &Replay) {
         let at = replay.plan.completed_at.map_or_else(String::new, |at| at.to_string());
         if self.args.json {
@@ -206,7 +183,7 @@ impl Scene<'_> {
         let stall = Duration::from_secs(config.worker.stall_seconds);
         let workers = match replay.plan.request.target {
             Target::Topic { .. } => worker_count(config),
-            Target::File(_) => 1,
+            Target::File(_) | Target::Report => 1,
         };
         let health = Arc::new(Health::new(workers, stall));
         health.set_model_warm();
@@ -228,6 +205,7 @@ impl Scene<'_> {
                 let judge = TeamJudge::new(&slot, worker_count(config));
                 replay.into_file(Path::new(path), &means, judge)
             }
+            Target::Report => unreachable!("a comparison is planned nowhere"),
         };
         server.end(&runtime);
         shown.clear();
@@ -304,6 +282,44 @@ impl Scene<'_> {
             words.extend(["--id".to_owned(), id.to_owned()]);
         }
         words.join(" ")
+    }
+}
+
+/// Says what will be done, and what is missing.
+fn say_plan(replay: &Replay, json: bool) {
+    let (plan, request) = (&replay.plan, &replay.plan.request);
+    if json {
+        let shares: Vec<Value> = plan.shares.iter().map(|share| json!(share)).collect();
+        let event = json!({
+            "event": "plan", "id": plan.id, "topic": request.topic, "from": request.from, "to": request.to,
+            "late_ms": request.late_ms, "model": request.model, "labels": request.labels,
+            "target": request.target, "shares": shares, "offsets": plan.offsets(), "gone": replay.gone,
+            "standing": match replay.standing {
+                Standing::New => "new",
+                Standing::Planned => "planned",
+                Standing::Finished => "finished",
+            },
+        });
+        println!("{event}");
+        return;
+    }
+    let bound = |bound: &Option<crate::pipeline::replay::Bound>, open: &str| {
+        bound.as_ref().map_or_else(|| open.to_owned(), ToString::to_string)
+    };
+    eprintln!(
+        "replay {}: `{}` from {} to {}, {} offsets in {} partitions, model {}, to {}{}",
+        plan.id,
+        request.topic,
+        bound(&request.from, "the beginning"),
+        bound(&request.to, "the end"),
+        grouped(plan.offsets().unsigned_abs()),
+        plan.shares.len(),
+        request.model,
+        request.target,
+        if replay.standing == Standing::Planned { "; planned before, going on" } else { "" },
+    );
+    for gone in &replay.gone {
+        eprintln!("{gone}");
     }
 }
 

@@ -162,7 +162,7 @@ fn rounded(number: f64, factor: f64) -> f64 {
 }
 
 /// A number with commas.
-pub(super) fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {

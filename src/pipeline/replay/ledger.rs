@@ -159,6 +159,10 @@ impl<'a> Ledger<'a> {
             |error: KafkaError| ReplayError::kafka(format!("starting transactions as `{id}`"), error);
         let mut properties = self.clients.producer(0);
         properties.set("transactional.id", id).set("transaction.timeout.ms", "10000");
+        if properties.get("message.max.bytes").is_none() {
+            // What a topic held it takes again: its own limit counts.
+            properties.set("message.max.bytes", "1000000000");
+        }
         let writer: Writer = properties.create().map_err(failed)?;
         let start = Instant::now();
         loop {

@@ -4,9 +4,11 @@
 //! plan; the live group's offsets are only ever read. What a range means and how processes agree: `docs/REPLAY.md`.
 
 mod brokers;
+pub mod compare;
 mod error;
 mod file;
 mod ledger;
+pub mod letters;
 mod live;
 mod plan;
 mod request;
@@ -164,7 +166,7 @@ fn agree(
             let (plan, gone) = Plan::make(id, request, brokers)?;
             let offsets = match request.target {
                 Target::Topic { .. } => Some(beginnings(&plan, brokers)?),
-                Target::File(_) => None,
+                Target::File(_) | Target::Report => None,
             };
             Ok(Update::Write { value: plan.to_json(), offsets, then: (plan, Standing::New, gone) })
         }

@@ -63,6 +63,8 @@ pub enum Target {
     },
     /// A file on the machine of the one process that writes it.
     File(String),
+    /// Nowhere: two models are compared.
+    Report,
 }
 
 impl fmt::Display for Target {
@@ -72,6 +74,7 @@ impl fmt::Display for Target {
                 write!(f, "topic `{verdicts}` (dead letters: `{dead_letters}`)")
             }
             Target::File(path) => write!(f, "file {path}"),
+            Target::Report => f.write_str("a report"),
         }
     }
 }

@@ -1,0 +1,366 @@
+//! `nunchi dead-letters list | show | replay`: what failed, why, and where from; and once more after a fix.
+
+use super::EXIT_USAGE;
+use super::colour::push_harmless;
+use super::replay::{grouped, time};
+use super::signals::stop_on_signals;
+use crate::config::{self, Config, Flag, Log};
+use crate::pipeline::Stop;
+use crate::pipeline::replay::ReplayError;
+use crate::pipeline::replay::letters::{Choice, Letter, Letters, Sent};
+use crate::record::DeadLetterClass;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Flags of `nunchi dead-letters`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  nunchi dead-letters list --class missing_text
+  nunchi dead-letters show 0/17
+  nunchi dead-letters replay --class missing_text --dry-run
+  nunchi dead-letters replay --class missing_text      after the fix; again and again, each is sent once")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// What failed, why, where from, and whether it was sent again
+    List(ListArgs),
+    /// One dead letter, whole; its original too where it did not fit
+    Show(ShowArgs),
+    /// Send them again to where they came from, each once
+    Replay(ReplayArgs),
+}
+
+/// What all three have in common.
+#[derive(Debug, clap::Args)]
+struct Common {
+    /// The topic of dead letters [setting: dead_letters.topic]
+    #[arg(long, value_name = "TOPIC")]
+    topic: Option<String>,
+    /// JSON, one object a line
+    #[arg(long)]
+    json: bool,
+    /// Where the cluster is reached first [setting: kafka.brokers]
+    #[arg(long, value_name = "HOST:PORT,…")]
+    brokers: Option<String>,
+    /// The configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Any other setting; may be repeated
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
+}
+
+/// Which letters.
+#[derive(Debug, clap::Args)]
+struct ChoiceArgs {
+    /// Only these classes: invalid_utf8, invalid_json, missing_text, text_not_string, oversize
+    #[arg(long, value_name = "CLASS,…", value_delimiter = ',', value_parser = class)]
+    class: Vec<String>,
+    /// Only letters whose comment is of this time or later
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    from: Option<Timestamp>,
+    /// Only letters whose comment is of before this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    to: Option<Timestamp>,
+}
+
+#[derive(Debug, clap::Args)]
+struct ListArgs {
+    #[command(flatten)]
+    choice: ChoiceArgs,
+    /// Ends after so many
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, clap::Args)]
+struct ShowArgs {
+    /// Partition and offset in the topic of dead letters, as `list` names it
+    #[arg(value_name = "PARTITION/OFFSET", value_parser = place)]
+    place: (i32, i64),
+    /// Only the original bytes, to standard output
+    #[arg(long, conflicts_with = "json")]
+    raw: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, clap::Args)]
+struct ReplayArgs {
+    #[command(flatten)]
+    choice: ChoiceArgs,
+    /// Only these, as `list` names them
+    #[arg(long, value_name = "PARTITION/OFFSET,…", value_delimiter = ',', value_parser = place)]
+    only: Vec<(i32, i64)>,
+    /// Sends them to this topic [default: each to the topic and partition that it came from]
+    #[arg(long, value_name = "TOPIC")]
+    to_topic: Option<String>,
+    /// Only says what would be sent
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+fn class(text: &str) -> Result<String, String> {
+    let names = DeadLetterClass::ALL.map(DeadLetterClass::name);
+    match names.contains(&text) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("one of {}", names.join(", "))),
+    }
+}
+
+fn place(text: &str) -> Result<(i32, i64), String> {
+    let read = || {
+        let (rest, offset) = text.rsplit_once('/')?;
+        let partition = rest.rsplit('/').next()?;
+        let (partition, offset): (i32, i64) = (partition.parse().ok()?, offset.parse().ok()?);
+        (partition >= 0 && offset >= 0).then_some((partition, offset))
+    };
+    read().ok_or_else(|| "PARTITION/OFFSET, such as 0/17".to_owned())
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let done = match &args.command {
+        Command::List(args) => list(args),
+        Command::Show(args) => show(args),
+        Command::Replay(args) => replay(args),
+    };
+    match done {
+        Err(error)
+            if error.is::<config::Mistakes>()
+                || matches!(error.downcast_ref(), Some(ReplayError::Usage(_)))
+                || error.is::<Wrong>() =>
+        {
+            eprintln!("nunchi: {error:#}");
+            Ok(ExitCode::from(EXIT_USAGE))
+        }
+        // `list | head` is no error.
+        Err(error)
+            if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) =>
+        {
+            Ok(ExitCode::SUCCESS)
+        }
+        other => other,
+    }
+}
+
+/// What is wrong with the command line.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Wrong(String);
+
+fn open(common: &Common) -> anyhow::Result<(Config, Letters)> {
+    let given =
+        [("--brokers", "kafka.brokers", &common.brokers), ("--topic", "dead_letters.topic", &common.topic)];
+    let given = given.into_iter().filter_map(|(flag, key, value)| Some(Flag::new(flag, key, value.clone()?)));
+    let flags: Vec<Flag> = common.set.iter().map(|assignment| Flag::set(assignment)).chain(given).collect();
+    let mut config = config::load(common.config.as_deref(), std::env::vars_os(), &flags)?.config;
+    if config.log.level == Log::default().level {
+        "warn".clone_into(&mut config.log.level);
+    }
+    crate::telemetry::init_logs(&config.log)?;
+    let letters = Letters::open(&config)?;
+    Ok((config, letters))
+}
+
+fn choice(args: &ChoiceArgs, only: &[(i32, i64)]) -> Result<Choice, Wrong> {
+    if let (Some(from), Some(to)) = (args.from, args.to)
+        && from >= to
+    {
+        return Err(Wrong(format!("--from {from} must be before --to {to}")));
+    }
+    Ok(Choice {
+        classes: args.class.iter().cloned().collect(),
+        places: only.iter().copied().collect(),
+        from_ms: args.from.map(Timestamp::as_millisecond),
+        to_ms: args.to.map(Timestamp::as_millisecond),
+    })
+}
+
+fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
+    let choice = choice(&args.choice, &[])?;
+    let (_, letters) = open(&args.common)?;
+    let mut stdout = io::stdout().lock();
+    let (mut classes, mut sent, mut all) = (BTreeMap::<String, u64>::new(), 0u64, 0u64);
+    let mut written = Ok(());
+    letters.each(&choice, |letter| {
+        all += 1;
+        sent += u64::from(letter.sent);
+        *classes.entry(letter.class().to_owned()).or_default() += 1;
+        if args.limit.is_none_or(|limit| all <= limit) && written.is_ok() {
+            let line = if args.common.json { object(letter).to_string() } else { line(letter) };
+            written = writeln!(stdout, "{line}");
+        }
+    })?;
+    written?;
+    if !args.common.json {
+        let classes: Vec<String> =
+            classes.iter().map(|(class, count)| format!("{} {class}", grouped(*count))).collect();
+        let of = if classes.is_empty() { String::new() } else { format!(": {}", classes.join(", ")) };
+        eprintln!("{} dead letters{of}; {} of them sent again", grouped(all), grouped(sent));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A letter in one line.
+fn line(letter: &Letter) -> String {
+    let mut error = String::new();
+    push_harmless(letter.error(), &mut error);
+    format!(
+        "{}/{}\t{}\t{}\t{}\t{error}{}",
+        letter.at.partition,
+        letter.at.offset,
+        moment(letter).unwrap_or_else(|| "-".to_owned()),
+        letter.class(),
+        letter.source().map_or_else(|| "-".to_owned(), |source| source.to_string()),
+        if letter.sent { "\t(sent again)" } else { "" },
+    )
+}
+
+fn moment(letter: &Letter) -> Option<String> {
+    Some(Timestamp::from_millisecond(letter.timestamp_ms?).ok()?.to_string())
+}
+
+/// Text as it is, other bytes in base64 under another name.
+fn put_bytes(object: &mut Map<String, Value>, name: &str, bytes: Option<&[u8]>) {
+    match bytes.map(std::str::from_utf8) {
+        None => object.insert(name.to_owned(), Value::Null),
+        Some(Ok(text)) => object.insert(name.to_owned(), json!(text)),
+        Some(Err(_)) => {
+            object.insert(format!("{name}_base64"), json!(BASE64.encode(bytes.unwrap_or_default())))
+        }
+    };
+}
+
+fn object(letter: &Letter) -> Value {
+    let mut object = Map::new();
+    object.insert("place".to_owned(), json!(format!("{}/{}", letter.at.partition, letter.at.offset)));
+    object.insert("timestamp".to_owned(), json!(moment(letter)));
+    object.insert("class".to_owned(), json!(letter.class()));
+    object.insert("error".to_owned(), json!(letter.error()));
+    object.insert("source".to_owned(), json!(letter.source().map(|source| source.to_string())));
+    let size = letter.header("nunchi-size").and_then(|size| size.parse().ok());
+    object.insert("size".to_owned(), json!(size.unwrap_or(letter.value.len())));
+    object.insert("replay".to_owned(), json!(letter.header("nunchi-replay")));
+    object.insert("sent".to_owned(), json!(letter.sent));
+    put_bytes(&mut object, "key", letter.key.as_deref());
+    Value::Object(object)
+}
+
+fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
+    let (_, letters) = open(&args.common)?;
+    let letter = letters.at(args.place.0, args.place.1)?;
+    let original = match letter.is_described() {
+        true => letters.original(&letter).map(Some),
+        false => Ok(None),
+    };
+    let value = match &original {
+        Ok(Some(original)) => &original.value,
+        Ok(None) | Err(_) => &letter.value,
+    };
+    let mut stdout = io::stdout().lock();
+    if args.raw {
+        original.as_ref().map_err(|error| Wrong(error.to_string()))?;
+        stdout.write_all(value)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.common.json {
+        let mut shown = object(&letter);
+        let Value::Object(object) = &mut shown else { unreachable!("a letter is an object") };
+        let headers: Vec<Value> = letter
+            .headers
+            .iter()
+            .map(|(name, value)| {
+                let mut header = Map::from_iter([("name".to_owned(), json!(name))]);
+                put_bytes(&mut header, "value", value.as_deref());
+                Value::Object(header)
+            })
+            .collect();
+        object.insert("headers".to_owned(), json!(headers));
+        put_bytes(object, "value", Some(value));
+        if let Err(error) = &original {
+            object.insert("lost".to_owned(), json!(error.to_string()));
+        }
+        writeln!(stdout, "{shown}")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let text = |bytes: &[u8]| {
+        let mut out = String::new();
+        match std::str::from_utf8(bytes) {
+            Ok(text) => push_harmless(text, &mut out),
+            Err(_) => out = format!("{} bytes, not UTF-8: {}", bytes.len(), bytes.escape_ascii()),
+        }
+        out
+    };
+    writeln!(stdout, "{}", line(&letter))?;
+    if let Some(key) = &letter.key {
+        writeln!(stdout, "key\t{}", text(key))?;
+    }
+    for (name, value) in &letter.headers {
+        let value = value.as_deref().map_or_else(|| "(null)".to_owned(), text);
+        writeln!(stdout, "{name}\t{value}")?;
+    }
+    match &original {
+        Ok(Some(_)) => writeln!(stdout, "the original, from its source:")?,
+        Ok(None) => {}
+        Err(error) => writeln!(stdout, "its value did not fit, and the original cannot be had: {error}")?,
+    }
+    writeln!(stdout, "\n{}", text(value))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
+    let choice = choice(&args.choice, &args.only)?;
+    let (config, letters) = open(&args.common)?;
+    if args.to_topic.as_ref() == Some(&config.dead_letters.topic) {
+        let sentence =
+            format!("`{}` is the topic of dead letters itself (--to-topic)", config.dead_letters.topic);
+        return Err(Wrong(sentence).into());
+    }
+    let stop = Stop::new();
+    stop_on_signals(&stop)?;
+    let done = if args.dry_run {
+        letters.rehearse(&choice)?
+    } else {
+        let shows = !args.common.json && io::stderr().is_terminal();
+        letters.send(&choice, args.to_topic.as_deref(), &stop, |sent| {
+            if shows {
+                eprint!("\r{} sent", grouped(sent));
+            }
+        })?
+    };
+    say(&done, args);
+    Ok(if done.stopped { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn say(done: &Sent, args: &ReplayArgs) {
+    if args.common.json {
+        let mut object = json!(done);
+        object["dry_run"] = json!(args.dry_run);
+        println!("{object}");
+        return;
+    }
+    let verb = if args.dry_run { "would be sent" } else { "sent again" };
+    eprintln!("\r{} {verb}; {} were sent before", grouped(done.sent), grouped(done.before));
+    for lost in &done.lost {
+        eprintln!("not sent: {lost}");
+    }
+    if done.stopped {
+        eprintln!("stopped before the end; the same command goes on");
+    }
+}

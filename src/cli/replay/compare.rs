@@ -1,0 +1,88 @@
+//! `nunchi replay --compare A,B`: two models judge the same records; the report goes to the terminal, to a page, to JSON.
+
+use super::progress::Shown;
+use super::{Args, Wrong, generated_id, html, report, say_plan};
+use crate::cli::model::find_model;
+use crate::cli::signals::stop_on_signals;
+use crate::config::Config;
+use crate::engine::Warm;
+use crate::pipeline::replay::{Means, Replay, Request, Target};
+use crate::pipeline::{ModelSlot, Stop, TeamJudge, worker_count};
+use crate::telemetry::{Health, Metrics};
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Runs the comparison.
+pub(super) fn run(args: &Args, config: Config, names: &[String]) -> anyhow::Result<ExitCode> {
+    let [first, second] = names else { unreachable!("the flags were checked") };
+    let warm = |name: &str| -> anyhow::Result<Arc<Warm>> {
+        let model = find_model(Some(name), config.registry.url.as_deref())
+            .map_err(|error| Wrong(vec![format!("--compare {name}: {error:#}")]))?;
+        Ok(Arc::new(Warm::new(model, config.engine.kernel.as_deref())?))
+    };
+    if let Some(page) = &args.html {
+        // Found out before the work, not after it.
+        let folder = page.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            return Err(
+                Wrong(vec![format!("the folder {} (--html) does not exist", folder.display())]).into()
+            );
+        }
+    }
+    let warm = [warm(first)?, warm(second)?];
+    let stop = Stop::new();
+    stop_on_signals(&stop)?;
+    let request = Request {
+        topic: config.input.topic.clone(),
+        partitions: args.partition.clone(),
+        from: args.begin(),
+        to: args.end(),
+        late_ms: args.late_ms(),
+        model: format!("{} and {}", warm[0].model().version, warm[1].model().version),
+        labels: None,
+        target: Target::Report,
+    };
+    let id = args.id.clone().unwrap_or_else(generated_id);
+    let replay = Replay::what_if(&config, &id, &request)?;
+    if !args.json {
+        say_plan(&replay, false);
+    }
+    let health = Arc::new(Health::new(1, Duration::from_secs(config.worker.stall_seconds)));
+    health.set_model_warm();
+    let metrics = Metrics::new();
+    // No verdict is written, so none is counted by label.
+    let shown = Shown::new(&id, &[], "", &metrics, false);
+    let means = Means {
+        metrics: &metrics,
+        health: &health,
+        stop: &stop,
+        pace: args.pace(),
+        labels: None,
+        observer: &|progress| shown.show(progress),
+    };
+    let workers = worker_count(&config);
+    let judges = [0, 1].map(|side: usize| {
+        let slot: ModelSlot = Arc::new(ArcSwap::from(Arc::clone(&warm[side])));
+        TeamJudge::new(&slot, workers)
+    });
+    let compared = replay.compare(&means, [first.clone(), second.clone()], judges);
+    shown.clear();
+    let compared = compared?;
+    if args.json {
+        println!("{}", report::json(&compared));
+    } else {
+        print!("{}", report::terminal(&compared));
+    }
+    if let Some(page) = &args.html {
+        std::fs::write(page, html::page(&compared))
+            .with_context(|| format!("cannot write {}", page.display()))?;
+        eprintln!("the report is in {}", page.display());
+    }
+    if !compared.complete {
+        eprintln!("stopped before the end: the report tells of what was judged until then");
+    }
+    Ok(if compared.complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,507 @@
+//! What is counted of two judgements of the same comment: flips and their ways, by product, time and length, changes of
+//! the score, examples, and who agrees with the stars.
+
+use super::paired::Paired;
+use crate::engine::Judgement;
+use crate::record::{Comment, WrittenScore, label_index};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
+
+/// Products that are kept apart.
+const PRODUCTS: usize = 50_000;
+/// Products that are reported.
+const REPORTED: usize = 20;
+/// Examples of each way.
+const EXAMPLES: usize = 10;
+/// Characters of an example.
+const EXCERPT: usize = 400;
+/// Cells of a side of the map of scores, and bins of changes.
+pub const GRID: usize = 20;
+/// Upper bounds of lengths, in characters.
+const LENGTHS: [usize; 6] = [10, 20, 40, 80, 160, 320];
+
+/// One of the two models.
+#[derive(Clone, Debug, Serialize)]
+pub struct Side {
+    /// As it was named on the command line.
+    pub name: String,
+    /// Its VERSION.
+    pub model: String,
+}
+
+/// A group of comments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Cell {
+    /// Comments.
+    pub records: u64,
+    /// Those with another label.
+    pub flips: u64,
+    /// Flips to a later label: of two from negative to positive.
+    pub up: u64,
+    /// Flips to an earlier label: of two from positive to negative.
+    pub down: u64,
+}
+
+impl Cell {
+    fn add(&mut self, labels: [usize; 2]) {
+        self.records += 1;
+        self.flips += u64::from(labels[0] != labels[1]);
+        self.up += u64::from(labels[1] > labels[0]);
+        self.down += u64::from(labels[1] < labels[0]);
+    }
+
+    fn merge(&mut self, other: Cell) {
+        self.records += other.records;
+        self.flips += other.flips;
+        self.up += other.up;
+        self.down += other.down;
+    }
+
+    /// Flips a comment.
+    pub fn share(&self) -> f64 {
+        self.flips as f64 / self.records.max(1) as f64
+    }
+}
+
+/// Flips from one label to another.
+#[derive(Clone, Debug, Serialize)]
+pub struct Way {
+    /// What the first model says.
+    pub from: String,
+    /// What the second model says.
+    pub to: String,
+    /// How often.
+    pub records: u64,
+}
+
+/// A named group.
+#[derive(Clone, Debug, Serialize)]
+pub struct Named {
+    /// Its name.
+    pub name: String,
+    /// Its counts.
+    #[serde(flatten)]
+    pub cell: Cell,
+}
+
+/// How finely time is divided: as finely as the range allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Hours.
+    Hour,
+    /// Days.
+    Day,
+    /// Months.
+    Month,
+    /// Years.
+    Year,
+}
+
+/// A stretch of time.
+#[derive(Clone, Debug, Serialize)]
+pub struct TimeBucket {
+    /// Its beginning, in UTC.
+    pub start: Timestamp,
+    /// Its counts.
+    #[serde(flatten)]
+    pub cell: Cell,
+}
+
+/// Changes of the score: with two labels of the probability of the second; with more the share of probability that moved.
+#[derive(Clone, Debug, Serialize)]
+pub struct Change {
+    /// The mean.
+    pub mean: f64,
+    /// The mean of absolute values.
+    pub mean_absolute: f64,
+    /// Comments by change, in equal bins from -1 to 1.
+    pub histogram: Vec<u64>,
+    /// Comments by both scores, row by row: the first model's score in steps of a row, the second's within a row.
+    pub map: Vec<u64>,
+    #[serde(skip)]
+    sum: f64,
+    #[serde(skip)]
+    sum_absolute: f64,
+}
+
+/// A comment with a large change.
+#[derive(Clone, Debug, Serialize)]
+pub struct Example {
+    /// The comment, cut if it is long.
+    pub text: String,
+    /// Its id's JSON.
+    pub id: Option<String>,
+    /// The product.
+    pub product: Option<String>,
+    /// Its stars.
+    pub rating: Option<u8>,
+    /// When it was written.
+    pub timestamp: Option<Timestamp>,
+    /// `topic/partition/offset`.
+    pub source: String,
+    /// What each model says.
+    pub labels: [String; 2],
+    /// Their scores.
+    pub scores: [f64; 2],
+    /// The change.
+    pub change: f64,
+}
+
+/// What the stars say.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Stars {
+    /// Comments with stars that say something, by who is right.
+    pub paired: Paired,
+    /// Comments with three stars of five, which say neither.
+    pub undecided: u64,
+    /// By stars, one to five.
+    pub by_rating: [Paired; 5],
+}
+
+/// Everything counted.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tally {
+    /// The two models.
+    pub models: [Side; 2],
+    /// Their labels.
+    pub labels: Vec<String>,
+    /// All comments.
+    pub all: Cell,
+    /// Comments by label, for each model.
+    pub said: [Vec<u64>; 2],
+    /// Flips by way, the most frequent first.
+    pub ways: Vec<Way>,
+    /// Changes of the score.
+    pub change: Change,
+    /// The products with most flips.
+    pub by_product: Vec<Named>,
+    /// Products that were seen, 50,000 at most; the others are counted together.
+    pub products: u64,
+    /// What `by_time` counts.
+    pub unit: Unit,
+    /// In order of time.
+    pub by_time: Vec<TimeBucket>,
+    /// By number of characters.
+    pub by_length: Vec<Named>,
+    /// The largest changes, those to a higher score first.
+    pub examples: Vec<Example>,
+    /// Where there are stars.
+    pub stars: Stars,
+    #[serde(skip)]
+    flips: BTreeMap<[usize; 2], u64>,
+    #[serde(skip)]
+    product_cells: HashMap<String, Cell>,
+    #[serde(skip)]
+    lengths: [Cell; LENGTHS.len() + 1],
+    #[serde(skip)]
+    times: BTreeMap<i64, Cell>,
+    #[serde(skip)]
+    largest: [Vec<Example>; 2],
+}
+
+/// A comment that was judged twice.
+pub(super) struct Seen<'a> {
+    pub(super) comment: &'a Comment<'a>,
+    pub(super) rating: Option<u8>,
+    pub(super) product: Option<String>,
+    pub(super) timestamp_ms: Option<i64>,
+    pub(super) source: (&'a str, i32, i64),
+    pub(super) judgements: [&'a Judgement; 2],
+}
+
+impl Tally {
+    pub(super) fn new(models: [Side; 2], labels: Vec<String>) -> Self {
+        let change = Change {
+            mean: 0.0,
+            mean_absolute: 0.0,
+            histogram: vec![0; GRID],
+            map: vec![0; GRID * GRID],
+            sum: 0.0,
+            sum_absolute: 0.0,
+        };
+        Tally {
+            models,
+            said: [vec![0; labels.len()], vec![0; labels.len()]],
+            labels,
+            all: Cell::default(),
+            ways: Vec::new(),
+            change,
+            by_product: Vec::new(),
+            products: 0,
+            unit: Unit::Hour,
+            by_time: Vec::new(),
+            by_length: Vec::new(),
+            examples: Vec::new(),
+            stars: Stars::default(),
+            flips: BTreeMap::new(),
+            product_cells: HashMap::new(),
+            lengths: Default::default(),
+            times: BTreeMap::new(),
+            largest: Default::default(),
+        }
+    }
+
+    /// Counts a comment.
+    pub(super) fn add(&mut self, seen: &Seen<'_>) {
+        let labels = seen.judgements.map(label_index);
+        self.all.add(labels);
+        for (said, label) in self.said.iter_mut().zip(labels) {
+            if let Some(count) = said.get_mut(label) {
+                *count += 1;
+            }
+        }
+        if labels[0] != labels[1] {
+            *self.flips.entry(labels).or_default() += 1;
+        }
+        let length = seen.comment.text.chars().count();
+        let bin = LENGTHS.iter().position(|&most| length <= most).unwrap_or(LENGTHS.len());
+        self.lengths[bin].add(labels);
+        if let Some(product) = &seen.product {
+            self.add_product(product, labels);
+        }
+        if let Some(ms) = seen.timestamp_ms.filter(|&ms| ms >= 0) {
+            self.times.entry(self.unit.start(ms)).or_default().add(labels);
+            self.coarsen();
+        }
+        self.add_stars(seen.rating, labels);
+        let change = self.add_change(seen, labels);
+        self.add_example(seen, labels, change);
+    }
+
+    fn add_product(&mut self, product: &str, labels: [usize; 2]) {
+        if let Some(cell) = self.product_cells.get_mut(product) {
+            return cell.add(labels);
+        }
+        // What comes when the table is full is counted together.
+        let is_apart = self.product_cells.len() < PRODUCTS;
+        self.products += u64::from(is_apart);
+        let name = if is_apart { product } else { OTHERS };
+        self.product_cells.entry(name.to_owned()).or_default().add(labels);
+    }
+
+    /// Coarser stretches where the time from the first to the last is long: pictures stay readable, memory bounded.
+    fn coarsen(&mut self) {
+        const DAY: i64 = 86_400_000;
+        let span = match (self.times.first_key_value(), self.times.last_key_value()) {
+            (Some((first, _)), Some((last, _))) => last - first,
+            _ => return,
+        };
+        let (most, coarser) = match self.unit {
+            Unit::Hour => (7 * DAY, Unit::Day),
+            Unit::Day => (184 * DAY, Unit::Month),
+            Unit::Month => (20 * 366 * DAY, Unit::Year),
+            Unit::Year => return,
+        };
+        if span > most {
+            self.unit = coarser;
+            for (start, cell) in std::mem::take(&mut self.times) {
+                self.times.entry(coarser.start(start)).or_default().merge(cell);
+            }
+            self.coarsen();
+        }
+    }
+
+    fn add_stars(&mut self, rating: Option<u8>, labels: [usize; 2]) {
+        let Some(rating) = rating else { return };
+        let right = match (self.labels.len(), rating) {
+            (2, 1 | 2) => 0,
+            (2, 4 | 5) => 1,
+            (5, _) => usize::from(rating) - 1,
+            _ => {
+                self.stars.undecided += 1;
+                return;
+            }
+        };
+        let [first, second] = labels.map(|label| label == right);
+        self.stars.paired.add(first, second);
+        self.stars.by_rating[usize::from(rating) - 1].add(first, second);
+    }
+
+    fn add_change(&mut self, seen: &Seen<'_>, labels: [usize; 2]) -> f64 {
+        let [first, second] = seen.judgements;
+        let scores = [first, second].map(|judgement| WrittenScore::new(judgement.score).value());
+        let change = if first.scores.is_empty() {
+            scores[1] - scores[0]
+        } else {
+            let moved: f64 = first
+                .scores
+                .iter()
+                .zip(&second.scores)
+                .map(|(one, other)| f64::from((one - other).abs()) / 2.0)
+                .sum();
+            if labels[1] < labels[0] { -moved } else { moved }
+        };
+        let bin = |value: f64| ((value * GRID as f64) as usize).min(GRID - 1);
+        self.change.sum += change;
+        self.change.sum_absolute += change.abs();
+        self.change.histogram[bin(f64::midpoint(change, 1.0))] += 1;
+        self.change.map[bin(scores[0]) * GRID + bin(scores[1])] += 1;
+        change
+    }
+
+    fn add_example(&mut self, seen: &Seen<'_>, labels: [usize; 2], change: f64) {
+        let kept = &mut self.largest[usize::from(change < 0.0)];
+        let smallest = kept.last().map_or(0.0, |example| example.change.abs());
+        if change == 0.0 || kept.len() == EXAMPLES && change.abs() <= smallest {
+            return;
+        }
+        let text: String = seen.comment.text.chars().take(EXCERPT).collect();
+        let cut = text.len() < seen.comment.text.len();
+        let (topic, partition, offset) = seen.source;
+        let example = Example {
+            text: if cut { text + "…" } else { text },
+            id: seen.comment.id.map(str::to_owned),
+            product: seen.product.clone(),
+            rating: seen.rating,
+            timestamp: seen.timestamp_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()),
+            source: format!("{topic}/{partition}/{offset}"),
+            labels: labels.map(|label| self.labels.get(label).cloned().unwrap_or_default()),
+            scores: seen.judgements.map(|judgement| WrittenScore::new(judgement.score).value()),
+            change,
+        };
+        let place = kept.partition_point(|other| other.change.abs() >= change.abs());
+        kept.insert(place, example);
+        kept.truncate(EXAMPLES);
+    }
+
+    /// Brings what was counted into the form of a report.
+    pub(super) fn settle(&mut self) {
+        let label = |index: usize| self.labels.get(index).cloned().unwrap_or_default();
+        self.ways = self
+            .flips
+            .iter()
+            .map(|(&[from, to], &records)| Way { from: label(from), to: label(to), records })
+            .collect();
+        self.ways.sort_by_key(|way| std::cmp::Reverse(way.records));
+        let mut products: Vec<Named> =
+            self.product_cells.drain().map(|(name, cell)| Named { name, cell }).collect();
+        products.sort_by(|one, other| (other.cell.flips, &one.name).cmp(&(one.cell.flips, &other.name)));
+        products.truncate(REPORTED);
+        self.by_product = products;
+        self.by_time = self
+            .times
+            .iter()
+            .filter_map(|(&ms, &cell)| {
+                Some(TimeBucket { start: Timestamp::from_millisecond(ms).ok()?, cell })
+            })
+            .collect();
+        let mut least = 0;
+        self.by_length = self
+            .lengths
+            .iter()
+            .enumerate()
+            .map(|(bin, &cell)| {
+                let name = match LENGTHS.get(bin) {
+                    Some(most) => format!("{least}-{most}"),
+                    None => format!("{least} and more"),
+                };
+                least = LENGTHS.get(bin).map_or(0, |most| most + 1);
+                Named { name, cell }
+            })
+            .collect();
+        let records = self.all.records.max(1) as f64;
+        self.change.mean = self.change.sum / records;
+        self.change.mean_absolute = self.change.sum_absolute / records;
+        self.examples = std::mem::take(&mut self.largest).into_iter().flatten().collect();
+    }
+}
+
+/// The name of all products that are not kept apart.
+const OTHERS: &str = "(other products)";
+
+impl Unit {
+    /// The beginning of the stretch that holds a moment (milliseconds of Unix time, not negative).
+    fn start(self, ms: i64) -> i64 {
+        match self {
+            Unit::Hour => ms - ms % 3_600_000,
+            Unit::Day => ms - ms % 86_400_000,
+            Unit::Month | Unit::Year => {
+                let Ok(time) = Timestamp::from_millisecond(ms) else { return 0 };
+                let date = time.to_zoned(TimeZone::UTC).date();
+                let first = if self == Unit::Month { date.first_of_month() } else { date.first_of_year() };
+                first.to_zoned(TimeZone::UTC).map_or(0, |zoned| zoned.timestamp().as_millisecond())
+            }
+        }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unit::Hour => "hour",
+            Unit::Day => "day",
+            Unit::Month => "month",
+            Unit::Year => "year",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally() -> Tally {
+        let side = |name: &str| Side { name: name.to_owned(), model: name.to_owned() };
+        Tally::new([side("a"), side("b")], ["negative", "positive"].map(str::to_owned).to_vec())
+    }
+
+    fn add(tally: &mut Tally, text: &str, ms: i64, rating: Option<u8>, scores: [f32; 2]) {
+        let comment = Comment { text: text.into(), ..Comment::default() };
+        let judgements = scores.map(|score| Judgement { score, ..Judgement::default() });
+        tally.add(&Seen {
+            comment: &comment,
+            rating,
+            product: Some(format!("P-{}", text.len())),
+            timestamp_ms: Some(ms),
+            source: ("comments", 0, ms),
+            judgements: [&judgements[0], &judgements[1]],
+        });
+    }
+
+    #[test]
+    fn flips_have_a_way_a_time_a_length_and_a_product() {
+        let mut tally = tally();
+        add(&mut tally, "좋아요", 0, Some(5), [0.2, 0.9]);
+        add(&mut tally, "별로", 3_600_000, Some(1), [0.7, 0.1]);
+        add(&mut tally, "그냥 그래요 그래도 다음에 또 살게요", 3_600_001, Some(3), [0.6, 0.8]);
+        add(&mut tally, "별로", 5, None, [0.6, 0.4]);
+        tally.settle();
+        assert_eq!(tally.all, Cell { records: 4, flips: 3, up: 1, down: 2 });
+        assert_eq!(tally.said, [vec![1, 3], vec![2, 2]]);
+        let ways: Vec<_> = tally.ways.iter().map(|way| (way.from.as_str(), way.records)).collect();
+        assert_eq!(ways, [("positive", 2), ("negative", 1)]);
+        assert_eq!(tally.by_time.iter().map(|time| time.cell.flips).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!((tally.by_length[0].cell.flips, tally.by_length[1].cell.records), (3, 1));
+        assert_eq!(tally.by_product[0].cell.flips, 2);
+        assert_eq!(tally.products, 3);
+        assert_eq!(tally.stars.paired, Paired { only_second: 2, ..Paired::default() });
+        assert_eq!(tally.stars.undecided, 1);
+        let changes: Vec<f64> = tally.examples.iter().map(|example| example.change).collect();
+        assert!((changes[0] - 0.7).abs() < 1e-6 && (changes[2] + 0.6).abs() < 1e-6, "{changes:?}");
+    }
+
+    #[test]
+    fn a_long_range_has_coarse_times_and_few_examples() {
+        let mut tally = tally();
+        for month in 0..30 {
+            for day in 0..28 {
+                add(
+                    &mut tally,
+                    "좋아요",
+                    (month * 31 + day) * 86_400_000,
+                    None,
+                    [0.4, 0.5 + day as f32 / 100.0],
+                );
+            }
+        }
+        tally.settle();
+        assert_eq!(tally.unit, Unit::Month);
+        assert!((30..=32).contains(&tally.by_time.len()), "{}", tally.by_time.len());
+        assert_eq!(tally.by_time.iter().map(|time| time.cell.records).sum::<u64>(), 840);
+        assert_eq!(tally.by_time[1].start.to_string(), "1970-02-01T00:00:00Z");
+        assert_eq!(tally.examples.len(), EXAMPLES);
+        assert!(tally.examples.iter().all(|example| example.change > 0.36));
+    }
+}

@@ -1,0 +1,176 @@
+//! `nunchi dead-letters`: what failed and why; sent again after a fix, each once, whatever happens.
+
+use super::Place;
+use super::common::{self, Fake, Process, Running, Write, comment, wait_for};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use serde_json::Value;
+
+fn start(place: &Place, words: &[&str]) -> Process {
+    let ledger = format!("replay.topic={}", place.ledger);
+    let common =
+        ["--brokers", &place.kafka.bootstrap, "--topic", &place.topics.dead_letters, "--set", &ledger];
+    Process::nunchi(&[&["dead-letters"], words, &common].concat())
+}
+
+fn objects(place: &Place, words: &[&str]) -> Vec<Value> {
+    let (status, objects, log) = start(place, &[words, &["--json"]].concat()).end_with_objects();
+    assert_eq!(status, Some(0), "{log}");
+    objects
+}
+
+fn send(place: &Place, words: &[&str]) -> Value {
+    objects(place, &[&["replay"], words].concat()).remove(0)
+}
+
+#[test]
+fn dead_letters_are_listed_shown_and_sent_again_once() {
+    let Some(mut place) = Place::new("letters") else { return };
+    // A topic of dead letters that takes small records only.
+    place.topics = place.kafka.topics_with(
+        "letters",
+        super::PARTITIONS,
+        super::PARTITIONS,
+        &[("max.message.bytes", "20000")],
+    );
+    let renamed = |id: usize| serde_json::json!({"id": id, "review": "배송이 빨라요"}).to_string();
+    let large = "x".repeat(50_000);
+    let write = |value: &[u8]| Write {
+        partition: Some(2),
+        key: Some(b"p-1".to_vec()),
+        timestamp: Some(super::JANUARY),
+        headers: vec![("shop".to_owned(), Some(b"seoul".to_vec()))],
+        ..Write::value(value)
+    };
+    let records = [
+        renamed(1).into_bytes(),
+        comment(2, "좋아요"),
+        large.clone().into_bytes(),
+        renamed(3).into_bytes(),
+        b"\xff".to_vec(),
+    ];
+    place.kafka.write(&place.topics.input, records.iter().map(|value| write(value)));
+    let mut config = place.kafka.config(&place.topics);
+    let running = Running::start(&config, Fake::default());
+    wait_for("the last record", || running.answered() == 5);
+    running.stop().unwrap();
+
+    let listed = objects(&place, &["list"]);
+    let classes: Vec<&str> = listed.iter().map(|letter| letter["class"].as_str().unwrap()).collect();
+    assert_eq!(classes, ["missing_text", "invalid_json", "missing_text", "invalid_utf8"]);
+    assert_eq!(listed[0]["source"], format!("{}/2/0", place.topics.input));
+    assert!(listed[0]["error"].as_str().unwrap().contains("no field `text`"));
+    assert_eq!((&listed[1]["size"], &listed[1]["key"]), (&50_000.into(), &"p-1".into()));
+    assert!(
+        listed.iter().all(|letter| letter["sent"] == false && letter["timestamp"] == "2026-01-01T00:00:00Z")
+    );
+    assert_eq!(objects(&place, &["list", "--class", "invalid_utf8"]).len(), 1);
+    assert_eq!(objects(&place, &["list", "--from", "2026-01-02"]).len(), 0);
+    assert_eq!(objects(&place, &["list", "--limit", "2"]).len(), 2);
+
+    let at = |letter: &Value| letter["place"].as_str().unwrap().to_owned();
+    let shown = &objects(&place, &["show", &at(&listed[0])])[0];
+    assert_eq!(shown["value"], renamed(1));
+    assert_eq!(shown["headers"][0], serde_json::json!({"name": "shop", "value": "seoul"}));
+    // Its value did not fit: it is fetched from where it came from.
+    let shown = &objects(&place, &["show", &at(&listed[1])])[0];
+    assert_eq!(shown["value"], large);
+    let (status, raw, log) = start(&place, &["show", &at(&listed[1]), "--raw"]).end_with_out();
+    assert_eq!((status, raw.trim_end()), (Some(0), &large[..]), "{log}");
+
+    let rehearsed = send(&place, &["--dry-run"]);
+    assert_eq!((&rehearsed["sent"], &rehearsed["before"]), (&4.into(), &0.into()));
+    let sent = send(&place, &["--class", "missing_text"]);
+    assert_eq!(
+        (&sent["sent"], &sent["before"], &sent["lost"]),
+        (&2.into(), &0.into(), &serde_json::json!([]))
+    );
+    let again = send(&place, &["--class", "missing_text"]);
+    assert_eq!((&again["sent"], &again["before"]), (&0.into(), &2.into()));
+    let others = send(&place, &["--only", &at(&listed[1])]);
+    assert_eq!((&others["sent"], &others["before"]), (&1.into(), &0.into()));
+    let rest = send(&place, &[]);
+    assert_eq!((&rest["sent"], &rest["before"]), (&1.into(), &3.into()));
+    assert!(objects(&place, &["list"]).iter().all(|letter| letter["sent"] == true));
+
+    // They came back as they were: bytes, key, time, partition and headers.
+    let back: Vec<_> = place.kafka.read(&place.topics.input).into_iter().skip(5).collect();
+    let values: Vec<&[u8]> = back.iter().map(|record| record.value.as_deref().unwrap()).collect();
+    assert_eq!(values, [&records[0][..], &records[3], &records[2], &records[4]]);
+    for record in &back {
+        assert_eq!((record.partition, record.timestamp), (2, Some(super::JANUARY)));
+        assert_eq!((record.key.as_deref(), record.header("shop")), (Some(&b"p-1"[..]), Some("seoul")));
+        assert!(record.header("nunchi-resent").unwrap().starts_with(&place.topics.dead_letters));
+        assert_eq!(record.header("nunchi-error"), None);
+    }
+    // After the fix they are judged; what is still broken is a dead letter again, and may be sent again, once.
+    config.input.text_field = "review".to_owned();
+    let running = Running::start(&config, Fake::default());
+    wait_for("the last record", || running.answered() == 4);
+    running.stop().unwrap();
+    assert_eq!(place.output().len(), 1 + 2);
+    assert_eq!(send(&place, &["--dry-run"])["sent"], 2);
+}
+
+#[test]
+fn killed_in_the_middle_none_is_sent_twice_or_never() {
+    let Some(place) = Place::new("resent") else { return };
+    const COUNT: usize = 20_000;
+    let source = format!("{}/1/0", place.topics.input);
+    // As a run would have written them.
+    place.kafka.write(
+        &place.topics.dead_letters,
+        (0..COUNT).map(|id| Write {
+            headers: vec![
+                ("nunchi-source".to_owned(), Some(source.clone().into_bytes())),
+                ("nunchi-error-class".to_owned(), Some(b"missing_text".to_vec())),
+            ],
+            ..Write::value(id.to_string())
+        }),
+    );
+    let back = || place.kafka.read(&place.topics.input);
+    // Also what is not committed counts here: it dies in the middle of transactions.
+    let consumer: BaseConsumer = place.kafka.client().create().unwrap();
+    let written = || consumer.fetch_watermarks(&place.topics.input, 1, common::PATIENCE).unwrap().1;
+    for _ in 0..5 {
+        let (before, process) = (written(), start(&place, &["replay"]));
+        wait_for("letters that move", || written() > before);
+        process.kill();
+    }
+    assert!(back().len() < COUNT, "nothing was left to die in");
+    // Two at a time: one of them gives way, or finds nothing left.
+    let (first, second) = (start(&place, &["replay"]), start(&place, &["replay"]));
+    let (_, _) = (first.end(), second.end());
+    send(&place, &[]);
+    wait_for("the last open transaction", || back().len() >= COUNT);
+    let mut ids: Vec<usize> = back()
+        .iter()
+        .map(|record| std::str::from_utf8(record.value.as_deref().unwrap()).unwrap().parse().unwrap())
+        .collect();
+    ids.sort_unstable();
+    assert_eq!(ids, (0..COUNT).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let Some(place) = Place::new("letters-refused") else { return };
+    place.kafka.write(&place.topics.dead_letters, [Write::value(*b"no headers")]);
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&["show", "first"], 64, "PARTITION/OFFSET"),
+        (&["show", "0/99"], 64, "no dead letter 0/99"),
+        (&["list", "--class", "angry"], 64, "invalid_json"),
+        (&["list", "--from", "2026-02-01", "--to", "2026-01-01"], 64, "must be before"),
+        (&["replay", "--to-topic", "nowhere-to-be-found"], 64, "nowhere-to-be-found"),
+        (&["replay", "--to-topic", &place.topics.dead_letters], 64, "dead letters itself"),
+        // A stranger in the topic is left where it is.
+        (&["replay"], 0, "does not say where it came from"),
+    ];
+    for (words, code, sentence) in cases {
+        let (status, log) = start(&place, words).end();
+        assert_eq!(status, Some(*code), "{words:?}: {log}");
+        assert!(log.contains(sentence), "{words:?}: {log}");
+    }
+    let missing =
+        ["dead-letters", "list", "--brokers", &place.kafka.bootstrap, "--topic", "nowhere-to-be-found"];
+    let (status, log) = Process::nunchi(&missing).end();
+    assert_eq!(status, Some(64), "{log}");
+}
