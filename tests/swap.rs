@@ -11,14 +11,14 @@ use nunchi::config::{ClientProperties, Config};
 use nunchi::engine::{Engine, Warm};
 use nunchi::model::{Model, Precision};
 use nunchi::pipeline::{EngineJudge, ModelSlot, Pipeline, PipelineError, Stop, Summary, worker_count};
-use nunchi::registry::{Bands, Draft, Follow, Follower, Looked, Reload, Remark, Store, Version, first};
+use nunchi::registry::{Bands, Draft, Follow, Follower, Log, Looked, Reload, Remark, Store, Version, first};
 use nunchi::rnn::Cell;
 use nunchi::samples;
 use nunchi::telemetry::{Health, Metrics};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -41,6 +41,8 @@ struct Swapper {
     _folder: TempDir,
     store: Store,
     versions: [Version; 2],
+    /// As far as it was read.
+    log: Mutex<Log>,
     slot: ModelSlot,
     metrics: Metrics,
     follower: Follower,
@@ -61,15 +63,19 @@ impl Swapper {
             Follow { url, interval, kernel: None, metrics: metrics.clone(), bands, shadow: None, who };
         let (warm, log) = first(&follow).unwrap();
         let slot: ModelSlot = Arc::new(ArcSwap::from_pointee(warm));
-        let follower = Follower::start(follow, Arc::clone(&slot), log).unwrap();
-        Swapper { _folder: folder, store, versions, slot, metrics, follower }
+        let follower = Follower::start(follow, Arc::clone(&slot), log.clone()).unwrap();
+        Swapper { _folder: folder, store, versions, log: Mutex::new(log), slot, metrics, follower }
     }
 
     /// Promotes the version that does not serve, and waits until it does.
     fn swap(&self, reload: &Reload) {
         let serving = self.slot.load().model().version.clone();
         let other = self.versions.iter().find(|version| version.as_str() != serving).unwrap();
-        promote(&self.store, other);
+        // Not read from its beginning each time: there may be thousands of entries.
+        let mut log = self.log.lock().unwrap();
+        self.store.read_on(&mut log).unwrap();
+        let remark = Remark { who: "test".to_owned(), why: "its turn".to_owned() };
+        self.store.promote_after(&log, other, remark, false).unwrap();
         match reload.now_blocking().unwrap() {
             Looked::Swapped { model, previous, .. } => {
                 assert_eq!((model.as_str(), previous), (other.as_str(), serving));

@@ -166,16 +166,11 @@ impl Objects {
         }
     }
 
-    /// Every object below `folder` with a name above `after`, in the order of names.
-    pub(super) fn list(&self, folder: &str, after: Option<&str>) -> Result<Vec<Listed>, RegistryError> {
+    /// Every object below `folder`, in the order of names.
+    pub(super) fn list(&self, folder: &str) -> Result<Vec<Listed>, RegistryError> {
         self.present()?;
         let below = self.path(folder);
-        let found = match after {
-            Some(after) => {
-                self.store.list_with_offset(Some(&below), &self.path(&format!("{folder}/{after}")))
-            }
-            None => self.store.list(Some(&below)),
-        };
+        let found = self.store.list(Some(&below));
         let found: Vec<object_store::ObjectMeta> = self
             .runtime
             .block_on(found.try_collect())
@@ -328,14 +323,11 @@ mod tests {
         assert!(objects.get("a/c.json", 10).unwrap().is_none());
         assert!(objects.get("a/b.json", 4).unwrap_err().to_string().contains("5 bytes"));
         objects.create("a/c/d.json", b"third".to_vec()).unwrap();
-        let names = |after| -> Vec<String> {
-            objects.list("a", after).unwrap().into_iter().map(|listed| listed.name).collect()
-        };
-        assert_eq!(names(None), ["b.json", "c/d.json"]);
-        assert_eq!(names(Some("b.json")), ["c/d.json"]);
+        let names: Vec<String> = objects.list("a").unwrap().into_iter().map(|listed| listed.name).collect();
+        assert_eq!(names, ["b.json", "c/d.json"]);
         objects.delete("a/b.json").unwrap();
         objects.delete("a/b.json").unwrap();
         drop(folder);
-        assert!(objects.list("a", None).unwrap_err().is_away());
+        assert!(objects.list("a").unwrap_err().is_away());
     }
 }

@@ -117,7 +117,7 @@ impl Store {
     /// A store that does not answer.
     pub fn found(&self) -> Result<Vec<Found>, RegistryError> {
         let mut found: Vec<Found> = Vec::new();
-        for listed in self.objects.list(VERSIONS, None)? {
+        for listed in self.objects.list(VERSIONS)? {
             let Some((folder, file)) = listed.name.split_once('/') else { continue };
             let Ok(version) = folder.parse::<Version>() else { continue };
             if found.last().is_none_or(|last| last.version != version) {
@@ -152,29 +152,51 @@ impl Store {
     /// # Errors
     /// An entry that cannot be read, a store that does not answer.
     pub fn log(&self) -> Result<Log, RegistryError> {
-        let mut log = Log::default();
-        self.read_on(&mut log)?;
-        Ok(log)
+        self.read_log()
     }
 
-    /// Reads the entries that `log` has not seen yet; how many. On an error `log` is as it was.
+    /// Reads the entries that `log` has not seen yet, by asking for the next number; whether there were any. Where the last
+    /// entry that it has seen is not there any more, another store has taken this one's place, and `log` is read anew. On an
+    /// error `log` is as it was.
     ///
     /// # Errors
     /// An entry that cannot be read, a store that does not answer.
-    pub fn read_on(&self, log: &mut Log) -> Result<usize, RegistryError> {
-        let after = (log.last() > 0).then(|| Entry::name(log.last()));
-        let listed = self.objects.list(log::FOLDER, after.as_deref())?;
+    pub fn read_on(&self, log: &mut Log) -> Result<bool, RegistryError> {
+        let known = match log.entries().last() {
+            Some(last) => self.entry(last.number)?.as_ref() == Some(last),
+            None => false,
+        };
+        if !known {
+            let (before, anew) = (log.last(), self.read_log()?);
+            *log = anew;
+            return Ok(log.last() != before);
+        }
+        let mut next = Vec::new();
+        while let Some(entry) = self.entry(log.last() + next.len() as u64 + 1)? {
+            next.push(entry);
+        }
+        let any = !next.is_empty();
+        next.into_iter().for_each(|entry| log.add(entry));
+        Ok(any)
+    }
+
+    /// Every entry that a listing finds.
+    fn read_log(&self) -> Result<Log, RegistryError> {
+        let listed = self.objects.list(log::FOLDER)?;
         let numbers: Vec<u64> = listed.iter().filter_map(|listed| Entry::number(&listed.name)).collect();
         let paths: Vec<String> = numbers.iter().map(|number| entry_path(*number)).collect();
-        let mut entries = Vec::with_capacity(paths.len());
+        let mut log = Log::default();
         for (number, json) in numbers.into_iter().zip(self.objects.get_all(&paths, log::MOST_BYTES)?) {
             if let Some(json) = json {
-                entries.push(Entry::parse(number, &json)?);
+                log.add(Entry::parse(number, &json)?);
             }
         }
-        let read = entries.len();
-        entries.into_iter().for_each(|entry| log.add(entry));
-        Ok(read)
+        Ok(log)
+    }
+
+    fn entry(&self, number: u64) -> Result<Option<Entry>, RegistryError> {
+        let json = self.objects.get(&entry_path(number), log::MOST_BYTES)?;
+        json.map(|json| Entry::parse(number, &json)).transpose()
     }
 
     /// The version that an alias names.
@@ -194,7 +216,7 @@ impl Store {
             Ok(Name::Alias(number)) => Some(number),
             _ => None,
         };
-        let listed = self.objects.list(ALIASES, None)?;
+        let listed = self.objects.list(ALIASES)?;
         let mut next = listed.iter().filter_map(|listed| number(&listed.name)).max().unwrap_or(0) + 1;
         let content = serde_json::to_vec(&Alias { version: version.clone() }).expect("an alias is JSON");
         while !self.objects.create(&alias_path(next), content.clone())? {

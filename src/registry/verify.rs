@@ -39,7 +39,7 @@ impl Store {
     /// # Errors
     /// A store that does not answer. What is wrong with an entry stands in its finding.
     pub fn verify_log(&self) -> Result<Vec<Finding>, RegistryError> {
-        let listed = self.objects.list(log::FOLDER, None)?;
+        let listed = self.objects.list(log::FOLDER)?;
         let numbers: Vec<u64> = listed.iter().filter_map(|listed| Entry::number(&listed.name)).collect();
         let paths: Vec<String> = numbers.iter().map(|number| entry_path(*number)).collect();
         let contents = self.objects.get_all(&paths, log::MOST_BYTES)?;

@@ -24,7 +24,7 @@ pub type ModelSlot = Arc<ArcSwap<Warm>>;
 
 /// The thread's niceness: workers go first, and yet a full machine lets it finish.
 #[cfg(target_os = "linux")]
-const NICE: i32 = 10;
+const NICE: i32 = 15;
 /// How often samples are taken, and old models looked at, whether their last turn has ended.
 const TICK: Duration = Duration::from_millis(100);
 /// Requests that may wait for the thread.
@@ -228,8 +228,6 @@ impl Watch {
             match requests.recv_timeout(if busy { until.min(TICK) } else { until }) {
                 Ok(answer) => {
                     self.refused = None;
-                    // From the beginning: somebody may have put another store in its place.
-                    self.log = Log::default();
                     // Whoever asked may have gone.
                     let _ = answer.send(self.look());
                     next = Instant::now() + self.follow.interval;

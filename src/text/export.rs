@@ -23,7 +23,7 @@ const LONGEST_RULED_RUN: usize = 30;
 const CHANGING: [RangeInclusive<u32>; 6] =
     [0x1..=0x33ff, 0xa000..=0xabff, 0xd7a4..=0xd7ff, 0xf900..=0xffff, 0x1d000..=0x1fbff, 0xe0000..=0xe0fff];
 /// Characters that people repeat.
-const REPEATED: &str = "!?.,~^;:-_=+*#@/()<>♡♥★☆";
+const REPEATED: &str = "!?.,~^;:-_=+*#@/()<>♡♥★☆♨♪♬";
 
 impl Tokenizer {
     /// The bytes of a sentencepiece model.
@@ -123,10 +123,12 @@ fn rules(normaliser: Normaliser, runs: bool) -> Vec<(String, String)> {
         .filter_map(|c| single(normaliser, c))
         .collect();
     if runs && normaliser == Normaliser::Nunchi1 {
-        let jamo = ('\u{3131}'..='\u{3163}').chain('a'..='z').chain(REPEATED.chars());
-        for c in jamo {
+        // Jamo, open syllables (아아아아), Latin letters and marks.
+        let open = ('가'..='힣').step_by(28);
+        let letters = ('\u{3131}'..='\u{3163}').chain(open).chain('a'..='z').chain('A'..='Z');
+        for c in letters.chain(REPEATED.chars()) {
             for count in 4..=LONGEST_RULED_RUN {
-                rules.push((c.to_string().repeat(count), c.to_string().repeat(3)));
+                rules.push((c.to_string().repeat(count), c.to_lowercase().to_string().repeat(3)));
             }
         }
     }
@@ -180,6 +182,8 @@ mod tests {
         assert_eq!(find("\t"), Some(" "));
         assert_eq!(find("\u{200b}"), Some(""));
         assert_eq!(find("ㅋㅋㅋㅋㅋ"), Some("ㅋㅋㅋ"));
+        assert_eq!(find("아아아아"), Some("아아아"));
+        assert_eq!(find("OOOO"), Some("ooo"));
         assert_eq!((find("가"), find("ㅋ"), find("1")), (None, None, None));
     }
 }

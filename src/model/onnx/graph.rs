@@ -7,6 +7,7 @@ use super::proto::{AttributeProto, FLOAT, GraphProto, INT32, INT64, NodeProto, T
 use crate::model::Model;
 use crate::rnn::{Cell, Direction, HeadKind, Layer, Pooling};
 use ndarray::{ArrayView1, ArrayView2};
+use std::collections::HashSet;
 
 /// The graph of `model`; the module above describes its inputs and outputs.
 pub(super) fn graph(model: &Model) -> GraphProto {
@@ -41,10 +42,12 @@ pub(super) fn graph(model: &Model) -> GraphProto {
             builder.node("Softmax", &["logit"], &["p"], vec![AttributeProto::int("axis", 1)]);
         }
     }
+    let used: HashSet<&str> = builder.nodes.iter().flat_map(|node| &node.input).map(String::as_str).collect();
+    let tensors = builder.tensors.iter().filter(|tensor| used.contains(tensor.name.as_str()));
     GraphProto {
         name: "nunchi".to_owned(),
-        node: builder.nodes,
-        initializer: builder.tensors,
+        initializer: tensors.cloned().collect(),
+        node: builder.nodes.clone(),
         input: vec![
             ValueInfoProto::tensor("ids", INT64, &["T", "B"]),
             ValueInfoProto::tensor("last", INT64, &["B"]),
