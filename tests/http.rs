@@ -120,6 +120,10 @@ fn what_is_not_there_is_said_in_json() {
     let answer = server.get("/v1/classify");
     assert_eq!(answer.status, 405);
     assert_eq!(answer.json()["error"], "/v1/classify takes POST, not GET");
+    assert_eq!(server.get("/v1/model/reload").status, 405);
+    let answer = server.post("/v1/model/reload", "");
+    assert_eq!(answer.status, 409);
+    assert!(answer.json()["error"].as_str().unwrap().contains("follows no store"));
     assert_eq!(request("DELETE", &format!("{}/livez", server.url), "").status, 405);
     // Strangers' paths must not become labels.
     let metrics = server.get("/metrics").text;

@@ -221,6 +221,22 @@ fn refusal(damage: impl FnOnce(&Folder, &Version)) -> String {
     promoted.to_string()
 }
 
+#[test]
+fn publishing_the_same_model_again_mends_a_damaged_version() {
+    let it = Folder::new();
+    let version = it.publish(1);
+    let manifest = it.store.manifest(&version).unwrap();
+    std::fs::write(it.model(&version), b"half").unwrap();
+    let mended = it.store.publish(bytes(1), Draft::default()).unwrap();
+    assert_eq!((mended.new, &mended.manifest), (false, &manifest));
+    it.store.load(&version).unwrap();
+    std::fs::write(it.manifest(&version), b"half").unwrap();
+    assert!(it.store.resolve("v1").is_err());
+    assert!(!it.store.publish(bytes(1), Draft::default()).unwrap().new);
+    assert_eq!(it.store.resolve("v1").unwrap(), version);
+    it.store.load(&version).unwrap();
+}
+
 fn edit(path: PathBuf, change: impl FnOnce(&mut serde_json::Value)) {
     let mut json = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     change(&mut json);

@@ -10,6 +10,7 @@
 
 mod compare;
 mod error;
+mod follow;
 mod guard;
 mod log;
 mod manifest;
@@ -25,6 +26,7 @@ mod watch;
 mod who;
 
 pub use error::RegistryError;
+pub use follow::{Follow, Follower, Looked, ModelSlot, Reload, first};
 pub use guard::Bands;
 pub use log::{Action, Block, Entry, Log};
 pub use manifest::{Data, DataFile, Gate, Manifest, Precision, TopicRange};
@@ -35,5 +37,4 @@ pub use publish::{Draft, Published, hash_file};
 pub use store::{Found, Store};
 pub use tap::Tap;
 pub use verify::Finding;
-pub use watch::{Follow, Follower, Looked, ModelSlot, Reload, first};
 pub use who::who;

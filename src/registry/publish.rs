@@ -39,18 +39,29 @@ pub struct Published {
 
 impl Store {
     /// Publishes the model in `content`, the bytes of a model file: verifies it, measures the precisions of this machine's
-    /// kernels, writes it, and at last its manifest. The same model twice is one version, published once.
+    /// kernels, writes it, and at last its manifest. The same model twice is one version, published once; where the store's
+    /// copy is damaged, it is mended: what belongs under a VERSION follows from the VERSION.
     ///
     /// # Errors
-    /// A file that is no sound model; a store that does not answer; a version that is there and damaged.
+    /// A file that is no sound model; a store that does not answer.
     pub fn publish(&self, content: Vec<u8>, draft: Draft) -> Result<Published, RegistryError> {
         let model = Model::from_bytes(&content).map_err(RegistryError::Refused)?;
         let version: Version = model.version.parse()?;
-        if let Some(manifest) = self.published(&version)? {
+        let mend = match self.published(&version) {
+            Ok(Some(manifest)) => return Ok(Published { manifest, new: false }),
+            Ok(None) => false,
+            Err(error) if error.is_away() => return Err(error),
+            Err(_) => true,
+        };
+        let (bytes, sha256) = (content.len() as u64, hex(&Sha256::digest(&content)));
+        if mend
+            && let Ok(manifest) = self.manifest(&version)
+            && manifest.sha256 == sha256
+        {
+            self.objects.replace(&model_path(&version), content)?;
             return Ok(Published { manifest, new: false });
         }
         let precisions = precisions(&model)?;
-        let (bytes, sha256) = (content.len() as u64, hex(&Sha256::digest(&content)));
         self.write_model(&version, content)?;
         let alias = self.give_alias(&version)?;
         let manifest = Manifest {
@@ -71,6 +82,10 @@ impl Store {
             note: draft.note,
             version,
         };
+        if mend {
+            self.objects.replace(&manifest_path(&manifest.version), manifest.to_json())?;
+            return Ok(Published { manifest, new: false });
+        }
         if self.objects.create(&manifest_path(&manifest.version), manifest.to_json())? {
             return Ok(Published { manifest, new: true });
         }
@@ -95,7 +110,7 @@ impl Store {
         }
         match self.objects.get(&path, content.len() as u64) {
             Ok(Some(found)) if found == content => Ok(()),
-            // Without a manifest it is nobody's version yet.
+            // Without a sound manifest it is nobody's version.
             Ok(_) | Err(RegistryError::Damaged { .. }) => self.objects.replace(&path, content),
             Err(error) => Err(error),
         }

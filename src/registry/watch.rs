@@ -5,171 +5,37 @@
 //! warm and verified. Never: a store that is away or damaged changes what serves.
 
 use super::compare::Comparison;
-use super::guard::{Bands, Guard};
+use super::follow::{Follow, Looked, ModelSlot, warm};
+use super::guard::Guard;
 use super::log::Log;
 use super::tap::{Sample, Tap};
 use super::{RegistryError, Remark, Store, Version};
 use crate::engine::Warm;
-use crate::telemetry::Metrics;
-use arc_swap::ArcSwap;
-use serde::Serialize;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
-/// The model that serves now. Whoever stores another one here changes the judge of every worker's next turn.
-pub type ModelSlot = Arc<ArcSwap<Warm>>;
-
-/// The thread's niceness: workers go first, and yet a full machine lets it finish.
+/// How much nicer the thread is than the workers: they go first, and yet a full machine lets it finish.
 #[cfg(target_os = "linux")]
-const NICE: i32 = 15;
+const NICER: i32 = 15;
 /// How often samples are taken, and old models looked at, whether their last turn has ended.
 const TICK: Duration = Duration::from_millis(100);
-/// Requests that may wait for the thread.
-const WAITING: usize = 16;
+/// Samples that are judged before requests are looked at again.
+const SAMPLES: usize = 8;
 
-/// What a look at the store did.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "result", rename_all = "snake_case")]
-pub enum Looked {
-    /// The current version serves already.
-    Unchanged {
-        /// The version that serves.
-        model: String,
-    },
-    /// Another version serves now.
-    Swapped {
-        /// The version that serves.
-        model: String,
-        /// The version that served until now.
-        previous: String,
-        /// The highest entry of the log.
-        entry: u64,
-        /// From the first byte asked for to the swap.
-        seconds: f64,
-    },
-    /// The current version failed a check; what served serves on.
-    Refused {
-        /// The version that serves.
-        model: String,
-        /// The version that was refused.
-        refused: String,
-        /// Why.
-        reason: String,
-    },
-    /// The store cannot be asked, or its log cannot be read; what served serves on.
-    Away {
-        /// The version that serves.
-        model: String,
-        /// Why.
-        reason: String,
-    },
-}
-
-/// What a follower needs.
-#[derive(Debug)]
-pub struct Follow {
-    /// The store's URL.
-    pub url: String,
-    /// How often it is asked.
-    pub interval: Duration,
-    /// The kernel to pack for; the best one of this CPU unless named.
-    pub kernel: Option<String>,
-    /// Where swaps are counted.
-    pub metrics: Metrics,
-    /// How a version is watched after its promotion.
-    pub bands: Bands,
-    /// A candidate that judges a share of the comments beside the current version: its name, and the share.
-    pub shadow: Option<(String, f64)>,
-    /// Who writes into the promotion log when a version is taken back.
-    pub who: String,
-}
-
-/// The current version of the store that `follow` names, warm, and the log that says so: how a process starts.
-///
-/// # Errors
-/// A store that cannot be used or asked, a store where nothing was promoted, a version that is refused.
-pub fn first(follow: &Follow) -> Result<(Warm, Log), RegistryError> {
-    let store = Store::open(&follow.url)?;
-    let log = store.log()?;
-    let current = log.current().ok_or_else(|| RegistryError::NothingPromoted(store.url().to_owned()))?;
-    let warm = warm(&store, current, follow.kernel.as_deref())?;
-    Ok((warm, log))
-}
-
-fn warm(store: &Store, version: &Version, kernel: Option<&str>) -> Result<Warm, RegistryError> {
-    let model = store.load(version)?;
-    Warm::new(model, kernel).map_err(|error| RegistryError::Cold { version: version.clone(), error })
-}
-
-/// A running follower. Ends with its value, after the look that is under way.
-#[derive(Debug)]
-pub struct Follower {
-    reload: Option<Reload>,
-    tap: Tap,
-}
-
-/// Asks a follower to look now.
-#[derive(Clone, Debug)]
-pub struct Reload(SyncSender<oneshot::Sender<Looked>>);
-
-impl Reload {
-    /// Asks for a look at the store and waits for what it did; `None` if too many wait already, or the process ends. A
-    /// version that was refused is tried again.
-    pub async fn now(&self) -> Option<Looked> {
-        let (answer, answered) = oneshot::channel();
-        self.0.try_send(answer).ok()?;
-        answered.await.ok()
-    }
-
-    /// As [`Reload::now`], for plain threads.
-    pub fn now_blocking(&self) -> Option<Looked> {
-        let (answer, answered) = oneshot::channel();
-        self.0.send(answer).ok()?;
-        answered.blocking_recv().ok()
-    }
-}
-
-impl Follower {
-    /// Follows the store from `log` on: `slot` holds what was current then. The thread ends when the follower and every
-    /// [`Reload`] are gone.
-    ///
-    /// # Errors
-    /// No thread can be started.
-    pub fn start(follow: Follow, slot: ModelSlot, log: Log) -> std::io::Result<Self> {
-        let (reload, requests) = sync_channel(WAITING);
-        let (tap, samples) = Tap::new();
-        let mut watch = Watch::new(follow, slot, log, (tap.clone(), samples));
-        std::thread::Builder::new().name("nunchi-models".to_owned()).spawn(move || {
-            lower_priority();
-            watch.run(&requests);
-        })?;
-        Ok(Follower { reload: Some(Reload(reload)), tap })
-    }
-
-    /// What asks for a look now.
-    pub fn reload(&self) -> Reload {
-        self.reload.clone().expect("it is there until the follower ends")
-    }
-
-    /// Where workers leave comments to be judged a second time.
-    pub fn tap(&self) -> Tap {
-        self.tap.clone()
-    }
-}
-
-fn lower_priority() {
+/// Lets other threads go first.
+pub(super) fn lower_priority() {
     // On Linux niceness is a thread's own, and so is that of the threads that it starts.
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+    if let Err(error) = rustix::process::nice(NICER) {
         warn!(%error, "the thread that loads models keeps its priority");
     }
 }
 
 /// The thread's state.
-struct Watch {
+pub(super) struct Watch {
     follow: Follow,
     slot: ModelSlot,
     log: Log,
@@ -200,7 +66,12 @@ struct Withdrawn {
 }
 
 impl Watch {
-    fn new(follow: Follow, slot: ModelSlot, log: Log, (tap, samples): (Tap, Receiver<Sample>)) -> Self {
+    pub(super) fn new(
+        follow: Follow,
+        slot: ModelSlot,
+        log: Log,
+        (tap, samples): (Tap, Receiver<Sample>),
+    ) -> Self {
         follow.metrics.set_store(true);
         Watch {
             follow,
@@ -219,7 +90,7 @@ impl Watch {
         }
     }
 
-    fn run(&mut self, requests: &Receiver<oneshot::Sender<Looked>>) {
+    pub(super) fn run(&mut self, requests: &Receiver<oneshot::Sender<Looked>>) {
         self.find_shadow();
         let mut next = Instant::now() + self.follow.interval;
         loop {
@@ -326,7 +197,7 @@ impl Watch {
     /// Judges samples a second time, and takes the watched version back if it strays.
     fn compare(&mut self) {
         // Not more than the tap holds: requests wait.
-        for sample in self.samples.try_iter().take(WAITING / 2) {
+        for sample in self.samples.try_iter().take(SAMPLES) {
             if let Some(guard) = &mut self.guard {
                 guard.add(&sample, &self.follow.metrics);
             }
