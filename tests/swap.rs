@@ -467,7 +467,7 @@ fn a_promoted_version_that_behaves_stays_and_a_candidate_judges_beside_it_unseen
     let settings = [
         "registry.interval=0.2",
         "registry.watch_share=1",
-        "registry.watch_seconds=8",
+        "registry.watch_seconds=15",
         "registry.watch_comments=100",
         "registry.shadow=v3",
         "registry.shadow_share=1",
