@@ -150,6 +150,6 @@ fn mistakes_are_told_before_anything_is_trained() {
     fails(&["train", train, "--out", out, "--labels", "one"], 64, "two names");
     fails(&["train", "--out", out], 64, "FILE");
     fails(&["evaluate", train], 64, "DATA");
-    fails(&["evaluate", train, train], 1, "cannot use");
+    fails(&["evaluate", train, train], 1, "is refused");
     assert!(!Path::new(out).exists(), "nothing is left behind");
 }
