@@ -1,6 +1,6 @@
 //! `nunchi bench pipeline`: records a second through a real Kafka, and the CPU time that they cost this process.
 //!
-//! `run` is the whole; `copy` is the same consumer and producer code with a judge that does nothing; `text` is from text
+//! `run` is the whole, `replay` the same by `nunchi replay`; `copy` is the same consumer and producer code with a judge that does nothing; `text` is from text
 //! to label without Kafka. Every measurement has topics and a group of its own; it begins when the workers have joined
 //! and all records are there, and ends with the last commit.
 
@@ -9,7 +9,8 @@ use super::gate::{Gate, Gated, Inner};
 use super::text;
 use crate::config::{ClientProperties, Config, Delivery};
 use crate::engine::{Engine, Warm};
-use crate::pipeline::{EngineJudge, ModelSlot, Pipeline, Stop};
+use crate::pipeline::replay::{Asked, Means, Replay, Request, Target};
+use crate::pipeline::{EngineJudge, ModelSlot, Pace, Pipeline, Stop};
 use crate::samples;
 use crate::telemetry::{Health, Metrics};
 use anyhow::{Context, ensure};
@@ -77,6 +78,8 @@ enum What {
     Run,
     /// The same without a network
     Copy,
+    /// Everything once more: `nunchi replay` of the same topic
+    Replay,
     /// From text to label without Kafka
     Text,
 }
@@ -140,6 +143,10 @@ impl Bench<'_> {
             return Ok(());
         }
         for &delivery in &self.args.delivery {
+            // A replay knows one guarantee only.
+            if what == What::Replay && delivery == Guarantee::AtLeastOnce {
+                continue;
+            }
             let measured = self
                 .through_kafka(what, delivery, workers, turn_records)
                 .with_context(|| format!("measuring {what:?} {delivery:?} with {workers} workers"))?;
@@ -160,6 +167,7 @@ impl Bench<'_> {
         let what = match what {
             What::Run => "run",
             What::Copy => "copy",
+            What::Replay => "replay",
             What::Text => "text",
         };
         let delivery = delivery.map(|delivery| match delivery {
@@ -224,13 +232,19 @@ impl Bench<'_> {
         let judge = || Gated {
             gate: Arc::clone(&gate),
             inner: match (&slot, what) {
-                (Some(slot), What::Run) => Inner::Network(Box::new(EngineJudge::new(Arc::clone(slot)))),
+                (Some(slot), What::Run | What::Replay) => {
+                    Inner::Network(Box::new(EngineJudge::new(Arc::clone(slot))))
+                }
                 _ => Inner::Nothing(["negative", "positive"].map(String::from).to_vec()),
             },
         };
         let (metrics, stop) = (Metrics::new(), Stop::new());
         let health = Arc::new(Health::new(workers, PATIENCE));
         health.set_model_warm();
+        if what == What::Replay {
+            // Its end is fixed when it is planned: the records have to be there.
+            self.fill(&clients, &config)?;
+        }
         let pipeline = Pipeline {
             config: &config,
             clients: &clients,
@@ -239,10 +253,17 @@ impl Bench<'_> {
             stop: &stop,
             ask_limits: true,
         };
+        let work = || -> anyhow::Result<()> {
+            match what {
+                What::Replay => self.replay(&pipeline, &judge),
+                _ => Ok(pipeline.run(&judge).map(drop)?),
+            }
+        };
         let measured = std::thread::scope(|scope| {
-            let working = scope.spawn(|| pipeline.run(judge));
-            let measured =
-                self.measure(&config, &clients, &metrics, &health, &gate, || working.is_finished());
+            let working = scope.spawn(work);
+            let filled = what == What::Replay;
+            let fill = || if filled { Ok(()) } else { self.fill(&clients, &config) };
+            let measured = self.measure(fill, &metrics, &health, &gate, || working.is_finished());
             gate.open();
             stop.request();
             working.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
@@ -252,11 +273,47 @@ impl Bench<'_> {
         measured
     }
 
+    fn fill(&self, clients: &ClientProperties, config: &Config) -> anyhow::Result<()> {
+        let Args { records, partitions, .. } = *self.args;
+        fill(&clients.plain(), &config.input.topic, &self.comments, records, partitions)
+    }
+
+    /// Replays the input topic into the output topic.
+    fn replay<J: crate::pipeline::Judge + 'static>(
+        &self,
+        pipeline: &Pipeline<'_>,
+        judge: &(impl Fn() -> J + Sync),
+    ) -> anyhow::Result<()> {
+        let config = pipeline.config;
+        let request = Request {
+            topic: config.input.topic.clone(),
+            partitions: None,
+            from: None,
+            to: None,
+            late_ms: 0,
+            model: judge().version().to_owned(),
+            labels: None,
+            target: Target::Topic {
+                verdicts: config.output.topic.clone(),
+                dead_letters: config.dead_letters.topic.clone(),
+            },
+        };
+        let replay = Replay::prepare(config, &config.kafka.group, &Asked::Request(request))?;
+        let means = Means {
+            metrics: pipeline.metrics,
+            health: pipeline.health,
+            stop: pipeline.stop,
+            pace: Pace::Free,
+            labels: None,
+            observer: &|_| {},
+        };
+        Ok(replay.into_topic(&means, judge).map(drop)?)
+    }
+
     /// Fills the input topic once the workers wait for it, and watches them empty it.
     fn measure(
         &self,
-        config: &Config,
-        clients: &ClientProperties,
+        filling: impl Fn() -> anyhow::Result<()>,
         metrics: &Metrics,
         health: &Health,
         gate: &Gate,
@@ -273,8 +330,7 @@ impl Bench<'_> {
             wait("the workers to join", Duration::from_millis(10))?;
         }
         std::thread::sleep(SETTLE);
-        let args = self.args;
-        fill(&clients.plain(), &config.input.topic, &self.comments, args.records, args.partitions)?;
+        filling()?;
         let begin = Begin::now();
         gate.open();
         while metrics.batch_records.get_sample_sum() < self.args.records as f64 {

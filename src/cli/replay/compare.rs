@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Runs the comparison.
 pub(super) fn run(args: &Args, config: Config, names: &[String]) -> anyhow::Result<ExitCode> {
@@ -46,9 +46,10 @@ pub(super) fn run(args: &Args, config: Config, names: &[String]) -> anyhow::Resu
         target: Target::Report,
     };
     let id = args.id.clone().unwrap_or_else(generated_id);
+    let begin = Instant::now();
     let replay = Replay::what_if(&config, &id, &request)?;
     if !args.json {
-        say_plan(&replay, false);
+        say_plan(&replay, begin.elapsed(), false);
     }
     let health = Arc::new(Health::new(1, Duration::from_secs(config.worker.stall_seconds)));
     health.set_model_warm();

@@ -115,8 +115,9 @@ impl Scene<'_> {
         } else {
             Asked::Request(self.request(model))
         };
+        let begin = Instant::now();
         let replay = Replay::prepare(&self.config, &id, &asked)?;
-        say_plan(&replay, args.json);
+        say_plan(&replay, begin.elapsed(), args.json);
         if replay.standing == Standing::Finished {
             self.say_finished_before(&replay);
             return Ok(ExitCode::SUCCESS);
@@ -286,7 +287,7 @@ impl Scene<'_> {
 }
 
 /// Says what will be done, and what is missing.
-fn say_plan(replay: &Replay, json: bool) {
+fn say_plan(replay: &Replay, took: Duration, json: bool) {
     let (plan, request) = (&replay.plan, &replay.plan.request);
     if json {
         let shares: Vec<Value> = plan.shares.iter().map(|share| json!(share)).collect();
@@ -294,6 +295,7 @@ fn say_plan(replay: &Replay, json: bool) {
             "event": "plan", "id": plan.id, "topic": request.topic, "from": request.from, "to": request.to,
             "late_ms": request.late_ms, "model": request.model, "labels": request.labels,
             "target": request.target, "shares": shares, "offsets": plan.offsets(), "gone": replay.gone,
+            "planned_in_s": (took.as_secs_f64() * 1e3).round() / 1e3,
             "standing": match replay.standing {
                 Standing::New => "new",
                 Standing::Planned => "planned",
