@@ -378,7 +378,11 @@ impl Source {
             }
             KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) if scope.is_some() => {
                 if let Some(sentence) = scope.and_then(|scope| self.lost(scope)) {
-                    return Err(PipelineError::Consumer(sentence));
+                    return Err(PipelineError::Kafka {
+                        worker: 0,
+                        doing: "reading the plan's records",
+                        reason: sentence,
+                    });
                 }
                 debug!("a partition that is not planned has no offset");
             }

@@ -235,6 +235,47 @@ fn what_is_gone_is_said() {
     assert_eq!(gone(&["--id", "c", "--from", "2026-05-02"]), serde_json::json!([]));
 }
 
+#[test]
+fn what_is_deleted_after_the_plan_ends_the_replay_with_a_sentence() {
+    let Some(place) = Place::new("deleted") else { return };
+    fill(&place, 400, |id| JANUARY + id as i64);
+    let slow = place.replay(&["--id", "deleted", "--rate", "20/s"]);
+    wait_for("the first answer", || place.committed("deleted") > 0);
+    slow.kill();
+    delete_before(&place, 0, 90);
+    let (status, log) = place.start(&["--id", "deleted"]).end();
+    assert_eq!(status, Some(1), "{log}");
+    assert!(log.contains("not there any more") && log.contains("90 to 100"), "{log}");
+}
+
+#[test]
+fn a_plan_behind_somebody_s_open_transaction_is_not_made_again() {
+    use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+    let Some(place) = Place::new("hidden") else { return };
+    fill(&place, 400, |id| JANUARY + id as i64);
+    place.kafka.create(&place.ledger, 1, &[("cleanup.policy", "compact")]);
+    let stranger: ThreadedProducer<DefaultProducerContext> =
+        place.kafka.client().set("transactional.id", &place.ledger).create().unwrap();
+    stranger.init_transactions(common::PATIENCE).unwrap();
+    stranger.begin_transaction().unwrap();
+    let record: BaseRecord<'_, str, str> = BaseRecord::to(&place.ledger).key("stranger").payload("{}");
+    stranger.send(record).map_err(|(error, _)| error).unwrap();
+    stranger.flush(common::PATIENCE).unwrap();
+    // Neither could see what the other one writes: both wait.
+    let both = [place.replay(&["--id", "hidden"]), place.replay(&["--id", "hidden"])];
+    both.iter().for_each(|process| process.wait_for_line("a transaction is open there"));
+    assert!(both.iter().all(|process| !process.out().contains("\"plan\"")));
+    stranger.abort_transaction(common::PATIENCE).unwrap();
+    let mut news = 0;
+    for process in both {
+        let (status, objects, log) = process.end_with_objects();
+        assert_eq!(status, Some(0), "{log}");
+        news += usize::from(last(&objects, "plan")["standing"] == "new");
+    }
+    assert_eq!(news, 1);
+    assert_exactly(0..400, &place.output(), "hidden");
+}
+
 /// Deletes the records of a partition before an offset, as retention would.
 fn delete_before(place: &Place, partition: i32, offset: i64) {
     use rdkafka::admin::{AdminClient, AdminOptions};

@@ -11,6 +11,7 @@ use crate::pipeline::{ModelSlot, Stop, TeamJudge, worker_count};
 use crate::telemetry::{Health, Metrics};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -69,7 +70,7 @@ pub(super) fn run(args: &Args, config: Config, names: &[String]) -> anyhow::Resu
         let slot: ModelSlot = Arc::new(ArcSwap::from(Arc::clone(&warm[side])));
         TeamJudge::new(&slot, workers)
     });
-    let compared = replay.compare(&means, [first.clone(), second.clone()], judges);
+    let compared = replay.compare(&means, short_names(first, second), judges);
     shown.clear();
     let compared = compared?;
     if args.json {
@@ -86,4 +87,14 @@ pub(super) fn run(args: &Args, config: Config, names: &[String]) -> anyhow::Resu
         eprintln!("stopped before the end: the report tells of what was judged until then");
     }
     Ok(if compared.complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What the report calls the models: a file by its name without folders, if that tells the two apart.
+fn short_names(first: &str, second: &str) -> [String; 2] {
+    let short = |name: &str| {
+        let stem = Path::new(name).file_stem().filter(|_| Path::new(name).is_file());
+        stem.map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned())
+    };
+    let names = [short(first), short(second)];
+    if names[0] == names[1] { [first.to_owned(), second.to_owned()] } else { names }
 }

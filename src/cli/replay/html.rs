@@ -7,6 +7,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fmt::Write as _;
 
+/// Products that are shown.
+const PRODUCTS: usize = 12;
+
 /// Colours that read on light and dark ground: to a higher label, to a lower one, neither.
 const STYLE: &str = "
 :root{--ground:#fafaf8;--card:#fff;--ink:#1d2330;--faint:#697080;--line:#e4e5e8;--up:#1a8f6a;--down:#d0543f;--mark:#3a5fc8;--bar:#c9d3ee}
@@ -19,8 +22,8 @@ p{margin:0 0 10px}.faint{color:var(--faint)}.grid{display:grid;gap:16px;grid-tem
 .tiles{display:grid;gap:16px;grid-template-columns:repeat(auto-fit,minmax(170px,1fr));margin-top:20px}.tile b{display:block;font-size:26px;font-weight:650}
 .up{color:var(--up)}.down{color:var(--down)}.lead{font-size:17px;border-left:4px solid var(--mark);padding:2px 0 2px 14px;margin:22px 0 0}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}th{font-weight:500;color:var(--faint);text-align:right;padding:4px 8px;border-bottom:1px solid var(--line)}
-td{text-align:right;padding:4px 8px;border-bottom:1px solid var(--line);vertical-align:top}th:first-child,td:first-child{text-align:left;padding-left:0}
-td.text{text-align:left;min-width:280px}svg{display:block;width:100%;height:auto}svg text{fill:var(--faint);font:11px system-ui,sans-serif}
+td{text-align:right;padding:4px 8px;border-bottom:1px solid var(--line);vertical-align:top;white-space:nowrap}th:first-child,td:first-child{text-align:left;padding-left:0}
+td.text{text-align:left;min-width:280px;white-space:normal}svg{display:block;width:100%;height:auto}svg text{fill:var(--faint);font:11px system-ui,sans-serif}
 .axis{stroke:var(--line);stroke-width:1}code{font-size:13px}";
 
 /// The page.
@@ -48,11 +51,15 @@ pub(super) fn page(report: &Report) -> String {
     card(&mut out, "How the score changes", &histogram(tally));
     card(&mut out, "Both scores", &map(tally));
     wide(&mut out, &format!("Flips by {}", tally.unit.name()), &times(tally));
-    let lengths: Vec<(String, Cell)> =
-        tally.by_length.iter().map(|named| (named.name.clone(), named.cell)).collect();
+    let lengths: Vec<(String, Cell)> = tally
+        .by_length
+        .iter()
+        .filter(|named| named.cell.records > 0)
+        .map(|named| (named.name.clone(), named.cell))
+        .collect();
     card(&mut out, "By length, in characters", &table(&lengths, tally));
     let products: Vec<(String, Cell)> =
-        tally.by_product.iter().map(|named| (named.name.clone(), named.cell)).collect();
+        tally.by_product.iter().take(PRODUCTS).map(|named| (named.name.clone(), named.cell)).collect();
     let heading = format!("Products with most flips, of {}", grouped(tally.products));
     card(&mut out, &heading, &table(&products, tally));
     wide(&mut out, "Largest changes", &examples(tally));
@@ -305,7 +312,7 @@ fn map(tally: &Tally) -> String {
          <line class=\"axis\" x1=\"240\" x2=\"240\" y1=\"10\" y2=\"270\"/><line class=\"axis\" x1=\"110\" x2=\"370\" y1=\"140\" y2=\"140\"/>\
          <text x=\"110\" y=\"286\" text-anchor=\"middle\">0</text><text x=\"370\" y=\"286\" text-anchor=\"middle\">1</text>\
          <text x=\"240\" y=\"302\" text-anchor=\"middle\">score of {}</text><text x=\"100\" y=\"274\" text-anchor=\"end\">0</text>\
-         <text x=\"100\" y=\"18\" text-anchor=\"end\">1</text><text x=\"100\" y=\"144\" text-anchor=\"end\">{}</text></svg>",
+         <text x=\"100\" y=\"18\" text-anchor=\"end\">1</text><text transform=\"translate(84 140) rotate(-90)\" text-anchor=\"middle\">score of {}</text></svg>",
         escaped(&tally.models[0].name),
         escaped(&tally.models[1].name)
     );

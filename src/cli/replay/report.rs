@@ -23,7 +23,7 @@ pub(super) fn conclusion(report: &Report) -> Option<String> {
     let interval = format!("{:+.2} to {:+.2} points", low * 100.0, high * 100.0);
     let figures = format!(
         "{first} {:.2} %, {second} {:.2} % of {} comments with stars; difference {:+.2} points, 95 % interval {interval}; \
-         McNemar's exact test p = {}",
+         McNemar's exact test, p {}",
         right_first * 100.0,
         right_second * 100.0,
         grouped(paired.records()),
@@ -40,7 +40,11 @@ pub(super) fn conclusion(report: &Report) -> Option<String> {
 
 /// A probability for people.
 fn probability(p: f64) -> String {
-    if p < 1e-4 { format!("{p:.0e}") } else { format!("{p:.4}") }
+    match p {
+        p if p < 1e-300 => "< 1e-300".to_owned(),
+        p if p < 1e-4 => format!("= {p:.0e}"),
+        p => format!("= {p:.4}"),
+    }
 }
 
 /// One JSON object: everything counted, with what follows from it for the stars.
@@ -126,8 +130,12 @@ pub(super) fn terminal(report: &Report) -> String {
         .iter()
         .map(|bucket| (super::html::time_name(tally.unit, bucket.start), bucket.cell))
         .collect();
-    let lengths: Vec<(String, Cell)> =
-        tally.by_length.iter().map(|named| (named.name.clone(), named.cell)).collect();
+    let lengths: Vec<(String, Cell)> = tally
+        .by_length
+        .iter()
+        .filter(|named| named.cell.records > 0)
+        .map(|named| (named.name.clone(), named.cell))
+        .collect();
     let products: Vec<(String, Cell)> =
         tally.by_product.iter().take(10).map(|named| (named.name.clone(), named.cell)).collect();
     table(&mut out, "By characters", &lengths, &tally.labels);

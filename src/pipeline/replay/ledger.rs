@@ -6,14 +6,15 @@ use super::error::ReplayError;
 use crate::config::ClientProperties;
 use crate::pipeline::topics::block_on;
 use rdkafka::TopicPartitionList;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 /// Longest wait for a transaction's call.
 const CALL: Duration = Duration::from_secs(15);
@@ -56,10 +57,29 @@ impl<'a> Ledger<'a> {
         topic: &'a str,
     ) -> Result<Self, ReplayError> {
         let ledger = Ledger { clients, brokers, topic };
-        if brokers.partitions(topic)?.is_none() {
-            ledger.make()?;
+        match brokers.partitions(topic)? {
+            None => ledger.make()?,
+            Some(_) => ledger.check_compaction(),
         }
         Ok(ledger)
+    }
+
+    /// Warns of a topic that forgets: a plan that is gone is made again, and its records answered again.
+    fn check_compaction(&self) {
+        let described =
+            self.clients.plain().create().ok().and_then(|admin: AdminClient<DefaultClientContext>| {
+                let options = AdminOptions::new().request_timeout(Some(CALL));
+                block_on(admin.describe_configs(&[ResourceSpecifier::Topic(self.topic)], &options)).ok()
+            });
+        // Who may not ask is not told.
+        let found = described.into_iter().flatten().flatten().next();
+        let policy = found.as_ref().and_then(|found| found.get("cleanup.policy")?.value.clone());
+        if policy.is_some_and(|policy| policy != "compact") {
+            warn!(
+                topic = self.topic,
+                "the topic in which replays remember their plans may forget them: set cleanup.policy=compact on it"
+            );
+        }
     }
 
     /// One partition with the cluster's own replication factor, compacted.
@@ -101,7 +121,7 @@ impl<'a> Ledger<'a> {
         let partitions = self.brokers.partitions(self.topic)?.unwrap_or_default();
         let mut starts = BTreeMap::new();
         for partition in partitions {
-            let (first, end) = self.brokers.ends(self.topic, partition)?;
+            let (first, end) = self.settled(partition)?;
             if first < end {
                 starts.insert(partition, first);
             }
@@ -115,6 +135,32 @@ impl<'a> Ledger<'a> {
             true
         })?;
         Ok(value)
+    }
+
+    /// First and last offset of a partition once nothing that is written there is hidden any more: behind somebody else's
+    /// open transaction the record that is looked for could lie.
+    fn settled(&self, partition: i32) -> Result<(i64, i64), ReplayError> {
+        let failed = |error: KafkaError| ReplayError::kafka(format!("reading topic `{}`", self.topic), error);
+        let mut properties = self.clients.plain();
+        properties.set("isolation.level", "read_uncommitted");
+        let all: BaseConsumer = properties.create().map_err(failed)?;
+        let (_, written) = all.fetch_watermarks(self.topic, partition, CALL).map_err(failed)?;
+        let start = Instant::now();
+        let mut said = false;
+        loop {
+            let (first, end) = self.brokers.ends(self.topic, partition)?;
+            if end >= written {
+                return Ok((first, end));
+            }
+            if start.elapsed() > CONTEST {
+                let reason = "a transaction of somebody else stays open";
+                return Err(ReplayError::kafka(format!("reading topic `{}`", self.topic), reason));
+            }
+            if !std::mem::replace(&mut said, true) {
+                info!(topic = self.topic, "a transaction is open there; waiting for its end");
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Reads the record under `key` when nobody else can write it any more, and writes what `decide` makes of it. `id` is
