@@ -3,7 +3,7 @@
 //! On transactional topics the position never reaches the last stable offset by records alone: transactions end with
 //! control records that nobody is given. A partition read to its end has lag 0 whatever the offsets say.
 
-use super::source::Span;
+use super::batch::Span;
 use super::watch::PartitionStats;
 use crate::telemetry::WorkerMetrics;
 use std::collections::{BTreeMap, BTreeSet};

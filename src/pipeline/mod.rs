@@ -5,6 +5,7 @@
 //! every turn. No channel, no lock and no timer stands between a comment and its verdict.
 
 mod answer;
+mod batch;
 mod breaker;
 mod decoded;
 mod error;

@@ -5,8 +5,9 @@
 //! stays open: dropping the sink aborts it.
 
 use super::answer::Outgoing;
+use super::batch::Span;
 use super::scope::Scope;
-use super::source::{Span, offsets};
+use super::source::offsets;
 use super::topics::Topics;
 use super::{PipelineError, Stop, kafka, watch};
 use crate::config::{ClientProperties, Config, Delivery};

@@ -1,9 +1,10 @@
 //! One turn: a batch of records becomes answers, and both become visible together.
 
 use super::answer::{Answer, Answered, Answerer};
+use super::batch::Batch;
 use super::decoded::Decoded;
 use super::sink::{Setback, Sink};
-use super::source::{Batch, Source};
+use super::source::Source;
 use super::worker::Worker;
 use super::{Judge, PipelineError};
 use crate::engine::Judgement;

@@ -1,9 +1,10 @@
 //! The loop: poll, decode, classify, produce, commit.
 
+use super::batch::Batch;
 use super::breaker::Breaker;
 use super::lag::Lag;
 use super::sink::{Place, Setback, Sink};
-use super::source::{Batch, Drained, News, Source, Unusable};
+use super::source::{Drained, News, Source, Unusable};
 use super::{Judge, PipelineError};
 use crate::engine::Judgement;
 use crate::record::Reader;

@@ -256,7 +256,7 @@ impl Bench<'_> {
         let work = || -> anyhow::Result<()> {
             match what {
                 What::Replay => self.replay(&pipeline, &judge),
-                _ => Ok(pipeline.run(&judge).map(drop)?),
+                _ => Ok(pipeline.run(judge).map(drop)?),
             }
         };
         let measured = std::thread::scope(|scope| {

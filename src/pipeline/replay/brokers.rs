@@ -2,19 +2,36 @@
 
 use super::error::ReplayError;
 use crate::config::ClientProperties;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
+use crate::pipeline::watch;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
+use tracing::debug;
 
 /// How long one answer may take.
 const ASK: Duration = Duration::from_secs(10);
 
+/// What a client says on the way is told by its answers; an end of a partition is no error.
+pub(super) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
+        watch::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        debug!(%error, reason, "a client that asks reports an error");
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
 /// A consumer that is member of no group, and asks.
 pub struct Brokers {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Quiet>,
     addresses: String,
 }
 
@@ -39,7 +56,9 @@ impl Brokers {
         // Errors on the way are told by the answers.
         properties.set_log_level(rdkafka::config::RDKafkaLogLevel::Critical);
         let addresses = properties.get("bootstrap.servers").unwrap_or_default().to_owned();
-        let consumer = properties.create().map_err(|error| ReplayError::kafka("making a client", error))?;
+        let consumer = properties
+            .create_with_context(Quiet)
+            .map_err(|error| ReplayError::kafka("making a client", error))?;
         Ok(Brokers { consumer, addresses })
     }
 

@@ -1,7 +1,7 @@
 //! What replays remember: a compacted topic with one record a key. Written by transactional producers, one id a key, so
 //! that of two writers the older is fenced and its record never seen.
 
-use super::brokers::Brokers;
+use super::brokers::{Brokers, Quiet};
 use super::error::ReplayError;
 use crate::config::ClientProperties;
 use crate::pipeline::topics::block_on;
@@ -12,6 +12,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tracing::{debug, info, warn};
@@ -29,6 +30,8 @@ pub struct Ledger<'a> {
     clients: &'a ClientProperties,
     brokers: &'a Brokers,
     topic: &'a str,
+    /// A client that sees what is not committed too, made when it is needed.
+    all: OnceCell<BaseConsumer<Quiet>>,
 }
 
 /// What an update makes of what it found.
@@ -56,7 +59,7 @@ impl<'a> Ledger<'a> {
         brokers: &'a Brokers,
         topic: &'a str,
     ) -> Result<Self, ReplayError> {
-        let ledger = Ledger { clients, brokers, topic };
+        let ledger = Ledger { clients, brokers, topic, all: OnceCell::new() };
         match brokers.partitions(topic)? {
             None => ledger.make()?,
             Some(_) => ledger.check_compaction(),
@@ -141,9 +144,15 @@ impl<'a> Ledger<'a> {
     /// open transaction the record that is looked for could lie.
     fn settled(&self, partition: i32) -> Result<(i64, i64), ReplayError> {
         let failed = |error: KafkaError| ReplayError::kafka(format!("reading topic `{}`", self.topic), error);
-        let mut properties = self.clients.plain();
-        properties.set("isolation.level", "read_uncommitted");
-        let all: BaseConsumer = properties.create().map_err(failed)?;
+        let all = match self.all.get() {
+            Some(all) => all,
+            None => {
+                let mut properties = self.clients.plain();
+                properties.set("isolation.level", "read_uncommitted");
+                let made = properties.create_with_context(Quiet).map_err(failed)?;
+                self.all.get_or_init(|| made)
+            }
+        };
         let (_, written) = all.fetch_watermarks(self.topic, partition, CALL).map_err(failed)?;
         let start = Instant::now();
         let mut said = false;

@@ -6,6 +6,8 @@ use super::request::{Bound, Request};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::Instant;
+use tracing::debug;
 
 /// The form of a plan's record.
 pub const FORMAT: u32 = 1;
@@ -63,12 +65,17 @@ impl Plan {
         for &partition in &partitions {
             ends.insert(partition, brokers.ends(topic, partition)?);
         }
+        let asked = Instant::now();
         let time = |bound: &Option<Bound>, late_ms: i64| match bound.as_ref().and_then(Bound::time_ms) {
             Some(time_ms) => brokers.at_time(topic, &partitions, time_ms.saturating_add(late_ms)).map(Some),
             None => Ok(None),
         };
         let first_by_time = time(&request.from, 0)?;
         let last_by_time = time(&request.to, request.late_ms)?;
+        debug!(
+            milliseconds = asked.elapsed().as_millis(),
+            "the brokers' index answered where the range lies"
+        );
         let shares: Vec<Share> = ends
             .iter()
             .map(|(&partition, &(first, end))| {
