@@ -1,5 +1,7 @@
 //! Batches: sequences of similar length, laid out step by step so that the rows alive are always a prefix.
 
+use super::kernel::ROW_BLOCK;
+
 /// A turn's sequences: all tokens one after the other, and how many each sequence has.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sequences<'a> {
@@ -56,6 +58,8 @@ pub(crate) struct Batch {
     pub live: Vec<usize>,
     /// Where each step's rows begin among all steps' rows.
     pub offsets: Vec<usize>,
+    /// Where each step's states begin, in state rows, where all are kept: each step has a multiple of [`ROW_BLOCK`].
+    pub places: Vec<usize>,
     /// Each step's tokens, read from the first token on.
     pub forward: Vec<u32>,
     /// Each step's tokens, read from the last token on; empty unless asked for.
@@ -70,14 +74,17 @@ impl Batch {
         let steps = self.lengths.first().copied().unwrap_or(0);
         self.live.clear();
         self.offsets.clear();
-        let (mut rows, mut offset) = (self.lengths.len(), 0);
+        self.places.clear();
+        let (mut rows, mut offset, mut place) = (self.lengths.len(), 0, 0);
         for step in 0..=steps {
             while rows > 0 && self.lengths[rows - 1] <= step {
                 rows -= 1;
             }
             self.live.push(rows);
             self.offsets.push(offset);
+            self.places.push(place);
             offset += rows;
+            place += rows.next_multiple_of(ROW_BLOCK);
         }
         self.forward.clear();
         self.forward.resize(offset, 0);
@@ -95,6 +102,11 @@ impl Batch {
                 }
             }
         }
+    }
+
+    /// State rows of all steps.
+    pub(crate) fn state_rows(&self) -> usize {
+        self.places.last().copied().unwrap_or(0)
     }
 
     /// Steps of the longest sequence.

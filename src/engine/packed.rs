@@ -3,7 +3,7 @@
 
 use super::EngineError;
 use super::batch::{Batch, Order, Sequences};
-use super::kernel::{self, Aligned, CellWeights, Input, Kernel, Recurrence, Source, Step};
+use super::kernel::{self, Aligned, CellWeights, Input, Kernel, ROW_BLOCK, Recurrence, Source, Step};
 use super::pool::{Pool, bag};
 use crate::rnn::{Cell, Dense, Network, Shape};
 use ndarray::Array2;
@@ -19,8 +19,8 @@ pub struct Packed {
     shape: Shape,
     /// By layer, then by direction.
     layers: Vec<Vec<Box<dyn Recurrence>>>,
-    /// Numbers in one direction's state row.
-    units: usize,
+    /// Numbers of one direction's state row.
+    row: usize,
     head: Dense<f32>,
     /// The embeddings, kept only where there is no recurrent layer.
     embedding: Option<Array2<f32>>,
@@ -38,9 +38,8 @@ pub struct Scratch {
     /// States of the layer below and of this layer, by direction and step.
     below: [Aligned<f32>; 2],
     above: [Aligned<f32>; 2],
-    /// Inputs of a step, gathered from both directions of the layer below, and their product.
+    /// Inputs of a step, gathered from both directions of the layer below.
     gathered: Aligned<f32>,
-    product: Aligned<f32>,
     pool: Pool,
 }
 
@@ -57,11 +56,11 @@ impl Packed {
     /// Packs `network` for `kernel`.
     pub(crate) fn with(network: &Network<f32>, kernel: &'static dyn Kernel) -> Self {
         let shape = network.shape;
-        let units = kernel.units(shape.cell, shape.hidden);
+        let row = kernel.row(shape.cell, shape.hidden);
         let layers = network.layers.iter().enumerate().map(|(index, layer)| {
             let source = match index {
                 0 => Source::Tokens(network.embedding.view()),
-                _ => Source::States { directions: shape.directions(), units },
+                _ => Source::States { directions: shape.directions(), row },
             };
             let directions = std::iter::once(&layer.forward).chain(&layer.backward);
             directions
@@ -72,7 +71,7 @@ impl Packed {
             kernel,
             shape,
             layers: layers.collect(),
-            units,
+            row,
             head: network.head.clone(),
             embedding: (shape.cell == Cell::Bag).then(|| network.embedding.clone()),
         }
@@ -103,6 +102,7 @@ impl Packed {
         out.clear();
         out.resize(lengths.len() * self.shape.outputs, 0.0);
         let sequences = Sequences { tokens, lengths };
+        let _session = self.kernel.enter();
         scratch.order.sort(sequences);
         let mut done = 0;
         while done < lengths.len() {
@@ -127,11 +127,10 @@ impl Packed {
         }
     }
 
-    /// Rows of a batch: enough to use the weights often while they are hot, few enough for states and table rows to stay
-    /// near; fewer where all steps of long sequences are kept.
+    /// Rows of a batch: what the kernel likes, fewer where all steps of long sequences are kept.
     fn batch_rows(&self, longest: usize) -> usize {
-        let near = (16_384 / self.units.max(1)).clamp(32, 256);
-        let kept = KEPT_NUMBERS / (longest.max(1) * self.units.max(1) * self.shape.directions());
+        let near = self.kernel.batch_rows(self.row);
+        let kept = KEPT_NUMBERS / (longest.max(1) * self.row.max(1) * self.shape.directions());
         if self.layers.len() > 1 { near.min(kept.max(1)) } else { near }
     }
 
@@ -153,37 +152,34 @@ impl Packed {
 
     /// Takes the batch through one direction of one layer.
     fn direction(&self, layer: usize, direction: usize, last: bool, scratch: &mut Scratch) {
-        let Scratch { batch, kernel, turns, cell, below, above, gathered, product, pool, .. } = scratch;
+        let Scratch { batch, kernel, turns, cell, below, above, gathered, pool, .. } = scratch;
         let recurrence = &*self.layers[layer][direction];
-        let (units, rows) = (self.units, batch.lengths.len());
+        let (row, rows) = (self.row, batch.lengths.len());
         if self.shape.cell == Cell::Lstm {
-            cell.resize(rows * units);
+            cell.resize(rows * row);
             cell.fill(0.0);
         }
         let states = if last { turns } else { &mut above[direction] };
-        states.resize(if last { 2 * rows * units } else { batch.forward.len() * units });
+        states.resize(row * if last { 2 * rows.next_multiple_of(ROW_BLOCK) } else { batch.state_rows() });
         for step in 0..batch.steps() {
             let live = batch.live[step];
             let input = if layer == 0 {
                 let backward = direction == 1;
                 Input::Tokens { now: batch.tokens(backward, step), ahead: batch.tokens(backward, step + 1) }
             } else {
-                let x = self.inputs(batch, below, direction == 1, step, gathered);
-                product.resize(rows * recurrence.columns());
-                recurrence.input_product(x, live, product, kernel);
-                Input::Rows(&product[..live * recurrence.columns()])
+                Input::States(self.inputs(batch, below, direction == 1, step, gathered))
             };
-            let (before, out) = neighbours(states, last, batch, step, units);
+            let (before, out) = neighbours(states, last, batch, step, row);
             let state = (step > 0).then_some(before);
             recurrence.step(Step { rows: live, input, state, cell, out }, kernel);
             if last {
                 let first = direction * self.shape.hidden;
-                pool.take(first..first + self.shape.hidden, out, units, live, batch.live[step + 1]);
+                pool.take(first..first + self.shape.hidden, out, row, live, batch.live[step + 1]);
             }
         }
     }
 
-    /// The states of the layer below that a step reads, `[live, directions * units]`.
+    /// The state rows of the layer below that a step reads, `[padded live, directions * row]`.
     fn inputs<'a>(
         &self,
         batch: &Batch,
@@ -192,20 +188,22 @@ impl Packed {
         step: usize,
         gathered: &'a mut Aligned<f32>,
     ) -> &'a [f32] {
-        let (units, live) = (self.units, batch.live[step]);
+        let (numbers, live) = (self.row, batch.live[step]);
+        let padded = live.next_multiple_of(ROW_BLOCK);
+        let place = |step: usize, row: usize| (batch.places[step] + row) * numbers;
         if !self.shape.bidirectional {
-            return &below[0][batch.offsets[step] * units..][..live * units];
+            return &below[0][place(step, 0)..][..padded * numbers];
         }
         // Each direction's states are kept by its own steps: the forward one's step t has read token t, the backward
         // one's has read token length - 1 - t.
-        gathered.resize(batch.lengths.len() * 2 * units);
-        for (row, x) in gathered.chunks_exact_mut(2 * units).take(live).enumerate() {
+        gathered.resize(batch.lengths.len().next_multiple_of(ROW_BLOCK) * 2 * numbers);
+        for (row, x) in gathered.chunks_exact_mut(2 * numbers).take(live).enumerate() {
             let mirrored = batch.lengths[row] - 1 - step;
             let (ahead, behind) = if backward { (mirrored, step) } else { (step, mirrored) };
-            x[..units].copy_from_slice(&below[0][(batch.offsets[ahead] + row) * units..][..units]);
-            x[units..].copy_from_slice(&below[1][(batch.offsets[behind] + row) * units..][..units]);
+            x[..numbers].copy_from_slice(&below[0][place(ahead, row)..][..numbers]);
+            x[numbers..].copy_from_slice(&below[1][place(behind, row)..][..numbers]);
         }
-        &gathered[..live * 2 * units]
+        &gathered[..padded * 2 * numbers]
     }
 
     /// The network's shape.
@@ -221,17 +219,17 @@ fn neighbours<'a>(
     turns: bool,
     batch: &Batch,
     step: usize,
-    units: usize,
+    row: usize,
 ) -> (&'a [f32], &'a mut [f32]) {
-    let live = batch.live[step] * units;
+    let live = batch.live[step].next_multiple_of(ROW_BLOCK) * row;
     if turns {
         let half = states.len() / 2;
         let (first, second) = states.split_at_mut(half);
         let (before, out) = if step.is_multiple_of(2) { (second, first) } else { (first, second) };
         return (&before[..live], &mut out[..live]);
     }
-    let (done, rest) = states.split_at_mut(batch.offsets[step] * units);
-    let before = if step > 0 { &done[batch.offsets[step - 1] * units..][..live] } else { &done[..0] };
+    let (done, rest) = states.split_at_mut(batch.places[step] * row);
+    let before = if step > 0 { &done[batch.places[step - 1] * row..][..live] } else { &done[..0] };
     (before, &mut rest[..live])
 }
 

@@ -3,6 +3,7 @@
 use super::blocked::Blocked;
 use super::quantised::{Dot, quantised_routines};
 use super::simd::{Simd, routines};
+use super::tiles::Narrow;
 use std::arch::x86_64::*;
 
 /// The kernel.
@@ -27,7 +28,7 @@ quantised_routines!(ROUTINES8, Vector, "avx512f,avx512vnni,avx2,fma", [1 2 3 4 5
 
 /// 16 numbers.
 #[derive(Clone, Copy)]
-struct Vector(__m512);
+pub(super) struct Vector(__m512);
 
 // SAFETY of every function below: the trait says that the caller has AVX-512F and, where there are pointers, 16 numbers.
 impl Simd for Vector {
@@ -99,7 +100,7 @@ impl Simd for Vector {
     #[inline(always)]
     unsafe fn prefetch(from: *const i16) {
         // SAFETY: a prefetch never faults.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(from.cast()) }
     }
 }
 
@@ -147,5 +148,48 @@ impl Dot for Vector {
     unsafe fn store_bytes(self, to: *mut u8) {
         // SAFETY: see above; 16 bytes are written.
         unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(self.0))) }
+    }
+}
+
+impl Narrow for Vector {
+    type Pairs = __m512i;
+
+    #[inline(always)]
+    unsafe fn load_pairs(from: *const i16) -> __m512i {
+        // SAFETY: see above; 64 bytes are read.
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn first(pairs: __m512i) -> Self {
+        // SAFETY: see above.
+        Vector(unsafe { _mm512_cvtepi32_ps(_mm512_slli_epi32::<16>(pairs)) })
+    }
+
+    #[inline(always)]
+    unsafe fn second(pairs: __m512i) -> Self {
+        // SAFETY: see above.
+        Vector(unsafe { _mm512_cvtepi32_ps(pairs) })
+    }
+
+    #[inline(always)]
+    unsafe fn within(self, bound: Self) -> Self {
+        // SAFETY: see above; the features include AVX-512DQ. The smaller magnitude, with the sign of `self`.
+        Vector(unsafe { _mm512_range_ps::<0b0010>(self.0, bound.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn entry(self, low: Self, high: Self) -> Self {
+        // SAFETY: see above.
+        Vector(unsafe { _mm512_permutex2var_ps(low.0, _mm512_castps_si512(self.0), high.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn store_bf16(self, next: Self, to: *mut u16) {
+        // SAFETY: see above; the features include AVX-512BF16; 64 bytes are written.
+        unsafe {
+            let both = _mm512_cvtne2ps_pbh(next.0, self.0);
+            _mm512_storeu_si512(to.cast(), std::mem::transmute::<__m512bh, __m512i>(both));
+        }
     }
 }

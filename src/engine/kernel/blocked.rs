@@ -36,7 +36,7 @@ impl Kernel for Blocked {
         self.quantised.is_none()
     }
 
-    fn units(&self, cell: Cell, hidden: usize) -> usize {
+    fn row(&self, cell: Cell, hidden: usize) -> usize {
         hidden.next_multiple_of(self.width(cell))
     }
 
@@ -139,11 +139,28 @@ impl<M: Matrix> Packed<M> {
                 let largest = now.iter().chain(ahead).copied().max().unwrap_or(0) as usize;
                 assert!(largest < self.vocabulary, "token {largest} is not in the vocabulary");
             }
-            Input::Rows(x) => assert!(x.len() >= step.rows * self.layout.columns()),
+            Input::States(x) => assert!(x.len() >= step.rows * self.input.inputs()),
         }
     }
 
-    /// The gates of panel `index` for `rows` rows from `row` on; their sums are at `sums`.
+    /// `out [rows, columns] = x [rows, inputs] · W_ih + b`, for layers that read another layer's states.
+    fn input_product(&self, x: &[f32], rows: usize, out: &mut Aligned<f32>, bytes: &mut Aligned<u8>) {
+        let (inputs, columns, panel) = (self.input.inputs(), self.layout.columns(), self.layout.panel());
+        out.resize(rows * columns);
+        let x = self.input.prepare(&x[..rows * inputs], bytes);
+        for (index, panels) in groups(columns / panel, rows, self.input.together()) {
+            for (row, count) in blocks(rows, self.input.most_rows()) {
+                let out = out[row * columns + index * panel..].as_mut_ptr();
+                let a = Some(&x[row * inputs..]);
+                let block = Block { panel: index, panels, rows: count, a, out, out_stride: columns };
+                // SAFETY: `pack` saw that the CPU has the features; `count` rows from `row` lie in `out`.
+                unsafe { self.input.multiply(block) };
+            }
+        }
+    }
+
+    /// The gates of panel `index` for `rows` rows from `row` on; their sums are at `sums`, their inputs' products, unless a table
+    /// has them, in `inputs`.
     fn gate_args(
         &self,
         step: &mut Step<'_>,
@@ -151,6 +168,7 @@ impl<M: Matrix> Packed<M> {
         row: usize,
         rows: usize,
         sums: *const f32,
+        inputs: &[f32],
     ) -> GateArgs {
         let (units, panel, columns) = (self.layout.units, self.layout.panel(), self.layout.columns());
         let first = row * units + index * self.layout.width;
@@ -183,34 +201,18 @@ impl<M: Matrix> Packed<M> {
                 args.ahead = ahead.as_ptr();
                 args.ahead_rows = ahead.len().min(rows);
             }
-            Input::Rows(x) => args.x = x[row * columns + index * panel..].as_ptr(),
+            Input::States(_) => args.x = inputs[row * columns + index * panel..].as_ptr(),
         }
         args
     }
 }
 
 impl<M: Matrix> Recurrence for Packed<M> {
-    fn columns(&self) -> usize {
-        self.layout.columns()
-    }
-
-    fn input_product(&self, x: &[f32], rows: usize, out: &mut [f32], scratch: &mut Scratch) {
-        let (inputs, columns, panel) = (self.input.inputs(), self.columns(), self.layout.panel());
-        assert!(out.len() >= rows * columns);
-        let x = self.input.prepare(&x[..rows * inputs], &mut scratch.bytes);
-        for (index, panels) in groups(columns / panel, rows, self.input.together()) {
-            for (row, count) in blocks(rows, self.input.most_rows()) {
-                let out = out[row * columns + index * panel..].as_mut_ptr();
-                let a = Some(&x[row * inputs..]);
-                let block = Block { panel: index, panels, rows: count, a, out, out_stride: columns };
-                // SAFETY: `pack` saw that the CPU has the features; by the assertion above `count` rows from `row` lie in `out`.
-                unsafe { self.input.multiply(block) };
-            }
-        }
-    }
-
     fn step(&self, mut step: Step<'_>, scratch: &mut Scratch) {
         self.check(&step);
+        if let Input::States(x) = step.input {
+            self.input_product(x, step.rows, &mut scratch.inputs, &mut scratch.bytes);
+        }
         let (units, panel) = (self.layout.units, self.layout.panel());
         let (rows, most) = (step.rows, self.state.most_rows());
         let gates = self.gates[usize::from(matches!(step.input, Input::Tokens { .. }))];
@@ -225,7 +227,7 @@ impl<M: Matrix> Recurrence for Packed<M> {
                 unsafe { self.state.multiply(block) };
                 for offset in 0..panels {
                     let sums = sums.wrapping_add(offset * panel);
-                    let args = self.gate_args(&mut step, index + offset, row, count, sums);
+                    let args = self.gate_args(&mut step, index + offset, row, count, sums, &scratch.inputs);
                     // SAFETY: as above; `check` saw that all rows lie in their slices and all tokens in the table.
                     unsafe { gates(&args) };
                 }

@@ -13,12 +13,12 @@ use ndarray::{Array2, ArrayView2};
 pub(crate) enum Source<'a> {
     /// Tokens, by their embeddings `[vocabulary, embedding]`: the product becomes a table.
     Tokens(ArrayView2<'a, f32>),
-    /// The states of the layer below: as many directions, each of `hidden` units padded to `units`.
+    /// The states of the layer below: as many directions, each of `hidden` units in a row of `row` numbers.
     States {
         /// Directions of the layer below.
         directions: usize,
-        /// Numbers in one direction's state row.
-        units: usize,
+        /// Numbers of one direction's state row.
+        row: usize,
     },
 }
 
@@ -143,10 +143,10 @@ impl Layout {
 
     /// `W_ih` as panels and its number of inputs, for layers that read states; nothing for layers that read tokens.
     pub(super) fn pack_input(&self, weights: &CellWeights<'_>) -> (Aligned<f32>, usize) {
-        let Source::States { directions, units } = weights.source else { return (Aligned::zeros(0), 0) };
+        let Source::States { directions, row } = weights.source else { return (Aligned::zeros(0), 0) };
         let hidden = weights.weights.weight_ih.ncols() / directions;
-        let input = |k: usize| (k % units < hidden).then_some(k / units * hidden + k % units);
-        (self.pack(&weights.weights.weight_ih, directions * units, input), directions * units)
+        let input = |k: usize| (k % row < hidden).then_some(k / row * hidden + k % row);
+        (self.pack(&weights.weights.weight_ih, directions * row, input), directions * row)
     }
 
     /// The bias that the input's product starts from, by column.

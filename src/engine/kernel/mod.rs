@@ -8,21 +8,30 @@
 
 mod activation;
 mod aligned;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod blocked;
+mod curve;
 mod layout;
 mod matrix;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod plain;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod plain_tiles;
 mod portable;
 mod quantised;
+mod session;
 mod simd;
+mod tiled;
+mod tiles;
 
 pub(crate) use aligned::Aligned;
 pub(crate) use layout::{CellWeights, Source};
+pub(crate) use session::Session;
 
 use super::EngineError;
 use std::fmt::Debug;
@@ -43,22 +52,31 @@ pub(crate) trait Kernel: Debug + Send + Sync {
         true
     }
 
-    /// The units that a state row has for a layer of `hidden` units: padded with zeros to whole vectors.
-    fn units(&self, cell: crate::rnn::Cell, hidden: usize) -> usize;
+    /// Numbers of a state row for a layer of `hidden` units: these first, padded with zeros to whole vectors, then what the
+    /// kernel keeps beside them.
+    fn row(&self, cell: crate::rnn::Cell, hidden: usize) -> usize;
+
+    /// Rows of a batch: enough to use the weights often while they are hot, few enough for states (of `row` numbers) and table
+    /// rows to stay near.
+    fn batch_rows(&self, row: usize) -> usize {
+        (16_384 / row.max(1)).clamp(32, 256)
+    }
+
+    /// Makes this thread ready for [`Recurrence::step`], until the session is dropped.
+    fn enter(&self) -> Session {
+        Session::default()
+    }
 
     /// Packs one direction of one layer.
     fn pack(&self, weights: &CellWeights<'_>) -> Box<dyn Recurrence>;
 }
 
-/// One direction of one recurrent layer, packed for a kernel. Rows are `units` apart, see [`Kernel::units`].
+/// State rows come in multiples of this: memory behind the last row that is alive may be read, but means nothing.
+pub(crate) const ROW_BLOCK: usize = 16;
+
+/// One direction of one recurrent layer, packed for a kernel.
 pub(crate) trait Recurrence: Debug + Send + Sync {
-    /// Numbers in a row that [`Recurrence::input_product`] writes.
-    fn columns(&self) -> usize;
-
-    /// `out [rows, columns] = x [rows, inputs] · W_ih + b`, for layers that read another layer's states.
-    fn input_product(&self, x: &[f32], rows: usize, out: &mut [f32], scratch: &mut Scratch);
-
-    /// One time step of `step.rows` rows.
+    /// One time step of `step.rows` rows, on a thread that has entered the kernel.
     fn step(&self, step: Step<'_>, scratch: &mut Scratch);
 }
 
@@ -72,8 +90,8 @@ pub(crate) enum Input<'a> {
         /// The next step's tokens (there may be fewer), to be fetched while this step computes.
         ahead: &'a [u32],
     },
-    /// Rows made by [`Recurrence::input_product`].
-    Rows(&'a [f32]),
+    /// The layer below's state rows, both directions of a row side by side; a multiple of [`ROW_BLOCK`] rows.
+    States(&'a [f32]),
 }
 
 /// One time step of a batch.
@@ -83,11 +101,12 @@ pub(crate) struct Step<'a> {
     pub rows: usize,
     /// What the input contributes.
     pub input: Input<'a>,
-    /// The state before, `[rows, units]`; `None` at the first step, where it is zero and its product is left out.
+    /// The state rows before, a multiple of [`ROW_BLOCK`]; `None` at the first step, where the state is zero and its
+    /// product is left out.
     pub state: Option<&'a [f32]>,
-    /// The LSTM's cell state, `[rows, units]`, updated in place; empty for other cells.
+    /// The LSTM's cell state, as far apart as state rows, updated in place; empty for other cells.
     pub cell: &'a mut [f32],
-    /// The state after, `[rows, units]`.
+    /// The state rows after.
     pub out: &'a mut [f32],
 }
 
@@ -96,17 +115,21 @@ pub(crate) struct Step<'a> {
 pub(crate) struct Scratch {
     /// Products that wait for the gates.
     sums: Aligned<f32>,
+    /// The input's products, where they are made apart.
+    inputs: Aligned<f32>,
     /// States as bytes.
     bytes: Aligned<u8>,
 }
 
 /// All kernels, best first.
 fn all() -> Vec<&'static dyn Kernel> {
+    let mut all: Vec<&'static dyn Kernel> = Vec::new();
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    all.push(&amx::KERNEL);
     #[cfg(target_arch = "x86_64")]
-    let own: [&'static dyn Kernel; 4] = [&avx512::VNNI, &avx512::KERNEL, &avx2::INT8, &avx2::KERNEL];
-    #[cfg(not(target_arch = "x86_64"))]
-    let own: [&'static dyn Kernel; 0] = [];
-    own.into_iter().chain([&portable::Portable as &dyn Kernel]).collect()
+    all.extend([&avx512::VNNI as &dyn Kernel, &avx512::KERNEL, &avx2::INT8, &avx2::KERNEL]);
+    all.push(&portable::Portable);
+    all
 }
 
 /// The names of the kernels that this CPU can run, best first.
@@ -131,6 +154,9 @@ pub(crate) fn plain() -> Vec<(&'static dyn Kernel, Option<&'static dyn Kernel>)>
         (&plain::plain8::KERNEL, &avx2::KERNEL),
         (&plain::plain8::INT8, &avx2::INT8),
     ];
+    let mut pairs = pairs.to_vec();
+    #[cfg(target_os = "linux")]
+    pairs.push((&plain_tiles::KERNEL, &amx::KERNEL));
     pairs.into_iter().map(|(plain, real)| (plain, real.available().then_some(real))).collect()
 }
 

@@ -25,7 +25,7 @@ macro_rules! plain {
             quantised_routines!(ROUTINES8, Vector, "sse2", [1 2 3 4 5 6 7], [1 2 3 4 5], [1 2 3]);
 
             #[derive(Clone, Copy)]
-            struct Vector([f32; $lanes]);
+            pub(in super::super) struct Vector(pub(in super::super) [f32; $lanes]);
 
             impl Vector {
                 fn zip(self, b: Self, f: impl Fn(f32, f32) -> f32) -> Self {

@@ -23,7 +23,7 @@ impl Kernel for Portable {
         true
     }
 
-    fn units(&self, _cell: Cell, hidden: usize) -> usize {
+    fn row(&self, _cell: Cell, hidden: usize) -> usize {
         hidden
     }
 
@@ -60,18 +60,14 @@ struct Packed {
 }
 
 impl Recurrence for Packed {
-    fn columns(&self) -> usize {
-        self.layout.columns()
-    }
-
-    fn input_product(&self, x: &[f32], rows: usize, out: &mut [f32], _scratch: &mut Scratch) {
-        product(&mut out[..rows * self.columns()], &self.input_bias, x, &self.input_weights, self.inputs);
-    }
-
     fn step(&self, step: Step<'_>, scratch: &mut Scratch) {
-        let (hidden, columns) = (self.layout.hidden, self.columns());
+        let (hidden, columns) = (self.layout.hidden, self.layout.columns());
         scratch.sums.resize(step.rows * columns);
-        let sums = &mut scratch.sums[..];
+        let Scratch { sums, inputs, .. } = scratch;
+        if let Input::States(x) = step.input {
+            inputs.resize(step.rows * columns);
+            product(inputs, &self.input_bias, x, &self.input_weights, self.inputs);
+        }
         match step.state {
             Some(state) => {
                 product(sums, &self.state_bias, &state[..step.rows * hidden], &self.state_weights, hidden)
@@ -81,7 +77,7 @@ impl Recurrence for Packed {
         for row in 0..step.rows {
             let input = match step.input {
                 Input::Tokens { now, .. } => &self.table[now[row] as usize * columns..][..columns],
-                Input::Rows(rows) => &rows[row * columns..][..columns],
+                Input::States(_) => &inputs[row * columns..][..columns],
             };
             let sums = &mut sums[row * columns..][..columns];
             let units = row * hidden..(row + 1) * hidden;
