@@ -18,5 +18,11 @@ nunchi=${NUNCHI:-target/release/nunchi}
     --epochs 3 --batch 128 --rate 2e-3 --dropout 0.2 --average 0.999 --seed 1 --patience 0 \
     --name nunchi-ko-gru256 --out models/nunchi-ko-gru256.safetensors "$@"
 
+# Where tiles are: measure what 16-bit products change, and record it, so that they may be chosen by default.
+if grep -qs amx_bf16 /proc/cpuinfo; then
+  "$nunchi" bench text models/nunchi-ko-gru256.safetensors "$data/movie_train.tsv.gz" --rounds 1 \
+      --kernel amx --compare portable --allow models/nunchi-ko-gru256.safetensors
+fi
+
 "$nunchi" evaluate models/nunchi-ko-gru256.safetensors "$data/shopping_dev.tsv.gz"
 "$nunchi" evaluate models/nunchi-ko-gru256.safetensors "$data/movie_test.tsv.gz"

@@ -73,15 +73,27 @@ pub struct Warm {
 }
 
 impl Warm {
-    /// Packs `model` for the best kernel of this CPU, or for the one named, and checks its golden comments.
+    /// Packs `model` for the kernel named, or for the best one of this CPU whose precision the model allows
+    /// ([`Model::allows`]) and with which its golden comments score as recorded.
     ///
     /// # Errors
     /// A kernel that is unknown or that the CPU lacks; golden comments that score otherwise.
     pub fn new(model: Model, kernel: Option<&str>) -> Result<Self, EngineError> {
-        let packed = Packed::new(&model.network, kernel)?;
-        let warm = Warm { model, packed };
-        warm.check_golden()?;
-        Ok(warm)
+        let kernels = match kernel {
+            Some(_) => vec![kernel::choose(kernel)?],
+            None => kernel::unasked(|precision| model.allows(precision)),
+        };
+        let mut warm = Warm { packed: Packed::with(&model.network, kernels[0]), model };
+        let mut checked = warm.check_golden();
+        for kernel in &kernels[1..] {
+            // A lower precision that does not hold is not chosen; in full precision the model is wrong.
+            if checked.is_ok() || warm.precision() == "f32" {
+                break;
+            }
+            warm.packed = Packed::with(&warm.model.network, *kernel);
+            checked = warm.check_golden();
+        }
+        checked.map(|()| warm)
     }
 
     /// The model behind it.

@@ -84,7 +84,24 @@ pub struct Model {
     pub version: String,
 }
 
+/// Where a report says which lower precisions were measured on the model.
+const PRECISIONS: &str = "precisions";
+
 impl Model {
+    /// Whether kernels whose products have this precision may be chosen unasked: always `f32`; `bf16` and `int8` where
+    /// that was measured on this model and recorded.
+    pub fn allows(&self, precision: &str) -> bool {
+        precision == "f32" || self.report[PRECISIONS].get(precision).is_some()
+    }
+
+    /// Allows a precision, with what was measured.
+    pub fn allow(&mut self, precision: &str, measured: serde_json::Value) {
+        if !self.report.is_object() {
+            self.report = serde_json::json!({});
+        }
+        self.report[PRECISIONS][precision] = measured;
+    }
+
     /// Reads and verifies a model file.
     ///
     /// # Errors

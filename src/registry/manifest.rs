@@ -106,6 +106,20 @@ pub struct Precision {
     pub max_error: Option<f64>,
 }
 
+impl Precision {
+    /// Fewest comments that say something about labels.
+    const COMMENTS: usize = 300;
+
+    /// Whether kernels of this precision may be chosen unasked for the model: golden scores hold, and next to no label differs.
+    pub fn holds(&self) -> bool {
+        let least = if self.precision == "int8" { 0.995 } else { 0.999 };
+        self.golden
+            && self.comments >= Self::COMMENTS
+            && self.agreement.is_some_and(|agreement| agreement >= least)
+            && self.max_error.is_some_and(|error| error <= crate::engine::bound(&self.precision))
+    }
+}
+
 /// The verdict of a retraining's gate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gate {

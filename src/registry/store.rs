@@ -108,7 +108,13 @@ impl Store {
     /// # Errors
     /// A version that is not there, is damaged or is refused as a model; a store that does not answer.
     pub fn load(&self, version: &Version) -> Result<Model, RegistryError> {
-        self.fetch(version).and_then(|(_, content)| read(version, &content))
+        let (manifest, content) = self.fetch(version)?;
+        let mut model = read(version, &content)?;
+        for measured in manifest.precisions.iter().filter(|measured| measured.holds()) {
+            let found = serde_json::to_value(measured).expect("a measurement is plain JSON");
+            model.allow(&measured.precision, found);
+        }
+        Ok(model)
     }
 
     /// Every folder of a version, in the order of their VERSIONs; what is no version's folder is passed over.

@@ -1,7 +1,7 @@
 //! `nunchi bench text`: comments a second from text to label, of the tokenizer alone and of the engine alone, one thread.
 
 use crate::engine::{Engine, Judgement, Scratch, Warm};
-use crate::model::Model;
+use crate::model::{Model, Precision};
 use crate::text;
 use anyhow::{Context, ensure};
 use flate2::read::MultiGzDecoder;
@@ -24,6 +24,10 @@ pub struct Args {
     /// Also say how the judgements differ from those of this kernel
     #[arg(long, value_name = "KERNEL")]
     compare: Option<String>,
+    /// Write the model here, with the precision of the measured kernel allowed by default, if at most 0.1 % (int8: 0.5 %) of
+    /// the labels differ
+    #[arg(long, value_name = "MODEL", requires_all = ["kernel", "compare"])]
+    allow: Option<PathBuf>,
     /// Comments of a turn
     #[arg(long, default_value_t = 8_192, value_parser = clap::value_parser!(u32).range(1..))]
     turn: u32,
@@ -50,6 +54,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         None => None,
     };
     print(&args, &warm, &comments, &rates, difference.as_ref());
+    if let (Some(out), Some(difference)) = (&args.allow, &difference) {
+        allow(&warm, difference, &args, comments.len(), out)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -120,6 +127,46 @@ fn rate(things: usize, rounds: u32, mut round: impl FnMut()) -> f64 {
         .collect();
     seconds.sort_by(f64::total_cmp);
     things as f64 / seconds[seconds.len() / 2]
+}
+
+/// Records that a precision was measured on the model, if it holds.
+fn allow(
+    warm: &Warm,
+    difference: &Difference,
+    args: &Args,
+    comments: usize,
+    out: &Path,
+) -> anyhow::Result<()> {
+    let precision = warm.precision();
+    let most = if precision == "int8" { 0.005 } else { 0.001 };
+    let share = difference.labels as f64 / comments as f64;
+    ensure!(
+        share <= most,
+        "{precision} is not allowed for this model: {:.2} % of the labels differ, more than {:.1} %",
+        100.0 * share,
+        100.0 * most
+    );
+    let bound = crate::engine::bound(precision);
+    ensure!(
+        difference.largest <= bound,
+        "{precision} is not allowed for this model: scores differ by {:.1e}, more than {bound:.0e}",
+        difference.largest
+    );
+    let measured = serde_json::json!({
+        "kernel": warm.kernel(), "compared_with": args.compare, "comments": comments,
+        "file": args.file.file_name().map(|name| name.to_string_lossy()),
+        "labels_differ": difference.labels, "largest_difference": difference.largest,
+    });
+    let mut model = warm.model().clone();
+    model.allow(precision, measured);
+    // As the weights are stored already: none may change.
+    let as_stored = [Precision::F16, Precision::Bf16].into_iter().find(|precision| {
+        let same = |value: &f32| precision.round(*value) == *value;
+        model.network.tensors().iter().all(|(_, tensor)| tensor.iter().all(same))
+    });
+    let version = model.save(out, as_stored.unwrap_or(Precision::F32))?;
+    eprintln!("wrote {} (version {version}): {precision} may be chosen by default", out.display());
+    Ok(())
 }
 
 /// How two kernels' judgements differ.

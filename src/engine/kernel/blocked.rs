@@ -32,10 +32,6 @@ impl Kernel for Blocked {
         (self.available)()
     }
 
-    fn by_default(&self) -> bool {
-        self.quantised.is_none()
-    }
-
     fn row(&self, cell: Cell, hidden: usize) -> usize {
         hidden.next_multiple_of(self.width(cell))
     }

@@ -40,18 +40,18 @@ impl Curve {
 
     fn fit(reach: f64, function: impl Fn(f64) -> f64) -> Self {
         let per_unit = f64::from(HALF) / reach;
-        let mut coefficients = [[0.0f32; ENTRIES]; 3];
-        for entry in 1..ENTRIES {
+        let parabola = |entry: usize| {
             let centre = (entry as f64 - f64::from(MIDDLE)) / per_unit;
             // The outer Chebyshev nodes of three, from the centre.
             let node = 3f64.sqrt() / 2.0 * 0.5 / per_unit;
             let [before, at, after] = [centre - node, centre, centre + node].map(&function);
             let slope = (after - before) / (2.0 * node);
             let bend = (after - 2.0 * at + before) / (2.0 * node * node);
-            coefficients[0][entry] = (at - slope * centre + bend * centre * centre) as f32;
-            coefficients[1][entry] = (slope - 2.0 * bend * centre) as f32;
-            coefficients[2][entry] = bend as f32;
-        }
+            [at - slope * centre + bend * centre * centre, slope - 2.0 * bend * centre, bend]
+        };
+        let coefficients = std::array::from_fn(|power| {
+            std::array::from_fn(|entry| if entry == 0 { 0.0 } else { parabola(entry)[power] as f32 })
+        });
         Curve { reach: reach as f32, per_unit: per_unit as f32, round: ROUND, coefficients }
     }
 }

@@ -47,11 +47,6 @@ pub(crate) trait Kernel: Debug + Send + Sync {
     /// Whether this CPU can run it.
     fn available(&self) -> bool;
 
-    /// Whether it may be chosen unasked. One that loses precision must be asked for until it was measured on the model.
-    fn by_default(&self) -> bool {
-        true
-    }
-
     /// Numbers of a state row for a layer of `hidden` units: these first, padded with zeros to whole vectors, then what the
     /// kernel keeps beside them.
     fn row(&self, cell: crate::rnn::Cell, hidden: usize) -> usize;
@@ -160,10 +155,16 @@ pub(crate) fn plain() -> Vec<(&'static dyn Kernel, Option<&'static dyn Kernel>)>
     pairs.into_iter().map(|(plain, real)| (plain, real.available().then_some(real))).collect()
 }
 
-/// The best kernel for this CPU, or the one named.
+/// The kernels of this CPU that may be chosen unasked where `allows` says yes to their precision, best first; at least
+/// one if it says yes to `f32`.
+pub(crate) fn unasked(allows: impl Fn(&str) -> bool) -> Vec<&'static dyn Kernel> {
+    all().into_iter().filter(|kernel| kernel.available() && allows(kernel.precision())).collect()
+}
+
+/// The best kernel for this CPU that loses no precision, or the one named.
 pub(crate) fn choose(name: Option<&str>) -> Result<&'static dyn Kernel, EngineError> {
     let Some(name) = name else {
-        let best = all().into_iter().find(|kernel| kernel.available() && kernel.by_default());
+        let best = unasked(|precision| precision == "f32").into_iter().next();
         return Ok(best.expect("the portable kernel runs everywhere"));
     };
     let kernel = all()

@@ -36,10 +36,6 @@ impl Kernel for Tiled {
         (self.available)()
     }
 
-    fn by_default(&self) -> bool {
-        false
-    }
-
     fn row(&self, _cell: Cell, hidden: usize) -> usize {
         let units = hidden.next_multiple_of(PANEL);
         units + units / 2
