@@ -26,7 +26,7 @@ pub struct Share {
 /// A replay's plan, as it stands in the topic of replays.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// [`FORMAT`].
+    /// The form of this record: 1.
     pub format: u32,
     /// The replay's ID.
     pub id: String,
