@@ -83,6 +83,15 @@ proptest! {
         let network = network(shape, seed);
         let tokens = tokens(&shape, &lengths, seed);
         let want = oracle::logits(&network, &tokens, &lengths);
+        let mut rest = &tokens[..];
+        let sequences: Vec<&[u32]> = lengths.iter().map(|&length| {
+            let (sequence, later) = rest.split_at(length as usize);
+            rest = later;
+            sequence
+        }).collect();
+        for (plain, want) in network.logits(&sequences).iter().zip(&want) {
+            prop_assert!((f64::from(*plain) - want).abs() <= 1e-4, "rnn: {plain} instead of {want}");
+        }
         for kernel in kernel::runnable() {
             let got = logits(&Packed::with(&network, kernel), &tokens, &lengths);
             prop_assert_eq!(got.len(), want.len());
