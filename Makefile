@@ -6,7 +6,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test model lint docs model fmt clean setup
+.PHONY: help demo build test model lint docs sanitize fmt clean setup
 
 help: ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -23,15 +23,14 @@ test: ## Run every test, with a real Apache Kafka (ARGS="--test demo" for some)
 	@scripts/setup test
 	@scripts/test $(ARGS)
 
-model: ## Train the default model anew (NUNCHI_DATA names the folder with the reviews)
-	@scripts/setup build
-	scripts/train-default-model.sh $(ARGS)
-
 lint: ## Check format, lints and documentation, warnings are errors
 	@scripts/setup build
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
+
+sanitize: ## Run the engine's tests under AddressSanitizer and Miri, where they are
+	scripts/sanitize
 
 docs: ## Build the library's documentation and say where it is
 	$(CARGO) doc --no-deps
