@@ -350,9 +350,17 @@ impl Tally {
         }
         let text: String = seen.comment.text.chars().take(EXCERPT).collect();
         let cut = text.len() < seen.comment.text.len();
+        let text = if cut { text + "…" } else { text };
+        // The same words ten times say no more than once.
+        if let Some(same) = kept.iter().position(|example| example.text == text) {
+            if change.abs() <= kept[same].change.abs() {
+                return;
+            }
+            kept.remove(same);
+        }
         let (topic, partition, offset) = seen.source;
         let example = Example {
-            text: if cut { text + "…" } else { text },
+            text,
             id: seen.comment.id.map(str::to_owned),
             product: seen.product.clone(),
             rating: seen.rating,
@@ -489,7 +497,7 @@ mod tests {
             for day in 0..28 {
                 add(
                     &mut tally,
-                    "좋아요",
+                    &format!("좋아요 {month} {}", day / 2 * 2),
                     (month * 31 + day) * 86_400_000,
                     None,
                     [0.4, 0.5 + day as f32 / 100.0],
@@ -503,5 +511,8 @@ mod tests {
         assert_eq!(tally.by_time[1].start.to_string(), "1970-02-01T00:00:00Z");
         assert_eq!(tally.examples.len(), EXAMPLES);
         assert!(tally.examples.iter().all(|example| example.change > 0.36));
+        let texts: std::collections::HashSet<_> =
+            tally.examples.iter().map(|example| &example.text).collect();
+        assert_eq!(texts.len(), EXAMPLES, "each text once");
     }
 }
