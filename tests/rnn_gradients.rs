@@ -28,7 +28,7 @@ fn targets(shape: &Shape) -> Vec<Target<f64>> {
     weights
         .iter()
         .enumerate()
-        .map(|(row, &weight)| Target { class: (row * 2 + 1) % classes, weight })
+        .map(|(row, &weight)| Target { class: (row * 2 + 1) % classes, weight, soft: None })
         .collect()
 }
 

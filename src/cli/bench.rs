@@ -10,6 +10,7 @@ mod pipeline;
 mod state_dict;
 mod swap;
 mod text;
+mod training;
 
 /// Flags of `nunchi bench`.
 #[derive(Debug, clap::Args)]
@@ -29,6 +30,8 @@ enum Bench {
     Latency(latency::Args),
     /// Records a second through a real Kafka, and what they cost
     Pipeline(pipeline::Args),
+    /// Examples a second of training, on the sequences of the PyTorch peer
+    Training(training::Args),
     /// Times of turns while models are swapped, and while they are not
     Swap(swap::Args),
 }
@@ -40,6 +43,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Bench::Text(args) => text::run(args),
         Bench::Latency(args) => latency::run(args),
         Bench::Pipeline(args) => pipeline::run(args),
+        Bench::Training(args) => training::run(args),
         Bench::Swap(args) => swap::run(args),
     }
 }

@@ -4,6 +4,7 @@
 //! Same answers as [`crate::rnn`] within 1e-4 (f32), whatever the neighbours in the batch. A kernel ([`kernels`]) is
 //! chosen at start by what the CPU has.
 
+pub mod backprop;
 mod batch;
 mod kernel;
 mod packed;

@@ -42,7 +42,7 @@ impl Activate for f32 {
 /// `e^x` for |x| ≤ 87, beyond that the value at the bound. Cody and Waite's reduction to |r| ≤ ln 2 / 2 with the
 /// polynomial of Cephes' `expf`; the power of two is put into the exponent's bits.
 #[inline(always)]
-fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
     // Adding and subtracting 1.5 * 2^23 rounds to the nearest integer without a rounding instruction.

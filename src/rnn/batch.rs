@@ -7,8 +7,8 @@
 use std::ops::Range;
 
 /// Packed sequences.
-#[derive(Clone, Debug)]
-pub(super) struct Batch {
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Batch {
     /// For each row of the batch, which of the given sequences it is.
     pub order: Vec<usize>,
     /// For each row its number of tokens, descending.
@@ -44,6 +44,16 @@ impl Batch {
             total += alive;
         }
         Batch { order, lengths, rows, offsets, total }
+    }
+
+    /// Puts the tokens of `sequences` (those whose lengths were packed) into `tokens`, packed.
+    pub fn pack(&self, sequences: &[&[u32]], tokens: &mut Vec<u32>) {
+        tokens.clear();
+        tokens.reserve(self.total);
+        for step in self.reading(false) {
+            let alive = self.at(step).len();
+            tokens.extend(self.order[..alive].iter().map(|&index| sequences[index][step]));
+        }
     }
 
     /// Time steps of the longest sequence.

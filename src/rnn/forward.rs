@@ -73,7 +73,8 @@ impl<F: Real> Network<F> {
     pub fn forward(&self, sequences: &[&[u32]], mut dropout: Option<&mut Dropout>) -> Tape<F> {
         let lengths: Vec<usize> = sequences.iter().map(|sequence| sequence.len()).collect();
         let batch = Batch::new(&lengths);
-        let tokens = pack(sequences, &batch);
+        let mut tokens = Vec::new();
+        batch.pack(sequences, &mut tokens);
         let mut states = self.embed(&tokens);
         let mut layers = Vec::with_capacity(self.layers.len());
         let mut states_mask = None;
@@ -170,13 +171,4 @@ fn join<F: Real>(traces: &[Trace<F>]) -> Array2<F> {
             concatenate(Axis(1), &views).expect("both directions have one row a token")
         }
     }
-}
-
-fn pack(sequences: &[&[u32]], batch: &Batch) -> Vec<u32> {
-    let mut tokens = Vec::with_capacity(batch.total);
-    for step in batch.reading(false) {
-        let alive = batch.at(step).len();
-        tokens.extend(batch.order[..alive].iter().map(|&index| sequences[index][step]));
-    }
-    tokens
 }

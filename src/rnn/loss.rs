@@ -10,6 +10,8 @@ pub struct Target<F: Real> {
     pub class: usize,
     /// The factor of its loss.
     pub weight: F,
+    /// With a sigmoid: the probability of class 1 that is wanted instead of the class itself (a teacher's judgement).
+    pub soft: Option<F>,
 }
 
 impl HeadKind {
@@ -29,7 +31,9 @@ impl HeadKind {
                 HeadKind::Sigmoid => {
                     assert!(target.class < 2, "a sigmoid tells two classes apart");
                     let (logit, probability) = (row[0], probabilities[0]);
-                    let want = F::from_f64(target.class as f64 * (1.0 - smoothing) + smoothing / 2.0);
+                    let hard = F::from_f64(target.class as f64);
+                    let (keep, spread) = (F::from_f64(1.0 - smoothing), F::from_f64(smoothing / 2.0));
+                    let want = target.soft.unwrap_or(hard) * keep + spread;
                     // max(x, 0) - x y + ln(1 + e^-|x|): no overflow on either side.
                     let loss = logit.max(F::zero()) - logit * want + (-logit.abs()).exp().ln_1p();
                     total += target.weight * loss;
@@ -61,7 +65,7 @@ mod tests {
 
     #[test]
     fn text_book_values() {
-        let one = |class| [Target { class, weight: 2.0_f64 }];
+        let one = |class| [Target { class, weight: 2.0_f64, soft: None }];
         let (loss, gradient) = HeadKind::Sigmoid.loss(&array![[0.0]], &one(1), 0.0);
         assert!((loss - 2.0 * 2.0_f64.ln()).abs() < 1e-12);
         assert!((gradient[[0, 0]] + 1.0).abs() < 1e-12);
@@ -72,7 +76,8 @@ mod tests {
 
     #[test]
     fn huge_logits_stay_finite() {
-        let targets = [Target { class: 0, weight: 1.0_f32 }, Target { class: 1, weight: 1.0 }];
+        let target = |class| Target { class, weight: 1.0_f32, soft: None };
+        let targets = [target(0), target(1)];
         let (loss, gradient) = HeadKind::Sigmoid.loss(&array![[1e4], [-1e4]], &targets, 0.0);
         assert!((loss - 2e4).abs() < 1.0 && gradient.iter().all(|value| value.is_finite()));
         let (loss, _) = HeadKind::Softmax.loss(&array![[1e4, 0.0], [0.0, 1e4]], &targets, 0.1);

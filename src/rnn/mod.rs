@@ -19,11 +19,14 @@ mod shape;
 mod weights;
 
 pub use activation::Activate;
+pub(crate) use activation::exp;
 pub use backward::{Gradients, SparseRows};
+pub(crate) use batch::Batch;
 pub use dropout::Dropout;
 pub use error::RnnError;
 pub use forward::Tape;
 pub use loss::Target;
+pub(crate) use pooling::{pool, unpool};
 pub use shape::{Cell, HeadKind, Pooling, Shape};
 pub use weights::{Dense, Direction, Layer, Network};
 

@@ -5,7 +5,7 @@ use super::{Pooling, Real, Shape};
 use ndarray::{Array2, ArrayView2, s};
 
 /// Pools `states` (`[tokens, features]`, packed) into `[batch, features]`, in the order of the batch's rows.
-pub(super) fn pool<F: Real>(shape: &Shape, states: ArrayView2<'_, F>, batch: &Batch) -> Array2<F> {
+pub(crate) fn pool<F: Real>(shape: &Shape, states: ArrayView2<'_, F>, batch: &Batch) -> Array2<F> {
     let mut pooled = Array2::zeros((batch.lengths.len(), states.ncols()));
     for (row, &length) in batch.lengths.iter().enumerate() {
         let mut out = pooled.row_mut(row);
@@ -39,7 +39,7 @@ pub(super) fn pool<F: Real>(shape: &Shape, states: ArrayView2<'_, F>, batch: &Ba
 }
 
 /// The gradient of every state, `[tokens, features]`, from that of the pooled features, `[batch, features]`.
-pub(super) fn unpool<F: Real>(
+pub(crate) fn unpool<F: Real>(
     shape: &Shape,
     states: ArrayView2<'_, F>,
     gradient: ArrayView2<'_, F>,

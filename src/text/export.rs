@@ -76,14 +76,20 @@ impl Tokenizer {
         if !table.is_empty() {
             steps.push(json!({ "type": "Precompiled", "precompiled_charsmap": STANDARD.encode(table) }));
         }
-        if self.normaliser() == Normaliser::Nunchi1 {
-            // `\K`: what stands before it is looked at and stays.
-            steps.push(replace(r"(\D)\1\1\K\1+", ""));
+        let own = matches!(self.normaliser(), Normaliser::Nunchi1 | Normaliser::Nunchi2);
+        // `\K`: what stands before it is looked at and stays.
+        let shorten = || replace(r"(\D)\1\1\K\1+", "");
+        if own {
+            steps.push(shorten());
         }
         steps.push(replace(r"\s+", " "));
         steps.push(json!({ "type": "Strip", "strip_left": true, "strip_right": true }));
-        if self.normaliser() == Normaliser::Nunchi1 {
+        if own {
             steps.push(replace(&format!("^({})+", normalise::BADGES.join("|")), ""));
+        }
+        if self.normaliser().drops_spaces() {
+            steps.push(replace(" ", ""));
+            steps.push(shorten());
         }
         let scheme = if self.marks_first() { "always" } else { "never" };
         let metaspace =
@@ -122,7 +128,7 @@ fn rules(normaliser: Normaliser, runs: bool) -> Vec<(String, String)> {
         .filter_map(char::from_u32)
         .filter_map(|c| single(normaliser, c))
         .collect();
-    if runs && normaliser == Normaliser::Nunchi1 {
+    if runs && matches!(normaliser, Normaliser::Nunchi1 | Normaliser::Nunchi2) {
         // Jamo, open syllables (아아아아), Latin letters and marks.
         let open = ('가'..='힣').step_by(28);
         let letters = ('\u{3131}'..='\u{3163}').chain(open).chain('a'..='z').chain('A'..='Z');
@@ -155,7 +161,7 @@ mod tests {
     fn what_is_exported_comes_back_with_the_same_pieces() {
         let tokenizer = crate::text::train(crate::model::EXAMPLES, 400).unwrap();
         for content in [tokenizer.to_sentencepiece(), tokenizer.to_hugging_face()] {
-            let back = import(&content, Some(Normaliser::Nunchi1)).unwrap();
+            let back = import(&content, Some(Normaliser::Nunchi2)).unwrap();
             assert_eq!(back.to_parts(), tokenizer.to_parts());
         }
     }

@@ -137,6 +137,7 @@ fn sentencepiece(content: &[u8]) -> Result<Found, TextError> {
         "nmt_nfkc" | "nfkc" => Ok(Normaliser::Nfkc),
         "identity" => Ok(Normaliser::Plain),
         "nunchi-1" => Ok(Normaliser::Nunchi1),
+        "nunchi-2" => Ok(Normaliser::Nunchi2),
         "" => Err("rules without a name".to_owned()),
         other => Err(format!("`{other}`")),
     };

@@ -3,7 +3,7 @@
 //! A normaliser has a name, which travels in the model file: a network must read at work what it read in training.
 //! Always holds: the result has no leading, trailing or doubled space, and normalising it again changes nothing.
 //!
-//! `nunchi-1`, the one for training, does this:
+//! `nunchi-1` does this:
 //! - NFKC (Unicode Standard Annex 15), with one exception: compatibility jamo (`ㅋㅋ`, `ㅠㅠ`) stay what they are, and
 //!   conjoining jamo that belong to no syllable become compatibility jamo. Plain NFKC would turn `ㅋㅏ` into `카` and
 //!   `ㅋ` into a letter that fonts do not show on its own.
@@ -11,6 +11,10 @@
 //!   one space.
 //! - More than three of the same character in a row become three; digits stay (a price is not a sigh).
 //! - A shop's badge in front (`재구매 `, `한달사용기 `) is dropped: the buyer did not write it, and it gives labels away.
+//!
+//! `nunchi-2`, the one for training, also drops all spaces. Few who write Korean on a phone put them where the rules want
+//! them, and many put none: what a network learns about them is noise, and without them `잘쓰고있어요`, `잘 쓰고 있어요` and
+//! `잘 쓰 고 있 어 요` are the same comment (measured: docs/MODEL.md).
 
 use super::TextError;
 use unicode_normalization::UnicodeNormalization;
@@ -24,8 +28,10 @@ pub(super) const BADGES: [&str; 2] = ["재구매 ", "한달사용기 "];
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Normaliser {
     /// `nunchi-1`: see the module's description.
-    #[default]
     Nunchi1,
+    /// `nunchi-2`: `nunchi-1` without spaces.
+    #[default]
+    Nunchi2,
     /// `nfkc`: NFKC and white space only; what sentencepiece does by default. For imported models.
     Nfkc,
     /// `none`: white space only. For imported models.
@@ -34,7 +40,7 @@ pub enum Normaliser {
 
 impl Normaliser {
     /// The names that [`Normaliser::from_name`] knows.
-    pub const NAMES: &'static str = "nunchi-1, nfkc, none";
+    pub const NAMES: &'static str = "nunchi-2, nunchi-1, nfkc, none";
 
     /// The normaliser of this name.
     ///
@@ -43,6 +49,7 @@ impl Normaliser {
     pub fn from_name(name: &str) -> Result<Self, TextError> {
         match name {
             "nunchi-1" => Ok(Normaliser::Nunchi1),
+            "nunchi-2" => Ok(Normaliser::Nunchi2),
             "nfkc" => Ok(Normaliser::Nfkc),
             "none" => Ok(Normaliser::Plain),
             _ => Err(TextError::Unknown { what: "normaliser", name: name.to_owned(), known: Self::NAMES }),
@@ -53,6 +60,7 @@ impl Normaliser {
     pub fn name(self) -> &'static str {
         match self {
             Normaliser::Nunchi1 => "nunchi-1",
+            Normaliser::Nunchi2 => "nunchi-2",
             Normaliser::Nfkc => "nfkc",
             Normaliser::Plain => "none",
         }
@@ -70,14 +78,24 @@ impl Normaliser {
         out.clear();
         match self {
             // What people type is nearly always made of characters that NFKC leaves alone.
-            Normaliser::Nunchi1 if text.chars().all(is_inert) => fold(text.chars(), LONGEST_RUN, out),
-            Normaliser::Nunchi1 => fold(compose(text).chars(), LONGEST_RUN, out),
+            Normaliser::Nunchi1 | Normaliser::Nunchi2 if text.chars().all(is_inert) => {
+                fold(text.chars(), LONGEST_RUN, out);
+            }
+            Normaliser::Nunchi1 | Normaliser::Nunchi2 => fold(compose(text).chars(), LONGEST_RUN, out),
             Normaliser::Nfkc => fold_spaces(text.nfkc(), out),
             Normaliser::Plain => fold_spaces(text.chars(), out),
         }
-        if self == Normaliser::Nunchi1 {
+        if matches!(self, Normaliser::Nunchi1 | Normaliser::Nunchi2) {
             strip_badges(out);
         }
+        if self == Normaliser::Nunchi2 && out.contains(' ') {
+            join(out);
+        }
+    }
+
+    /// Whether spaces are dropped.
+    pub(super) fn drops_spaces(self) -> bool {
+        self == Normaliser::Nunchi2
     }
 }
 
@@ -195,6 +213,21 @@ fn fold(text: impl Iterator<Item = char>, longest_run: usize, out: &mut String) 
     }
 }
 
+/// Drops all spaces. What they held apart may belong together now: runs are shortened again, and letters and combining
+/// accents compose.
+fn join(out: &mut String) {
+    out.retain(|c| c != ' ');
+    if !out.chars().all(is_inert) {
+        *out = compose(out);
+    }
+    let (mut last, mut run) = ('\0', 0);
+    out.retain(|c| {
+        run = if c == last { run + 1 } else { 1 };
+        last = c;
+        run <= LONGEST_RUN || c.is_ascii_digit()
+    });
+}
+
 /// White space to single spaces, none at the ends; nothing else.
 fn fold_spaces(text: impl Iterator<Item = char>, out: &mut String) {
     let mut space = false;
@@ -250,6 +283,19 @@ mod tests {
     }
 
     #[test]
+    fn spaces_are_no_part_of_a_comment() {
+        let normal = |text: &str| Normaliser::Nunchi2.normalise(text);
+        for text in ["잘 쓰고 있어요 ㅋㅋ ㅋㅋ", "잘쓰고있어요ㅋㅋㅋㅋ", "잘 쓰 고 있 어 요 ㅋ ㅋ ㅋ ㅋ"]
+        {
+            assert_eq!(normal(text), "잘쓰고있어요ㅋㅋㅋ");
+        }
+        assert_eq!(normal("재구매 역시 좋네요"), "역시좋네요");
+        assert_eq!(normal("재구매했어요"), "재구매했어요");
+        assert_eq!(normal("e \u{301}"), "é");
+        assert_eq!(normal(" "), "");
+    }
+
+    #[test]
     fn inert_characters_are_inert() {
         for c in (0..=0x10ffff).filter_map(char::from_u32) {
             if is_inert(c) && !is_compatibility_jamo(c) {
@@ -281,7 +327,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(4_000))]
         #[test]
         fn normalising_twice_changes_nothing(text in trouble()) {
-            for normaliser in [Normaliser::Nunchi1, Normaliser::Nfkc, Normaliser::Plain] {
+            for normaliser in [Normaliser::Nunchi1, Normaliser::Nunchi2, Normaliser::Nfkc, Normaliser::Plain] {
                 let once = normaliser.normalise(&text);
                 prop_assert_eq!(&normaliser.normalise(&once), &once);
                 prop_assert!(!once.starts_with(' ') && !once.ends_with(' ') && !once.contains("  "));

@@ -17,6 +17,8 @@ pub(super) const MARK: char = '▁';
 const KIND: &str = "unigram";
 /// How much less probable than the rarest piece an unknown character is (sentencepiece's `kUnkPenalty`).
 const UNKNOWN_PENALTY: f32 = 10.0;
+/// Bytes for each token still wanted that are looked at of one word (a text without spaces is one): more than a token covers.
+const LONGEST_WORD: usize = 64;
 /// Stands for "no piece" on a path.
 const NO_PIECE: u32 = u32::MAX;
 
@@ -201,6 +203,10 @@ impl Inner {
             let rest = &normal.as_bytes()[begin + 1..];
             let space = if self.across_words { None } else { memchr::memchr(b' ', rest) };
             end = space.map_or(normal.len(), |at| begin + 1 + at);
+            if end - begin > LONGEST_WORD * tokens.left.saturating_add(1) {
+                // More than the tokens that are left can cover: what lies beyond is not looked at.
+                end = floor_char_boundary(normal, begin + LONGEST_WORD * tokens.left.saturating_add(1));
+            }
             let word = &normal[begin..end];
             symbols.clear();
             // A mark for the first word covers no byte; the other marks are the spaces.
@@ -282,6 +288,11 @@ impl Inner {
             }
         }
     }
+}
+
+/// The last place up to `at` where a character begins.
+fn floor_char_boundary(text: &str, at: usize) -> usize {
+    (0..=at).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
 
 /// Puts the steps of the best cut into `path`, first to last.

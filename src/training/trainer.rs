@@ -6,15 +6,15 @@
 use super::examples::{Examples, Group};
 use super::judge;
 use super::metrics::balanced_accuracy;
-use super::optimiser::{AdamW, Schedule};
-use crate::rnn::{Dropout, Gradients, Network, Target};
+use super::optimiser::{Optimiser, Schedule};
+use super::step::{Classify, Example, StepSettings, Stepper};
+use crate::engine::backprop::Backprop;
+use crate::rnn::{Network, Target};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::time::{Duration, Instant};
 
-/// Examples that one thread takes at a time.
-const SHARD: usize = 64;
 /// Batches whose examples are sorted by length together: enough that a batch is nearly of one length, few enough that
 /// batches stay mixed.
 const WINDOW: usize = 50;
@@ -107,9 +107,16 @@ pub fn train(
     let steps = examples.len().div_ceil(settings.batch) * settings.epochs;
     let schedule =
         Schedule { peak: settings.rate, steps, warm_up: (steps as f64 * settings.warm_up) as usize };
+    let backprop = Backprop::best();
     let mut run = Run {
-        optimiser: AdamW::new(&network, settings.weight_decay as f32),
-        average: (settings.average > 0.0).then(|| network.clone()),
+        optimiser: Optimiser::new(
+            &network,
+            settings.weight_decay,
+            settings.clip,
+            settings.average,
+            backprop.arch(),
+        ),
+        stepper: Stepper::new(backprop),
         network,
         schedule,
         step: 0,
@@ -122,10 +129,10 @@ pub fn train(
         let epoch_begin = Instant::now();
         let loss = run.epoch(number, progress);
         let seconds = epoch_begin.elapsed().as_secs_f64();
-        let candidate = run.average.as_ref().unwrap_or(&run.network);
+        let candidate = run.optimiser.averaged(&run.network);
         let dev: Vec<f64> = dev
             .iter()
-            .map(|group| balanced_accuracy(&judge::judge(candidate, &group.examples, 1.0, settings.threads)))
+            .map(|group| balanced_accuracy(&judge::judge(&candidate, &group.examples, 1.0, settings.threads)))
             .collect();
         let epoch = Epoch { epoch: number, loss, dev, examples_per_s: examples.len() as f64 / seconds };
         progress.epoch(&epoch);
@@ -133,7 +140,7 @@ pub fn train(
         let score = epoch.score().unwrap_or(number as f64);
         epochs.push(epoch);
         if best.as_ref().is_none_or(|(highest, _, _)| score > *highest) {
-            best = Some((score, number, candidate.clone()));
+            best = Some((score, number, candidate));
         }
         let since_best = best.as_ref().map_or(0, |(_, at, _)| number - at);
         if settings.patience > 0 && since_best >= settings.patience {
@@ -150,8 +157,8 @@ pub fn train(
 /// The state of one run.
 struct Run<'a> {
     network: Network<f32>,
-    average: Option<Network<f32>>,
-    optimiser: AdamW,
+    optimiser: Optimiser,
+    stepper: Stepper,
     schedule: Schedule,
     step: usize,
     settings: &'a Settings,
@@ -164,88 +171,50 @@ impl Run<'_> {
         let batches = batches(self.examples, self.settings.batch, self.settings.seed, number as u64);
         let mut total = 0.0;
         for batch in &batches {
-            let (loss, gradients) = self.gradients(batch);
-            let rate = self.schedule.rate(self.step) as f32;
-            self.optimiser.step(&mut self.network, &gradients, rate, self.settings.clip as f32);
+            let thinned = self.leave_out_words(batch);
+            let examples: Vec<Example<'_>> = batch
+                .iter()
+                .enumerate()
+                .map(|(place, &example)| Example {
+                    tokens: thinned.as_ref().map_or(self.examples.sequence(example), |all| &all[place]),
+                    target: Target {
+                        class: self.examples.class(example),
+                        weight: self.examples.weight(example),
+                        soft: None,
+                    },
+                })
+                .collect();
+            let settings = StepSettings {
+                rate: self.schedule.rate(self.step) as f32,
+                dropout_inputs: self.settings.dropout_inputs as f32,
+                dropout_features: self.settings.dropout_features as f32,
+                smoothing: self.settings.smoothing,
+                key: self.settings.seed.wrapping_mul(1 << 32).wrapping_add(self.step as u64),
+                threads: self.settings.threads,
+            };
+            let stepped =
+                self.stepper.step(&mut self.network, &mut self.optimiser, &Classify, &examples, &settings);
             self.step += 1;
-            if let Some(average) = &mut self.average {
-                // Early on a long average would remember the random start.
-                let warm = (1.0 + self.step as f64) / (10.0 + self.step as f64);
-                blend(average, &self.network, self.settings.average.min(warm) as f32);
-            }
-            total += loss * batch.len() as f64;
-            progress.step(batch.len(), loss);
+            total += stepped.loss * batch.len() as f64;
+            progress.step(batch.len(), stepped.loss);
         }
         total / self.examples.len() as f64
     }
 
-    /// The mean loss over `batch` and its gradients: shard by shard, added in the shards' order.
-    fn gradients(&self, batch: &[usize]) -> (f64, Gradients<f32>) {
-        let shards: Vec<&[usize]> = batch.chunks(SHARD).collect();
-        let threads = self.settings.threads.clamp(1, shards.len());
-        let work = |worker: usize| -> Vec<(usize, (f64, Gradients<f32>))> {
-            (worker..shards.len())
-                .step_by(threads)
-                .map(|index| (index, self.shard(index, shards[index], batch.len())))
-                .collect()
-        };
-        let work = &work;
-        let mut parts = std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|worker| scope.spawn(move || work(worker))).collect();
-            let mut parts = work(0);
-            for other in others {
-                parts.extend(other.join().expect("a training thread does not panic"));
-            }
-            parts
-        });
-        parts.sort_by_key(|(index, _)| *index);
-        let mut parts = parts.into_iter().map(|(_, part)| part);
-        let (mut loss, mut gradients) = parts.next().expect("a batch has at least one shard");
-        for (shard_loss, shard_gradients) in parts {
-            loss += shard_loss;
-            gradients.add(&shard_gradients);
-        }
-        (loss, gradients)
-    }
-
-    /// One shard's part of the batch's mean loss, and its gradients.
-    fn shard(&self, index: usize, shard: &[usize], batch: usize) -> (f64, Gradients<f32>) {
-        let settings = self.settings;
-        // One stream a shard: what is dropped does not depend on which thread drops it.
-        let stream = self.step as u64 * 1_000 + index as u64;
-        let mut dropout =
-            Dropout::new(settings.dropout_inputs, settings.dropout_features, settings.seed, stream);
-        let thinned = self.leave_out_words(shard, stream);
-        let sequences: Vec<&[u32]> = match &thinned {
-            Some(kept) => kept.iter().map(Vec::as_slice).collect(),
-            None => shard.iter().map(|&example| self.examples.sequence(example)).collect(),
-        };
-        let targets: Vec<Target<f32>> = shard
-            .iter()
-            .map(|&example| Target {
-                class: self.examples.class(example),
-                weight: self.examples.weight(example) / batch as f32,
-            })
-            .collect();
-        let tape = self.network.forward(&sequences, Some(&mut dropout));
-        let (loss, of_logits) = self.network.shape.head.loss(&tape.logits, &targets, settings.smoothing);
-        (f64::from(loss), self.network.backward(tape, of_logits.view()))
-    }
-
-    /// The shard's sequences without some of their tokens, at least one of each staying.
-    fn leave_out_words(&self, shard: &[usize], stream: u64) -> Option<Vec<Vec<u32>>> {
+    /// The batch's sequences without some of their tokens, at least one of each staying.
+    fn leave_out_words(&self, batch: &[usize]) -> Option<Vec<Vec<u32>>> {
         let share = self.settings.word_dropout;
         if share <= 0.0 {
             return None;
         }
         let mut random = ChaCha8Rng::seed_from_u64(self.settings.seed ^ 0x5eed);
-        random.set_stream(stream);
+        random.set_stream(self.step as u64);
         let thin = |sequence: &[u32]| {
             let kept: Vec<u32> =
                 sequence.iter().copied().filter(|_| random.random::<f64>() >= share).collect();
             if kept.is_empty() { sequence.to_vec() } else { kept }
         };
-        Some(shard.iter().map(|&example| self.examples.sequence(example)).map(thin).collect())
+        Some(batch.iter().map(|&example| self.examples.sequence(example)).map(thin).collect())
     }
 }
 
@@ -261,13 +230,6 @@ fn batches(examples: &Examples, size: usize, seed: u64, epoch: u64) -> Vec<Vec<u
     let mut batches: Vec<Vec<usize>> = order.chunks(size).map(<[usize]>::to_vec).collect();
     batches.shuffle(&mut random);
     batches
-}
-
-/// `average = decay * average + (1 - decay) * network`.
-fn blend(average: &mut Network<f32>, network: &Network<f32>, decay: f32) {
-    for ((_, mut mean), (_, weights)) in average.tensors_mut().into_iter().zip(network.tensors()) {
-        mean.zip_mut_with(&weights, |mean, &weight| *mean += (1.0 - decay) * (weight - *mean));
-    }
 }
 
 #[cfg(test)]

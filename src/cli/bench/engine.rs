@@ -67,17 +67,28 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The sequences to judge.
-struct Sequences {
+pub(super) struct Sequences {
     tokens: Vec<u32>,
     lengths: Vec<u32>,
 }
 
 impl Sequences {
-    fn read(path: &Path) -> anyhow::Result<Self> {
+    pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
         let bytes = read(path)?;
         let file =
             SafeTensors::deserialize(&bytes).with_context(|| format!("cannot read {}", path.display()))?;
         Ok(Sequences { tokens: integers(&file, "tokens")?, lengths: integers(&file, "lengths")? })
+    }
+
+    /// The first `count` sequences.
+    pub(super) fn first(&self, count: usize) -> Vec<Vec<u32>> {
+        let mut rest = &self.tokens[..];
+        let take = |&length: &u32| {
+            let (tokens, later) = rest.split_at(length as usize);
+            rest = later;
+            tokens.to_vec()
+        };
+        self.lengths.iter().take(count).map(take).collect()
     }
 
     /// Turns of `window` sequences: tokens and lengths.

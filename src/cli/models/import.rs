@@ -29,7 +29,7 @@ pub struct Args {
     /// Longer comments keep their head
     #[arg(long, default_value_t = 128, value_name = "N")]
     max_tokens: usize,
-    /// How texts are normalised: nunchi-1, nfkc or none; without it as the tokenizer asks
+    /// How texts are normalised: nunchi-2, nunchi-1, nfkc or none; without it as the tokenizer asks
     #[arg(long, value_parser = |name: &str| Normaliser::from_name(name), value_name = "NAME")]
     normaliser: Option<Normaliser>,
     /// How states become the head's input: last, mean or max; without it last, and mean for a bag of words

@@ -8,11 +8,11 @@
 //! Numerator and denominator are handed out apart: a cell's update then needs one division where it would need three.
 
 /// Arguments beyond this are cut off: `tanh 7 = 1 - 1.7e-6`.
-pub(super) const BOUND: f32 = 7.0;
+pub(crate) const BOUND: f32 = 7.0;
 /// Coefficients of P, from the lowest power.
-pub(super) const P: [f32; 4] = [0.999_995_7, 0.123_021_84, 0.002_276_99, 3.930_019e-6];
+pub(crate) const P: [f32; 4] = [0.999_995_7, 0.123_021_84, 0.002_276_99, 3.930_019e-6];
 /// Coefficients of Q, from the lowest power.
-pub(super) const Q: [f32; 4] = [1.0, 0.456_340_3, 0.021_072_185, 0.000_142_350_98];
+pub(crate) const Q: [f32; 4] = [1.0, 0.456_340_3, 0.021_072_185, 0.000_142_350_98];
 
 /// The hyperbolic tangent, within 2e-6.
 #[inline]

@@ -8,6 +8,8 @@
 
 use super::Session;
 use super::avx512::Vector;
+use super::product::TileProducts;
+use super::product_tiles::product_routines;
 use super::tiled::Tiled;
 use super::tiles::{ROWS, Tiles, tile_routines};
 use std::arch::asm;
@@ -18,6 +20,11 @@ use std::sync::LazyLock;
 pub(super) static KERNEL: Tiled = Tiled { name: "amx", routines: &ROUTINES, available, enter };
 
 tile_routines!(ROUTINES, Amx, Vector, "avx512f,avx512bw,avx512dq,avx512bf16,avx2,fma");
+
+/// Products for training.
+pub(super) static PRODUCTS: TileProducts = TileProducts { routines: &PRODUCT_ROUTINES, available, enter };
+
+product_routines!(PRODUCT_ROUTINES, Amx, "avx512f,avx512bw,avx512dq,avx512bf16,avx2,fma");
 
 /// Bytes of a tile's row.
 const ROW_BYTES: usize = 64;

@@ -23,14 +23,18 @@ mod plain;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod plain_tiles;
 mod portable;
+mod product;
+mod product_tiles;
 mod quantised;
 mod session;
 mod simd;
 mod tiled;
 mod tiles;
 
+pub(crate) use activation::{BOUND, P, Q};
 pub(crate) use aligned::Aligned;
 pub(crate) use layout::{CellWeights, Source};
+pub(crate) use product::{Matrix, PackedMatrix, ProductScratch, Products};
 pub(crate) use session::Session;
 
 use super::EngineError;

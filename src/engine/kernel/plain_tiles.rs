@@ -5,6 +5,8 @@
 //! second numbers are summed apart, both sums are added, then added to the tile; denormal numbers count as zero throughout.
 
 use super::plain::plain16::Vector;
+use super::product::TileProducts;
+use super::product_tiles::product_routines;
 use super::tiled::Tiled;
 use super::tiles::{BLOCK, Narrow, ROWS, Tiles, tile_routines};
 use super::{Session, simd::Simd};
@@ -15,6 +17,12 @@ pub(super) static KERNEL: Tiled =
     Tiled { name: "plain-tiles", routines: &ROUTINES, available: || true, enter: Session::default };
 
 tile_routines!(ROUTINES, Plain, Vector, "sse2");
+
+/// Products for training.
+pub(super) static PRODUCTS: TileProducts =
+    TileProducts { routines: &PRODUCT_ROUTINES, available: || true, enter: Session::default };
+
+product_routines!(PRODUCT_ROUTINES, Plain, "sse2");
 
 /// Two tiles of rows by two tiles of columns.
 struct Plain {

@@ -1,6 +1,6 @@
 //! The words of the texts and how often each occurs.
 
-use super::{MARK, Normaliser, TextError};
+use super::{Normaliser, TextError};
 use std::collections::HashMap;
 
 /// Above this many different words those seen only once so far are forgotten.
@@ -16,7 +16,7 @@ const ROOM_FOR_ALPHABETS: usize = 4_000;
 
 /// Words and characters with their counts, in a fixed order.
 pub(super) struct Corpus {
-    /// Stretches of one script, the first of a word with the word mark in front; none longer than [`LONGEST_WORD`].
+    /// Stretches of one script; none longer than [`LONGEST_WORD`].
     pub words: Vec<(String, u64)>,
     /// Characters that get pieces of their own. Words are made of them alone.
     pub characters: Vec<(char, u64)>,
@@ -48,6 +48,7 @@ impl Corpus {
         let mut counts: HashMap<String, u64> = HashMap::new();
         let (mut normal, mut stretch) = (String::new(), String::new());
         for text in texts {
+            // With spaces: pieces are found inside of words, though they are looked for in texts without spaces.
             Normaliser::Nunchi1.normalise_into(text.as_ref(), &mut normal);
             for word in normal.split(' ').filter(|word| !word.is_empty()) {
                 for_each_stretch(word, &mut stretch, |stretch| match counts.get_mut(stretch) {
@@ -72,11 +73,10 @@ impl Corpus {
     }
 }
 
-/// Calls `each` with the stretches of one script of `word`, the word mark before the first.
+/// Calls `each` with the stretches of one script of `word`.
 fn for_each_stretch(word: &str, stretch: &mut String, mut each: impl FnMut(&str)) {
     stretch.clear();
-    stretch.push(MARK);
-    let (mut script, mut length) = (None, 1);
+    let (mut script, mut length) = (None, 0);
     for c in word.chars() {
         let this = Some(Script::of(c));
         if (script.is_some() && script != this) || length == LONGEST_WORD {

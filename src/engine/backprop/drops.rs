@@ -1,0 +1,73 @@
+//! Dropout without masks: whether a value is dropped is computed from its place, on the way forward and again on the way
+//! back.
+
+use pulp::Arch;
+
+/// What to drop in one pass: a share of the embeddings' values and a share of the values between layers and before the head
+/// (Srivastava et al. 2014).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Drops {
+    /// Share of the embeddings' values, in `0..1`.
+    pub inputs: f32,
+    /// Share of the values between layers and before the head.
+    pub features: f32,
+    /// Chooses what is dropped; equal keys drop the same.
+    pub key: u64,
+}
+
+impl Drops {
+    /// Drops values of place `place` (a layer's number): the same ones in every call.
+    pub fn apply(&self, arch: Arch, place: u32, share: f32, values: &mut [f32]) {
+        if share <= 0.0 {
+            return;
+        }
+        let threshold = (f64::from(share) * 4_294_967_296.0) as u32;
+        let factor = (1.0 / (1.0 - f64::from(share))) as f32;
+        let (low, high) = (self.key as u32, (self.key >> 32) as u32);
+        let key = mix(low ^ mix(high ^ mix(place.wrapping_add(0x9e37_79b9))));
+        arch.dispatch(|| {
+            for (index, value) in values.iter_mut().enumerate() {
+                let keep = mix(index as u32 ^ key) >= threshold;
+                *value = if keep { *value * factor } else { 0.0 };
+            }
+        });
+    }
+}
+
+/// A bijection of 32-bit numbers whose bits all depend on all bits ("lowbias32" of C. Wellons' hash prospector): good enough to
+/// choose by, and vector instructions have all of it.
+#[inline(always)]
+fn mix(mut x: u32) -> u32 {
+    x ^= x >> 16;
+    x = x.wrapping_mul(0x7feb_352d);
+    x ^= x >> 15;
+    x = x.wrapping_mul(0x846c_a68b);
+    x ^ (x >> 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drops_the_share_it_should_and_keeps_the_mean() {
+        let drops = Drops { inputs: 0.3, features: 0.0, key: 7 };
+        let mut values = vec![1.0_f32; 200_000];
+        drops.apply(Arch::new(), 0, drops.inputs, &mut values);
+        let dropped = values.iter().filter(|&&value| value == 0.0).count() as f64 / values.len() as f64;
+        let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / values.len() as f64;
+        assert!((dropped - 0.3).abs() < 0.005 && (mean - 1.0).abs() < 0.01, "{dropped} {mean}");
+    }
+
+    #[test]
+    fn places_and_keys_choose() {
+        let draw = |key, place| {
+            let mut values = vec![1.0_f32; 300];
+            Drops { inputs: 0.5, features: 0.5, key }.apply(Arch::new(), place, 0.5, &mut values);
+            values
+        };
+        assert_eq!(draw(1, 0), draw(1, 0));
+        assert_ne!(draw(1, 0), draw(1, 1));
+        assert_ne!(draw(1, 0), draw(1 << 40, 0));
+    }
+}
