@@ -1,48 +1,68 @@
 //! Flags that say how labelled data files are read, shared by `train` and `evaluate`.
 
-use crate::training::data::Columns;
-use crate::training::mapping::{Stars, Target};
+use crate::training::data::{Columns, DataError, Wanted};
+use crate::training::mapping::Stars;
+use std::path::Path;
 
 /// Which columns hold the comments and what is known about them.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Data")]
 pub struct ColumnArgs {
-    /// Column with the comment
-    #[arg(long, value_name = "NAME", default_value = "text")]
-    text_column: String,
-    /// Column with the label: a label's name, or its number counted from 0
-    #[arg(long, value_name = "NAME", default_value = "label", conflicts_with = "stars_column")]
-    label_column: String,
-    /// Column with stars, instead of a label
+    /// Column with the comment (default: text, comment, review, document, content or sentence, the first that there is)
+    #[arg(long, value_name = "NAME")]
+    text_column: Option<String>,
+    /// Column with the label: a label's name, or its number counted from 0 (default: label, if there is one)
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["stars_column", "negative", "positive"])]
+    label_column: Option<String>,
+    /// Column with stars, instead of a label (default: stars or rating, if there is no label)
     #[arg(long, value_name = "NAME")]
     stars_column: Option<String>,
-    /// Stars that are negative
-    #[arg(long, value_name = "RANGE", default_value = "1-2", requires = "stars_column")]
-    negative: Stars,
-    /// Stars that are positive; all others are left out
-    #[arg(long, value_name = "RANGE", default_value = "4-5", requires = "stars_column")]
-    positive: Stars,
-    /// Leave out rows that cannot be read instead of failing
+    /// Stars that are negative [default: 1-2]
+    #[arg(long, value_name = "RANGE")]
+    negative: Option<Stars>,
+    /// Stars that are positive; all others are left out [default: 4-5]
+    #[arg(long, value_name = "RANGE")]
+    positive: Option<Stars>,
+    /// Leave out rows that cannot be read instead of failing (unless they are most)
     #[arg(long)]
     skip_bad_rows: bool,
 }
 
 impl ColumnArgs {
-    /// What to read, for a network with these labels.
-    pub fn columns(&self, labels: &[String]) -> Columns {
-        let target = match &self.stars_column {
-            Some(column) => Target::Stars {
-                column: column.clone(),
-                negative: self.negative.clone(),
-                positive: self.positive.clone(),
-            },
-            None => Target::Label { column: self.label_column.clone(), labels: labels.to_vec() },
-        };
-        Columns { text: self.text_column.clone(), target, skip_bad_rows: self.skip_bad_rows }
+    /// The columns of `path`, for a network with these labels.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or lacks the columns.
+    pub fn columns(&self, path: &Path, labels: &[String]) -> Result<Columns, DataError> {
+        self.wanted().columns(path, labels)
     }
 
-    /// Whether classes come from stars, of which there are two kinds.
+    /// The column of `path` with the comment, where labels do not matter.
+    ///
+    /// # Errors
+    /// As [`ColumnArgs::columns`].
+    pub fn text(&self, path: &Path) -> Result<String, DataError> {
+        self.wanted().text(path)
+    }
+
+    /// Whether classes come from stars for certain, of which there are two kinds.
     pub fn stars(&self) -> bool {
-        self.stars_column.is_some()
+        self.stars_column.is_some() || self.negative.is_some() || self.positive.is_some()
+    }
+
+    /// Whether rows that cannot be read are left out.
+    pub fn skip_bad_rows(&self) -> bool {
+        self.skip_bad_rows
+    }
+
+    fn wanted(&self) -> Wanted {
+        Wanted {
+            text: self.text_column.clone(),
+            label: self.label_column.clone(),
+            stars: self.stars_column.clone(),
+            negative: self.negative.clone(),
+            positive: self.positive.clone(),
+            skip_bad_rows: self.skip_bad_rows,
+        }
     }
 }

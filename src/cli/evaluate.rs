@@ -55,7 +55,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let style = ProgressStyle::with_template("{spinner} {human_pos} comments judged, {per_sec}")
         .expect("the template is valid");
     let bar = ProgressBar::new_spinner().with_style(style);
-    let columns = args.columns.columns(&labels);
+    let columns = args.columns.columns(Path::new(data), &labels)?;
     let (metrics, counts) =
         evaluation::evaluate(&mut judges, Path::new(data), &columns, |judged| bar.inc(judged as u64))?;
     bar.finish_and_clear();

@@ -1,5 +1,6 @@
 //! From a value in a data file to a class.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -40,6 +41,24 @@ impl FromStr for Stars {
     }
 }
 
+impl Stars {
+    /// Of five stars, those that are negative.
+    pub fn default_negative() -> Self {
+        Stars(1.0..=2.0)
+    }
+
+    /// Of five stars, those that are positive.
+    pub fn default_positive() -> Self {
+        Stars(4.0..=5.0)
+    }
+}
+
+impl fmt::Display for Stars {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.0.start(), self.0.end())
+    }
+}
+
 /// The labels of a network with one sigmoid.
 pub fn two_labels() -> Vec<String> {
     vec!["negative".to_owned(), "positive".to_owned()]
@@ -75,12 +94,9 @@ impl Target {
         match self {
             Target::Label { column, labels } => {
                 let by_number = || value.parse::<usize>().ok().filter(|&class| class < labels.len());
-                labels
-                    .iter()
-                    .position(|label| label == value)
-                    .or_else(by_number)
-                    .map(Some)
-                    .ok_or_else(|| format!("`{column}` is `{value}`, not one of {}", known(labels)))
+                labels.iter().position(|label| label == value).or_else(by_number).map(Some).ok_or_else(|| {
+                    format!("`{column}` is `{value}`, not one of {} (--labels names them)", known(labels))
+                })
             }
             Target::Stars { column, negative, positive } => {
                 let stars: f64 = value
@@ -88,16 +104,28 @@ impl Target {
                     .ok()
                     .filter(|stars: &f64| stars.is_finite())
                     .ok_or_else(|| format!("`{column}` is `{value}`, not a number of stars"))?;
+                let (low, high) = scale(negative, positive);
                 if negative.0.contains(&stars) {
                     Ok(Some(0))
                 } else if positive.0.contains(&stars) {
                     Ok(Some(1))
+                } else if stars < low || stars > high {
+                    // Ten stars read as five would turn praise into nothing and middling into praise.
+                    Err(format!(
+                        "`{column}` is `{value}`, beyond the stars {negative} (negative) and {positive} (positive): \
+                         --negative and --positive say what they mean"
+                    ))
                 } else {
                     Ok(None)
                 }
             }
         }
     }
+}
+
+/// The least and the most stars that mean something.
+fn scale(negative: &Stars, positive: &Stars) -> (f64, f64) {
+    (negative.0.start().min(*positive.0.start()), negative.0.end().max(*positive.0.end()))
 }
 
 fn known(labels: &[String]) -> String {
@@ -125,6 +153,8 @@ mod tests {
         assert_eq!(classes, [Ok(Some(0)), Ok(Some(0)), Ok(None), Ok(Some(1)), Ok(Some(1))]);
         assert!(stars().class("five").unwrap_err().contains("not a number of stars"));
         assert!(stars().class("NaN").is_err());
+        let beyond = stars().class("10").unwrap_err();
+        assert!(beyond.contains("`stars` is `10`, beyond the stars 1-2 (negative) and 4-5"), "{beyond}");
     }
 
     #[test]
@@ -132,7 +162,10 @@ mod tests {
         let target = Target::Label { column: "label".to_owned(), labels: two_labels() };
         assert_eq!(target.class("positive"), Ok(Some(1)));
         assert_eq!(target.class("0"), Ok(Some(0)));
-        assert_eq!(target.class("2").unwrap_err(), "`label` is `2`, not one of 0 (negative), 1 (positive)");
+        assert_eq!(
+            target.class("2").unwrap_err(),
+            "`label` is `2`, not one of 0 (negative), 1 (positive) (--labels names them)"
+        );
     }
 
     #[test]

@@ -1,46 +1,56 @@
 //! `nunchi train`
 
 mod args;
+mod files;
 
 use super::columns::ColumnArgs;
 use super::progress::TrainingBar;
 use crate::model::{Golden, Model, Precision};
 use crate::rnn::Network;
-use crate::text::Tokenizer;
-use crate::training::data::{self, Columns};
-use crate::training::examples::{self, Group, Loaded, Reader, Source};
+use crate::text::{Scratch, Tokenizer};
+use crate::training::corpus::Corpus;
+use crate::training::examples::{Examples, Group, Source};
+use crate::training::gather::{DevSet, Gathered, gather};
 use crate::training::golden::COMMENTS;
 use crate::training::judge;
 use crate::training::mapping::two_labels;
 use crate::training::metrics::Metrics;
 use crate::training::trainer::{self, Settings, Trained};
-use anyhow::{Context, bail};
+use anyhow::Context;
 use args::{NetworkArgs, TrainingArgs};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::mpsc;
 
-/// Texts handed over together to the tokenizer's training.
-const TEXTS_PER_PARCEL: usize = 1_000;
+/// Comments that a tokenizer is trained on at most: more of them change no piece that matters.
+const TOKENIZER_COMMENTS: u64 = 1_000_000;
 
 /// Flags of `nunchi train`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Data to train on: TSV, CSV or JSONL (.gz too), with a header; `FILE,weight=3` makes its examples count 3 times
+    /// Data to train on: TSV, CSV or JSONL (.gz too), with a header; `FILE,weight=3` makes its examples count 3 times,
+    /// `FILE,soft=COLUMN` names a column with a teacher's probability of positive
     #[arg(value_name = "FILE", required_unless_present = "data")]
     files: Vec<Source>,
     /// As FILE; can be given several times
     #[arg(long, value_name = "FILE")]
     data: Vec<Source>,
-    /// Data to choose the best epoch and the temperature on; can be given several times
+    /// Comments without labels, for the tokenizer and for teachers; can be given several times
+    #[arg(long, value_name = "FILE")]
+    unlabelled: Vec<Source>,
+    /// Data to choose the best epoch and the temperature on; can be given several times. Comments that occur here are
+    /// left out of training
     #[arg(long, value_name = "FILE")]
     dev: Vec<Source>,
-    /// Hold every N-th row out of training and choose on those too (0: none)
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    hold_out: usize,
-    /// Where to write the model
+    /// Hold every N-th row of each FILE out of training and choose on those too (0: none; default without --dev: every
+    /// 20th, at most 20,000)
+    #[arg(long, value_name = "N")]
+    hold_out: Option<u64>,
+    /// Where to write the model (default: the first FILE's name in this folder, with .safetensors)
     #[arg(long, value_name = "MODEL")]
-    out: PathBuf,
+    out: Option<PathBuf>,
+    /// Where to keep the comments while training (default: the system's folder for temporary files)
+    #[arg(long, value_name = "FOLDER", help_heading = "Data")]
+    temp_dir: Option<PathBuf>,
     /// The model's name
     #[arg(long)]
     name: Option<String>,
@@ -62,23 +72,22 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         eprintln!("nunchi: --labels needs at least two names, and exactly two with --stars-column");
         return Ok(ExitCode::from(super::EXIT_USAGE));
     }
-    check_writable(&args.out)?;
-    let columns = args.columns.columns(&labels);
-    let sources: Vec<Source> = args.files.iter().chain(&args.data).cloned().collect();
+    let out = files::out(&args)?;
+    let plan = files::plan(&args, &labels)?;
     let settings = args.training.settings();
-    let tokenizer = tokenizer(&args, &sources, &columns)?;
+    let gathered = gather(&plan)?;
+    files::say_what_was_read(&plan, &gathered);
+    let tokenizer = tokenizer(&args, &gathered.corpus, settings.seed)?;
     let max_tokens = args.network.max_tokens as usize;
-    let reader = Reader { tokenizer: &tokenizer, max_tokens, columns: &columns, hold_out: args.hold_out };
-    let loaded = reader.load(&sources)?;
-    let mut dev = args.dev.iter().map(|source| reader.group(source)).collect::<Result<Vec<_>, _>>()?;
-    dev.extend(loaded.held_out.iter().cloned());
-    say_what_was_read(&sources, &loaded, &dev);
+    let group = |set: &DevSet| set.group(&tokenizer, max_tokens);
+    let dev: Vec<Group> = gathered.dev.iter().map(group).collect();
+    let examples = examples(&gathered.corpus, &tokenizer, max_tokens)?;
 
     let shape = args.network.shape(tokenizer.vocabulary(), labels.len());
     let network = Network::random(shape, settings.seed)?;
     eprintln!("{} parameters, {} threads", shape.parameters(), settings.threads);
-    let mut bar = TrainingBar::new(loaded.examples.len(), settings.epochs);
-    let trained = trainer::train(network, &loaded.examples, &dev, &settings, &mut bar);
+    let mut bar = TrainingBar::new(examples.len(), settings.epochs);
+    let trained = trainer::train(network, &examples, &dev, &settings, &mut bar);
     bar.finish();
 
     // What is judged, calibrated and recorded from here on is what will be stored.
@@ -86,11 +95,17 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     // The first development file, or else what was held out of the first data file, says how warm scores should be.
     let temperature =
         dev.first().map_or(1.0, |group| judge::calibrate(&network, &group.examples, settings.threads));
-    let made = Made { sources: &sources, loaded: &loaded, dev: &dev, settings: &settings, trained: &trained };
+    let made = Made {
+        sources: &plan.sources(),
+        gathered: &gathered,
+        dev: &dev,
+        settings: &settings,
+        trained: &trained,
+    };
     let report = made.report(&network, temperature);
     // Saving scores them, with the weights that it stores.
     let golden = COMMENTS.iter().map(|&text| Golden { text: text.to_owned(), score: 0.0 }).collect();
-    let name = args.name.unwrap_or_else(|| default_name(&args.out));
+    let name = args.name.unwrap_or_else(|| default_name(&out));
     let model = Model {
         name,
         network,
@@ -102,78 +117,47 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         report,
         version: String::new(),
     };
-    let version = model.save(&args.out, Precision::F16)?;
+    let version = model.save(&out, Precision::F16)?;
     let minutes = trained.took.as_secs_f64() / 60.0;
-    eprintln!("wrote {} (version {version}) after {minutes:.1} minutes of training", args.out.display());
+    eprintln!("wrote {} (version {version}) after {minutes:.1} minutes of training", out.display());
     Ok(ExitCode::SUCCESS)
 }
 
-/// Fails before an hour of training rather than after it.
-fn check_writable(out: &Path) -> anyhow::Result<()> {
-    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        bail!("cannot write {}: there is no folder {}", out.display(), folder.display());
-    }
-    if out.is_dir() {
-        bail!("cannot write {}: it is a folder", out.display());
-    }
-    Ok(())
-}
-
 /// The tokenizer of another model, or a new one.
-fn tokenizer(args: &Args, sources: &[Source], columns: &Columns) -> anyhow::Result<Tokenizer> {
+fn tokenizer(args: &Args, corpus: &Corpus, seed: u64) -> anyhow::Result<Tokenizer> {
     match &args.network.tokenizer {
         Some(path) => Ok(Model::load(path).with_context(|| format!("reading {}", path.display()))?.tokenizer),
         None => {
             eprintln!("training a tokenizer of {} pieces…", args.network.vocabulary);
-            train_tokenizer(sources, columns, args.network.vocabulary as usize)
+            train_tokenizer(corpus, args.network.vocabulary as usize, seed)
         }
     }
 }
 
-/// Trains a tokenizer on all labelled comments, which are read as a stream.
-fn train_tokenizer(sources: &[Source], columns: &Columns, vocabulary: usize) -> anyhow::Result<Tokenizer> {
-    // The reader hands comments out and the training asks for them: a short queue between two threads joins them.
-    let (sender, receiver) = mpsc::sync_channel::<Vec<String>>(8);
-    std::thread::scope(|scope| {
-        let reading = scope.spawn(move || -> Result<(), data::DataError> {
-            for source in sources {
-                let mut parcel = Vec::with_capacity(TEXTS_PER_PARCEL);
-                data::read(&source.path, columns, |example| {
-                    parcel.push(example.text.to_owned());
-                    if parcel.len() == TEXTS_PER_PARCEL {
-                        // Nobody listens any more only when training failed, which is reported there.
-                        let _ = sender.send(std::mem::take(&mut parcel));
-                    }
-                })?;
-                let _ = sender.send(parcel);
-            }
-            Ok(())
-        });
-        let tokenizer = crate::text::train(receiver.into_iter().flatten(), vocabulary);
-        // A file that cannot be read is the better explanation of a tokenizer that cannot be trained.
-        reading.join().expect("reading does not panic")?;
-        Ok(tokenizer?)
-    })
+/// Trains a tokenizer on the comments to train on, labelled or not, or on a sample where there are very many.
+fn train_tokenizer(corpus: &Corpus, vocabulary: usize, seed: u64) -> anyhow::Result<Tokenizer> {
+    let mut failure = None;
+    let texts = corpus.sample(TOKENIZER_COMMENTS, seed);
+    let texts = texts.map_while(|text| text.map_err(|error| failure = Some(error)).ok());
+    let tokenizer = crate::text::train(texts, vocabulary);
+    match failure {
+        Some(error) => Err(error).context("cannot read the comments to train on again"),
+        None => Ok(tokenizer?),
+    }
 }
 
-fn say_what_was_read(sources: &[Source], loaded: &Loaded, dev: &[Group]) {
-    for (source, counts) in sources.iter().zip(&loaded.counts) {
-        eprintln!(
-            "{}: {} comments by class {:?}, weight {}; {} dropped, {} unreadable",
-            source.path.display(),
-            counts.labelled(),
-            counts.classes,
-            source.weight,
-            counts.dropped,
-            counts.bad
-        );
+/// The labelled comments as tokens, all in memory.
+fn examples(corpus: &Corpus, tokenizer: &Tokenizer, max_tokens: usize) -> anyhow::Result<Examples> {
+    let (mut scratch, mut tokens, mut examples) = (Scratch::default(), Vec::new(), Examples::default());
+    for row in corpus.rows() {
+        let row = row?;
+        if let Some(class) = row.class {
+            tokens.clear();
+            tokenizer.encode(&row.text, max_tokens, &mut scratch, &mut tokens);
+            examples.push(&tokens, class as usize, row.weight);
+        }
     }
-    for group in dev {
-        eprintln!("development: {}: {} comments", group.name, group.examples.len());
-    }
-    let (count, tokens) = (loaded.examples.len(), loaded.examples.tokens());
-    eprintln!("training on {count} comments of {:.1} tokens", tokens as f64 / count.max(1) as f64);
+    Ok(examples)
 }
 
 /// The weights as they are stored: in 16 bits.
@@ -187,8 +171,8 @@ fn rounded(network: &Network<f32>) -> Network<f32> {
 
 /// What a report tells of.
 struct Made<'a> {
-    sources: &'a [Source],
-    loaded: &'a Loaded,
+    sources: &'a [&'a Source],
+    gathered: &'a Gathered,
     dev: &'a [Group],
     settings: &'a Settings,
     trained: &'a Trained,
@@ -197,16 +181,17 @@ struct Made<'a> {
 impl Made<'_> {
     /// The report that goes into the model; `network` holds the stored weights.
     fn report(&self, network: &Network<f32>, temperature: f32) -> serde_json::Value {
-        let data: Vec<_> = self
-            .sources
-            .iter()
-            .zip(&self.loaded.counts)
-            .map(|(source, counts)| {
+        let files = self.sources.iter().zip(&self.gathered.files);
+        let data: Vec<_> = files
+            .map(|(source, file)| {
                 serde_json::json!({
-                    "file": examples::file_name(source),
+                    "file": file.name,
                     "weight": source.weight,
-                    "classes": counts.classes,
-                    "dropped": counts.dropped,
+                    "classes": file.counts.classes,
+                    "dropped": file.counts.dropped,
+                    "unlabelled": file.unlabelled,
+                    "held_out": file.held_out,
+                    "duplicates": file.duplicates,
                 })
             })
             .collect();
@@ -223,8 +208,8 @@ impl Made<'_> {
         serde_json::json!({
             "made_by": concat!("nunchi ", env!("CARGO_PKG_VERSION")),
             "data": data,
-            "examples": self.loaded.examples.len(),
-            "tokens": self.loaded.examples.tokens(),
+            "examples": self.gathered.corpus.labelled(),
+            "fingerprint": self.gathered.corpus.fingerprint(),
             "settings": self.settings,
             "epochs": self.trained.epochs,
             "kept_epoch": self.trained.best,

@@ -1,0 +1,119 @@
+//! Which files are read and written, and what is said about them.
+
+use super::Args;
+use crate::training::gather::{Gathered, HoldOut, LabelledFile, Plan, UnlabelledFile};
+use anyhow::bail;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Without development data: one row in so many is held out …
+const HOLD_OUT: u64 = 20;
+/// … but no more of a file than tell models half a per cent apart for certain.
+const MOST_HELD_OUT: usize = 20_000;
+
+/// Where the model goes; checked before an hour of training rather than after it.
+pub fn out(args: &Args) -> anyhow::Result<PathBuf> {
+    let out = match &args.out {
+        Some(out) => out.clone(),
+        None => {
+            let first = args.files.iter().chain(&args.data).next();
+            let out = default_out(&first.expect("the command line demands a file").path);
+            eprintln!("the model will be {} (--out names another file)", out.display());
+            out
+        }
+    };
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        bail!("cannot write {}: there is no folder {}", out.display(), folder.display());
+    }
+    if out.is_dir() {
+        bail!("cannot write {}: it is a folder", out.display());
+    }
+    if out.exists() && !may_be_replaced(&out) {
+        bail!("{} is no model and will not be overwritten: name another file with --out", out.display());
+    }
+    Ok(out)
+}
+
+/// The data file's name, in the current folder, as a model's.
+fn default_out(data: &Path) -> PathBuf {
+    let name = data.file_name().map_or_else(|| "nunchi".into(), |name| name.to_string_lossy());
+    let bare = name.strip_suffix(".gz").unwrap_or(&name);
+    let stem = bare.rsplit_once('.').map_or(bare, |(stem, _)| stem);
+    PathBuf::from(format!("{}.safetensors", if stem.is_empty() { "nunchi" } else { stem }))
+}
+
+/// Whether a file is empty or looks like safetensors: the length of a JSON object, and the object.
+fn may_be_replaced(path: &Path) -> bool {
+    let mut start = [0; 9];
+    let (Ok(length), Ok(mut file)) = (path.metadata().map(|metadata| metadata.len()), File::open(path))
+    else {
+        return false;
+    };
+    length == 0 || (file.read_exact(&mut start).is_ok() && start[8] == b'{' && start[7] == 0)
+}
+
+/// What to read, the columns found.
+pub fn plan(args: &Args, labels: &[String]) -> anyhow::Result<Plan> {
+    let mut plan = Plan { folder: args.temp_dir.clone(), classes: labels.len(), ..Plan::default() };
+    for source in args.files.iter().chain(&args.data) {
+        let columns = args.columns.columns(&source.path, labels)?;
+        plan.labelled.push(LabelledFile { source: source.clone(), columns });
+    }
+    for source in &args.unlabelled {
+        let text = args.columns.text(&source.path)?;
+        let skip_bad_rows = args.columns.skip_bad_rows();
+        plan.unlabelled.push(UnlabelledFile { source: source.clone(), text, skip_bad_rows });
+    }
+    for source in &args.dev {
+        let columns = args.columns.columns(&source.path, labels)?;
+        plan.dev.push(LabelledFile { source: source.clone(), columns });
+    }
+    plan.hold_out = match args.hold_out {
+        Some(every) => HoldOut { every, at_most: 0 },
+        None if plan.dev.is_empty() => HoldOut { every: HOLD_OUT, at_most: MOST_HELD_OUT },
+        None => HoldOut::default(),
+    };
+    Ok(plan)
+}
+
+/// A line a file, and one about duplicates.
+pub fn say_what_was_read(plan: &Plan, gathered: &Gathered) {
+    for (file, report) in plan.labelled.iter().zip(&gathered.files) {
+        let (counts, columns) = (&report.counts, &file.columns);
+        eprintln!(
+            "{}: {} comments in `{}`, by class in `{}` {:?}, weight {}; {} dropped, {} unreadable, {} held out",
+            file.source.path.display(),
+            counts.labelled(),
+            columns.text,
+            columns.target.column(),
+            counts.classes,
+            file.source.weight,
+            counts.dropped,
+            counts.bad,
+            report.held_out
+        );
+    }
+    for (file, report) in plan.unlabelled.iter().zip(&gathered.files[plan.labelled.len()..]) {
+        eprintln!(
+            "{}: {} comments in `{}` without labels, weight {}; {} unreadable",
+            file.source.path.display(),
+            report.unlabelled,
+            file.text,
+            file.source.weight,
+            report.counts.bad
+        );
+    }
+    for set in &gathered.dev {
+        eprintln!("development: {}: {} comments", set.name, set.texts.len());
+    }
+    let duplicates: u64 = gathered.files.iter().map(|file| file.duplicates).sum();
+    if duplicates > 0 {
+        eprintln!("left out of training: {duplicates} rows whose comment is in the development data too");
+    }
+    let corpus = &gathered.corpus;
+    let unlabelled = corpus.len() - corpus.labelled();
+    let unlabelled = if unlabelled > 0 { format!(", {unlabelled} without labels") } else { String::new() };
+    eprintln!("training on {} labelled comments{unlabelled}", corpus.labelled());
+}

@@ -1,0 +1,154 @@
+//! What is said about data files that cannot be used.
+
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// How alike a wrong column's name and one that there is must be (Jaro-Winkler) to be taken for a slip.
+const ALIKE: f64 = 0.8;
+
+/// Why a data file cannot be used.
+#[derive(Debug, Error)]
+pub enum DataError {
+    /// The file cannot be opened or read.
+    #[error("cannot read {path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A folder where a file should be.
+    #[error("{0} is a folder; name the data file in it")]
+    Folder(PathBuf),
+    /// The name does not say what is inside.
+    #[error("{0}: the name must end in .tsv, .csv, .jsonl or .ndjson, or in one of these and .gz")]
+    Format(PathBuf),
+    /// What is inside is not what the name says.
+    #[error("{path} {what}")]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What it is, and what to do.
+        what: &'static str,
+    },
+    /// The compressed data breaks off or is damaged.
+    #[error(
+        "{path}: the gzip data breaks off or is damaged behind line {line}; copy or make the file again: {source}"
+    )]
+    Gzip {
+        /// The file.
+        path: PathBuf,
+        /// The last line that could be read.
+        line: u64,
+        /// What the decompressor says.
+        source: std::io::Error,
+    },
+    /// A row that does not end.
+    #[error("{path}: the row at line {line} {what}")]
+    Endless {
+        /// The file.
+        path: PathBuf,
+        /// Where the row begins.
+        line: u64,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// A column is missing.
+    #[error("{path} has no column {wanted}; it has: {columns}{hint}")]
+    Column {
+        /// The file.
+        path: PathBuf,
+        /// The column that was asked for, or those that would do.
+        wanted: String,
+        /// The columns that there are.
+        columns: String,
+        /// What was meant, perhaps.
+        hint: String,
+    },
+    /// Some rows cannot be understood.
+    #[error(
+        "{path}: {count} of {rows} rows cannot be used (rows can be left out with --skip-bad-rows): {shown}"
+    )]
+    Rows {
+        /// The file.
+        path: PathBuf,
+        /// How many.
+        count: u64,
+        /// Of how many.
+        rows: u64,
+        /// The first of them, with line numbers and reasons.
+        shown: String,
+    },
+    /// Most rows cannot be understood, which no leaving out mends.
+    #[error("{path}: {count} of {rows} rows cannot be used, more than half: {hint} ({shown})")]
+    MostRows {
+        /// The file.
+        path: PathBuf,
+        /// How many.
+        count: u64,
+        /// Of how many.
+        rows: u64,
+        /// What is wrong with the whole, probably.
+        hint: &'static str,
+        /// The first of them, with line numbers and reasons.
+        shown: String,
+    },
+    /// There is nothing in it.
+    #[error("{0} is empty")]
+    Empty(PathBuf),
+    /// There is nothing but column names in it.
+    #[error("{0} has column names and no rows")]
+    NoRows(PathBuf),
+    /// Not one row has a class.
+    #[error("none of the {rows} rows of {path} stands for a class: the stars of all are in the middle")]
+    NoClass {
+        /// The file.
+        path: PathBuf,
+        /// How many rows.
+        rows: u64,
+    },
+    /// Only one class occurs.
+    #[error("all {rows} labelled rows of {path} are `{label}`: at least two classes are needed")]
+    OneClass {
+        /// The file.
+        path: PathBuf,
+        /// How many rows.
+        rows: usize,
+        /// Their class.
+        label: String,
+    },
+}
+
+impl DataError {
+    /// What the system says about a file.
+    pub(super) fn unreadable(path: &Path, source: std::io::Error) -> Self {
+        DataError::Unreadable { path: path.to_owned(), source }
+    }
+
+    /// The column `name` is not among `columns`.
+    pub(super) fn column(path: &Path, name: &str, columns: &[String]) -> Self {
+        DataError::Column {
+            path: path.to_owned(),
+            wanted: format!("`{name}`"),
+            columns: columns.join(", "),
+            hint: hint(path, name, columns),
+        }
+    }
+}
+
+/// What somebody who asked for `name` probably meant, or did.
+pub(super) fn hint(path: &Path, name: &str, columns: &[String]) -> String {
+    if let [only] = columns {
+        let csv = path.to_string_lossy().to_lowercase().contains(".csv");
+        let (other, ending) = if csv { ('\t', ".tsv") } else { (',', ".csv") };
+        if only.contains(other) {
+            return format!(" (its name should end in {ending}, it seems)");
+        }
+    }
+    let alike = |column: &String| strsim::jaro_winkler(&column.to_lowercase(), &name.to_lowercase());
+    let nearest = columns.iter().map(|column| (alike(column), column)).max_by(|a, b| a.0.total_cmp(&b.0));
+    match nearest {
+        Some((alike, column)) if alike >= ALIKE => format!(" (is `{column}` meant?)"),
+        _ => String::new(),
+    }
+}
