@@ -18,13 +18,13 @@ pub struct TrainingBar {
 }
 
 impl TrainingBar {
-    /// For `epochs` passes over `examples` examples.
-    pub fn new(examples: usize, epochs: usize) -> Self {
+    /// For `epochs` passes over the data.
+    pub fn new(epochs: usize) -> Self {
         let style = ProgressStyle::with_template(
             "{msg}  {bar:30} {percent:>3} %  {per_sec}  {elapsed} gone, {eta} left",
         )
         .expect("the template is valid");
-        let bar = ProgressBar::new((examples * epochs) as u64).with_style(style);
+        let bar = ProgressBar::new(0).with_style(style);
         TrainingBar { bar, epochs, epoch: 1, loss: None, score: None }
     }
 
@@ -35,7 +35,27 @@ impl TrainingBar {
 }
 
 impl Progress for TrainingBar {
-    fn step(&mut self, examples: usize, loss: f64) {
+    fn stage(&mut self, name: &str, examples: u64) {
+        self.note(name);
+        self.bar.reset();
+        self.bar.set_length(examples);
+        (self.epoch, self.loss, self.score) = (1, None, None);
+    }
+
+    fn resumed(&mut self, examples: u64) {
+        self.bar.set_position(examples);
+        self.bar.reset_eta();
+    }
+
+    fn note(&mut self, text: &str) {
+        if self.bar.is_hidden() {
+            eprintln!("{text}");
+        } else {
+            self.bar.println(text);
+        }
+    }
+
+    fn step(&mut self, examples: usize, loss: f64, _rate: f64) {
         let smooth = self.loss.map_or(loss, |before| before + NEWEST * (loss - before));
         self.loss = Some(smooth);
         let score = self.score.map_or_else(String::new, |score| format!(" dev {:.2} %", score * 100.0));
@@ -64,10 +84,6 @@ impl Progress for TrainingBar {
             "epoch {}: loss {:.4}{dev}, {:.0} comments/s",
             epoch.epoch, epoch.loss, epoch.examples_per_s
         );
-        if self.bar.is_hidden() {
-            eprintln!("{line}");
-        } else {
-            self.bar.println(line);
-        }
+        self.note(&line);
     }
 }

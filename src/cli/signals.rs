@@ -2,6 +2,7 @@
 
 use crate::pipeline::Stop;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// From now on SIGINT and SIGTERM request `stop`; a second one ends the process with 128 + its number.
@@ -9,7 +10,24 @@ use tokio::signal::unix::{SignalKind, signal};
 /// # Errors
 /// The operating system refuses a thread or the handlers.
 pub fn stop_on_signals(stop: &Stop) -> io::Result<()> {
-    let stop = stop.clone();
+    let (asked, ask) = (stop.clone(), stop.clone());
+    on_signals(move || asked.requested(), move || ask.request())
+}
+
+/// As [`stop_on_signals`], for what looks at a flag.
+///
+/// # Errors
+/// As [`stop_on_signals`].
+pub fn flag_on_signals() -> io::Result<&'static AtomicBool> {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    on_signals(|| STOP.load(Ordering::Relaxed), || STOP.store(true, Ordering::Relaxed))?;
+    Ok(&STOP)
+}
+
+fn on_signals(
+    requested: impl Fn() -> bool + Send + 'static,
+    request: impl Fn() + Send + 'static,
+) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let (mut interrupt, mut terminate) = runtime.block_on(async {
         io::Result::Ok((signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?))
@@ -21,10 +39,10 @@ pub fn stop_on_signals(stop: &Stop) -> io::Result<()> {
                     _ = interrupt.recv() => SignalKind::interrupt().as_raw_value(),
                     _ = terminate.recv() => SignalKind::terminate().as_raw_value(),
                 };
-                if stop.requested() {
+                if requested() {
                     std::process::exit(128 + number);
                 }
-                stop.request();
+                request();
             }
         });
     })?;

@@ -5,10 +5,14 @@
 //! product with its embedding. Instead of all tokens some are drawn in proportion to their frequency (*sampled softmax*, Jean et
 //! al. 2015, with the correction by the logarithm of how often a token is drawn).
 
+// Loops over fixed arrays are unrolled by the compiler; iterators over them are not, reliably.
+#![allow(clippy::needless_range_loop)]
+
 use super::step::{Objective, Shard};
 use crate::engine::backprop::{Backprop, Matrix, PackedMatrix, ProductScratch};
 use crate::rnn::{Batch, HeadKind, Network, Shape, exp};
 use ndarray::Array2;
+use pulp::NullaryFnOnce;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::ops::Range;
@@ -213,7 +217,7 @@ impl Side<'_> {
                 }
             }
             let (probability, part) =
-                backprop.arch().dispatch(|| softmax(logits, product - correction, share));
+                backprop.arch().dispatch(Softmax { logits, target: product - correction, share });
             loss += f64::from(part);
             let slope = (probability - 1.0) * share;
             for (of, &value) in of_projected[row * embedding..][..embedding].iter_mut().zip(table) {
@@ -248,25 +252,58 @@ impl Side<'_> {
 
 /// The softmax over candidates and the target: logits become their gradients, times `share`. Gives the target's probability and
 /// `share` times the loss.
+struct Softmax<'a> {
+    logits: &'a mut [f32],
+    target: f32,
+    share: f32,
+}
+
+impl NullaryFnOnce for Softmax<'_> {
+    type Output = (f32, f32);
+
+    #[inline(always)]
+    fn call(self) -> (f32, f32) {
+        softmax(self.logits, self.target, self.share)
+    }
+}
+
 #[inline(always)]
 fn softmax(logits: &mut [f32], target: f32, share: f32) -> (f32, f32) {
     const LANES: usize = 16;
     let mut most = [target; LANES];
-    for part in logits.chunks(LANES) {
-        most.iter_mut().zip(part).for_each(|(most, &logit)| *most = most.max(logit));
+    let (whole, rest) = logits.as_chunks_mut::<LANES>();
+    for part in &*whole {
+        for lane in 0..LANES {
+            most[lane] = most[lane].max(part[lane]);
+        }
     }
-    let largest = most.iter().fold(target, |most, &other| most.max(other));
+    let mut largest = target;
+    for &logit in most.iter().chain(&*rest) {
+        largest = largest.max(logit);
+    }
     let mut sums = [0.0_f32; LANES];
-    for part in logits.chunks_mut(LANES) {
-        for (sum, logit) in sums.iter_mut().zip(part) {
-            *logit = exp(*logit - largest);
-            *sum += *logit;
+    for part in &mut *whole {
+        for lane in 0..LANES {
+            part[lane] = exp(part[lane] - largest);
+            sums[lane] += part[lane];
         }
     }
     let own = exp(target - largest);
-    let total = own + sums.iter().sum::<f32>();
+    let mut total = own;
+    for logit in &mut *rest {
+        *logit = exp(*logit - largest);
+        total += *logit;
+    }
+    for sum in sums {
+        total += sum;
+    }
     let scale = share / total;
-    logits.iter_mut().for_each(|logit| *logit *= scale);
+    for logit in whole.as_flattened_mut() {
+        *logit *= scale;
+    }
+    for logit in rest {
+        *logit *= scale;
+    }
     (own / total, share * (total.ln() + largest - target))
 }
 

@@ -7,7 +7,7 @@
 use super::spread::spread;
 use crate::engine::backprop::ShardGradients;
 use crate::rnn::{Layer, Network};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Arch, NullaryFnOnce, Simd, WithSimd};
 
 const BETA1: f32 = 0.9;
 const BETA2: f32 = 0.999;
@@ -35,7 +35,7 @@ impl Moments {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Average {
     pub(super) network: Network<f32>,
-    decay: f64,
+    pub(super) decay: f64,
     /// The logarithm of the product of all decays so far.
     pub(super) decayed: f64,
     /// That logarithm when each row of the embedding table was last brought up to date.
@@ -96,20 +96,13 @@ impl WithSimd for Apply<'_> {
         let (g, g_tail) = S::as_simd_f32s(gradient);
         let (m, m_tail) = S::as_mut_simd_f32s(first);
         let (v, v_tail) = S::as_mut_simd_f32s(second);
-        let c = |value: f32| s.splat_f32s(value);
-        let one = |w: S::f32s, g: S::f32s, m: S::f32s, v: S::f32s| {
-            let g = s.mul_f32s(g, c(step.scale));
-            let m = s.mul_add_e_f32s(m, c(BETA1), s.mul_f32s(g, c(1.0 - BETA1)));
-            let v = s.mul_add_e_f32s(v, c(BETA2), s.mul_f32s(s.mul_f32s(g, g), c(1.0 - BETA2)));
-            let below = s.add_f32s(s.sqrt_f32s(s.mul_f32s(v, c(step.correction2))), c(EPSILON));
-            let by = s.div_f32s(s.mul_f32s(m, c(step.rate * step.correction1)), below);
-            (s.sub_f32s(s.mul_f32s(w, c(step.keep)), by), m, v)
-        };
         for (((w, g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
-            (*w, *m, *v) = one(*w, *g, *m, *v);
+            (*w, *m, *v) = adam(s, step, *w, *g, *m, *v);
         }
         if !w_tail.is_empty() {
-            let (w, m, v) = one(
+            let (w, m, v) = adam(
+                s,
+                step,
                 s.partial_load_f32s(w_tail),
                 s.partial_load_f32s(g_tail),
                 s.partial_load_f32s(m_tail),
@@ -120,6 +113,26 @@ impl WithSimd for Apply<'_> {
             s.partial_store_f32s(v_tail, v);
         }
     }
+}
+
+/// One vector of weights, gradient, first and second moments; the new weights and moments.
+// A closure would not be inlined where the CPU's vectors are switched on.
+#[inline(always)]
+fn adam<S: Simd>(
+    s: S,
+    step: Step,
+    w: S::f32s,
+    g: S::f32s,
+    m: S::f32s,
+    v: S::f32s,
+) -> (S::f32s, S::f32s, S::f32s) {
+    let g = s.mul_f32s(g, s.splat_f32s(step.scale));
+    let m = s.mul_add_e_f32s(m, s.splat_f32s(BETA1), s.mul_f32s(g, s.splat_f32s(1.0 - BETA1)));
+    let v = s.mul_add_e_f32s(v, s.splat_f32s(BETA2), s.mul_f32s(s.mul_f32s(g, g), s.splat_f32s(1.0 - BETA2)));
+    let root = s.sqrt_f32s(s.mul_f32s(v, s.splat_f32s(step.correction2)));
+    let below = s.add_f32s(root, s.splat_f32s(EPSILON));
+    let by = s.div_f32s(s.mul_f32s(m, s.splat_f32s(step.rate * step.correction1)), below);
+    (s.sub_f32s(s.mul_f32s(w, s.splat_f32s(step.keep)), by), m, v)
 }
 
 /// A piece of one tensor whose shards are to be added.
@@ -358,7 +371,7 @@ impl Optimiser {
                 if let Some(average) = &mut change.average {
                     // avg = w + (avg - w) kept: what the steps since the last touch would have done.
                     let (kept, weights) = (1.0 - *kept, &*change.weights);
-                    arch.dispatch(|| towards(average, weights, kept));
+                    arch.dispatch(Towards(average, weights, kept));
                 }
                 change.apply(arch, blend);
             }
@@ -409,44 +422,79 @@ impl Change<'_> {
         arch.dispatch(Apply { step: *step, weights, gradient, first, second });
         if let Some(average) = average {
             let weights = &**weights;
-            arch.dispatch(|| towards(average, weights, blend));
+            arch.dispatch(Towards(average, weights, blend));
         }
-    }
-}
-
-/// `mean += share (weight - mean)`.
-#[inline(always)]
-fn towards(mean: &mut [f32], weights: &[f32], share: f32) {
-    for (mean, &weight) in mean.iter_mut().zip(weights) {
-        *mean += share * (weight - *mean);
     }
 }
 
 fn add(arch: Arch, sum: &mut [f32], term: &[f32]) {
-    arch.dispatch(|| sum.iter_mut().zip(term).for_each(|(sum, &term)| *sum += term));
+    arch.dispatch(AddTo(sum, term));
+}
+
+/// `sum += term`.
+struct AddTo<'a>(&'a mut [f32], &'a [f32]);
+
+impl NullaryFnOnce for AddTo<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for (sum, &term) in self.0.iter_mut().zip(self.1) {
+            *sum += term;
+        }
+    }
+}
+
+struct Square<'a>(&'a [f32]);
+
+impl NullaryFnOnce for Square<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn call(self) -> f64 {
+        square_of(self.0)
+    }
+}
+
+/// `mean += share (weight - mean)`.
+struct Towards<'a>(&'a mut [f32], &'a [f32], f32);
+
+impl NullaryFnOnce for Towards<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for (mean, &weight) in self.0.iter_mut().zip(self.1) {
+            *mean += self.2 * (weight - *mean);
+        }
+    }
 }
 
 /// The sum of squares, in a fixed order.
 fn square(arch: Arch, values: &[f32]) -> f64 {
-    let mut lanes = [0.0_f32; 16];
+    arch.dispatch(Square(values))
+}
+
+#[inline(always)]
+fn square_of(values: &[f32]) -> f64 {
     let mut total = 0.0;
-    arch.dispatch(|| {
-        for part in values.chunks(4_096) {
-            lanes.fill(0.0);
-            let whole = part.chunks_exact(16);
-            let rest = whole.remainder();
-            for values in whole {
-                for (lane, &value) in lanes.iter_mut().zip(values) {
-                    *lane += value * value;
-                }
+    for part in values.chunks(4_096) {
+        let mut lanes = [0.0_f32; 16];
+        let (whole, rest) = part.as_chunks::<16>();
+        for values in whole {
+            for (lane, value) in lanes.iter_mut().zip(values) {
+                *lane += value * value;
             }
-            total += lanes
-                .iter()
-                .chain(&[rest.iter().map(|value| value * value).sum()])
-                .map(|&sum| f64::from(sum))
-                .sum::<f64>();
         }
-    });
+        let mut sum = 0.0;
+        for value in lanes {
+            sum += f64::from(value);
+        }
+        for &value in rest {
+            sum += f64::from(value) * f64::from(value);
+        }
+        total += sum;
+    }
     total
 }
 
@@ -490,28 +538,6 @@ fn dense_mut(gradients: &mut ShardGradients) -> Vec<&mut [f32]> {
     all.push(gradients.head.weight.as_slice_mut());
     all.push(gradients.head.bias.as_slice_mut());
     all.into_iter().map(|slice| slice.expect("gradients are in standard layout")).collect()
-}
-
-/// The learning rate: it rises in a straight line over the first steps and falls to zero along a cosine.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Schedule {
-    /// The highest rate.
-    pub peak: f64,
-    /// All steps.
-    pub steps: usize,
-    /// Steps in which the rate rises.
-    pub warm_up: usize,
-}
-
-impl Schedule {
-    /// The rate of step `step`, counted from 0.
-    pub fn rate(&self, step: usize) -> f64 {
-        if step < self.warm_up {
-            return self.peak * (step + 1) as f64 / self.warm_up as f64;
-        }
-        let done = (step - self.warm_up) as f64 / (self.steps - self.warm_up).max(1) as f64;
-        self.peak * 0.5 * (1.0 + (std::f64::consts::PI * done.min(1.0)).cos())
-    }
 }
 
 #[cfg(test)]
@@ -610,14 +636,5 @@ mod tests {
             (network, lazy)
         };
         assert_eq!(run(1), run(3));
-    }
-
-    #[test]
-    fn the_rate_rises_and_falls() {
-        let schedule = Schedule { peak: 1.0, steps: 110, warm_up: 10 };
-        assert!((schedule.rate(0) - 0.1).abs() < 1e-12);
-        assert!((schedule.rate(10) - 1.0).abs() < 1e-12);
-        assert!((schedule.rate(60) - 0.5).abs() < 1e-12);
-        assert!(schedule.rate(109) < 1e-3);
     }
 }

@@ -73,7 +73,7 @@ pub struct Shard<'a> {
     pub settings: &'a StepSettings,
     /// Memory.
     pub pass: &'a mut Pass,
-    /// Where gradients go; all zero.
+    /// Where gradients are added.
     pub gradients: &'a mut ShardGradients,
 }
 
@@ -100,46 +100,56 @@ impl Stepper {
         Stepper { backprop, weights: Weights::default(), passes: Vec::new(), gradients: Vec::new() }
     }
 
-    /// One step of `optimiser` along the gradient of the mean loss of `batch`.
+    /// One step of `optimiser` along the gradient of the mean loss of all `parts` together, which are computed one after the other.
     pub fn step(
         &mut self,
         network: &mut Network<f32>,
         optimiser: &mut Optimiser,
         objective: &dyn Objective,
-        batch: &[Example<'_>],
+        parts: &[&[Example<'_>]],
         settings: &StepSettings,
     ) -> Stepped {
-        let shards = batch.len().div_ceil(SHARD);
+        let total: usize = parts.iter().map(|part| part.len()).sum();
+        let shards = parts.iter().map(|part| part.len().div_ceil(SHARD)).max().unwrap_or(0);
         self.backprop.pack(network, &mut self.weights, settings.threads);
         if self.passes.len() < shards {
             self.passes.resize_with(shards, Pass::default);
             self.gradients.resize_with(shards, || ShardGradients::new(network));
         }
-        let mut jobs: Vec<Job<'_>> = batch
-            .chunks(SHARD)
-            .zip(&mut self.passes)
-            .zip(&mut self.gradients)
-            .enumerate()
-            .map(|(index, ((examples, pass), gradients))| Job { index, examples, pass, gradients, loss: 0.0 })
-            .collect();
+        self.gradients.iter_mut().for_each(ShardGradients::clear);
         let (backprop, weights) = (&self.backprop, &self.weights);
         let shared: &Network<f32> = network;
-        spread(settings.threads, &mut jobs, |job| {
-            let _ready = backprop.enter();
-            job.gradients.clear();
-            job.loss = objective.shard(Shard {
-                backprop,
-                network: shared,
-                weights,
-                examples: job.examples,
-                batch: batch.len(),
-                drops: settings.drops(job.index),
-                settings,
-                pass: job.pass,
-                gradients: job.gradients,
+        let mut loss = 0.0;
+        for (number, part) in parts.iter().enumerate() {
+            let mut jobs: Vec<Job<'_>> = part
+                .chunks(SHARD)
+                .zip(&mut self.passes)
+                .zip(&mut self.gradients)
+                .enumerate()
+                .map(|(index, ((examples, pass), gradients))| Job {
+                    index,
+                    examples,
+                    pass,
+                    gradients,
+                    loss: 0.0,
+                })
+                .collect();
+            spread(settings.threads, &mut jobs, |job| {
+                let _ready = backprop.enter();
+                job.loss = objective.shard(Shard {
+                    backprop,
+                    network: shared,
+                    weights,
+                    examples: job.examples,
+                    batch: total,
+                    drops: settings.drops(number * 4_096 + job.index),
+                    settings,
+                    pass: job.pass,
+                    gradients: job.gradients,
+                });
             });
-        });
-        let loss = jobs.iter().map(|job| job.loss).sum();
+            loss += jobs.iter().map(|job| job.loss).sum::<f64>();
+        }
         let norm = optimiser.step(network, &mut self.gradients[..shards], settings.rate, settings.threads);
         Stepped { loss, norm }
     }
@@ -353,7 +363,7 @@ mod tests {
                     key,
                     threads,
                 };
-                stepper.step(&mut network, &mut optimiser, &Classify, &batch, &settings);
+                stepper.step(&mut network, &mut optimiser, &Classify, &[&batch], &settings);
             }
             network
         };

@@ -97,7 +97,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     for round in 0..=args.rounds {
         let begin = Instant::now();
         for batch in &batches {
-            stepper.step(&mut network, &mut optimiser, &Classify, batch, &settings);
+            stepper.step(&mut network, &mut optimiser, &Classify, &[batch], &settings);
         }
         if round > 0 {
             rates.push(sequences.len() as f64 / begin.elapsed().as_secs_f64());

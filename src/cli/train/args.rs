@@ -1,6 +1,7 @@
 //! Flags of `nunchi train` that say what to train and how. Their defaults are the recipe of the model that ships.
 
 use crate::rnn::{Cell, HeadKind, Pooling, Shape};
+use crate::training::schedule;
 use crate::training::trainer::Settings;
 use clap::ValueEnum;
 use std::path::PathBuf;
@@ -85,12 +86,22 @@ pub struct TrainingArgs {
     /// Passes over the data
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     epochs: u32,
-    /// Examples a step
+    /// Passes over all comments, unlabelled ones too, in which the network learns to predict the next token before it learns
+    /// to judge
+    #[arg(long, value_name = "EPOCHS", default_value_t = 0)]
+    pretrain: u32,
+    /// Examples that are computed together
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     batch: u32,
-    /// Highest learning rate; it rises first and falls along a cosine
+    /// Batches for one step: as one large batch, in the memory of a small one
+    #[arg(long, value_name = "BATCHES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    accumulate: u32,
+    /// Highest learning rate
     #[arg(long, default_value_t = 2e-3, value_parser = positive)]
     rate: f64,
+    /// How the learning rate changes
+    #[arg(long, value_enum, default_value = "cosine")]
+    schedule: schedule::Shape,
     /// Share of the steps in which the rate rises
     #[arg(long, default_value_t = 0.05, value_parser = share)]
     warm_up: f64,
@@ -106,6 +117,9 @@ pub struct TrainingArgs {
     /// Share of tokens left out
     #[arg(long, default_value_t = 0.0, value_parser = share)]
     word_dropout: f64,
+    /// How much the word of --teacher counts against the label
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = whole_share)]
+    teacher_share: f64,
     /// Label smoothing
     #[arg(long, default_value_t = 0.0, value_parser = share)]
     smoothing: f64,
@@ -126,6 +140,10 @@ pub struct TrainingArgs {
 fn share(text: &str) -> Result<f64, String> {
     let value: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
     if (0.0..1.0).contains(&value) { Ok(value) } else { Err("must be at least 0 and below 1".to_owned()) }
+}
+
+fn whole_share(text: &str) -> Result<f64, String> {
+    if text.trim() == "1" || text.trim() == "1.0" { Ok(1.0) } else { share(text) }
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -159,7 +177,11 @@ impl TrainingArgs {
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Settings {
             epochs: self.epochs as usize,
+            pretraining: self.pretrain as usize,
             batch: self.batch as usize,
+            accumulate: self.accumulate as usize,
+            schedule: self.schedule,
+            teacher_share: self.teacher_share,
             rate: self.rate,
             warm_up: self.warm_up,
             weight_decay: self.weight_decay,

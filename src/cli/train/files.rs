@@ -2,7 +2,7 @@
 
 use super::Args;
 use crate::training::gather::{Gathered, HoldOut, LabelledFile, Plan, UnlabelledFile};
-use anyhow::bail;
+use anyhow::{Context, bail};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -34,6 +34,29 @@ pub fn out(args: &Args) -> anyhow::Result<PathBuf> {
         bail!("{} is no model and will not be overwritten: name another file with --out", out.display());
     }
     Ok(out)
+}
+
+/// Where checkpoints of the training of `out` lie; with `restart` none is left.
+pub fn checkpoint(out: &Path, restart: bool) -> anyhow::Result<PathBuf> {
+    let mut path = out.as_os_str().to_owned();
+    path.push(".checkpoint");
+    let path = PathBuf::from(path);
+    if restart {
+        remove(&path)?;
+    } else if path.exists() {
+        eprintln!("going on from {} (--restart begins anew)", path.display());
+    }
+    Ok(path)
+}
+
+/// Removes a file that may not be there.
+pub fn remove(path: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The data file's name, in the current folder, as a model's.

@@ -2,21 +2,22 @@
 
 mod args;
 mod files;
+mod teachers;
 
 use super::columns::ColumnArgs;
 use super::progress::TrainingBar;
 use crate::model::{Golden, Model, Precision};
 use crate::rnn::Network;
-use crate::text::{Scratch, Tokenizer};
+use crate::text::Tokenizer;
 use crate::training::corpus::Corpus;
-use crate::training::examples::{Examples, Group, Source};
+use crate::training::examples::{Group, Source};
 use crate::training::gather::{DevSet, Gathered, gather};
 use crate::training::golden::COMMENTS;
 use crate::training::judge;
 use crate::training::mapping::two_labels;
 use crate::training::metrics::Metrics;
-use crate::training::trainer::{self, Settings, Trained};
-use anyhow::Context;
+use crate::training::trainer::{self, Settings, Task, TrainError, Trained};
+use anyhow::{Context, bail};
 use args::{NetworkArgs, TrainingArgs};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -54,6 +55,15 @@ pub struct Args {
     /// The model's name
     #[arg(long)]
     name: Option<String>,
+    /// Models whose judgement is learned too, on labelled and unlabelled comments; of several the mean
+    #[arg(long, value_name = "MODEL", help_heading = "Training")]
+    teacher: Vec<PathBuf>,
+    /// Begin with the weights (and the tokenizer) of this model
+    #[arg(long, value_name = "MODEL", help_heading = "Training", conflicts_with_all = ["pretrain", "tokenizer", "vocabulary"])]
+    from: Option<PathBuf>,
+    /// Begin anew even where a checkpoint of an earlier run lies beside the model
+    #[arg(long, help_heading = "Training")]
+    restart: bool,
     #[command(flatten)]
     columns: ColumnArgs,
     /// Names of the classes, in order; more than two give a softmax
@@ -75,20 +85,56 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let out = files::out(&args)?;
     let plan = files::plan(&args, &labels)?;
     let settings = args.training.settings();
-    let gathered = gather(&plan)?;
+    let mut gathered = gather(&plan)?;
     files::say_what_was_read(&plan, &gathered);
-    let tokenizer = tokenizer(&args, &gathered.corpus, settings.seed)?;
+    let began = args.from.as_deref().map(Model::load).transpose()?;
+    let tokenizer = match &began {
+        Some(model) => model.tokenizer.clone(),
+        None => tokenizer(&args, &gathered.corpus, settings.seed)?,
+    };
+    teachers::ask(&args.teacher, &mut gathered.corpus)?;
     let max_tokens = args.network.max_tokens as usize;
     let group = |set: &DevSet| set.group(&tokenizer, max_tokens);
     let dev: Vec<Group> = gathered.dev.iter().map(group).collect();
-    let examples = examples(&gathered.corpus, &tokenizer, max_tokens)?;
-
     let shape = args.network.shape(tokenizer.vocabulary(), labels.len());
-    let network = Network::random(shape, settings.seed)?;
-    eprintln!("{} parameters, {} threads", shape.parameters(), settings.threads);
-    let mut bar = TrainingBar::new(examples.len(), settings.epochs);
-    let trained = trainer::train(network, &examples, &dev, &settings, &mut bar);
+    let network = match began {
+        Some(model) if model.labels == labels => model.network,
+        Some(model) => bail!("--from: its labels are {}, not {}", model.labels.join(", "), labels.join(", ")),
+        None => Network::random(shape, settings.seed)?,
+    };
+    if settings.pretraining > 0 && shape.bidirectional && shape.layers > 1 {
+        eprintln!(
+            "nunchi: --pretrain with --bidirectional needs --layers 1: a second layer has seen what it would predict"
+        );
+        return Ok(ExitCode::from(super::EXIT_USAGE));
+    }
+    eprintln!("{} parameters, {} threads", network.shape.parameters(), settings.threads);
+    let checkpoint = files::checkpoint(&out, args.restart)?;
+    let task = Task {
+        corpus: &gathered.corpus,
+        tokenizer: &tokenizer,
+        max_tokens,
+        dev: &dev,
+        settings: &settings,
+        checkpoint: Some(&checkpoint),
+        stop: super::signals::flag_on_signals()?,
+    };
+    let mut bar = TrainingBar::new(settings.epochs);
+    let trained = trainer::train(network, &task, &mut bar);
     bar.finish();
+    let trained = match trained {
+        Err(TrainError::Stopped) => {
+            eprintln!("{}; the same command goes on from {}", TrainError::Stopped, checkpoint.display());
+            return Ok(ExitCode::FAILURE);
+        }
+        trained => trained?,
+    };
+    if trained.stopped {
+        eprintln!(
+            "stopped: the best weights so far are kept; the same command goes on from {}",
+            checkpoint.display()
+        );
+    }
 
     // What is judged, calibrated and recorded from here on is what will be stored.
     let network = rounded(&trained.network);
@@ -118,6 +164,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         version: String::new(),
     };
     let version = model.save(&out, Precision::F16)?;
+    if !trained.stopped {
+        // The model holds all that it held.
+        files::remove(&checkpoint)?;
+    }
     let minutes = trained.took.as_secs_f64() / 60.0;
     eprintln!("wrote {} (version {version}) after {minutes:.1} minutes of training", out.display());
     Ok(ExitCode::SUCCESS)
@@ -144,20 +194,6 @@ fn train_tokenizer(corpus: &Corpus, vocabulary: usize, seed: u64) -> anyhow::Res
         Some(error) => Err(error).context("cannot read the comments to train on again"),
         None => Ok(tokenizer?),
     }
-}
-
-/// The labelled comments as tokens, all in memory.
-fn examples(corpus: &Corpus, tokenizer: &Tokenizer, max_tokens: usize) -> anyhow::Result<Examples> {
-    let (mut scratch, mut tokens, mut examples) = (Scratch::default(), Vec::new(), Examples::default());
-    for row in corpus.rows() {
-        let row = row?;
-        if let Some(class) = row.class {
-            tokens.clear();
-            tokenizer.encode(&row.text, max_tokens, &mut scratch, &mut tokens);
-            examples.push(&tokens, class as usize, row.weight);
-        }
-    }
-    Ok(examples)
 }
 
 /// The weights as they are stored: in 16 bits.

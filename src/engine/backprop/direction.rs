@@ -3,7 +3,7 @@
 use super::gates;
 use crate::engine::kernel::{Matrix, PackedMatrix, ProductScratch, Products};
 use crate::rnn::{Batch, Cell, Direction};
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 use std::ops::Range;
 
 /// A direction's weights, packed for one step's passes.
@@ -208,14 +208,27 @@ impl Context<'_> {
 
 /// Adds the sum of every column of `matrix` to `sums`.
 fn column_sums(arch: Arch, matrix: Matrix<'_>, sums: &mut [f32]) {
-    arch.dispatch(|| {
-        for row in 0..matrix.rows {
-            let row = &matrix.data[row * matrix.stride..][..matrix.columns];
-            for (sum, value) in sums.iter_mut().zip(row) {
+    arch.dispatch(ColumnSums { matrix, sums });
+}
+
+// A closure would not be inlined for certain where the CPU's vectors are switched on.
+struct ColumnSums<'a> {
+    matrix: Matrix<'a>,
+    sums: &'a mut [f32],
+}
+
+impl NullaryFnOnce for ColumnSums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for row in 0..self.matrix.rows {
+            let row = &self.matrix.data[row * self.matrix.stride..][..self.matrix.columns];
+            for (sum, value) in self.sums.iter_mut().zip(row) {
                 *sum += value;
             }
         }
-    });
+    }
 }
 
 fn scaled(rows: &Range<usize>, columns: usize) -> Range<usize> {

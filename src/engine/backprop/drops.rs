@@ -1,7 +1,7 @@
 //! Dropout without masks: whether a value is dropped is computed from its place, on the way forward and again on the way
 //! back.
 
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 
 /// What to drop in one pass: a share of the embeddings' values and a share of the values between layers and before the head
 /// (Srivastava et al. 2014).
@@ -25,12 +25,29 @@ impl Drops {
         let factor = (1.0 / (1.0 - f64::from(share))) as f32;
         let (low, high) = (self.key as u32, (self.key >> 32) as u32);
         let key = mix(low ^ mix(high ^ mix(place.wrapping_add(0x9e37_79b9))));
-        arch.dispatch(|| {
-            for (index, value) in values.iter_mut().enumerate() {
-                let keep = mix(index as u32 ^ key) >= threshold;
-                *value = if keep { *value * factor } else { 0.0 };
-            }
-        });
+        arch.dispatch(Apply { key, threshold, factor, values });
+    }
+}
+
+// A closure would not be inlined for certain where the CPU's vectors are switched on.
+struct Apply<'a> {
+    key: u32,
+    threshold: u32,
+    factor: f32,
+    values: &'a mut [f32],
+}
+
+impl NullaryFnOnce for Apply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let mut index = 0_u32;
+        for value in self.values {
+            let keep = mix(index ^ self.key) >= self.threshold;
+            *value = if keep { *value * self.factor } else { 0.0 };
+            index = index.wrapping_add(1);
+        }
     }
 }
 

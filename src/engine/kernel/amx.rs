@@ -9,9 +9,9 @@
 use super::Session;
 use super::avx512::Vector;
 use super::product::TileProducts;
-use super::product_tiles::product_routines;
 use super::tiled::Tiled;
 use super::tiles::{ROWS, Tiles, tile_routines};
+use super::{amx_layout, product_tiles};
 use std::arch::asm;
 use std::arch::x86_64::*;
 use std::sync::LazyLock;
@@ -24,7 +24,19 @@ tile_routines!(ROUTINES, Amx, Vector, "avx512f,avx512bw,avx512dq,avx512bf16,avx2
 /// Products for training.
 pub(super) static PRODUCTS: TileProducts = TileProducts { routines: &PRODUCT_ROUTINES, available, enter };
 
-product_routines!(PRODUCT_ROUTINES, Amx, "avx512f,avx512bw,avx512dq,avx512bf16,avx2,fma");
+static PRODUCT_ROUTINES: product_tiles::Routines = product_tiles::Routines {
+    product,
+    to_rows: amx_layout::to_rows,
+    to_rows_transposed: amx_layout::to_rows_transposed,
+    to_panels: amx_layout::to_panels,
+    to_panels_transposed: amx_layout::to_panels_transposed,
+};
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512bf16,avx2,fma")]
+unsafe fn product(args: &product_tiles::ProductArgs) {
+    // SAFETY: the features are on; tiles and memory are the caller's promise.
+    unsafe { product_tiles::product::<Amx>(args) }
+}
 
 /// Bytes of a tile's row.
 const ROW_BYTES: usize = 64;

@@ -10,6 +10,8 @@ mod activation;
 mod aligned;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod amx;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod amx_layout;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -20,6 +22,8 @@ mod layout;
 mod matrix;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod plain;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod plain_layout;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod plain_tiles;
 mod portable;

@@ -6,10 +6,10 @@
 
 use super::plain::plain16::Vector;
 use super::product::TileProducts;
-use super::product_tiles::product_routines;
 use super::tiled::Tiled;
 use super::tiles::{BLOCK, Narrow, ROWS, Tiles, tile_routines};
 use super::{Session, simd::Simd};
+use super::{plain_layout, product_tiles};
 use half::bf16;
 
 /// The kernel.
@@ -22,7 +22,14 @@ tile_routines!(ROUTINES, Plain, Vector, "sse2");
 pub(super) static PRODUCTS: TileProducts =
     TileProducts { routines: &PRODUCT_ROUTINES, available: || true, enter: Session::default };
 
-product_routines!(PRODUCT_ROUTINES, Plain, "sse2");
+static PRODUCT_ROUTINES: product_tiles::Routines = product_tiles::Routines {
+    // SAFETY: no features are needed; memory is the caller's promise.
+    product: |args| unsafe { product_tiles::product::<Plain>(args) },
+    to_rows: plain_layout::to_rows,
+    to_rows_transposed: plain_layout::to_rows_transposed,
+    to_panels: plain_layout::to_panels,
+    to_panels_transposed: plain_layout::to_panels_transposed,
+};
 
 /// Two tiles of rows by two tiles of columns.
 struct Plain {

@@ -6,6 +6,9 @@
 //!
 //! Always holds: a row's sums do not depend on the number of rows computed together.
 
+// Loops over fixed arrays are unrolled by the compiler; iterators over them are not, reliably.
+#![allow(clippy::needless_range_loop)]
+
 use super::tiles::{BLOCK, INPUTS, PANEL, ROWS, SUMS, TILE, Tiles};
 
 /// Most tiles of inputs that are summed before the sums are written: a panel of so many stays in L1 while all rows pass.
@@ -52,11 +55,6 @@ impl<'a> Matrix<'a> {
     /// Some of the columns.
     pub(crate) fn columns(self, range: std::ops::Range<usize>) -> Self {
         Matrix { data: &self.data[range.start.min(self.data.len())..], columns: range.len(), ..self }
-    }
-
-    #[inline(always)]
-    fn row(&self, row: usize) -> &'a [f32] {
-        &self.data[row * self.stride..][..self.columns]
     }
 }
 
@@ -140,162 +138,21 @@ unsafe fn write(sums: &[f32; SUMS], rows: usize, columns: usize, out: *mut f32, 
     for row in 0..rows {
         for half in 0..columns.div_ceil(ROWS) {
             let width = (columns - half * ROWS).min(ROWS);
-            let sums = &sums[(half * BLOCK + row) * ROWS..][..ROWS];
+            let (sums, _) =
+                sums[(half * BLOCK + row) * ROWS..].split_first_chunk::<ROWS>().expect("whole rows");
             // SAFETY: the caller has `rows` rows of `columns` numbers, `stride` apart.
             let out = unsafe { std::slice::from_raw_parts_mut(out.add(row * stride + half * ROWS), width) };
-            match (add, width == ROWS) {
-                (true, true) => (0..ROWS).for_each(|lane| out[lane] += sums[lane]),
-                (false, true) => out.copy_from_slice(sums),
-                (true, false) => out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum),
-                (false, false) => out.copy_from_slice(&sums[..width]),
-            }
-        }
-    }
-}
-
-/// The upper half of an f32, rounded to the nearest, ties to even: bf16.
-#[inline(always)]
-fn round(value: f32) -> u32 {
-    let bits = value.to_bits();
-    bits.wrapping_add(0x7fff + ((bits >> 16) & 1))
-}
-
-/// Two numbers as a pair of bf16, the first in the lower half.
-#[inline(always)]
-fn pair(first: f32, second: f32) -> u32 {
-    (round(second) & 0xffff_0000) | (round(first) >> 16)
-}
-
-/// Lays `matrix` out as rows.
-#[inline(always)]
-pub(super) fn to_rows(matrix: Matrix<'_>, shape: RowsShape, out: &mut [u16]) {
-    for row in 0..matrix.rows {
-        let (from, to) = (matrix.row(row), &mut out[row * shape.stride..][..shape.tiles * INPUTS]);
-        let (numbers, padding) = to.split_at_mut(from.len());
-        for (to, &from) in numbers.iter_mut().zip(from) {
-            *to = (round(from) >> 16) as u16;
-        }
-        padding.fill(0);
-    }
-}
-
-/// Pairs of rows of a matrix, `[inputs / 2, columns]`.
-#[inline(always)]
-fn pairs(matrix: Matrix<'_>, row: usize, out: &mut [u32]) {
-    let first = matrix.row(row);
-    if row + 1 < matrix.rows {
-        let second = matrix.row(row + 1);
-        for ((out, &first), &second) in out.iter_mut().zip(first).zip(second) {
-            *out = pair(first, second);
-        }
-    } else {
-        for (out, &first) in out.iter_mut().zip(first) {
-            *out = pair(first, 0.0);
-        }
-    }
-}
-
-/// Lays the transposed `matrix` out as rows: its columns become rows. `scratch` holds 16 pairs of rows.
-#[inline(always)]
-pub(super) fn to_rows_transposed(matrix: Matrix<'_>, shape: RowsShape, out: &mut [u16], scratch: &mut [u32]) {
-    let width = matrix.columns;
-    for tile in 0..shape.tiles {
-        for line in 0..ROWS {
-            let row = tile * INPUTS + 2 * line;
-            let to = &mut scratch[line * width..][..width];
-            if row < matrix.rows { pairs(matrix, row, to) } else { to.fill(0) }
-        }
-        for column in 0..width {
-            let to = &mut out[column * shape.stride + tile * INPUTS..][..INPUTS];
-            for line in 0..ROWS {
-                let pair = scratch[line * width + column];
-                to[2 * line] = pair as u16;
-                to[2 * line + 1] = (pair >> 16) as u16;
-            }
-        }
-    }
-}
-
-/// Lays `matrix`, `[inputs, columns]`, out as panels.
-#[inline(always)]
-pub(super) fn to_panels(matrix: Matrix<'_>, out: &mut [u16]) {
-    let tiles = matrix.rows.div_ceil(INPUTS);
-    for panel in 0..matrix.columns.div_ceil(PANEL) {
-        for half in 0..2 {
-            let column = (panel * PANEL + half * ROWS).min(matrix.columns);
-            let width = (matrix.columns - column).min(ROWS);
-            let narrow = matrix.columns(column..column + width);
-            for tile in 0..tiles {
-                let to = &mut out[((panel * tiles + tile) * 2 + half) * TILE..][..TILE];
-                for (line, to) in to.chunks_exact_mut(2 * ROWS).enumerate() {
-                    let row = tile * INPUTS + 2 * line;
-                    let mut both = [0_u32; ROWS];
-                    if row < matrix.rows && width > 0 {
-                        pairs(narrow, row, &mut both[..width]);
-                    }
-                    for (to, pair) in to.chunks_exact_mut(2).zip(both) {
-                        to[0] = pair as u16;
-                        to[1] = (pair >> 16) as u16;
+            match (out.first_chunk_mut::<ROWS>(), add) {
+                (Some(out), true) => {
+                    for lane in 0..ROWS {
+                        out[lane] += sums[lane];
                     }
                 }
+                // Of a fixed size: two instructions and not a call.
+                (Some(out), false) => *out = *sums,
+                (None, true) => out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum),
+                (None, false) => out.copy_from_slice(&sums[..width]),
             }
         }
     }
 }
-
-/// Lays the transposed `matrix`, `[columns, inputs]`, out as panels.
-#[inline(always)]
-pub(super) fn to_panels_transposed(matrix: Matrix<'_>, out: &mut [u16]) {
-    let (columns, inputs) = (matrix.rows, matrix.columns);
-    let tiles = inputs.div_ceil(INPUTS);
-    out.fill(0);
-    for column in 0..columns {
-        let from = matrix.row(column);
-        let (panel, half, lane) = (column / PANEL, column / ROWS % 2, column % ROWS);
-        for (tile, from) in from.chunks(INPUTS).enumerate() {
-            let to = &mut out[((panel * tiles + tile) * 2 + half) * TILE..][..TILE];
-            for (input, &value) in from.iter().enumerate() {
-                to[input / 2 * 2 * ROWS + lane * 2 + input % 2] = (round(value) >> 16) as u16;
-            }
-        }
-    }
-}
-
-/// Defines a CPU's [`Routines`]: `product_routines!(NAME, Tiles, "features")`.
-macro_rules! product_routines {
-    ($name:ident, $tiles:ty, $features:literal) => {
-        /// Products for training; to be called only where the CPU has the features and the tiles.
-        pub(super) static $name: $crate::engine::kernel::product_tiles::Routines = {
-            use $crate::engine::kernel::product_tiles as own;
-
-            #[target_feature(enable = $features)]
-            unsafe fn product(args: &own::ProductArgs) {
-                // SAFETY: the features are on; tiles and memory are the caller's promise.
-                unsafe { own::product::<$tiles>(args) }
-            }
-            #[target_feature(enable = $features)]
-            unsafe fn to_rows(matrix: own::Matrix<'_>, shape: own::RowsShape, out: &mut [u16]) {
-                own::to_rows(matrix, shape, out);
-            }
-            #[target_feature(enable = $features)]
-            unsafe fn to_rows_transposed(
-                matrix: own::Matrix<'_>,
-                shape: own::RowsShape,
-                out: &mut [u16],
-                scratch: &mut [u32],
-            ) {
-                own::to_rows_transposed(matrix, shape, out, scratch);
-            }
-            #[target_feature(enable = $features)]
-            unsafe fn to_panels(matrix: own::Matrix<'_>, out: &mut [u16]) {
-                own::to_panels(matrix, out);
-            }
-            #[target_feature(enable = $features)]
-            unsafe fn to_panels_transposed(matrix: own::Matrix<'_>, out: &mut [u16]) {
-                own::to_panels_transposed(matrix, out);
-            }
-            own::Routines { product, to_rows, to_rows_transposed, to_panels, to_panels_transposed }
-        };
-    };
-}
-pub(super) use product_routines;
