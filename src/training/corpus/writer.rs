@@ -184,3 +184,21 @@ fn weights(sources: &[f64], counts: &[Vec<u64>]) -> Vec<Vec<f32>> {
     };
     sources.iter().zip(counts).map(of_source).collect()
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::fs::File;
+
+    #[test]
+    fn a_full_disk_is_told_with_what_to_do() {
+        let mut writer = Writer::new(None, 2).unwrap();
+        writer.store = Store::new(File::options().write(true).open("/dev/full").unwrap());
+        writer.begin_source(1.0);
+        let row = NewRow { text: "좋아요", class: Some(1), soft: None, hash: 1 };
+        let error = (0..1_000).find_map(|_| writer.push(row).err()).unwrap();
+        assert!(matches!(error, CorpusError::Full { .. }), "{error:?}");
+        let said = error.to_string();
+        assert!(said.contains("is full") && said.contains("--temp-dir"), "{said}");
+    }
+}

@@ -305,8 +305,9 @@ fn read_jsonl<E: From<DataError>>(
     names: &[&str],
     mut take: impl FnMut(u64, Row<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let (mut line, mut bytes, mut first) = (0, Vec::new(), true);
+    let (mut line, mut bytes, mut first, mut blank) = (0, Vec::new(), true, true);
     while input.next_line(&mut bytes, &mut line)? {
+        blank = false;
         let object = match serde_json::from_slice::<Object>(&bytes) {
             Ok(object) => object,
             Err(error) => {
@@ -337,7 +338,7 @@ fn read_jsonl<E: From<DataError>>(
             Err(bad) => take(line, Err(bad.clone()))?,
         }
     }
-    Ok(())
+    if blank { Err(DataError::Empty(input.path).into()) } else { Ok(()) }
 }
 
 /// The value under `name`: a string, or else a number unless it must be `text`.
