@@ -38,6 +38,9 @@ impl From<String> for Bad {
 /// A row's values in the order of the names that were asked for, or why there are none.
 pub(super) type Row<'a> = Result<&'a [&'a str], Bad>;
 
+/// What is behind the line with the column names.
+type Records = csv::Reader<Box<dyn Read>>;
+
 #[derive(Clone, Copy)]
 enum Format {
     Tsv,
@@ -172,7 +175,7 @@ impl Input {
     }
 
     /// A reader of the rows behind the line with the column names, and these.
-    fn delimited(&mut self, delimiter: u8) -> Result<(csv::Reader<Box<dyn Read>>, Vec<String>), DataError> {
+    fn delimited(&mut self, delimiter: u8) -> Result<(Records, Vec<String>), DataError> {
         let reader = std::mem::replace(&mut self.reader, Box::new(io::empty()));
         let quoting = delimiter != b'\t';
         let reader: Box<dyn Read> = if quoting { Box::new(reader.chain(LAST_ROW)) } else { Box::new(reader) };
