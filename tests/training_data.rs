@@ -184,6 +184,11 @@ fn a_file_that_is_mostly_bad_is_refused_whatever_is_skipped() {
         &["2 of 3 rows", "more than half", "right file, columns and labels", "line 2: `stars` is `five`"],
     );
     // "좋아요" in CP949.
+    let path = write(&folder, "same.tsv", b"label\ttext\n5\ta\n1\tb\n5\tc\n5\td\n5\te\n");
+    contains(
+        &collect(&path, &by_label()).unwrap_err().to_string(),
+        &["4 of 5 rows", "(lines 2, 4, 5: `label` is `5`", "; …)"],
+    );
     let path = write(&folder, "b.tsv", b"label\ttext\n1\t\xc1\xc1\xbe\xc6\xbf\xe4\n0\t\xbe\xc6\n");
     contains(
         &collect(&path, &skip(by_label())).unwrap_err().to_string(),

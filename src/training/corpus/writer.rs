@@ -64,7 +64,7 @@ impl Writer {
     pub fn new(folder: Option<&Path>, classes: usize) -> Result<Self, CorpusError> {
         let folder = folder.map_or_else(std::env::temp_dir, Path::to_owned);
         let file = tempfile::tempfile_in(&folder)
-            .map_err(|source| CorpusError::Folder { folder: folder.clone(), source })?;
+            .map_err(|reason| CorpusError::Folder { folder: folder.clone(), reason })?;
         Ok(Writer {
             store: Store::new(file),
             folder,
@@ -156,13 +156,13 @@ impl Writer {
         Ok((corpus, duplicates))
     }
 
-    fn error(&self, source: io::Error) -> CorpusError {
+    fn error(&self, reason: io::Error) -> CorpusError {
         let folder = self.folder.clone();
-        match source.kind() {
+        match reason.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 CorpusError::Full { folder, megabytes: self.store.bytes() / 1_000_000 }
             }
-            _ => CorpusError::Folder { folder, source },
+            _ => CorpusError::Folder { folder, reason },
         }
     }
 }

@@ -104,7 +104,7 @@ impl Input {
             Some("jsonl" | "ndjson") => Format::Jsonl,
             _ => return Err(DataError::Format(path.to_owned())),
         };
-        let file = File::open(path).map_err(|source| DataError::unreadable(path, source))?;
+        let file = File::open(path).map_err(|reason| DataError::unreadable(path, reason))?;
         let gzip = name.ends_with(".gz");
         let bytes: Box<dyn Read> = if gzip {
             Box::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER, file)))
@@ -149,9 +149,9 @@ impl Input {
     }
 
     /// What went wrong while the row behind line `line` was read.
-    fn error(&self, source: io::Error, line: u64) -> DataError {
+    fn error(&self, reason: io::Error, line: u64) -> DataError {
         let path = self.path.clone();
-        match source.kind() {
+        match reason.kind() {
             io::ErrorKind::FileTooLarge => DataError::Endless {
                 path,
                 line: line + 1,
@@ -160,9 +160,9 @@ impl Input {
             io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
                 if self.gzip =>
             {
-                DataError::Gzip { path, line, source }
+                DataError::Gzip { path, line, reason }
             }
-            _ => DataError::Unreadable { path, source },
+            _ => DataError::Unreadable { path, reason },
         }
     }
 
