@@ -12,16 +12,25 @@ const GOOD: [&str; 6] = ["추천해요", "좋아요", "만족해요", "튼튼해
 const BAD: [&str; 6] = ["별로예요", "아까워요", "실망이에요", "약해요", "더러워요", "고장나요"];
 const THINGS: [&str; 5] = ["배송", "가격", "품질", "색상", "포장"];
 
-/// Comments whose verdict is their last word's: one word of each kind in both orders, so that only the order tells.
-fn write_comments(path: &Path, rows: usize, seed: usize) {
+/// Comments whose verdict is their last word's: one word of each kind in both orders, so that only the order tells. Pairs
+/// of words that are for development are in no training file.
+fn write_comments(path: &Path, rows: usize, for_development: bool) {
     let mut content = String::from("label\ttext\n");
-    for row in 0..rows {
+    let mut written = 0;
+    for row in 0_usize.. {
         // A few fixed multiplications mix well enough to visit the combinations.
-        let mixed = (row + seed).wrapping_mul(2_654_435_761) >> 7;
-        let (good, bad) = (GOOD[mixed % 6], BAD[mixed / 6 % 6]);
-        let thing = THINGS[mixed / 36 % 5];
-        let (label, first, last) = if row % 2 == 0 { (1, bad, good) } else { (0, good, bad) };
+        let mixed = row.wrapping_mul(2_654_435_761) >> 7;
+        let (good, bad, thing) = (mixed % 6, mixed / 6 % 6, mixed / 36 % 5);
+        if ((good + bad) % 6 == 0) != for_development {
+            continue;
+        }
+        let (good, bad, thing) = (GOOD[good], BAD[bad], THINGS[thing]);
+        let (label, first, last) = if written % 2 == 0 { (1, bad, good) } else { (0, good, bad) };
         writeln!(content, "{label}\t{thing} {first} 하지만 {last}").unwrap();
+        written += 1;
+        if written == rows {
+            break;
+        }
     }
     std::fs::write(path, content).unwrap();
 }
@@ -35,8 +44,8 @@ struct Data {
 fn data() -> Data {
     let folder = TempDir::new().unwrap();
     let (train, dev) = (folder.path().join("train.tsv"), folder.path().join("dev.tsv"));
-    write_comments(&train, 1_600, 0);
-    write_comments(&dev, 200, 77_777);
+    write_comments(&train, 1_600, false);
+    write_comments(&dev, 200, true);
     Data { folder, train, dev }
 }
 
@@ -122,7 +131,7 @@ fn every_cell_can_be_trained_and_loaded() {
         let out = data.folder.path().join("cell.safetensors");
         let mut arguments = vec!["train", data.train.to_str().unwrap(), "--out", out.to_str().unwrap()];
         arguments.extend(["--vocabulary", "400", "--hidden", "8", "--embedding", "8", "--epochs", "1"]);
-        arguments.extend(["--cell", cell, "--hold-out", "10"]);
+        arguments.extend(["--cell", cell, "--hold-out", "200"]);
         arguments.extend(&more);
         let output = nunchi(&arguments);
         assert!(output.status.success(), "{cell}: {}", String::from_utf8_lossy(&output.stderr));
@@ -146,10 +155,61 @@ fn mistakes_are_told_before_anything_is_trained() {
     fails(&["train", train, "--out", "no/such/folder/m.safetensors"], 1, "no folder");
     fails(&["train", train, "--out", out, "--text-column", "body"], 1, "it has: label, text");
     fails(&["train", "missing.tsv", "--out", out], 1, "cannot read missing.tsv");
+    fails(&["train", train, "--out", train], 1, "is no model and will not be overwritten");
+    fails(&["train", train, "--out", out, "--temp-dir", "no/such/folder"], 1, "--temp-dir");
+    fails(&["train", train, "--out", out, "--dev", train], 1, "what is left holds no labelled comment");
+    fails(&["train", train, "--out", out, "--unlabelled", "missing.csv"], 1, "cannot read missing.csv");
+    fails(
+        &["train", train, "--out", out, "--label-column", "label", "--negative", "1"],
+        64,
+        "cannot be used with",
+    );
     fails(&["train", train, "--out", out, "--dropout", "1.5"], 64, "below 1");
     fails(&["train", train, "--out", out, "--labels", "one"], 64, "two names");
     fails(&["train", "--out", out], 64, "FILE");
     fails(&["evaluate", train], 64, "DATA");
     fails(&["evaluate", train, train], 1, "is refused");
     assert!(!Path::new(out).exists(), "nothing is left behind");
+}
+
+#[test]
+fn a_data_file_is_all_that_training_needs() {
+    let folder = TempDir::new().unwrap();
+    let mut content = String::from("rating,comment\n");
+    for row in 0..400 {
+        let (stars, word) = if row % 2 == 0 { (5, GOOD[row % 5]) } else { (1, BAD[row % 5]) };
+        writeln!(content, "{stars},\"{} {row}, {word}\"", THINGS[row % 5]).unwrap();
+    }
+    // Held out is every 20th row; this one occurs before too, and must not be learned there.
+    let content = content.replacen("배송 0, 추천해요", "포장 19, 더러워요", 1);
+    std::fs::write(folder.path().join("reviews.2024.csv"), &content).unwrap();
+    let unlabelled = "text\n배송 빨라요\n가격 좋네요\n";
+    std::fs::write(folder.path().join("more.tsv"), unlabelled).unwrap();
+    let run = |more: &[&str]| {
+        let small = ["--vocabulary", "300", "--hidden", "4", "--embedding", "4", "--epochs", "1"];
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nunchi"));
+        let output =
+            command.current_dir(folder.path()).args(["train", "reviews.2024.csv"]).args(small).args(more);
+        let output = output.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        said
+    };
+    let said = run(&["--unlabelled", "more.tsv"]);
+    for part in [
+        "the model will be reviews.2024.safetensors",
+        "in `comment`, by class in `rating` [",
+        "20 held out",
+        "more.tsv: 2 comments in `text` without labels",
+        "development: reviews.2024.csv (held out): 20 comments",
+        "left out of training: 1 rows",
+        "training on 379 labelled comments, 2 without labels",
+    ] {
+        assert!(said.contains(part), "`{part}` is not in: {said}");
+    }
+    assert!(folder.path().join("reviews.2024.safetensors").is_file());
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(left.len(), 3, "nothing else is left: {left:?}");
+    // A model may be replaced by a model.
+    run(&["--hold-out", "0"]);
 }

@@ -3,7 +3,7 @@
 use super::{Normaliser, TextError};
 use std::collections::HashMap;
 
-/// Above this many different words those seen only once so far are forgotten.
+/// Above this many different words the rarest so far are forgotten, down to half as many.
 const MOST_COUNTED: usize = 4_000_000;
 /// Most different words that training looks at, the most frequent ones.
 const MOST_WORDS: usize = 500_000;
@@ -59,7 +59,7 @@ impl Corpus {
                 });
             }
             if counts.len() > MOST_COUNTED {
-                counts.retain(|_, count| *count > 1);
+                forget_rare(&mut counts, MOST_COUNTED / 2);
             }
         }
         if counts.is_empty() {
@@ -70,6 +70,15 @@ impl Corpus {
         words.truncate(MOST_WORDS);
         let characters = frequent_characters(&words, wanted);
         Ok(Corpus { words: without_rare(words, &characters), characters })
+    }
+}
+
+/// Drops the words seen once so far, then those seen twice, …, until at most `most` are left.
+fn forget_rare(counts: &mut HashMap<String, u64>, most: usize) {
+    let mut rare = 1;
+    while counts.len() > most {
+        counts.retain(|_, count| *count > rare);
+        rare += 1;
     }
 }
 
@@ -133,4 +142,18 @@ fn without_rare(words: Vec<(String, u64)>, characters: &[(char, u64)]) -> Vec<(S
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_words_as_must_be_are_forgotten_the_rarest_first() {
+        let mut counts: HashMap<String, u64> =
+            (0..100).map(|word| (word.to_string(), word / 10 + 1)).collect();
+        forget_rare(&mut counts, 35);
+        assert_eq!(counts.len(), 30);
+        assert!(counts.values().all(|&count| count > 7));
+    }
 }

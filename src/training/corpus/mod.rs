@@ -42,12 +42,12 @@ pub enum CorpusError {
         megabytes: u64,
     },
     /// The temporary file cannot be made, written or read.
-    #[error("cannot keep the comments to train on in {folder} (--temp-dir names another folder): {source}")]
+    #[error("cannot keep the comments to train on in {folder} (--temp-dir names another folder): {reason}")]
     Folder {
         /// Where the temporary file is.
         folder: PathBuf,
         /// What the system says.
-        source: io::Error,
+        reason: io::Error,
     },
     /// Too little is left for training once the development data's comments are left out.
     #[error(

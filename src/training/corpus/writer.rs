@@ -64,7 +64,7 @@ impl Writer {
     pub fn new(folder: Option<&Path>, classes: usize) -> Result<Self, CorpusError> {
         let folder = folder.map_or_else(std::env::temp_dir, Path::to_owned);
         let file = tempfile::tempfile_in(&folder)
-            .map_err(|source| CorpusError::Folder { folder: folder.clone(), source })?;
+            .map_err(|reason| CorpusError::Folder { folder: folder.clone(), reason })?;
         Ok(Writer {
             store: Store::new(file),
             folder,
@@ -156,13 +156,13 @@ impl Writer {
         Ok((corpus, duplicates))
     }
 
-    fn error(&self, source: io::Error) -> CorpusError {
+    fn error(&self, reason: io::Error) -> CorpusError {
         let folder = self.folder.clone();
-        match source.kind() {
+        match reason.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 CorpusError::Full { folder, megabytes: self.store.bytes() / 1_000_000 }
             }
-            _ => CorpusError::Folder { folder, source },
+            _ => CorpusError::Folder { folder, reason },
         }
     }
 }
@@ -183,4 +183,22 @@ fn weights(sources: &[f64], counts: &[Vec<u64>]) -> Vec<Vec<f32>> {
         balanced.chain([weight * scale]).map(|weight| weight as f32).collect()
     };
     sources.iter().zip(counts).map(of_source).collect()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::fs::File;
+
+    #[test]
+    fn a_full_disk_is_told_with_what_to_do() {
+        let mut writer = Writer::new(None, 2).unwrap();
+        writer.store = Store::new(File::options().write(true).open("/dev/full").unwrap());
+        writer.begin_source(1.0);
+        let row = NewRow { text: "좋아요", class: Some(1), soft: None, hash: 1 };
+        let error = (0..1_000).find_map(|_| writer.push(row).err()).unwrap();
+        assert!(matches!(error, CorpusError::Full { .. }), "{error:?}");
+        let said = error.to_string();
+        assert!(said.contains("is full") && said.contains("--temp-dir"), "{said}");
+    }
 }

@@ -10,12 +10,12 @@ const ALIKE: f64 = 0.8;
 #[derive(Debug, Error)]
 pub enum DataError {
     /// The file cannot be opened or read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}: {reason}")]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// A folder where a file should be.
     #[error("{0} is a folder; name the data file in it")]
@@ -33,7 +33,7 @@ pub enum DataError {
     },
     /// The compressed data breaks off or is damaged.
     #[error(
-        "{path}: the gzip data breaks off or is damaged behind line {line}; copy or make the file again: {source}"
+        "{path}: the gzip data breaks off or is damaged behind line {line}; copy or make the file again: {reason}"
     )]
     Gzip {
         /// The file.
@@ -41,7 +41,7 @@ pub enum DataError {
         /// The last line that could be read.
         line: u64,
         /// What the decompressor says.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// A row that does not end.
     #[error("{path}: the row at line {line} {what}")]
@@ -121,8 +121,8 @@ pub enum DataError {
 
 impl DataError {
     /// What the system says about a file.
-    pub(super) fn unreadable(path: &Path, source: std::io::Error) -> Self {
-        DataError::Unreadable { path: path.to_owned(), source }
+    pub(super) fn unreadable(path: &Path, reason: std::io::Error) -> Self {
+        DataError::Unreadable { path: path.to_owned(), reason }
     }
 
     /// The column `name` is not among `columns`.

@@ -17,7 +17,7 @@ use rows::{Bad, Row};
 use std::path::Path;
 
 /// Bad rows that an error shows; it counts the others.
-const SHOWN: usize = 3;
+const SHOWN: u64 = 3;
 
 /// Which columns to read, and what to do with rows that cannot be understood.
 #[derive(Clone, Debug, PartialEq)]
@@ -173,7 +173,8 @@ struct Tally {
     rows: u64,
     bad: u64,
     wrong_bytes: u64,
-    shown: Vec<String>,
+    /// The first bad rows: their lines, by reason.
+    shown: Vec<(String, Vec<u64>)>,
 }
 
 impl Tally {
@@ -182,18 +183,30 @@ impl Tally {
         row.map_err(|bad| {
             self.bad += 1;
             self.wrong_bytes += u64::from(bad.encoding);
-            if self.shown.len() < SHOWN {
-                self.shown.push(format!("line {line}: {}", bad.reason));
+            if self.bad <= SHOWN {
+                match self.shown.iter_mut().find(|(reason, _)| *reason == bad.reason) {
+                    Some((_, lines)) => lines.push(line),
+                    None => self.shown.push((bad.reason, vec![line])),
+                }
             }
         })
         .ok()
     }
 
+    /// The first bad rows in words.
+    fn shown(&self) -> String {
+        let of_reason = |(reason, lines): &(String, Vec<u64>)| {
+            let numbers: Vec<String> = lines.iter().map(u64::to_string).collect();
+            format!("line{} {}: {reason}", if lines.len() > 1 { "s" } else { "" }, numbers.join(", "))
+        };
+        let shown: Vec<String> = self.shown.iter().map(of_reason).collect();
+        shown.join("; ") + if self.bad > SHOWN { "; …" } else { "" }
+    }
+
     /// How many rows were bad, if one may go on so.
     fn end(&self, path: &Path, skip_bad_rows: bool) -> Result<u64, DataError> {
         let (path, count, rows) = (path.to_owned(), self.bad, self.rows);
-        let more = if self.bad > SHOWN as u64 { "; …" } else { "" };
-        let shown = self.shown.join("; ") + more;
+        let shown = self.shown();
         if rows == 0 {
             Err(DataError::NoRows(path))
         } else if 2 * count > rows {

@@ -38,6 +38,9 @@ impl From<String> for Bad {
 /// A row's values in the order of the names that were asked for, or why there are none.
 pub(super) type Row<'a> = Result<&'a [&'a str], Bad>;
 
+/// What is behind the line with the column names.
+type Records = csv::Reader<Box<dyn Read>>;
+
 #[derive(Clone, Copy)]
 enum Format {
     Tsv,
@@ -101,7 +104,7 @@ impl Input {
             Some("jsonl" | "ndjson") => Format::Jsonl,
             _ => return Err(DataError::Format(path.to_owned())),
         };
-        let file = File::open(path).map_err(|source| DataError::unreadable(path, source))?;
+        let file = File::open(path).map_err(|reason| DataError::unreadable(path, reason))?;
         let gzip = name.ends_with(".gz");
         let bytes: Box<dyn Read> = if gzip {
             Box::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER, file)))
@@ -146,9 +149,9 @@ impl Input {
     }
 
     /// What went wrong while the row behind line `line` was read.
-    fn error(&self, source: io::Error, line: u64) -> DataError {
+    fn error(&self, reason: io::Error, line: u64) -> DataError {
         let path = self.path.clone();
-        match source.kind() {
+        match reason.kind() {
             io::ErrorKind::FileTooLarge => DataError::Endless {
                 path,
                 line: line + 1,
@@ -157,9 +160,9 @@ impl Input {
             io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
                 if self.gzip =>
             {
-                DataError::Gzip { path, line, source }
+                DataError::Gzip { path, line, reason }
             }
-            _ => DataError::Unreadable { path, source },
+            _ => DataError::Unreadable { path, reason },
         }
     }
 
@@ -172,7 +175,7 @@ impl Input {
     }
 
     /// A reader of the rows behind the line with the column names, and these.
-    fn delimited(&mut self, delimiter: u8) -> Result<(csv::Reader<Box<dyn Read>>, Vec<String>), DataError> {
+    fn delimited(&mut self, delimiter: u8) -> Result<(Records, Vec<String>), DataError> {
         let reader = std::mem::replace(&mut self.reader, Box::new(io::empty()));
         let quoting = delimiter != b'\t';
         let reader: Box<dyn Read> = if quoting { Box::new(reader.chain(LAST_ROW)) } else { Box::new(reader) };
@@ -305,8 +308,9 @@ fn read_jsonl<E: From<DataError>>(
     names: &[&str],
     mut take: impl FnMut(u64, Row<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let (mut line, mut bytes, mut first) = (0, Vec::new(), true);
+    let (mut line, mut bytes, mut first, mut blank) = (0, Vec::new(), true, true);
     while input.next_line(&mut bytes, &mut line)? {
+        blank = false;
         let object = match serde_json::from_slice::<Object>(&bytes) {
             Ok(object) => object,
             Err(error) => {
@@ -337,7 +341,7 @@ fn read_jsonl<E: From<DataError>>(
             Err(bad) => take(line, Err(bad.clone()))?,
         }
     }
-    Ok(())
+    if blank { Err(DataError::Empty(input.path).into()) } else { Ok(()) }
 }
 
 /// The value under `name`: a string, or else a number unless it must be `text`.
