@@ -1,9 +1,13 @@
 //! `nunchi generate` publishes the sample comments: as many as asked for, keyed by product, at the rate that was asked
-//! for; and says clearly why it cannot. The broker is librdkafka's mock cluster: no transaction plays a part.
+//! for; and says clearly why it cannot. The broker is librdkafka's mock cluster: no transaction plays a part. With
+//! `--contrast` it writes sentences to train on.
 
 #![allow(clippy::unwrap_used)]
 
 use nunchi::samples::{Comment, comments};
+use nunchi::training::contrast;
+use nunchi::training::data::{self, Columns};
+use nunchi::training::mapping::Target;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
@@ -109,6 +113,30 @@ fn says_when_no_broker_answers() {
 }
 
 #[test]
+fn writes_sentences_to_train_on_without_a_broker() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("contrast.tsv");
+    let write = |more: &[&str]| {
+        let mut arguments = vec!["--contrast", "500", "--seed", "3"];
+        arguments.extend(more);
+        let output = output(&arguments);
+        assert!(output.status.success(), "{}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(write(&["--out", file.to_str().unwrap()]), "");
+    assert_eq!(write(&[]), std::fs::read_to_string(&file).unwrap());
+    let labels = ["negative", "positive"].map(str::to_owned).to_vec();
+    let columns = Columns {
+        text: "text".to_owned(),
+        target: Target::Label { column: "label".to_owned(), labels },
+        skip_bad_rows: false,
+    };
+    let mut read = Vec::new();
+    data::read(&file, &columns, |example| read.push((example.text.to_owned(), example.class == 1))).unwrap();
+    assert_eq!(read, contrast::sentences(3, 500).collect::<Vec<_>>());
+}
+
+#[test]
 fn wrong_usage_is_64() {
     for arguments in [
         &["--rate", "0"][..],
@@ -116,6 +144,8 @@ fn wrong_usage_is_64() {
         &["--broken", "2"],
         &["--set", "kafka.nonsense=1"],
         &["--set", "kafka.properties.acks=0"],
+        &["--contrast", "5", "--topic", "comments"],
+        &["--out", "contrast.tsv"],
     ] {
         let output = output(arguments);
         assert_eq!(output.status.code(), Some(64), "{arguments:?}: {}", stderr(&output));

@@ -1,21 +1,27 @@
 //! `nunchi evaluate`
 
+mod pairs;
+
+use super::EXIT_USAGE;
 use super::columns::ColumnArgs;
 use super::model::{StoreArgs, find_model};
 use crate::training::evaluation::{self, Judge};
 use crate::training::metrics::Metrics;
-use anyhow::{Context, bail};
+use crate::training::spacing::Spacing;
+use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Flags of `nunchi evaluate`.
 #[derive(Debug, clap::Args)]
-#[command(override_usage = "nunchi evaluate [OPTIONS] <MODEL>... <DATA>")]
+#[command(
+    override_usage = "nunchi evaluate [OPTIONS] <MODEL>... <DATA>\n       nunchi evaluate [OPTIONS] --pairs <FILE> <MODEL>..."
+)]
 pub struct Args {
     /// One or more models (files; with a store also VERSIONs, aliases or current), then the data to measure them on: TSV,
-    /// CSV or JSONL (.gz too) with a header
-    #[arg(value_name = "MODEL… DATA", required = true, num_args = 2..)]
+    /// CSV or JSONL (.gz too) with a header. With --pairs only models
+    #[arg(value_name = "MODEL… DATA", required = true, num_args = 1..)]
     paths: Vec<String>,
     #[command(flatten)]
     store: StoreArgs,
@@ -24,6 +30,15 @@ pub struct Args {
     /// Print a JSON object a model: records, accuracy, f1, auc, log_loss, ece (fractions)
     #[arg(long)]
     json: bool,
+    /// Measure on pairs of comments instead, of which the first must have the lower score (see samples/README.md)
+    #[arg(long, value_name = "FILE")]
+    pairs: Option<PathBuf>,
+    /// Show the pairs that a model gets wrong, with their scores
+    #[arg(long, requires = "pairs")]
+    wrong: bool,
+    /// Judge every comment with other spaces than it has
+    #[arg(long, value_enum, value_name = "HOW")]
+    spacing: Option<Spacing>,
     /// Judge with the readable reference mathematics instead of the engine
     #[arg(long)]
     reference: bool,
@@ -31,13 +46,15 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let (data, models) = args.paths.split_last().context("name a model and a data file")?;
-    let mut judges = Vec::with_capacity(models.len());
-    let store = args.store.url()?;
-    for name in models {
-        let model = find_model(Some(name), store.as_deref())?;
-        judges.push(if args.reference { Judge::reference(model) } else { Judge::engine(model)? });
+    if let Some(pairs) = &args.pairs {
+        let mut judges = find_judges(&args, &args.paths)?;
+        return pairs::run(&mut judges, pairs, args.json, args.wrong);
     }
+    let [models @ .., data] = args.paths.as_slice() else { return Ok(usage()) };
+    if models.is_empty() {
+        return Ok(usage());
+    }
+    let mut judges = find_judges(&args, models)?;
     let labels = judges[0].model().labels.clone();
     for (judge, name) in judges.iter().zip(models) {
         if judge.model().labels != labels {
@@ -66,12 +83,36 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         for (judge, metrics) in judges.iter().zip(&metrics) {
             let mut object = serde_json::to_value(metrics)?;
             object["model"] = judge.model().version.as_str().into();
+            if let Some(spacing) = args.spacing {
+                object["spacing"] = spacing.name().into();
+            }
             println!("{object}");
         }
     } else {
         print_table(&judges, &metrics);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn usage() -> ExitCode {
+    eprintln!(
+        "nunchi: name one or more models and then the DATA to measure them on; or models and --pairs FILE"
+    );
+    ExitCode::from(EXIT_USAGE)
+}
+
+fn find_judges(args: &Args, names: &[String]) -> anyhow::Result<Vec<Judge>> {
+    let store = args.store.url()?;
+    let mut judges = Vec::with_capacity(names.len());
+    for name in names {
+        let model = find_model(Some(name), store.as_deref())?;
+        let judge = if args.reference { Judge::reference(model) } else { Judge::engine(model)? };
+        judges.push(match args.spacing {
+            Some(spacing) => judge.respaced(spacing),
+            None => judge,
+        });
+    }
+    Ok(judges)
 }
 
 /// One row a model, best accuracy marked where there are several.

@@ -1,4 +1,5 @@
-//! `nunchi generate`: publishes the sample comments to a topic, again and again, at a steady rate.
+//! `nunchi generate`: publishes the sample comments to a topic, again and again, at a steady rate; or writes made-up
+//! sentences to train on.
 
 use crate::cli::EXIT_USAGE;
 use crate::cli::publish::{Limit, Publisher};
@@ -6,7 +7,11 @@ use crate::cli::signals::stop_on_signals;
 use crate::config::{self, Flag};
 use crate::pipeline::Stop;
 use crate::samples::Stream;
-use std::path::PathBuf;
+use crate::training::contrast;
+use anyhow::Context as _;
+use std::fs::File;
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -37,6 +42,20 @@ pub struct Args {
     /// Any other setting, for instance kafka.properties.security.protocol=SSL
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     settings: Vec<String>,
+    /// Instead of publishing, write so many labelled sentences to train on, as TSV: contrast, denial, hopes and fears, made up
+    /// from word lists
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with_all = ["topic", "rate", "records", "seconds", "broken", "brokers", "config", "settings"]
+    )]
+    contrast: Option<usize>,
+    /// With --contrast: the file to write, instead of standard output
+    #[arg(long, value_name = "FILE", requires = "contrast")]
+    out: Option<PathBuf>,
+    /// With --contrast: the same seed gives the same sentences
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "contrast")]
+    seed: u64,
 }
 
 /// Reads `--rate`: records a second.
@@ -56,6 +75,9 @@ fn share(text: &str) -> Result<f64, String> {
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if let Some(count) = args.contrast {
+        return write_contrast(args.seed, count, args.out.as_deref());
+    }
     let mut flags: Vec<Flag> = args.settings.iter().map(|setting| Flag::set(setting)).collect();
     flags.extend(args.brokers.iter().map(|brokers| Flag::new("--brokers", "kafka.brokers", brokers)));
     flags.extend(args.topic.iter().map(|topic| Flag::new("--topic", "input.topic", topic)));
@@ -81,4 +103,27 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let published = publisher.publish(&mut stream, args.rate, limit, &stop, |_| u64::MAX)?;
     eprintln!("{published} records published in {:.1} s", start.elapsed().as_secs_f64());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes made-up sentences as a file that `nunchi train` reads.
+fn write_contrast(seed: u64, count: usize, out: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let Some(path) = out else {
+        return match write_sentences(io::stdout().lock(), seed, count) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+            _ => Ok(ExitCode::SUCCESS),
+        };
+    };
+    File::create(path)
+        .and_then(|file| write_sentences(file, seed, count))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_sentences(out: impl Write, seed: u64, count: usize) -> io::Result<()> {
+    let mut out = BufWriter::new(out);
+    writeln!(out, "label\ttext")?;
+    for (text, good) in contrast::sentences(seed, count) {
+        writeln!(out, "{}\t{text}", u8::from(good))?;
+    }
+    out.flush()
 }

@@ -3,6 +3,7 @@
 use super::data::{self, Columns, Counts, DataError};
 use super::judge;
 use super::metrics::{Metrics, Outcome};
+use super::spacing::Spacing;
 use crate::engine::{Engine, EngineError, Judgement, Warm};
 use crate::model::Model;
 use crate::text::Scratch;
@@ -23,6 +24,8 @@ pub enum Judge {
     },
     /// The mathematics of [`crate::rnn`].
     Reference(Box<Model>),
+    /// A judge that is given every comment with other spaces.
+    Respaced(Box<Judge>, Spacing),
 }
 
 impl Judge {
@@ -40,15 +43,22 @@ impl Judge {
         Judge::Reference(Box::new(model))
     }
 
+    /// The same judge, but given every comment with other spaces.
+    pub fn respaced(self, spacing: Spacing) -> Self {
+        Judge::Respaced(Box::new(self), spacing)
+    }
+
     /// The model that judges.
     pub fn model(&self) -> &Model {
         match self {
             Judge::Engine { engine, .. } => engine.warm().model(),
             Judge::Reference(model) => model,
+            Judge::Respaced(judge, _) => judge.model(),
         }
     }
 
-    fn judge(&mut self, comments: &[&str], classes: &[usize], out: &mut Vec<Outcome>) {
+    /// Appends what it says of each comment, beside the class that the comment has.
+    pub(super) fn judge(&mut self, comments: &[&str], classes: &[usize], out: &mut Vec<Outcome>) {
         match self {
             Judge::Engine { engine, judgements } => {
                 engine.classify(comments, judgements);
@@ -74,6 +84,11 @@ impl Judge {
                             .map(|(row, &class)| judge::outcome(head, row, class, temperature)),
                     );
                 }
+            }
+            Judge::Respaced(judge, spacing) => {
+                let spaced: Vec<String> = comments.iter().map(|comment| spacing.apply(comment)).collect();
+                let views: Vec<&str> = spaced.iter().map(String::as_str).collect();
+                judge.judge(&views, classes, out);
             }
         }
     }

@@ -1,12 +1,15 @@
 //! Data sets, trainer, schedule, evaluation.
 //!
-//! What is read: [`data`] (files), [`mapping`] (values to classes), [`gather`] (which comments go where), [`corpus`]
-//! (comments on disk), [`examples`] (tokens in memory). What is done with it:
-//! [`trainer`], step by step ([`step`], [`optimiser`], [`schedule`]), before it [`language`]; [`judge`], [`evaluation`] and [`metrics`] say how good it is. For a seed the trained network is the
-//! same whatever the number of threads.
+//! What is read: [`data`] (files), [`mapping`] (values to classes), [`gather`] (which comments go where), [`corpus`] (comments on
+//! disk), [`examples`] (tokens in memory); [`contrast`] makes sentences up. What is done with it: [`trainer`], step by step
+//! ([`step`], [`optimiser`], [`schedule`]), before it [`language`]. [`judge`], [`evaluation`] and [`metrics`] say how good it is,
+//! [`behaviour`] what it understood, [`spacing`] what it makes of comments with other spaces. For a seed
+//! the trained network is the same whatever the number of threads.
 
 mod batches;
+pub mod behaviour;
 mod checkpoint;
+pub mod contrast;
 pub mod corpus;
 pub mod data;
 pub mod evaluation;
@@ -20,6 +23,7 @@ pub mod mapping;
 pub mod metrics;
 pub mod optimiser;
 pub mod schedule;
+pub mod spacing;
 mod spread;
 pub mod step;
 pub mod trainer;

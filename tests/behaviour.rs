@@ -1,0 +1,165 @@
+//! The pairs of comments in `samples/pairs.tsv` are what their README promises, and `nunchi evaluate --pairs` measures on
+//! them.
+
+#![allow(clippy::unwrap_used)]
+
+use nunchi::training::behaviour;
+use serde_json::Value;
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+use std::process::{Command, Output};
+
+const PAIRS: &str = "samples/pairs.tsv";
+
+fn pairs() -> Vec<behaviour::Pair> {
+    behaviour::read(Path::new(PAIRS)).unwrap()
+}
+
+/// Runs `nunchi evaluate` on the one model of `models/`.
+fn evaluate(arguments: &[&str]) -> Option<Output> {
+    let models = std::fs::read_dir("models").unwrap().map(|entry| entry.unwrap().path());
+    let Some(model) =
+        models.into_iter().find(|path| path.extension().is_some_and(|end| end == "safetensors"))
+    else {
+        eprintln!("SKIPPED: there is no model in models/");
+        return None;
+    };
+    Some(
+        Command::new(env!("CARGO_BIN_EXE_nunchi"))
+            .arg("evaluate")
+            .arg(model)
+            .args(arguments)
+            .output()
+            .unwrap(),
+    )
+}
+
+fn json(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn there_are_hundreds_of_different_pairs_of_many_kinds() {
+    let pairs = pairs();
+    assert!(pairs.len() >= 260, "{} pairs", pairs.len());
+    let mut categories: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut texts = HashSet::new();
+    for pair in &pairs {
+        *categories.entry(&pair.category).or_default() += 1;
+        for text in [&pair.a.text, &pair.b.text] {
+            assert!(texts.insert(text.as_str()), "{text:?} occurs twice");
+            assert_eq!(text.trim(), text, "{text:?}");
+            assert!(text.chars().count() <= 60, "{text:?} is long");
+        }
+    }
+    assert!(categories.len() >= 16, "{categories:?}");
+    assert!(categories.values().all(|count| *count >= 20), "{categories:?}");
+    assert!(categories["order"] >= 30, "{categories:?}");
+}
+
+#[test]
+fn pairs_of_order_turn_the_same_stems_around() {
+    // The first syllables of the words, sorted: endings change as clauses change their places.
+    let syllables = |text: &str| -> HashSet<char> {
+        text.split_whitespace().filter_map(|word| word.chars().next()).collect()
+    };
+    for pair in pairs().iter().filter(|pair| pair.category == "order") {
+        let (a, b) = (syllables(&pair.a.text), syllables(&pair.b.text));
+        let shared = a.intersection(&b).count();
+        assert!(shared * 3 >= a.len().max(b.len()) * 2, "{pair:?}");
+    }
+}
+
+#[test]
+fn the_file_is_tab_separated_and_every_row_has_all_six_columns() {
+    let content = std::fs::read_to_string(PAIRS).unwrap();
+    let mut lines = content.lines();
+    assert_eq!(lines.next(), Some("category\ta\tlabel_a\tb\tlabel_b\tnote"));
+    for line in lines {
+        assert_eq!(line.split('\t').count(), 6, "{line}");
+    }
+}
+
+#[test]
+fn the_shipped_model_is_measured_on_them() {
+    let Some(output) = evaluate(&["--pairs", PAIRS, "--json", "--wrong"]) else { return };
+    let measured = json(&output);
+    let count = |value: &Value, key: &str| usize::try_from(value[key].as_u64().unwrap()).unwrap();
+    let (all, right) = (count(&measured, "pairs"), count(&measured, "right"));
+    assert_eq!(all, pairs().len());
+    assert!((measured["accuracy"].as_f64().unwrap() - right as f64 / all as f64).abs() < 1e-9);
+    let categories = measured["categories"].as_object().unwrap();
+    assert_eq!(categories.values().map(|tally| count(tally, "pairs")).sum::<usize>(), all);
+    assert_eq!(categories.values().map(|tally| count(tally, "right")).sum::<usize>(), right);
+    let wrong = measured["wrong"].as_array().unwrap();
+    assert_eq!(wrong.len(), all - right);
+    for pair in wrong {
+        let ordered = pair["score_a"].as_f64().unwrap() < pair["score_b"].as_f64().unwrap();
+        let holds = |label: &str, score: &str| {
+            pair[label].as_u64().is_none_or(|label| (label == 1) == (pair[score].as_f64().unwrap() >= 0.5))
+        };
+        assert!(!ordered || !holds("label_a", "score_a") || !holds("label_b", "score_b"), "{pair}");
+    }
+    assert!(
+        wrong.iter().all(|pair| pair["b"] != "별로지만 추천해요"),
+        "the pair that every model must get right: {wrong:?}"
+    );
+}
+
+#[test]
+fn several_models_stand_side_by_side() {
+    let models = tempfile::tempdir().unwrap();
+    let other = models.path().join("other.safetensors");
+    nunchi::model::testing::model(nunchi::rnn::Cell::Gru, 1)
+        .save(&other, nunchi::model::Precision::F32)
+        .unwrap();
+    let Some(output) = evaluate(&[other.to_str().unwrap(), "--pairs", PAIRS]) else { return };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let table = String::from_utf8(output.stdout).unwrap();
+    let rows: Vec<&str> = table.lines().collect();
+    assert!(rows[0].starts_with("category"), "{table}");
+    assert!(rows[1..].iter().all(|row| row.matches('%').count() == 2), "{table}");
+    assert!(rows.last().unwrap().starts_with("all"), "{table}");
+}
+
+#[test]
+fn comments_are_measured_with_other_spaces() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("comments.tsv");
+    let write = |rows: &str| std::fs::write(&data, format!("label\ttext\n{rows}")).unwrap();
+    let measure = |more: &[&str]| {
+        let mut arguments = vec![data.to_str().unwrap(), "--json"];
+        arguments.extend(more);
+        evaluate(&arguments).map(|output| json(&output))
+    };
+    // The log loss tells which texts were judged.
+    let loss = |measured: &Value| measured["log_loss"].as_f64().unwrap();
+    write("1\t배송이 정말 빨라요\n0\t하루 쓰고 버렸어요\n");
+    let (Some(plain), Some(none), Some(every)) =
+        (measure(&[]), measure(&["--spacing", "none"]), measure(&["--spacing", "every"]))
+    else {
+        return;
+    };
+    assert!(plain["spacing"].is_null());
+    assert_eq!((&none["spacing"], &every["spacing"]), (&"none".into(), &"every".into()));
+    write("1\t배송이정말빨라요\n0\t하루쓰고버렸어요\n");
+    assert!((loss(&none) - loss(&measure(&[]).unwrap())).abs() < 1e-12);
+    write("1\t배 송 이 정 말 빨 라 요\n0\t하 루 쓰 고 버 렸 어 요\n");
+    assert!((loss(&every) - loss(&measure(&[]).unwrap())).abs() < 1e-12);
+    assert!(loss(&plain) != loss(&every));
+}
+
+#[test]
+fn wrong_usage_is_said() {
+    let says = |arguments: &[&str], status: i32, words: &str| {
+        let Some(output) = evaluate(arguments) else { return };
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(status), "{error}");
+        assert!(error.contains(words), "`{words}` is not in: {error}");
+    };
+    says(&[], 64, "--pairs FILE");
+    says(&["--wrong", "data.tsv"], 64, "--pairs");
+    says(&["--spacing", "some", "data.tsv"], 64, "none, every");
+    says(&["--pairs", "missing.tsv"], 1, "cannot read the pairs in missing.tsv");
+}
