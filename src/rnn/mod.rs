@@ -10,6 +10,7 @@ mod batch;
 mod cell;
 mod dropout;
 mod error;
+mod fading;
 mod forward;
 mod init;
 mod loss;

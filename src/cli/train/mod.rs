@@ -1,6 +1,7 @@
 //! `nunchi train`
 
 mod args;
+mod report;
 
 use super::columns::ColumnArgs;
 use super::progress::TrainingBar;
@@ -44,6 +45,9 @@ pub struct Args {
     /// The model's name
     #[arg(long)]
     name: Option<String>,
+    /// Leave no report (MODEL.report.html and .json: learning curves, ROC, calibration, the worst mistakes with texts)
+    #[arg(long)]
+    no_report: bool,
     #[command(flatten)]
     columns: ColumnArgs,
     /// Names of the classes, in order; more than two give a softmax
@@ -90,7 +94,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let report = made.report(&network, temperature);
     // Saving scores them, with the weights that it stores.
     let golden = COMMENTS.iter().map(|&text| Golden { text: text.to_owned(), score: 0.0 }).collect();
-    let name = args.name.unwrap_or_else(|| default_name(&args.out));
+    let name = args.name.clone().unwrap_or_else(|| default_name(&args.out));
     let model = Model {
         name,
         network,
@@ -105,6 +109,16 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let version = model.save(&args.out, Precision::F16)?;
     let minutes = trained.took.as_secs_f64() / 60.0;
     eprintln!("wrote {} (version {version}) after {minutes:.1} minutes of training", args.out.display());
+    if !args.no_report {
+        let groups = dev.iter().map(|group| group.name.clone()).collect();
+        let history = bar.history(groups, trained.best, trained.took);
+        // The model is there, which is what counts.
+        match report::leave(&args.out, &report::parts(&args.dev, &sources, args.hold_out), &columns, history)
+        {
+            Ok(page) => eprintln!("wrote {}", page.display()),
+            Err(error) => eprintln!("nunchi: the model has no report: {error:#}"),
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 
