@@ -190,7 +190,7 @@ fn several_models_stand_side_by_side() {
     assert!(!place.path("one.report.html").exists() && !place.path("one.report.json").exists());
     place.train(
         "other",
-        &["--dev", &dev, "--epochs", "1", "--cell", "bag", "--no-report", "--rate", "0.0001"],
+        &["--dev", &dev, "--epochs", "1", "--cell", "bag", "--no-report", "--dropout", "0.95"],
     );
     let (page, models) =
         (place.text("both.html"), ["one", "other"].map(|name| place.text(&format!("{name}.safetensors"))));

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 pub(super) const COLOURS: usize = 8;
 /// Room around the plot, in units of the picture: for numbers on the left, for the titles above and below.
 const LEFT: f64 = 46.0;
-const RIGHT: f64 = 14.0;
+const RIGHT: f64 = 22.0;
 const TOP: f64 = 26.0;
 const BOTTOM: f64 = 40.0;
 
@@ -81,8 +81,13 @@ impl Axis {
             return Vec::new();
         }
         if self.unit == Unit::Log {
-            let powers = self.from.log10().ceil() as i32..=self.to.log10().floor() as i32;
-            return powers.map(|power| 10.0_f64.powi(power)).map(|value| (value, plain(value))).collect();
+            let powers = self.from.log10().floor() as i32..=self.to.log10().floor() as i32;
+            // Over a few powers of ten there is room for what lies between.
+            let factors: &[f64] = if powers.clone().count() < 4 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+            let values =
+                powers.flat_map(|power| factors.iter().map(move |factor| factor * 10.0_f64.powi(power)));
+            let within = values.filter(|value| (self.from * 0.999..=self.to * 1.001).contains(value));
+            return within.map(|value| (value, plain(value))).collect();
         }
         let rough = (self.to - self.from) / 5.0;
         let power = 10.0_f64.powf(rough.log10().floor());
@@ -105,9 +110,13 @@ impl Axis {
     }
 }
 
-/// A power of ten as a person writes it.
+/// A round number as a person writes it.
 fn plain(value: f64) -> String {
-    if value >= 1.0 { grouped(value.round() as usize) } else { format!("{value}") }
+    if value >= 1.0 {
+        return grouped(value.round() as usize);
+    }
+    let places = (-value.log10()).ceil() as usize;
+    format!("{value:.places$}")
 }
 
 /// A chart that is being drawn.
@@ -273,7 +282,8 @@ mod tests {
             ["0", "2,500", "5,000", "7,500", "10,000"]
         );
         assert_eq!(written(&Axis::new("", Unit::Number, 0.21, 0.69)), ["0.3", "0.4", "0.5", "0.6"]);
-        assert_eq!(written(&Axis::new("", Unit::Log, 0.004, 1.0)), ["0.01", "0.1", "1"]);
+        assert_eq!(written(&Axis::new("", Unit::Log, 0.0004, 1.0)), ["0.001", "0.01", "0.1", "1"]);
+        assert_eq!(written(&Axis::new("", Unit::Log, 0.1, 1.1)), ["0.1", "0.2", "0.5", "1"]);
     }
 
     #[test]

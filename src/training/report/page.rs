@@ -111,12 +111,12 @@ fn tiles(out: &mut String, model: &Judged) {
         );
     };
     *out += "<div class=\"tiles\">";
-    let interval = format!("accuracy; {:.2} to {} with 95 % certainty", low * 100.0, percent(high));
+    let interval = format!("accuracy ({:.2} to {})", low * 100.0, percent(high));
     tile(out, percent(metrics.accuracy), &interval);
     tile(out, format!("{:.4}", metrics.f1), "F1");
     tile(out, format!("{:.4}", metrics.auc), "area under the ROC curve");
     tile(out, format!("{:.4}", metrics.log_loss), "log loss, in nats");
-    tile(out, percent(metrics.ece), "expected calibration error");
+    tile(out, percent(metrics.ece), "calibration error (ECE)");
     tile(out, grouped(model.parameters), "parameters");
     *out += "</div>";
 }
@@ -158,10 +158,13 @@ fn many(report: &Report, parts: &[(String, String)]) -> String {
 }
 
 fn learning(out: &mut String, report: &Report) {
-    let (loss, development) = (pictures::loss(report), pictures::development(report));
-    let width = if loss.is_some() && development.is_some() { "" } else { "wide" };
+    let loss = pictures::loss(report);
+    // Beside the loss, or alone.
+    let width = if loss.is_some() { "" } else { "wide" };
+    let development = pictures::development(report, loss.is_none());
     if let Some(loss) = loss {
         let body = legend(&model_names(report)) + &loss;
+        let width = if development.is_some() { "" } else { "wide" };
         card(out, width, "Learning: loss", "Thin: as it was; thick: what it tends to.", &body);
     }
     if let Some((picture, names)) = development {

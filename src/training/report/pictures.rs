@@ -57,7 +57,7 @@ struct Course {
 }
 
 /// Development accuracy by epoch: a line a model, of a single model a line a file; `None` where nothing is known.
-pub(super) fn development(report: &Report) -> Option<(String, Vec<(usize, String)>)> {
+pub(super) fn development(report: &Report, wide: bool) -> Option<(String, Vec<(usize, String)>)> {
     let mut courses = Vec::new();
     for (at, model) in report.models.iter().enumerate() {
         let Some(history) = &model.history else { continue };
@@ -87,12 +87,8 @@ pub(super) fn development(report: &Report) -> Option<(String, Vec<(usize, String
         [0.0, 1.0],
     );
     // Epochs are whole: their names are written one by one, not as round numbers between them.
-    let mut chart = Chart::new(
-        "development accuracy by epoch",
-        HALF,
-        Axis::bare("epoch (ring: kept)", 0.6, last.max(2.0) + 0.4),
-        y,
-    );
+    let x = Axis::bare("epoch (ring: kept)", 0.6, last.max(2.0) + 0.4);
+    let mut chart = Chart::new("development accuracy by epoch", if wide { WIDE } else { HALF }, x, y);
     let every = (last as usize).div_ceil(12).max(1);
     for epoch in (1..=last as usize).step_by(every) {
         chart.name(epoch as f64, &epoch.to_string());
@@ -177,7 +173,9 @@ pub(super) fn lengths(report: &Report, wide: bool) -> Option<String> {
     let bins = || report.models.iter().flat_map(|model| &model.lengths);
     let most = first.iter().map(|bin| bin.records).max()? as f64;
     let single = report.models.len() == 1;
-    let ends = bins().flat_map(|bin| if single { bin.accuracy_95 } else { [bin.accuracy; 2] });
+    // Intervals of a few comments reach far: they must not make the rest a flat line.
+    let room = if single { 0.04 } else { 0.01 };
+    let ends = bins().flat_map(|bin| [bin.accuracy - room, bin.accuracy + room]);
     let y = Axis::around("accuracy", Unit::Percent, ends, [0.0, 1.0]);
     let (low, high) = y.ends();
     let x = Axis::bare("length in characters; bars: number of comments", 0.0, first.len() as f64);

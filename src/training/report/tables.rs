@@ -103,6 +103,27 @@ pub(super) fn confusion(model: &Judged, labels: &[String]) -> String {
         }
         out += "</tr>";
     }
+    out + "</table>" + &rates(model, labels)
+}
+
+/// Precision, recall and F1 of each class.
+fn rates(model: &Judged, labels: &[String]) -> String {
+    let mut out =
+        "<table class=\"rates\"><tr><th></th><th>precision</th><th>recall</th><th>F1</th></tr>".to_owned();
+    for (class, (label, row)) in labels.iter().zip(&model.confusion).enumerate() {
+        let hits = row[class] as f64;
+        let (there, said) =
+            (row.iter().sum::<usize>(), model.confusion.iter().map(|row| row[class]).sum::<usize>());
+        let share = |of: usize| if of > 0 { percent(hits / of as f64) } else { "–".to_owned() };
+        let f1 = 2.0 * hits / (there + said).max(1) as f64;
+        let _ = write!(
+            out,
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{f1:.4}</td></tr>",
+            escaped(label),
+            share(said),
+            share(there)
+        );
+    }
     out + "</table>"
 }
 
