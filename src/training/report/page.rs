@@ -56,9 +56,9 @@ pub(super) fn page(report: &Report) -> String {
     let made: Vec<(String, String)> =
         report.models.iter().map(|model| (model.name.clone(), tables::made_of(model))).collect();
     card(&mut out, "wide", "What they are made of", "", &many(report, &made));
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "</div><footer>Made by {}. The same figures lie beside this page as JSON.</footer></main></body></html>\n",
+        "</div><footer>Made by {}. The same figures lie beside this page as JSON.</footer></main></body></html>",
         escaped(&report.made_by)
     );
     out

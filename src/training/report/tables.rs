@@ -9,6 +9,9 @@ use std::fmt::Write as _;
 /// Mistakes a model that are shown when there are several models.
 const FEW: usize = 8;
 
+/// A figure of a model; more is better.
+type Figure = fn(&Judged) -> f64;
+
 /// A model's name with its colour.
 pub(super) fn key(index: usize, name: &str) -> String {
     format!("<span class=\"key {}\"><i></i>{}</span>", colour(index), escaped(name))
@@ -21,8 +24,8 @@ pub(super) fn figures(report: &Report) -> String {
                    <th>F1</th><th>AUC</th><th>log loss</th><th>ECE</th></tr>"
             .to_owned();
     let models = &report.models;
-    let best = |of: fn(&Judged) -> f64| models.iter().map(of).fold(f64::NEG_INFINITY, f64::max);
-    let columns: [(fn(&Judged) -> f64, fn(f64) -> String); 5] = [
+    let best = |of: Figure| models.iter().map(of).fold(f64::NEG_INFINITY, f64::max);
+    let columns: [(Figure, fn(f64) -> String); 5] = [
         (|model| model.metrics.accuracy, percent),
         (|model| model.metrics.f1, |value| format!("{value:.4}")),
         (|model| model.metrics.auc, |value| format!("{value:.4}")),
