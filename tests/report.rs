@@ -275,3 +275,40 @@ fn what_cannot_be_measured_is_said() {
     fails(&place.text("dev.tsv"), &place.text("nowhere/page.html"), 1, "cannot write the report");
     assert!(!place.path("page.html").exists() && !place.path("page.json").exists());
 }
+
+#[test]
+fn how_information_fades_is_drawn_for_networks_that_read_one_way() {
+    let place = Place::new();
+    let names = ["simple", "gru", "lstm"];
+    for cell in names.into_iter().chain(["bag"]) {
+        place.train(cell, &["--cell", cell, "--epochs", "1", "--no-report"]);
+    }
+    let mut content = String::from("label\ttext\n");
+    for row in 0..60 {
+        let words: Vec<&str> =
+            (0..50).map(|at| if (row * 7 + at * 3) % 5 < 2 { GOOD[at % 4] } else { BAD[row % 4] }).collect();
+        writeln!(content, "{}\t{}", row % 2, words.join(" ")).unwrap();
+    }
+    std::fs::write(place.path("long.tsv"), content).unwrap();
+    let (long, picture) = (place.text("long.tsv"), place.text("fading.svg"));
+    let models = names.map(|name| place.text(&format!("{name}.safetensors")));
+    let (_, said) = succeeds(&["evaluate", &models[0], &models[1], &models[2], &long, "--fading", &picture]);
+    for name in names {
+        assert!(said.contains(&format!("{name}: of a first token's influence")), "{said}");
+    }
+    let (elements, text) = read_page(&place.path("fading.svg"));
+    assert_eq!(elements[0], "svg");
+    // A solid and a dashed line a model.
+    assert_eq!(elements.iter().filter(|element| *element == "path").count(), 6);
+    assert!(names.iter().all(|name| text.contains(name)));
+
+    let fails = |model: &str, data: &str, says: &str| {
+        let output = nunchi(&["evaluate", model, data, "--fading", &place.text("no.svg")]);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(error.contains(says), "`{says}` is not in: {error}");
+        assert!(!place.path("no.svg").exists());
+    };
+    fails(&place.text("bag.safetensors"), &long, "bag: ");
+    fails(&models[1], &place.text("dev.tsv"), "at least 40 tokens");
+}

@@ -34,8 +34,8 @@ pub struct Args {
     /// against accuracy, the worst mistakes with their texts
     #[arg(long, value_name = "FILE.html", value_parser = page_name)]
     report: Option<PathBuf>,
-    /// Draw how the influence of a comment's first token on the state fades with the distance, on DATA's long comments;
-    /// for networks that read one way
+    /// Draw how the influence of a comment's first token fades with the distance, on DATA's long comments; for networks
+    /// that read one way
     #[arg(long, value_name = "FILE.svg")]
     fading: Option<PathBuf>,
 }

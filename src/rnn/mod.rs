@@ -23,6 +23,7 @@ pub use activation::Activate;
 pub use backward::{Gradients, SparseRows};
 pub use dropout::Dropout;
 pub use error::RnnError;
+pub use fading::Distances;
 pub use forward::Tape;
 pub use loss::Target;
 pub use shape::{Cell, HeadKind, Pooling, Shape};

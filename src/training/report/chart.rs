@@ -243,6 +243,13 @@ impl Chart {
         );
     }
 
+    /// A name in its line's colour.
+    pub(super) fn named(&mut self, [x, y]: [f64; 2], class: &str, text: &str) {
+        let (x, y) = (self.across(x), self.down(y) + 4.0);
+        let text = escaped(text);
+        let _ = write!(self.out, "<text class=\"named {class}\" x=\"{x:.1}\" y=\"{y:.1}\">{text}</text>");
+    }
+
     /// Words below the x axis, instead of numbers.
     pub(super) fn name(&mut self, x: f64, text: &str) {
         let _ = write!(

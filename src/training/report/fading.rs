@@ -1,5 +1,5 @@
-//! How information fades: what is left of a comment's first token in the state, by the number of tokens read since; one
-//! line a model.
+//! How information fades: what is left of a comment's first token in the state, and in what the head would say, by the
+//! number of tokens read since.
 
 use super::chart::{Axis, Chart, Unit, colour};
 use super::page::STYLE;
@@ -48,6 +48,8 @@ pub struct Fading {
     pub comments: usize,
     /// Its influence on the state after 0, 1, 2 … further tokens, relative to that after 0.
     pub left: Vec<f64>,
+    /// The same for its influence on what the head would say there (the logit).
+    pub left_in_verdict: Vec<f64>,
 }
 
 impl Fading {
@@ -87,7 +89,7 @@ pub fn measure(models: &[&Model], path: &Path, columns: &Columns) -> Result<Vec<
 }
 
 fn of_model(model: &Model, sequences: &[Vec<u32>]) -> Result<Fading, FadingError> {
-    let mut sums = vec![0.0; TOKENS];
+    let mut sums = [vec![0.0; TOKENS], vec![0.0; TOKENS]];
     let views: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
     // The next comment's first token that is another one takes the first one's place.
     let others: Vec<u32> = (0..views.len())
@@ -99,49 +101,53 @@ fn of_model(model: &Model, sequences: &[Vec<u32>]) -> Result<Fading, FadingError
     for (part, others) in views.chunks(TOGETHER).zip(others.chunks(TOGETHER)) {
         let distances = model.network.fading(part, others);
         let distances = distances.map_err(|error| FadingError::Network(model.name.clone(), error))?;
-        for (sum, distance) in sums.iter_mut().zip(distances) {
-            *sum += f64::from(distance) * part.len() as f64;
+        for (sums, means) in sums.iter_mut().zip([distances.states, distances.logits]) {
+            for (sum, mean) in sums.iter_mut().zip(means) {
+                *sum += f64::from(mean) * part.len() as f64;
+            }
         }
     }
-    let first = sums[0].max(f64::MIN_POSITIVE);
-    let left = sums.iter().map(|sum| sum / first).collect();
-    Ok(Fading { model: model.name.clone(), comments: sequences.len(), left })
+    let [left, left_in_verdict] = sums.map(|sums| {
+        let first = sums[0].max(f64::MIN_POSITIVE);
+        sums.into_iter().map(|sum| sum / first).collect()
+    });
+    Ok(Fading { model: model.name.clone(), comments: sequences.len(), left, left_in_verdict })
 }
 
-/// The picture: an SVG file of its own, for light and dark ground.
+/// The picture: an SVG file of its own, for light and dark ground. Solid lines are states, dashed ones verdicts.
 pub fn picture(measured: &[Fading]) -> String {
-    let lowest = measured.iter().flat_map(|one| &one.left).copied().filter(|left| *left > 0.0);
-    let lowest = lowest.fold(1.0_f64, f64::min).max(1e-6);
-    let highest = measured.iter().flat_map(|one| &one.left).copied().fold(1.0_f64, f64::max);
-    let floor = 10.0_f64.powf(lowest.log10().floor());
-    let y = Axis::new(
-        "what is left of the first token's influence on the state",
-        Unit::Log,
-        floor,
-        highest * 1.1,
-    );
+    let values = || measured.iter().flat_map(|one| one.left.iter().chain(&one.left_in_verdict)).copied();
+    let lowest = values().filter(|left| *left > 0.0).fold(0.5_f64, f64::min).max(1e-6);
+    let (floor, highest) = (lowest * 0.9, values().fold(1.0_f64, f64::max) * 1.05);
+    let title = "left of the first token's influence on the state (solid) and on the verdict (dashed)";
     // The names stand to the right of the lines' ends.
-    let x = Axis::new("tokens read since", Unit::Number, 0.0, TOKENS as f64 + 6.0);
-    let mut chart =
-        Chart::new("the influence of the first token on the last state by distance", [760.0, 380.0], x, y);
+    let last = (TOKENS - 1) as f64;
+    let (x, y) = (
+        Axis::new("tokens read since", Unit::Number, 0.0, last + 6.0),
+        Axis::new(title, Unit::Log, floor, highest),
+    );
+    let label = "the influence of the first token by distance";
+    let mut chart = Chart::new(label, [760.0, 400.0], x, y);
     let mut ends: Vec<(usize, f64)> = Vec::new();
     for (at, one) in measured.iter().enumerate() {
-        let class = colour(at);
-        let points: Vec<[f64; 2]> =
-            one.left.iter().enumerate().map(|(distance, &left)| [distance as f64, left.max(floor)]).collect();
-        for point in &points {
+        let points = |left: &[f64]| -> Vec<[f64; 2]> {
+            left.iter().enumerate().map(|(distance, &left)| [distance as f64, left.max(floor)]).collect()
+        };
+        let (class, states) = (colour(at), points(&one.left));
+        chart.line(&format!("{class} dashed"), points(&one.left_in_verdict));
+        chart.line(&class, states.iter().copied());
+        for point in &states {
             chart.dot(&class, *point, 2.2, &format!("{}, {} tokens: {:.3}", one.model, point[0], point[1]));
         }
-        ends.push((at, points.last().map_or(1.0, |point| point[1])));
-        chart.line(&class, points);
+        ends.push((at, states.last().map_or(1.0, |point| point[1])));
     }
     // Names that would stand on one another move apart, on the logarithmic axis by a factor.
     ends.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let apart = (highest / floor).powf(0.055);
+    let apart = (highest / floor).powf(0.05);
     let mut above = f64::INFINITY;
     for (at, end) in ends {
         above = end.min(above / apart);
-        chart.note([TOKENS as f64, above], "start", &measured[at].model);
+        chart.named([last + 1.0, above], &colour(at), &measured[at].model);
     }
     chart.finish().replacen('>', &format!("><style>{STYLE}</style>"), 1)
 }
@@ -156,6 +162,7 @@ mod tests {
             model: model.to_owned(),
             comments: 20,
             left: (0..TOKENS).map(|at| factor.powi(at as i32)).collect(),
+            left_in_verdict: vec![1.0; TOKENS],
         };
         let (fast, slow) = (fading("simple <x>", 0.5), fading("gru", 0.9));
         assert_eq!((fast.below(0.1), slow.below(1e-9)), (Some(4), None));

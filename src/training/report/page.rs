@@ -55,7 +55,8 @@ pub(super) fn page(report: &Report) -> String {
     }
     let made: Vec<(String, String)> =
         report.models.iter().map(|model| (model.name.clone(), tables::made_of(model))).collect();
-    card(&mut out, "wide", "What they are made of", "", &many(report, &made));
+    let title = if made.len() == 1 { "What it is made of" } else { "What they are made of" };
+    card(&mut out, "wide", title, "", &many(report, &made));
     let _ = writeln!(
         out,
         "</div><footer>Made by {}. The same figures lie beside this page as JSON.</footer></main></body></html>",

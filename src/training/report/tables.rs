@@ -54,23 +54,24 @@ pub(super) fn figures(report: &Report) -> String {
     out + "</table>"
 }
 
-/// Accuracy, AUC and ECE of every file; nothing for a single one.
+/// The key figures of every file; nothing for a single one.
 pub(super) fn files(report: &Report) -> String {
     if report.data.files.len() < 2 {
         return String::new();
     }
-    let mut out =
-        "<table><tr><th>file</th><th>model</th><th>comments</th><th>accuracy</th><th>F1</th><th>AUC</th>\
-                   <th>log loss</th><th>ECE</th></tr>"
-            .to_owned();
+    let several = report.models.len() > 1;
+    let mut out = format!(
+        "<table><tr><th>file</th>{}<th>comments</th><th>accuracy</th><th>F1</th><th>AUC</th><th>log loss</th><th>ECE</th></tr>",
+        if several { "<th>model</th>" } else { "" }
+    );
     for (at, file) in report.data.files.iter().enumerate() {
         for (index, model) in report.models.iter().enumerate() {
             let metrics = &model.files[at];
+            let model = if several { format!("<td>{}</td>", key(index, &model.name)) } else { String::new() };
             let _ = write!(
                 out,
-                "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{:.4}</td><td>{:.4}</td><td>{:.4}</td><td>{}</td></tr>",
+                "<tr><td>{}</td>{model}<td>{}</td><td>{}</td><td>{:.4}</td><td>{:.4}</td><td>{:.4}</td><td>{}</td></tr>",
                 if index == 0 { escaped(&file.name) } else { String::new() },
-                key(index, &model.name),
                 grouped(file.records),
                 percent(metrics.accuracy),
                 metrics.f1,
