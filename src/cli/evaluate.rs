@@ -5,10 +5,13 @@ mod pairs;
 use super::EXIT_USAGE;
 use super::columns::ColumnArgs;
 use super::model::{StoreArgs, find_model};
-use crate::training::evaluation::{self, Judge};
+use crate::model::Model;
+use crate::training::data::Columns;
+use crate::training::evaluation::{self, Judge, Observations, Part};
 use crate::training::metrics::Metrics;
+use crate::training::report::{self, Report, Subject, fading};
 use crate::training::spacing::Spacing;
-use anyhow::bail;
+use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -42,6 +45,19 @@ pub struct Args {
     /// Judge with the readable reference mathematics instead of the engine
     #[arg(long)]
     reference: bool,
+    /// Write a report for people as one page, and its figures beside it as FILE.json: ROC, calibration, confusion, length
+    /// against accuracy, the worst mistakes with their texts
+    #[arg(long, value_name = "FILE.html", value_parser = page_name)]
+    report: Option<PathBuf>,
+    /// Draw how the influence of a comment's first token fades with the distance, on DATA's long comments; for networks
+    /// that read one way
+    #[arg(long, value_name = "FILE.svg")]
+    fading: Option<PathBuf>,
+}
+
+fn page_name(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    report::json_beside(&path).map(|_| path).map_err(|error| error.to_string())
 }
 
 /// Runs the command.
@@ -69,16 +85,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.columns.stars() && labels.len() != 2 {
         bail!("stars give two classes, and {} has {}", models[0], labels.len());
     }
-    let style = ProgressStyle::with_template("{spinner} {human_pos} comments judged, {per_sec}")
-        .expect("the template is valid");
-    let bar = ProgressBar::new_spinner().with_style(style);
     let columns = args.columns.columns(Path::new(data), &labels)?;
-    let (metrics, counts) =
-        evaluation::evaluate(&mut judges, Path::new(data), &columns, |judged| bar.inc(judged as u64))?;
-    bar.finish_and_clear();
-    if counts.dropped + counts.bad > 0 {
-        eprintln!("left out: {} rows of no class, {} unreadable", counts.dropped, counts.bad);
-    }
+    let seen = observe(&mut judges, Path::new(data), &columns)?;
+    let metrics: Vec<Metrics> = seen.outcomes.iter().map(|outcomes| Metrics::of(outcomes)).collect();
     if args.json {
         for (judge, metrics) in judges.iter().zip(&metrics) {
             let mut object = serde_json::to_value(metrics)?;
@@ -90,6 +99,15 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     } else {
         print_table(&judges, &metrics);
+    }
+    if let Some(page) = &args.report {
+        let subjects: Vec<Subject<'_>> =
+            judges.iter().map(|judge| Subject { model: judge.model(), history: None }).collect();
+        let figures = Report::new(&subjects, &seen).write(page)?;
+        eprintln!("wrote {} and {}", page.display(), figures.display());
+    }
+    if let Some(picture) = &args.fading {
+        draw_fading(&judges, Path::new(data), &columns, picture)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -113,6 +131,43 @@ fn find_judges(args: &Args, names: &[String]) -> anyhow::Result<Vec<Judge>> {
         });
     }
     Ok(judges)
+}
+
+/// Draws how information fades, and says at which distances.
+fn draw_fading(judges: &[Judge], data: &Path, columns: &Columns, picture: &Path) -> anyhow::Result<()> {
+    let models: Vec<&Model> = judges.iter().map(Judge::model).collect();
+    let measured = fading::measure(&models, data, columns)?;
+    std::fs::write(picture, fading::picture(&measured))
+        .with_context(|| format!("cannot write {}", picture.display()))?;
+    for one in &measured {
+        let below =
+            |share| one.below(share).map_or_else(|| format!("over {}", fading::TOKENS), |at| at.to_string());
+        eprintln!(
+            "{}: of a first token's influence less than a half is left after {} tokens, a tenth after {}, a hundredth \
+             after {} ({} comments)",
+            one.model,
+            below(0.5),
+            below(0.1),
+            below(0.01),
+            one.comments
+        );
+    }
+    eprintln!("wrote {}", picture.display());
+    Ok(())
+}
+
+/// Has all judges answer the file's comments, and says what was left out.
+fn observe(judges: &mut [Judge], data: &Path, columns: &Columns) -> anyhow::Result<Observations> {
+    let style = ProgressStyle::with_template("{spinner} {human_pos} comments judged, {per_sec}")
+        .expect("the template is valid");
+    let bar = ProgressBar::new_spinner().with_style(style);
+    let seen = evaluation::observe(judges, &[Part::whole(data)], columns, |judged| bar.inc(judged as u64))?;
+    bar.finish_and_clear();
+    let (dropped, bad) = seen.left_out;
+    if dropped + bad > 0 {
+        eprintln!("left out: {dropped} rows of no class, {bad} unreadable");
+    }
+    Ok(seen)
 }
 
 /// One row a model, best accuracy marked where there are several.

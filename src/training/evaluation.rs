@@ -1,17 +1,20 @@
-//! Measuring models on labelled comments, read as a stream: only scores are kept.
+//! Measuring models on labelled comments, read as a stream: scores and lengths are kept, and the texts of a few mistakes.
 
-use super::data::{self, Columns, Counts, DataError};
+use super::data::{self, Columns, DataError};
+use super::gather::DevSet;
 use super::judge;
-use super::metrics::{Metrics, Outcome};
+use super::metrics::Outcome;
 use super::spacing::Spacing;
 use crate::engine::{Engine, EngineError, Judgement, Warm};
 use crate::model::Model;
 use crate::text::Scratch;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Comments judged together.
 const CHUNK: usize = 4_096;
+/// Mistakes of a model whose texts are kept, and verdicts that models differ in.
+const CASES: usize = 24;
 
 /// What judges: the engine that `run` uses, or the readable mathematics that it is tested against.
 pub enum Judge {
@@ -102,35 +105,192 @@ fn of_judgement(judgement: &Judgement, class: usize) -> Outcome {
     }
 }
 
-/// Measures every judge on the same file, read once. `heard` is told how many comments were judged so far.
+/// What to measure on: a labelled file, or a part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// A name for people.
+    pub name: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Only every so many labelled rows count: what `nunchi train --hold-out` held out of training. 1 takes all.
+    pub every: usize,
+}
+
+impl Part {
+    /// A whole file under its own name.
+    pub fn whole(path: &Path) -> Self {
+        let name = path
+            .file_name()
+            .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+        Part { name, path: path.to_owned(), every: 1 }
+    }
+}
+
+/// A comment that a model got wrong, or that models differ about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Case {
+    /// The comment.
+    pub text: String,
+    /// Its class.
+    pub class: usize,
+    /// What each model answered.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// What models answered on data.
+#[derive(Clone, Debug, Default)]
+pub struct Observations {
+    /// The parts' names and their numbers of comments, in the order of the outcomes.
+    pub parts: Vec<(String, usize)>,
+    /// Rows of no class, and rows that could not be read.
+    pub left_out: (usize, usize),
+    /// The comments' lengths in characters.
+    pub lengths: Vec<u32>,
+    /// Every model's outcomes.
+    pub outcomes: Vec<Vec<Outcome>>,
+    /// Every model's worst mistakes, the worst first.
+    pub mistakes: Vec<Vec<Case>>,
+    /// Where some models are right and others wrong, the furthest apart first; empty for one model.
+    pub disagreements: Vec<Case>,
+}
+
+/// Has every judge answer the same parts, each read once. `heard` is told how many comments were judged since the last
+/// time.
 ///
 /// # Errors
-/// Files that cannot be read or understood, or that hold one class alone.
-pub fn evaluate(
+/// Files that cannot be read or understood, and whole files that hold one class alone.
+pub fn observe(
     judges: &mut [Judge],
-    path: &Path,
+    parts: &[Part],
     columns: &Columns,
     mut heard: impl FnMut(usize),
-) -> Result<(Vec<Metrics>, Counts), DataError> {
-    let mut outcomes: Vec<Vec<Outcome>> = vec![Vec::new(); judges.len()];
-    let (mut comments, mut classes) = (Vec::<String>::new(), Vec::new());
-    let mut judge_all = |comments: &mut Vec<String>, classes: &mut Vec<usize>| {
-        let views: Vec<&str> = comments.iter().map(String::as_str).collect();
-        for (judge, outcomes) in judges.iter_mut().zip(&mut outcomes) {
-            judge.judge(&views, classes, outcomes);
+) -> Result<Observations, DataError> {
+    let mut observer = Observer::new(judges);
+    let mut seen = Observations::default();
+    for part in parts {
+        let (before, mut row) = (observer.lengths.len(), 0_usize);
+        let counts = data::read(&part.path, columns, |example| {
+            row += 1;
+            if row.is_multiple_of(part.every.max(1)) && observer.take(example.text, example.class) {
+                heard(observer.judge());
+            }
+        })?;
+        heard(observer.judge());
+        if part.every <= 1 {
+            data::require_classes(&part.path, &columns.target, &counts)?;
         }
-        heard(views.len());
-        comments.clear();
-        classes.clear();
-    };
-    let counts = data::read(path, columns, |example| {
-        comments.push(example.text.to_owned());
-        classes.push(example.class);
-        if comments.len() == CHUNK {
-            judge_all(&mut comments, &mut classes);
+        let records = observer.lengths.len() - before;
+        if records > 0 {
+            seen.parts.push((part.name.clone(), records));
         }
-    })?;
-    judge_all(&mut comments, &mut classes);
-    data::require_classes(path, &columns.target, &counts)?;
-    Ok((outcomes.iter().map(|outcomes| Metrics::of(outcomes)).collect(), counts))
+        seen.left_out.0 += counts.dropped;
+        seen.left_out.1 += counts.bad;
+    }
+    observer.into(&mut seen);
+    Ok(seen)
+}
+
+/// Has every judge answer comments that are in memory.
+pub fn observe_sets(judges: &mut [Judge], sets: &[DevSet]) -> Observations {
+    let mut observer = Observer::new(judges);
+    let mut seen = Observations::default();
+    for set in sets.iter().filter(|set| !set.texts.is_empty()) {
+        for (text, &class) in set.texts.iter().zip(&set.classes) {
+            if observer.take(text, class) {
+                observer.judge();
+            }
+        }
+        observer.judge();
+        seen.parts.push((set.name.clone(), set.texts.len()));
+    }
+    observer.into(&mut seen);
+    seen
+}
+
+/// Gathers comments, has them judged, and keeps what is worth keeping.
+struct Observer<'a> {
+    judges: &'a mut [Judge],
+    comments: Vec<String>,
+    classes: Vec<usize>,
+    lengths: Vec<u32>,
+    outcomes: Vec<Vec<Outcome>>,
+    mistakes: Vec<Top>,
+    disagreements: Top,
+}
+
+impl<'a> Observer<'a> {
+    fn new(judges: &'a mut [Judge]) -> Self {
+        Observer {
+            comments: Vec::new(),
+            classes: Vec::new(),
+            lengths: Vec::new(),
+            outcomes: vec![Vec::new(); judges.len()],
+            mistakes: vec![Top::default(); judges.len()],
+            disagreements: Top::default(),
+            judges,
+        }
+    }
+
+    /// Adds a comment; whether it is time to judge.
+    fn take(&mut self, text: &str, class: usize) -> bool {
+        self.comments.push(text.to_owned());
+        self.classes.push(class);
+        self.lengths.push(text.chars().count() as u32);
+        self.comments.len() == CHUNK
+    }
+
+    /// Hands over what was kept.
+    fn into(self, seen: &mut Observations) {
+        seen.lengths = self.lengths;
+        seen.outcomes = self.outcomes;
+        seen.mistakes = self.mistakes.into_iter().map(Top::into_cases).collect();
+        seen.disagreements = self.disagreements.into_cases();
+    }
+
+    /// Judges what was taken; how many.
+    fn judge(&mut self) -> usize {
+        let first = self.lengths.len() - self.comments.len();
+        let views: Vec<&str> = self.comments.iter().map(String::as_str).collect();
+        for (judge, outcomes) in self.judges.iter_mut().zip(&mut self.outcomes) {
+            judge.judge(&views, &self.classes, outcomes);
+        }
+        for (at, (text, &class)) in self.comments.iter().zip(&self.classes).enumerate() {
+            let answers = || self.outcomes.iter().map(|outcomes| &outcomes[first + at]);
+            let case = || Case { text: text.clone(), class, outcomes: answers().cloned().collect() };
+            // How sure each model is of the truth.
+            let sure = |outcome: &Outcome| outcome.probabilities[class];
+            for (outcome, top) in answers().zip(&mut self.mistakes) {
+                if outcome.chosen() != class {
+                    top.offer(1.0 - sure(outcome), case);
+                }
+            }
+            let right = answers().filter(|outcome| outcome.chosen() == class).count();
+            if 0 < right && right < self.outcomes.len() {
+                let (low, high) =
+                    answers().map(sure).fold((1.0_f64, 0.0_f64), |(low, high), p| (low.min(p), high.max(p)));
+                self.disagreements.offer(high - low, case);
+            }
+        }
+        self.comments.clear();
+        self.classes.clear();
+        self.lengths.len() - first
+    }
+}
+
+/// The cases with the highest keys, the highest first; of equal ones those that came first.
+#[derive(Clone, Debug, Default)]
+struct Top(Vec<(f64, Case)>);
+
+impl Top {
+    fn offer(&mut self, key: f64, case: impl Fn() -> Case) {
+        let place = self.0.partition_point(|(other, _)| *other >= key);
+        if place < CASES {
+            self.0.insert(place, (key, case()));
+            self.0.truncate(CASES);
+        }
+    }
+
+    fn into_cases(self) -> Vec<Case> {
+        self.0.into_iter().map(|(_, case)| case).collect()
+    }
 }

@@ -1,7 +1,7 @@
 //! How good judgements are.
 
 /// Equal bins of confidence for the calibration error, as Guo et al. (2017) use them.
-const BINS: usize = 15;
+pub const BINS: usize = 15;
 /// Probabilities are kept this far from 0 when their logarithm is taken, so that one sure mistake stays finite.
 const SMALLEST: f64 = 1e-15;
 
@@ -129,17 +129,123 @@ fn auc(outcomes: &[Outcome], class: usize) -> f64 {
     (rank_sum - positives * (positives + 1.0) / 2.0) / (positives * negatives)
 }
 
-/// How far confidence and accuracy are apart, averaged over bins by the number of examples in them.
-fn calibration_error(outcomes: &[Outcome]) -> f64 {
-    let mut bins = [(0.0_f64, 0.0_f64); BINS];
+/// Examples whose verdicts are about equally sure.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ConfidenceBin {
+    /// How many.
+    pub records: usize,
+    /// The sum of the chosen classes' probabilities.
+    pub confidence: f64,
+    /// How many verdicts are right.
+    pub right: usize,
+}
+
+/// Counts examples by the probability of the chosen class: bin `k` reaches from `k / 15` to `(k + 1) / 15`.
+pub fn confidence_bins(outcomes: &[Outcome]) -> [ConfidenceBin; BINS] {
+    let mut bins = [ConfidenceBin::default(); BINS];
     for outcome in outcomes {
         let chosen = outcome.chosen();
         let confidence = outcome.probabilities[chosen];
-        let bin = ((confidence * BINS as f64) as usize).min(BINS - 1);
-        bins[bin].0 += confidence;
-        bins[bin].1 += f64::from(u8::from(chosen == outcome.class));
+        let bin = &mut bins[((confidence * BINS as f64) as usize).min(BINS - 1)];
+        bin.records += 1;
+        bin.confidence += confidence;
+        bin.right += usize::from(chosen == outcome.class);
     }
-    bins.iter().map(|(confidence, right)| (confidence - right).abs()).sum::<f64>() / outcomes.len() as f64
+    bins
+}
+
+/// How far confidence and accuracy are apart, averaged over bins by the number of examples in them.
+fn calibration_error(outcomes: &[Outcome]) -> f64 {
+    let bins = confidence_bins(outcomes);
+    bins.iter().map(|bin| (bin.confidence - bin.right as f64).abs()).sum::<f64>() / outcomes.len() as f64
+}
+
+/// How often each class is taken for which: `[class][chosen]` is a number of examples.
+pub fn confusion(outcomes: &[Outcome]) -> Vec<Vec<usize>> {
+    let classes = outcomes.first().map_or(0, |outcome| outcome.probabilities.len());
+    let mut counts = vec![vec![0; classes]; classes];
+    for outcome in outcomes {
+        counts[outcome.class][outcome.chosen()] += 1;
+    }
+    counts
+}
+
+/// The ROC curve as points (false positive rate, true positive rate) from (0, 0) to (1, 1): of `positive`; with more
+/// classes the mean of each against the rest, at a hundred false positive rates. Empty where there is nothing to
+/// compare.
+pub fn roc(outcomes: &[Outcome]) -> Vec<[f64; 2]> {
+    let classes = outcomes.first().map_or(0, |outcome| outcome.probabilities.len());
+    if classes == 2 {
+        return thinned(&roc_of(outcomes, 1));
+    }
+    let curves: Vec<_> =
+        (0..classes).map(|class| roc_of(outcomes, class)).filter(|curve| !curve.is_empty()).collect();
+    if curves.is_empty() {
+        return Vec::new();
+    }
+    let mean = |rate: f64| curves.iter().map(|curve| height(curve, rate)).sum::<f64>() / curves.len() as f64;
+    let grid = (0..=100).map(|at| f64::from(at) / 100.0).map(|rate| [rate, mean(rate)]);
+    std::iter::once([0.0, 0.0]).chain(grid).collect()
+}
+
+/// Every corner of the curve of `class` against the rest.
+fn roc_of(outcomes: &[Outcome], class: usize) -> Vec<[f64; 2]> {
+    let mut ranked: Vec<(f64, bool)> =
+        outcomes.iter().map(|outcome| (outcome.probabilities[class], outcome.class == class)).collect();
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let positives = ranked.iter().filter(|(_, positive)| *positive).count() as f64;
+    let negatives = ranked.len() as f64 - positives;
+    if positives == 0.0 || negatives == 0.0 {
+        return Vec::new();
+    }
+    let mut points = vec![[0.0, 0.0]];
+    let (mut hits, mut alarms) = (0.0, 0.0);
+    for (at, &(score, positive)) in ranked.iter().enumerate() {
+        if positive {
+            hits += 1.0
+        } else {
+            alarms += 1.0
+        }
+        // Equal scores cannot be told apart: they are one step.
+        if ranked.get(at + 1).is_none_or(|(next, _)| *next != score) {
+            points.push([alarms / negatives, hits / positives]);
+        }
+    }
+    points
+}
+
+/// The highest point of a curve at a false positive rate.
+fn height(curve: &[[f64; 2]], rate: f64) -> f64 {
+    let after = curve.partition_point(|point| point[0] <= rate);
+    let before = curve[after.saturating_sub(1)];
+    match curve.get(after) {
+        Some(next) => before[1] + (next[1] - before[1]) * (rate - before[0]) / (next[0] - before[0]),
+        None => before[1],
+    }
+}
+
+/// Without corners that are closer than a four-hundredth to the one before, which no picture shows.
+fn thinned(curve: &[[f64; 2]]) -> Vec<[f64; 2]> {
+    let mut kept: Vec<[f64; 2]> = Vec::new();
+    for (at, &point) in curve.iter().enumerate() {
+        let far = kept.last().is_none_or(|last| point[0] - last[0] + point[1] - last[1] >= 1.0 / 400.0);
+        if far || at + 1 == curve.len() {
+            kept.push(point);
+        }
+    }
+    kept
+}
+
+/// The 95 % interval of a share of `right` among `records` (Wilson 1927); everything, where there are none.
+pub fn interval_95(right: usize, records: usize) -> [f64; 2] {
+    if records == 0 {
+        return [0.0, 1.0];
+    }
+    let (z, n) = (1.959_963_985, records as f64);
+    let share = right as f64 / n;
+    let centre = (share + z * z / (2.0 * n)) / (1.0 + z * z / n);
+    let half = z / (1.0 + z * z / n) * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
+    [(centre - half).max(0.0), (centre + half).min(1.0)]
 }
 
 #[cfg(test)]
@@ -191,6 +297,50 @@ mod tests {
         close(metrics.f1, (2.0 / 3.0 + 1.0 + 0.0) / 3.0);
         close(metrics.auc, 1.0);
         close(balanced_accuracy(&outcomes), 2.0 / 3.0);
+    }
+
+    #[test]
+    fn the_area_under_the_curve_is_the_auc() {
+        let outcomes: Vec<Outcome> = (0..500_usize)
+            .map(|index| Outcome::of_two(index % 3 % 2, (index * 7_919 % 101) as f64 / 101.0))
+            .collect();
+        let curve = roc(&outcomes);
+        assert_eq!((curve.first(), curve.last()), (Some(&[0.0, 0.0]), Some(&[1.0, 1.0])));
+        let area: f64 =
+            curve.windows(2).map(|pair| (pair[1][0] - pair[0][0]) * (pair[0][1] + pair[1][1]) / 2.0).sum();
+        assert!((area - Metrics::of(&outcomes).auc).abs() < 2e-3, "{area}");
+        assert!(roc(&[Outcome::of_two(1, 0.3)]).is_empty(), "one class has no curve");
+        assert!(roc(&[]).is_empty());
+    }
+
+    #[test]
+    fn curves_of_more_classes_are_averaged() {
+        let outcomes: Vec<Outcome> = (0..3)
+            .map(|class| {
+                let mut probabilities = vec![0.1; 3];
+                probabilities[class] = 0.8;
+                Outcome { class, probabilities }
+            })
+            .collect();
+        let curve = roc(&outcomes);
+        assert_eq!(curve[..2], [[0.0, 0.0], [0.0, 1.0]], "all are told apart");
+        assert_eq!(curve.last(), Some(&[1.0, 1.0]));
+    }
+
+    #[test]
+    fn confusion_counts_rows_by_class_and_columns_by_verdict() {
+        let outcomes = [(0, 0.2), (0, 0.9), (1, 0.9), (1, 0.8), (1, 0.1)]
+            .map(|(class, positive)| Outcome::of_two(class, positive));
+        assert_eq!(confusion(&outcomes), [[1, 1], [1, 2]]);
+        assert!(confusion(&[]).is_empty());
+    }
+
+    #[test]
+    fn an_interval_as_the_text_book_has_it() {
+        // Wilson's interval for 8 of 10: 0.4902 to 0.9433.
+        let [low, high] = interval_95(8, 10);
+        assert!((low - 0.4902).abs() < 1e-4 && (high - 0.9433).abs() < 1e-4, "{low} to {high}");
+        assert_eq!(interval_95(0, 0), [0.0, 1.0]);
     }
 
     #[test]

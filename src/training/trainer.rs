@@ -94,13 +94,13 @@ impl Epoch {
 
 /// Hears how training goes on.
 pub trait Progress {
-    /// A stage begins: `name` for people, and the examples of its epochs together.
-    fn stage(&mut self, name: &str, examples: u64) {
-        let _ = (name, examples);
+    /// A stage begins: `name` for people, its epochs, and the examples of all of them together.
+    fn stage(&mut self, name: &str, epochs: usize, examples: u64) {
+        let _ = (name, epochs, examples);
     }
-    /// So many of the stage's examples were trained on before this process.
-    fn resumed(&mut self, examples: u64) {
-        let _ = examples;
+    /// The stage goes on in this epoch; so many of its examples were trained on before this process.
+    fn resumed(&mut self, epoch: usize, examples: u64) {
+        let _ = (epoch, examples);
     }
     /// A step over `examples` examples ended; their mean loss and the learning rate.
     fn step(&mut self, examples: usize, loss: f64, rate: f64);
@@ -293,8 +293,10 @@ impl<'a> Run<'a> {
         let frequencies = Frequencies::new(&counts);
         let epochs = self.task.settings.pretraining;
         let examples = self.task.corpus.len() * epochs as u64;
-        progress.stage("predicting next tokens", examples);
-        progress.resumed(self.place.examples);
+        progress.stage("predicting next tokens", epochs, examples);
+        if self.place.examples > 0 {
+            progress.resumed(self.place.epoch, self.place.examples);
+        }
         for number in self.place.epoch.max(1)..=epochs {
             let loss = self.epoch(number, reading, examples, Some(&frequencies), progress)?;
             if self.task.stopped() {
@@ -326,9 +328,11 @@ impl<'a> Run<'a> {
         let reading = self.reading(false);
         let usable = reading.usable()?;
         let examples = usable * settings.epochs as u64;
-        progress.stage("telling classes apart", examples);
-        progress.resumed(self.place.examples);
+        progress.stage("telling classes apart", settings.epochs, examples);
         self.place.epochs.iter().for_each(|epoch| progress.epoch(epoch));
+        if self.place.examples > 0 {
+            progress.resumed(self.place.epoch, self.place.examples);
+        }
         for number in self.place.epoch.max(1)..=settings.epochs {
             if self.patience_is_over() {
                 break;

@@ -3,6 +3,7 @@
 use super::progress::{grouped, human_time};
 use super::report::conclusion;
 use crate::pipeline::replay::compare::{Cell, Example, GRID, Report, Tally, Unit};
+use crate::training::report::escaped;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fmt::Write as _;
@@ -444,21 +445,4 @@ fn example_row(out: &mut String, example: &Example) {
         escaped(&example.text),
         escaped(&example.source)
     );
-}
-
-/// Text that is no markup, whatever somebody wrote into a comment.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out += "&amp;",
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '"' => out += "&quot;",
-            '\'' => out += "&#39;",
-            letter if letter.is_control() => out.push(' '),
-            letter => out.push(letter),
-        }
-    }
-    out
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod files;
+mod report;
 mod teachers;
 
 use super::columns::ColumnArgs;
@@ -64,6 +65,9 @@ pub struct Args {
     /// Begin anew even where a checkpoint of an earlier run lies beside the model
     #[arg(long, help_heading = "Training")]
     restart: bool,
+    /// Leave no report (MODEL.report.html and .json: learning curves, ROC, calibration, the worst mistakes with texts)
+    #[arg(long)]
+    no_report: bool,
     #[command(flatten)]
     columns: ColumnArgs,
     /// Names of the classes, in order; more than two give a softmax
@@ -151,7 +155,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let report = made.report(&network, temperature);
     // Saving scores them, with the weights that it stores.
     let golden = COMMENTS.iter().map(|&text| Golden { text: text.to_owned(), score: 0.0 }).collect();
-    let name = args.name.unwrap_or_else(|| default_name(&out));
+    let name = args.name.clone().unwrap_or_else(|| default_name(&out));
     let model = Model {
         name,
         network,
@@ -170,6 +174,15 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let minutes = trained.took.as_secs_f64() / 60.0;
     eprintln!("wrote {} (version {version}) after {minutes:.1} minutes of training", out.display());
+    if !args.no_report {
+        let groups = dev.iter().map(|group| group.name.clone()).collect();
+        let history = bar.history(groups, trained.best, trained.took);
+        // The model is there, which is what counts.
+        match report::leave(&out, &gathered.dev, history) {
+            Ok(page) => eprintln!("wrote {}", page.display()),
+            Err(error) => eprintln!("nunchi: the model has no report: {error:#}"),
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,0 +1,17 @@
+//! The report that `nunchi train` leaves beside the model.
+
+use crate::model::Model;
+use crate::training::evaluation::{self, Judge};
+use crate::training::gather::DevSet;
+use crate::training::history::History;
+use crate::training::report::{Report, Subject};
+use std::path::{Path, PathBuf};
+
+/// Measures the model as it was written, and leaves `MODEL.report.html` and `MODEL.report.json` beside it.
+pub(super) fn leave(model: &Path, dev: &[DevSet], history: History) -> anyhow::Result<PathBuf> {
+    let mut judges = [Judge::engine(Model::load(model)?)?];
+    let seen = evaluation::observe_sets(&mut judges, dev);
+    let page = model.with_extension("report.html");
+    Report::new(&[Subject { model: judges[0].model(), history: Some(history) }], &seen).write(&page)?;
+    Ok(page)
+}
