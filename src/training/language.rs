@@ -9,9 +9,8 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::step::{Objective, Shard};
-use crate::engine::backprop::{Backprop, Matrix, PackedMatrix, ProductScratch};
+use crate::engine::backprop::{Backprop, Matrix, PackedMatrix, ProductScratch, ShardGradients};
 use crate::rnn::{Batch, HeadKind, Network, Shape, exp};
-use ndarray::Array2;
 use pulp::NullaryFnOnce;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -127,13 +126,21 @@ impl Objective for Predict<'_> {
         let sequences: Vec<&[u32]> = examples.iter().map(|example| example.tokens).collect();
         backprop.forward(network, weights, &sequences, &drops, pass);
         let hidden = network.shape.hidden;
+        let of_states = pass.zero_states();
+        let mut buffers = [(); 4].map(|()| pass.take(0));
         let states = pass.states();
-        let mut of_states = Array2::<f32>::zeros(states.raw_dim());
+        let mut of_states = of_states;
         let mut loss = 0.0;
         for side in 0..network.shape.directions() {
             let columns = side * hidden..(side + 1) * hidden;
             let places = predictions(pass.batch(), side == 1);
-            let mut own = Side { network, columns: columns.clone(), states: Vec::new(), targets: Vec::new() };
+            let mut own = Side {
+                network,
+                columns: columns.clone(),
+                states: std::mem::take(&mut buffers[0]),
+                targets: Vec::new(),
+            };
+            own.states.clear();
             for (from, to) in &places {
                 for row in from.clone() {
                     let state = states.row(row);
@@ -149,9 +156,8 @@ impl Objective for Predict<'_> {
                 / shard.batch as f32
                 / own.targets.len() as f32
                 / network.shape.directions() as f32;
-            let (part, of_own) = own.predict(self, backprop, share, side, gradients);
-            loss += part;
-            let mut rows = of_own.chunks_exact(hidden);
+            loss += own.predict(self, backprop, (share, side), gradients, &mut buffers);
+            let mut rows = own.states.chunks_exact(hidden);
             for (from, _) in &places {
                 for row in from.clone() {
                     let mut to = of_states.row_mut(row);
@@ -159,7 +165,9 @@ impl Objective for Predict<'_> {
                     to[columns.clone()].copy_from_slice(rows.next().expect("one row a prediction"));
                 }
             }
+            buffers[0] = own.states;
         }
+        buffers.into_iter().for_each(|buffer| pass.give(buffer));
         pass.of_states(of_states);
         backprop.backward(network, weights, &drops, pass, gradients);
         loss
@@ -177,16 +185,16 @@ struct Side<'a> {
 }
 
 impl Side<'_> {
-    /// `share` times the sum of the predictions' losses, and the gradient of the states; those of the projection and of the
-    /// embeddings are added to `gradients`.
+    /// `share` times the sum of the predictions' losses; the states are replaced by their gradients, those of the projection and
+    /// of the embeddings are added to `gradients`.
     fn predict(
-        &self,
+        &mut self,
         predict: &Predict<'_>,
         backprop: &Backprop,
-        share: f32,
-        side: usize,
-        gradients: &mut crate::engine::backprop::ShardGradients,
-    ) -> (f64, Vec<f32>) {
+        (share, side): (f32, usize),
+        gradients: &mut ShardGradients,
+        [_, projected, logits, of_projected]: &mut [Vec<f32>; 4],
+    ) -> f64 {
         let (products, embedding) = (backprop.products(), self.network.shape.embedding);
         let (rows, candidates) = (self.targets.len(), predict.candidates.len());
         let hidden = self.columns.len();
@@ -194,15 +202,16 @@ impl Side<'_> {
         let mut scratch = ProductScratch::default();
         let [projection, projection_back] = &predict.projections[side];
         let bias = self.network.head.bias.as_slice().expect("weights are in standard layout");
-        let mut projected = vec![0.0_f32; rows * embedding];
-        products.times(states, projection, Some(bias), &mut projected, &mut scratch);
-        let mut logits = vec![0.0_f32; rows * candidates];
+        projected.resize(rows * embedding, 0.0);
+        products.times(states, projection, Some(bias), projected, &mut scratch);
+        logits.resize(rows * candidates, 0.0);
         let corrections: Vec<f32> = predict.corrections.iter().map(|correction| -correction).collect();
-        let as_rows = Matrix::new(&projected, embedding);
-        products.times(as_rows, &predict.forward, Some(&corrections), &mut logits, &mut scratch);
+        let as_rows = Matrix::new(projected, embedding);
+        products.times(as_rows, &predict.forward, Some(&corrections), logits, &mut scratch);
 
         let drawn = (candidates as f32).ln();
-        let (mut loss, mut of_projected) = (0.0_f64, vec![0.0_f32; rows * embedding]);
+        let mut loss = 0.0_f64;
+        of_projected.resize(rows * embedding, 0.0);
         for (row, &target) in self.targets.iter().enumerate() {
             let own = &projected[row * embedding..][..embedding];
             let table = self.network.embedding.row(target as usize);
@@ -226,14 +235,14 @@ impl Side<'_> {
             gradients.tokens.push(target);
             gradients.embedding.extend(own.iter().map(|value| slope * value));
         }
-        let of_logits = Matrix::new(&logits, candidates);
-        products.times(of_logits, &predict.back, None, &mut of_projected, &mut scratch);
+        let of_logits = Matrix::new(logits, candidates);
+        products.times(of_logits, &predict.back, None, of_projected, &mut scratch);
         let begin = gradients.embedding.len();
         gradients.tokens.extend(&predict.candidates);
         gradients.embedding.resize(begin + candidates * embedding, 0.0);
         products.outer(of_logits, as_rows, &mut gradients.embedding[begin..], &mut scratch);
 
-        let of_projected = Matrix::new(&of_projected, embedding);
+        let of_projected = Matrix::new(of_projected, embedding);
         let mut of_weight = vec![0.0_f32; embedding * hidden];
         products.outer(of_projected, states, &mut of_weight, &mut scratch);
         for (row, of) in of_weight.chunks_exact(hidden).enumerate() {
@@ -244,9 +253,9 @@ impl Side<'_> {
         for row in of_projected.data.chunks_exact(embedding) {
             gradients.head.bias.iter_mut().zip(row).for_each(|(to, of)| *to += of);
         }
-        let mut of_states = vec![0.0_f32; rows * hidden];
-        products.times(of_projected, projection_back, None, &mut of_states, &mut scratch);
-        (loss, of_states)
+        let zeros = vec![0.0_f32; hidden];
+        products.times(of_projected, projection_back, Some(&zeros), &mut self.states, &mut scratch);
+        loss
     }
 }
 
@@ -310,7 +319,7 @@ fn softmax(logits: &mut [f32], target: f32, share: f32) -> (f32, f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::backprop::{Drops, Pass, ShardGradients, Weights};
+    use crate::engine::backprop::{Drops, Pass, Weights};
     use crate::rnn::{Cell, Pooling, Target};
     use crate::training::step::{Example, StepSettings};
 

@@ -9,8 +9,10 @@ use crate::engine::backprop::{Backprop, Drops, Pass, ShardGradients, Weights};
 use crate::rnn::{Network, Target, pool, unpool};
 use ndarray::Array2;
 
-/// Examples that one thread takes at a time.
+/// Examples that one thread takes at a time, and whose gradients are added up in one place.
 const SHARD: usize = 64;
+/// Examples of one pass: what a pass leaves for the way back should stay in L2.
+const PASS: usize = 32;
 
 /// What to learn from one example.
 #[derive(Clone, Copy, Debug)]
@@ -136,17 +138,19 @@ impl Stepper {
                 .collect();
             spread(settings.threads, &mut jobs, |job| {
                 let _ready = backprop.enter();
-                job.loss = objective.shard(Shard {
-                    backprop,
-                    network: shared,
-                    weights,
-                    examples: job.examples,
-                    batch: total,
-                    drops: settings.drops(number * 4_096 + job.index),
-                    settings,
-                    pass: job.pass,
-                    gradients: job.gradients,
-                });
+                for (turn, examples) in job.examples.chunks(PASS).enumerate() {
+                    job.loss += objective.shard(Shard {
+                        backprop,
+                        network: shared,
+                        weights,
+                        examples,
+                        batch: total,
+                        drops: settings.drops((number * 4_096 + job.index) * SHARD + turn),
+                        settings,
+                        pass: job.pass,
+                        gradients: job.gradients,
+                    });
+                }
             });
             loss += jobs.iter().map(|job| job.loss).sum::<f64>();
         }

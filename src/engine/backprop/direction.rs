@@ -53,6 +53,14 @@ pub(super) struct Scratch {
     carried: Vec<f32>,
     carried_cells: Vec<f32>,
     previous: Vec<f32>,
+    zeros: Vec<f32>,
+}
+
+impl Scratch {
+    /// Holds `count` zeros from now on.
+    pub(super) fn zeros(&mut self, count: usize) {
+        self.zeros.resize(count.max(self.zeros.len()), 0.0);
+    }
 }
 
 /// What both passes need.
@@ -119,7 +127,8 @@ impl Context<'_> {
     }
 
     /// Back through time. `arriving` is the gradient that reaches each state from above, `[tokens, hidden]`, rows `stride` apart;
-    /// the weights' gradients are added to `gradient`, the input's to `of_input` (`[tokens, inputs]`).
+    /// the weights' gradients are added to `gradient`, the input's goes to `of_input` (`[tokens, inputs]`), to which a direction that reads from the
+    /// end adds.
     pub(super) fn backward(
         &self,
         input: &[f32],
@@ -190,7 +199,9 @@ impl Context<'_> {
             self.products.outer(of_gates, previous, weight_hh, &mut scratch.products);
             column_sums(self.arch, of_gates, bias_hh);
         }
-        self.products.times(of_gates, &self.packed.input_back, None, of_input, &mut scratch.products);
+        // The first direction begins, the second one adds.
+        let zeros = (!self.reverse).then_some(&scratch.zeros[..inputs]);
+        self.products.times(of_gates, &self.packed.input_back, zeros, of_input, &mut scratch.products);
     }
 
     /// For every packed row the state that it continued; zeros where a sequence began.

@@ -52,6 +52,7 @@ pub struct Pass {
     of_input: Vec<f32>,
     features: usize,
     scratch: Scratch,
+    spare: Vec<Vec<f32>>,
 }
 
 #[derive(Debug, Default)]
@@ -230,8 +231,8 @@ impl Backprop {
         for index in (0..network.layers.len()).rev() {
             let LayerPass { input, traces } = &mut layers[index];
             let inputs = shape.inputs(index);
-            of_input.clear();
-            of_input.resize(batch.total * inputs, 0.0);
+            of_input.resize((batch.total * inputs).max(of_input.len()), 0.0);
+            scratch.zeros(inputs);
             let stride = shape.hidden * shape.directions();
             let directions = network.layers[index].directions().zip(&weights.layers[index]);
             let gradient = gradients.layers[index].directions_mut();
@@ -242,7 +243,7 @@ impl Backprop {
                 context.backward(input, arriving, trace, gradient, of_input, scratch);
             }
             let share = if index == 0 { drops.inputs } else { drops.features };
-            drops.apply(self.arch, index as u32, share, of_input);
+            drops.apply(self.arch, index as u32, share, &mut of_input[..batch.total * inputs]);
             std::mem::swap(arriving, of_input);
         }
         if shape.cell == Cell::Bag {
@@ -266,6 +267,19 @@ impl Pass {
             .expect("one row of features a token")
     }
 
+    /// A buffer of `len` numbers of any value, for what an objective computes beside the passes. Large buffers that come and go
+    /// would be mapped and cleared by the system every time: give it back with [`Pass::give`].
+    pub(crate) fn take(&mut self, len: usize) -> Vec<f32> {
+        let mut buffer = self.spare.pop().unwrap_or_default();
+        buffer.resize(len, 0.0);
+        buffer
+    }
+
+    /// Takes a buffer back.
+    pub(crate) fn give(&mut self, buffer: Vec<f32>) {
+        self.spare.push(buffer);
+    }
+
     /// Token ids, packed.
     pub fn tokens(&self) -> &[u32] {
         &self.tokens
@@ -273,7 +287,17 @@ impl Pass {
 
     /// Sets the gradient of the states that [`Backprop::backward`] begins with, `[tokens, features]`.
     pub fn of_states(&mut self, gradient: Array2<f32>) {
-        self.arriving = gradient.into_raw_vec_and_offset().0;
+        let (gradient, _) = gradient.into_raw_vec_and_offset();
+        let before = std::mem::replace(&mut self.arriving, gradient);
+        self.give(before);
+    }
+
+    /// A gradient of the states of zeros, to be filled and handed to [`Pass::of_states`].
+    pub(crate) fn zero_states(&mut self) -> Array2<f32> {
+        let (rows, columns) = (self.batch.total, self.features);
+        let mut buffer = self.take(rows * columns);
+        buffer.fill(0.0);
+        Array2::from_shape_vec((rows, columns), buffer).expect("as long as rows times columns")
     }
 }
 

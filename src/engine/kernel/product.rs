@@ -13,6 +13,9 @@ use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
 
 pub(crate) use super::product_tiles::Matrix;
 
+/// Rows of both sides of an outer product that are laid out together.
+const OUTER_ROWS: usize = 256;
+
 /// How products are computed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Products {
@@ -173,28 +176,32 @@ impl Products {
         }
         match self.tiles {
             Some(tiles) => {
-                let shape = RowsShape::new(a.rows);
-                scratch.rows.resize(shape.len(a.columns));
-                scratch.panels.resize(panels_len(b.rows, b.columns));
-                scratch.pairs.resize(super::tiles::ROWS * a.columns, 0);
-                let args = ProductArgs {
-                    a: scratch.rows.as_ptr(),
-                    shape,
-                    rows: a.columns,
-                    b: scratch.panels.as_ptr(),
-                    columns: b.columns,
-                    bias: std::ptr::null(),
-                    add: true,
-                    out: out.as_mut_ptr(),
-                    out_stride: b.columns,
-                };
                 assert!((tiles.available)(), "products on tiles are chosen only where the CPU has them");
-                // SAFETY: the CPU has what the routines need and the thread has entered; rows, panels and `out` are as large
-                // as the arguments say, and with `add` there is no bias.
-                unsafe {
-                    (tiles.routines.to_rows_transposed)(a, shape, &mut scratch.rows, &mut scratch.pairs);
-                    (tiles.routines.to_panels)(b, &mut scratch.panels);
-                    (tiles.routines.product)(&args);
+                scratch.pairs.resize(super::tiles::ROWS * a.columns, 0);
+                // In pieces that stay in L2, together with the sums.
+                for first in (0..a.rows).step_by(OUTER_ROWS) {
+                    let (a, b) = (a.piece(first, OUTER_ROWS), b.piece(first, OUTER_ROWS));
+                    let shape = RowsShape::new(a.rows);
+                    scratch.rows.resize(shape.len(a.columns));
+                    scratch.panels.resize(panels_len(b.rows, b.columns));
+                    let args = ProductArgs {
+                        a: scratch.rows.as_ptr(),
+                        shape,
+                        rows: a.columns,
+                        b: scratch.panels.as_ptr(),
+                        columns: b.columns,
+                        bias: std::ptr::null(),
+                        add: true,
+                        out: out.as_mut_ptr(),
+                        out_stride: b.columns,
+                    };
+                    // SAFETY: the CPU has what the routines need and the thread has entered; rows, panels and `out` are as
+                    // large as the arguments say, and with `add` there is no bias.
+                    unsafe {
+                        (tiles.routines.to_rows_transposed)(a, shape, &mut scratch.rows, &mut scratch.pairs);
+                        (tiles.routines.to_panels)(b, &mut scratch.panels);
+                        (tiles.routines.product)(&args);
+                    }
                 }
             }
             None => {

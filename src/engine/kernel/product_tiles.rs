@@ -11,7 +11,8 @@
 
 use super::tiles::{BLOCK, INPUTS, PANEL, ROWS, SUMS, TILE, Tiles};
 
-/// Most tiles of inputs that are summed before the sums are written: a panel of so many stays in L1 while all rows pass.
+/// Most tiles of inputs that are summed before the sums are written: a block of rows of so many (16 kB) stays in L1 while all
+/// panels pass.
 const CHUNK: usize = 16;
 
 /// The layout of rows.
@@ -50,6 +51,11 @@ impl<'a> Matrix<'a> {
     /// Rows that follow each other.
     pub(crate) fn new(data: &'a [f32], columns: usize) -> Self {
         Matrix { data, rows: data.len() / columns.max(1), columns, stride: columns }
+    }
+
+    /// At most `rows` rows from `first` on.
+    pub(crate) fn piece(self, first: usize, rows: usize) -> Self {
+        Matrix { data: &self.data[first * self.stride..], rows: rows.min(self.rows - first), ..self }
     }
 
     /// Some of the columns.
@@ -93,6 +99,9 @@ pub(super) fn panels_len(inputs: usize, columns: usize) -> usize {
 }
 
 /// See [`ProductArgs`].
+///
+/// A block of rows stays in L1 while all panels pass, which come from L2 (see [`Tiles::add`]): nothing is read from further away
+/// twice.
 #[inline(always)]
 pub(super) unsafe fn product<T: Tiles>(args: &ProductArgs) {
     #[repr(align(64))]
@@ -101,21 +110,19 @@ pub(super) unsafe fn product<T: Tiles>(args: &ProductArgs) {
     let zeros = Sums([0.0; SUMS]);
     let mut tiles = T::new();
     let inputs = args.shape.tiles;
-    let mut first = 0;
-    while first < inputs || first == 0 {
-        let chunk = (inputs - first).min(CHUNK);
-        for panel in 0..args.columns.div_ceil(PANEL) {
-            let column = panel * PANEL;
-            let columns = (args.columns - column).min(PANEL);
-            let mut row = 0;
-            while row < args.rows {
-                let rows = (args.rows - row).min(BLOCK);
-                let add = args.add || first > 0;
+    for row in (0..args.rows).step_by(BLOCK) {
+        let rows = (args.rows - row).min(BLOCK);
+        let mut first = 0;
+        while first < inputs || first == 0 {
+            let chunk = (inputs - first).min(CHUNK);
+            let add = args.add || first > 0;
+            for column in (0..args.columns).step_by(PANEL) {
+                let columns = (args.columns - column).min(PANEL);
                 // SAFETY: as `ProductArgs` says; rows are padded to whole blocks and panels to whole tiles.
                 unsafe {
                     tiles.begin(if add { zeros.0.as_ptr() } else { args.bias.add(column) });
                     let mut a = args.a.add(row * args.shape.stride + first * INPUTS);
-                    let mut b = args.b.add((panel * inputs + first) * 2 * TILE);
+                    let mut b = args.b.add((column / PANEL * inputs + first) * 2 * TILE);
                     for _ in 0..chunk {
                         tiles.add(a, args.shape.stride * 2, b, rows > ROWS);
                         a = a.add(INPUTS);
@@ -125,10 +132,9 @@ pub(super) unsafe fn product<T: Tiles>(args: &ProductArgs) {
                     let out = args.out.add(row * args.out_stride + column);
                     write(&sums.0, rows, columns, out, args.out_stride, add);
                 }
-                row += BLOCK;
             }
+            first += chunk.max(1);
         }
-        first += chunk.max(1);
     }
 }
 
