@@ -4,7 +4,7 @@
 //! however it ends. After that it is read in windows: random blocks of neighbouring rows together, shuffled. A window is
 //! to a large data set what a shuffle of everything is to a small one.
 //!
-//! [`blocks`] is the file, [`Writer`] fills it, [`Windows`] reads it.
+//! `blocks` is the file, [`Writer`] fills it, [`Windows`] reads it.
 
 mod blocks;
 mod windows;

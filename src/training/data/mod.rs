@@ -3,7 +3,7 @@
 //! A TSV is read as it stands, without quoting (a quotation mark is a character like any other); a CSV by RFC 4180. The
 //! first line of both names the columns; in JSONL the fields of each object are the columns.
 //!
-//! [`rows`] reads, [`Wanted`] finds columns whose names nobody gave, [`DataError`] says what is wrong.
+//! `rows` reads, [`Wanted`] finds columns whose names nobody gave, [`DataError`] says what is wrong.
 
 mod error;
 mod find;
