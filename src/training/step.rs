@@ -232,6 +232,7 @@ mod tests {
         for cell in [Cell::Simple, Cell::Gru, Cell::Lstm] {
             all.push(Shape { cell, ..base });
             all.push(Shape { cell, layers: 2, bidirectional: true, pooling: Pooling::Max, ..base });
+            all.push(Shape { cell, layers: 2, bidirectional: true, pooling: Pooling::Mean, ..base });
             all.push(Shape {
                 cell,
                 hidden: 33,
@@ -265,7 +266,9 @@ mod tests {
     }
 
     fn agrees_with_the_reference(backprop: Backprop, bound: f32) {
-        for shape in shapes() {
+        // Rounding may choose another winner of a maximum, which is another gradient and no error.
+        let rounds = backprop.precision() != "f32";
+        for shape in shapes().into_iter().filter(|shape| !rounds || shape.pooling != Pooling::Max) {
             let network = Network::<f32>::random(shape, 3).unwrap();
             let owned = examples();
             let batch: Vec<Example<'_>> =
@@ -342,9 +345,9 @@ mod tests {
 
     #[test]
     fn gradients_are_those_of_the_reference_within_the_precision_of_tiles() {
-        agrees_with_the_reference(Backprop::best(), 8e-2);
+        agrees_with_the_reference(Backprop::best(), 4e-2);
         #[cfg(target_arch = "x86_64")]
-        agrees_with_the_reference(Backprop::plain_tiles(), 8e-2);
+        agrees_with_the_reference(Backprop::plain_tiles(), 4e-2);
     }
 
     #[test]

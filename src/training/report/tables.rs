@@ -17,6 +17,9 @@ pub(super) fn key(index: usize, name: &str) -> String {
     format!("<span class=\"key {}\"><i></i>{}</span>", colour(index), escaped(name))
 }
 
+/// A figure, and how it is written.
+type Column = (Figure, fn(f64) -> String);
+
 /// The key figures, a row a model, the best of each column marked.
 pub(super) fn figures(report: &Report) -> String {
     let mut out =
@@ -25,7 +28,7 @@ pub(super) fn figures(report: &Report) -> String {
             .to_owned();
     let models = &report.models;
     let best = |of: Figure| models.iter().map(of).fold(f64::NEG_INFINITY, f64::max);
-    let columns: [(Figure, fn(f64) -> String); 5] = [
+    let columns: [Column; 5] = [
         (|model| model.metrics.accuracy, percent),
         (|model| model.metrics.f1, |value| format!("{value:.4}")),
         (|model| model.metrics.auc, |value| format!("{value:.4}")),
