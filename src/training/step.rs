@@ -340,7 +340,11 @@ mod tests {
 
     #[test]
     fn gradients_are_those_of_the_reference_in_f32() {
+        agrees_with_the_reference(Backprop::library(), 2e-5);
         agrees_with_the_reference(Backprop::f32(), 2e-5);
+        if let Some(avx2) = Backprop::avx2() {
+            agrees_with_the_reference(avx2, 2e-5);
+        }
     }
 
     #[test]

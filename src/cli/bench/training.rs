@@ -8,6 +8,7 @@ use crate::engine::backprop::Backprop;
 use crate::rnn::{Cell, HeadKind, Network, Pooling, Shape, Target};
 use crate::training::optimiser::Optimiser;
 use crate::training::step::{Classify, Example, StepSettings, Stepper};
+use anyhow::Context;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -40,9 +41,9 @@ pub struct Args {
     /// Threads
     #[arg(long, default_value_t = 1)]
     threads: usize,
-    /// Products in f32 even where the CPU has tiles
-    #[arg(long)]
-    f32: bool,
+    /// How products are computed, instead of the best way of this CPU: f32, avx2 (f32 without wider vectors), library
+    #[arg(long, value_parser = ["f32", "avx2", "library"])]
+    products: Option<String>,
     /// Measured rounds, after one to warm up; the median counts
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
@@ -68,7 +69,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         outputs: 1,
     };
     let mut network = Network::<f32>::random(shape, 1)?;
-    let backprop = if args.f32 { Backprop::f32() } else { Backprop::best() };
+    let backprop = match args.products.as_deref() {
+        Some("f32") => Backprop::f32(),
+        Some("avx2") => Backprop::avx2().context("this CPU has no AVX2")?,
+        Some(_) => Backprop::library(),
+        None => Backprop::best(),
+    };
     let mut optimiser = Optimiser::new(&network, 0.01, 1.0, 0.0, backprop.arch());
     let mut stepper = Stepper::new(backprop);
     let mut order: Vec<usize> = (0..sequences.len()).collect();

@@ -116,6 +116,20 @@ impl Backprop {
         Backprop { products: Products::f32(), arch: Arch::new() }
     }
 
+    /// Products in f32 by AVX2 alone, if this CPU has it: to measure what CPUs without more would do.
+    pub fn avx2() -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        let arch = pulp::x86::V3::try_new().map_or_else(Arch::new, Arch::V3);
+        #[cfg(not(target_arch = "x86_64"))]
+        let arch = Arch::new();
+        Some(Backprop { products: Products::avx2()?, arch })
+    }
+
+    /// Products in f32 by a library, as on CPUs that there is no kernel for.
+    pub fn library() -> Self {
+        Backprop { products: Products::library(), arch: Arch::new() }
+    }
+
     /// The precision of the products' inputs: `bf16` or `f32`.
     pub fn precision(&self) -> &'static str {
         self.products.precision()

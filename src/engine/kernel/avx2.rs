@@ -1,6 +1,7 @@
 //! The AVX2 kernel: vectors of 8, 12 of the 16 registers hold sums.
 
 use super::blocked::Blocked;
+use super::product_vectors::VectorProducts;
 use super::quantised::{Dot, quantised_routines};
 use super::simd::{ProductArgs, Simd, routines};
 use std::arch::asm;
@@ -12,6 +13,9 @@ pub(super) static KERNEL: Blocked = Blocked { name: "avx2", routines: &ROUTINES,
 /// The kernel with 8-bit products (7 bits, in truth: see [`Dot`] below).
 pub(super) static INT8: Blocked =
     Blocked { name: "avx2-int8", routines: &ROUTINES, quantised: Some(&ROUTINES8), available };
+
+/// Products for training.
+pub(super) static PRODUCTS: VectorProducts = VectorProducts { routines: &ROUTINES, available };
 
 fn available() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")

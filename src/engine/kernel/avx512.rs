@@ -1,6 +1,7 @@
 //! The AVX-512 kernel: vectors of 16, up to 24 of the 32 registers hold sums.
 
 use super::blocked::Blocked;
+use super::product_vectors::VectorProducts;
 use super::quantised::{Dot, quantised_routines};
 use super::simd::{Simd, routines};
 use super::tiles::Narrow;
@@ -17,6 +18,9 @@ pub(super) static VNNI: Blocked = Blocked {
     quantised: Some(&ROUTINES8),
     available: || available() && is_x86_feature_detected!("avx512vnni"),
 };
+
+/// Products for training.
+pub(super) static PRODUCTS: VectorProducts = VectorProducts { routines: &ROUTINES, available };
 
 fn available() -> bool {
     is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma")

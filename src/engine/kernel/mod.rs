@@ -29,6 +29,7 @@ mod plain_tiles;
 mod portable;
 mod product;
 mod product_tiles;
+mod product_vectors;
 mod quantised;
 mod session;
 mod simd;

@@ -1,11 +1,12 @@
-//! Matrix products of training, whole numbers in and out in f32: on tiles of 16-bit numbers where the CPU has them, else in
-//! f32 by the library.
+//! Matrix products of training, f32 in and out: on tiles of 16-bit numbers where the CPU has them, else in f32 by our kernels,
+//! or by the library on CPUs that we have none for.
 //!
 //! Weights are packed once a step and shared by all threads; what a product needs beside them lies in a [`ProductScratch`]
 //! of its thread. Sums are f32 in both; on tiles, inputs are rounded to bf16 (8 bits of precision), which training bears:
 //! gradients are noisier than that.
 
 use super::product_tiles::{ProductArgs, Routines, RowsShape, panels_len};
+use super::product_vectors::{self, VectorProducts};
 use super::tiles::PANEL;
 use super::{Aligned, Session};
 use ndarray::linalg::general_mat_mul;
@@ -19,7 +20,17 @@ const OUTER_ROWS: usize = 256;
 /// How products are computed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Products {
-    tiles: Option<&'static TileProducts>,
+    way: Way,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// 16-bit numbers on tiles.
+    Tiles(&'static TileProducts),
+    /// f32 by our kernels.
+    Vectors(&'static VectorProducts),
+    /// f32 by the library, on any CPU.
+    Library,
 }
 
 /// Tiles of a CPU, and what makes a thread ready for them.
@@ -36,6 +47,7 @@ pub(crate) struct PackedMatrix {
     inputs: usize,
     columns: usize,
     panels: Aligned<u16>,
+    vectors: Aligned<f32>,
     /// In f32, `[inputs, columns]`, or with `transposed` `[columns, inputs]`.
     wide: Vec<f32>,
     transposed: bool,
@@ -48,6 +60,7 @@ pub(crate) struct ProductScratch {
     panels: Aligned<u16>,
     pairs: Vec<u32>,
     bias: Aligned<f32>,
+    vectors: product_vectors::Scratch,
 }
 
 impl Products {
@@ -55,30 +68,53 @@ impl Products {
     pub(crate) fn best() -> Self {
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         if (super::amx::PRODUCTS.available)() {
-            return Products { tiles: Some(&super::amx::PRODUCTS) };
+            return Products { way: Way::Tiles(&super::amx::PRODUCTS) };
         }
         Self::f32()
     }
 
-    /// In f32 on any CPU.
+    /// In f32, by our kernels where the CPU can run one.
     pub(crate) fn f32() -> Self {
-        Products { tiles: None }
+        #[cfg(target_arch = "x86_64")]
+        for products in [&super::avx512::PRODUCTS, &super::avx2::PRODUCTS] {
+            if (products.available)() {
+                return Products { way: Way::Vectors(products) };
+            }
+        }
+        Self::library()
+    }
+
+    /// In f32 by AVX2, if this CPU has it, whatever else it has.
+    pub(crate) fn avx2() -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        if (super::avx2::PRODUCTS.available)() {
+            return Some(Products { way: Way::Vectors(&super::avx2::PRODUCTS) });
+        }
+        None
+    }
+
+    /// In f32 by the library.
+    pub(crate) fn library() -> Self {
+        Products { way: Way::Library }
     }
 
     /// Tiles of plain arrays.
     #[cfg(all(test, target_arch = "x86_64"))]
     pub(crate) fn plain_tiles() -> Self {
-        Products { tiles: Some(&super::plain_tiles::PRODUCTS) }
+        Products { way: Way::Tiles(&super::plain_tiles::PRODUCTS) }
     }
 
     /// The precision of the products' inputs: `bf16` or `f32`.
     pub(crate) fn precision(&self) -> &'static str {
-        if self.tiles.is_some() { "bf16" } else { "f32" }
+        if matches!(self.way, Way::Tiles(_)) { "bf16" } else { "f32" }
     }
 
     /// Makes this thread ready, until the session is dropped.
     pub(crate) fn enter(&self) -> Session {
-        self.tiles.map_or_else(Session::default, |tiles| (tiles.enter)())
+        match self.way {
+            Way::Tiles(tiles) => (tiles.enter)(),
+            _ => Session::default(),
+        }
     }
 
     /// Packs `matrix`, `[inputs, columns]`, as a right side.
@@ -86,14 +122,15 @@ impl Products {
         packed.inputs = matrix.rows;
         packed.columns = matrix.columns;
         packed.transposed = false;
-        match self.tiles {
-            Some(tiles) => {
+        match self.way {
+            Way::Tiles(tiles) => {
                 packed.panels.resize(panels_len(matrix.rows, matrix.columns));
                 assert!((tiles.available)(), "products on tiles are chosen only where the CPU has them");
                 // SAFETY: the CPU has what the routines need.
                 unsafe { (tiles.routines.to_panels)(matrix, &mut packed.panels) }
             }
-            None => packed.copy(matrix),
+            Way::Vectors(vectors) => vectors.pack(matrix, false, &mut packed.vectors),
+            Way::Library => packed.copy(matrix),
         }
     }
 
@@ -102,14 +139,15 @@ impl Products {
         packed.inputs = matrix.columns;
         packed.columns = matrix.rows;
         packed.transposed = true;
-        match self.tiles {
-            Some(tiles) => {
+        match self.way {
+            Way::Tiles(tiles) => {
                 packed.panels.resize(panels_len(matrix.columns, matrix.rows));
                 assert!((tiles.available)(), "products on tiles are chosen only where the CPU has them");
                 // SAFETY: the CPU has what the routines need.
                 unsafe { (tiles.routines.to_panels_transposed)(matrix, &mut packed.panels) }
             }
-            None => packed.copy(matrix),
+            Way::Vectors(vectors) => vectors.pack(matrix, true, &mut packed.vectors),
+            Way::Library => packed.copy(matrix),
         }
     }
 
@@ -126,8 +164,8 @@ impl Products {
         if a.rows == 0 {
             return;
         }
-        match self.tiles {
-            Some(tiles) => {
+        match self.way {
+            Way::Tiles(tiles) => {
                 let shape = RowsShape::new(a.columns);
                 let columns = b.columns.next_multiple_of(PANEL);
                 scratch.rows.resize(shape.len(a.rows));
@@ -154,7 +192,10 @@ impl Products {
                     (tiles.routines.product)(&args);
                 }
             }
-            None => {
+            Way::Vectors(vectors) => {
+                vectors.times(a, &b.vectors, (b.columns, bias), out, &mut scratch.vectors);
+            }
+            Way::Library => {
                 let mut out = ArrayViewMut2::from_shape((a.rows, b.columns), &mut out[..a.rows * b.columns])
                     .expect("as long as rows times columns");
                 if let Some(bias) = bias {
@@ -174,8 +215,8 @@ impl Products {
         if a.rows == 0 {
             return;
         }
-        match self.tiles {
-            Some(tiles) => {
+        match self.way {
+            Way::Tiles(tiles) => {
                 assert!((tiles.available)(), "products on tiles are chosen only where the CPU has them");
                 scratch.pairs.resize(super::tiles::ROWS * a.columns, 0);
                 // In pieces that stay in L2, together with the sums.
@@ -204,7 +245,8 @@ impl Products {
                     }
                 }
             }
-            None => {
+            Way::Vectors(vectors) => vectors.outer(a, b, out, &mut scratch.vectors),
+            Way::Library => {
                 let mut out = ArrayViewMut2::from_shape((a.columns, b.columns), out)
                     .expect("as long as rows times columns");
                 general_mat_mul(1.0, &view(a).reversed_axes(), &view(b), 1.0, &mut out);
