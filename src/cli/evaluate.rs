@@ -101,10 +101,13 @@ fn draw_fading(judges: &[Judge], data: &Path, columns: &Columns, picture: &Path)
     for one in &measured {
         let left = |shares: &[f64]| places.map(|at| format!("{:.0}", shares[at] * 100.0)).join(", ");
         eprintln!(
-            "{}: of a first token's influence on the state {} % are left after {places:?} further tokens, of that on the \
-             verdict {} % ({} comments)",
+            "{}: of a first token's influence on the state {} % are left after {}, {} and {} further tokens, of that on \
+             the verdict {} % ({} comments)",
             one.model,
             left(&one.left),
+            places[0],
+            places[1],
+            places[2],
             left(&one.left_in_verdict),
             one.comments
         );
