@@ -11,6 +11,8 @@ const FEW: usize = 8;
 
 /// A figure of a model; more is better.
 type Figure = fn(&Judged) -> f64;
+/// A figure and how it is written.
+type Column = (Figure, fn(f64) -> String);
 
 /// A model's name with its colour.
 pub(super) fn key(index: usize, name: &str) -> String {
@@ -25,7 +27,7 @@ pub(super) fn figures(report: &Report) -> String {
             .to_owned();
     let models = &report.models;
     let best = |of: Figure| models.iter().map(of).fold(f64::NEG_INFINITY, f64::max);
-    let columns: [(Figure, fn(f64) -> String); 5] = [
+    let columns: [Column; 5] = [
         (|model| model.metrics.accuracy, percent),
         (|model| model.metrics.f1, |value| format!("{value:.4}")),
         (|model| model.metrics.auc, |value| format!("{value:.4}")),
