@@ -139,16 +139,18 @@ fn draw_fading(judges: &[Judge], data: &Path, columns: &Columns, picture: &Path)
     let measured = fading::measure(&models, data, columns)?;
     std::fs::write(picture, fading::picture(&measured))
         .with_context(|| format!("cannot write {}", picture.display()))?;
+    let places = [10, 20, fading::TOKENS - 1];
     for one in &measured {
-        let below =
-            |share| one.below(share).map_or_else(|| format!("over {}", fading::TOKENS), |at| at.to_string());
+        let left = |shares: &[f64]| places.map(|at| format!("{:.0}", shares[at] * 100.0)).join(", ");
         eprintln!(
-            "{}: of a first token's influence less than a half is left after {} tokens, a tenth after {}, a hundredth \
-             after {} ({} comments)",
+            "{}: of a first token's influence on the state {} % are left after {}, {} and {} further tokens, of that on \
+             the verdict {} % ({} comments)",
             one.model,
-            below(0.5),
-            below(0.1),
-            below(0.01),
+            left(&one.left),
+            places[0],
+            places[1],
+            places[2],
+            left(&one.left_in_verdict),
             one.comments
         );
     }

@@ -52,13 +52,6 @@ pub struct Fading {
     pub left_in_verdict: Vec<f64>,
 }
 
-impl Fading {
-    /// How many further tokens it takes until less than `share` is left; `None` if they were not enough.
-    pub fn below(&self, share: f64) -> Option<usize> {
-        self.left.iter().position(|&left| left < share)
-    }
-}
-
 /// Measures `models` on comments of the file: the first token is replaced by that of another comment, and the states of
 /// both readings are compared ([`crate::rnn::Network::fading`]).
 ///
@@ -165,7 +158,6 @@ mod tests {
             left_in_verdict: vec![1.0; TOKENS],
         };
         let (fast, slow) = (fading("simple <x>", 0.5), fading("gru", 0.9));
-        assert_eq!((fast.below(0.1), slow.below(1e-9)), (Some(4), None));
         let drawn = picture(&[fast, slow]);
         assert!(drawn.starts_with("<svg xmlns=") && drawn.ends_with("</svg>"));
         assert!(

@@ -4,11 +4,11 @@
 //! it loads nothing and runs nothing, and what customers wrote cannot become markup. Pictures are drawn here, with a
 //! few lines of their own, because their colours are the page's: light or dark, as the reader has it.
 //!
-//! - [`measures`]: what is counted, beside [`super::metrics`].
-//! - [`page`], [`tables`], [`pictures`]: the page and its parts.
+//! - `measures`: what is counted, beside [`super::metrics`].
+//! - `page`, `tables`, `pictures`: the page and its parts.
 //! - [`fading`]: how long a network remembers, as a picture.
-//! - [`chart`]: axes, lines, bars.
-//! - [`markup`]: text that is no markup, numbers for people.
+//! - `chart`: axes, lines, bars.
+//! - `markup`: text that is no markup, numbers for people.
 
 mod chart;
 pub mod fading;

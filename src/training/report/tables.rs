@@ -11,6 +11,8 @@ const FEW: usize = 8;
 
 /// A figure of a model; more is better.
 type Figure = fn(&Judged) -> f64;
+/// A figure and how it is written.
+type Column = (Figure, fn(f64) -> String);
 
 /// A model's name with its colour.
 pub(super) fn key(index: usize, name: &str) -> String {
