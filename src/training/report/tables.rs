@@ -19,9 +19,6 @@ pub(super) fn key(index: usize, name: &str) -> String {
     format!("<span class=\"key {}\"><i></i>{}</span>", colour(index), escaped(name))
 }
 
-/// A figure, and how it is written.
-type Column = (Figure, fn(f64) -> String);
-
 /// The key figures, a row a model, the best of each column marked.
 pub(super) fn figures(report: &Report) -> String {
     let mut out =
