@@ -20,7 +20,9 @@ pub enum RetrainError {
     #[error(transparent)]
     Registry(#[from] RegistryError),
     /// Kafka does not answer, or a topic is missing.
-    #[error("the history cannot be read: {0}. Nothing was published; the next run reads the same window again")]
+    #[error(
+        "the history cannot be read: {0}. Nothing was published; the next run reads the same window again"
+    )]
     History(#[from] ReplayError),
     /// A file cannot be used.
     #[error(transparent)]

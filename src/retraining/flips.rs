@@ -25,12 +25,7 @@ pub struct Flip {
 }
 
 /// The flips of a set: how many there are, and those with the greatest change of score.
-pub fn flips(
-    set: &str,
-    comments: &[Comment],
-    labels: &[String],
-    judged: [&Judged; 2],
-) -> (usize, Vec<Flip>) {
+pub fn flips(set: &str, comments: &[Comment], labels: &[String], judged: [&Judged; 2]) -> (usize, Vec<Flip>) {
     let [current, candidate] = judged;
     let pairs = current.judgements.iter().zip(&candidate.judgements);
     let mut found: Vec<Flip> = comments

@@ -24,7 +24,7 @@ pub struct Bands {
 
 impl Default for Bands {
     fn default() -> Self {
-        Bands { confidence: 0.95, most_loss: 0.02, ece: 0.03, pairs: 0.1, speed: 0.25, plausible: 0.6 }
+        Bands { confidence: 0.95, most_loss: 0.02, ece: 0.05, pairs: 0.1, speed: 0.25, plausible: 0.6 }
     }
 }
 
@@ -129,11 +129,7 @@ impl Bands {
         if -gain > self.most_loss {
             said += &format!("; a loss of more than {} is never taken", points(self.most_loss));
         }
-        Check {
-            name: format!("accuracy, {}", set.name),
-            passed: !sure && -gain <= self.most_loss,
-            said,
-        }
+        Check { name: format!("accuracy, {}", set.name), passed: !sure && -gain <= self.most_loss, said }
     }
 
     fn calibration(&self, set: &Set<'_>) -> Check {
@@ -155,8 +151,7 @@ impl Bands {
         if labelled == 0 {
             return None;
         }
-        let right =
-            [0, 1].map(|model: usize| tallies.iter().map(|tally| tally.right[model]).sum::<usize>());
+        let right = [0, 1].map(|model: usize| tallies.iter().map(|tally| tally.right[model]).sum::<usize>());
         let loss = (right[0] as f64 - right[1] as f64) / labelled as f64;
         Some(Check {
             name: "pairs that differ in order".to_owned(),

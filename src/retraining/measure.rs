@@ -47,8 +47,7 @@ fn outcome(judgement: &Judgement, class: usize) -> Outcome {
 
 /// Comments a second of two engines on the same comments, by turns, so that a machine's mood touches both.
 pub fn speed(engines: [&mut Engine; 2], comments: &[Comment]) -> [f64; 2] {
-    let texts: Vec<&str> =
-        comments.iter().cycle().take(ROUND).map(|comment| comment.text.as_str()).collect();
+    let texts: Vec<&str> = comments.iter().cycle().take(ROUND).map(|comment| comment.text.as_str()).collect();
     if texts.is_empty() {
         return [0.0; 2];
     }

@@ -9,12 +9,14 @@
 //! stopped or runs out of disk on the way has published nothing. Never: a comment that is measured with is learned.
 
 pub mod comment;
+mod compare;
 pub mod corrections;
 pub mod drift;
 mod error;
 pub mod files;
 pub mod flips;
 pub mod gate;
+mod material;
 pub mod measure;
 pub mod page;
 pub mod paired;

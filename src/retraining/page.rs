@@ -98,8 +98,7 @@ fn tiles(out: &mut String, report: &Report) {
     out.push_str("<div class=\"tiles\">");
     for set in &report.sets {
         let gain = set.candidate.accuracy - set.current.accuracy;
-        let figure =
-            format!("{:.1} → {:.1} %", set.current.accuracy * 100.0, set.candidate.accuracy * 100.0);
+        let figure = format!("{:.1} → {:.1} %", set.current.accuracy * 100.0, set.candidate.accuracy * 100.0);
         let what =
             format!("right, {} set of {} comments", escaped(&set.name), grouped(set.candidate.records));
         tile(out, figure, &what, sign(gain, 5e-4));
@@ -135,8 +134,7 @@ fn sets(sets: &[Measured]) -> String {
     let mut rows = String::from("<table><tr><th>figure</th>");
     for set in sets {
         let name = escaped(&set.name);
-        let _ =
-            write!(rows, "<th>{name}: current</th><th>{name}: candidate</th><th>{name}: difference</th>");
+        let _ = write!(rows, "<th>{name}: current</th><th>{name}: candidate</th><th>{name}: difference</th>");
     }
     rows += "</tr>";
     type Figure = (&'static str, fn(&crate::training::metrics::Metrics) -> f64, f64, f64);
@@ -193,7 +191,8 @@ fn learned(report: &Report) -> String {
 }
 
 fn pairs(report: &Report) -> String {
-    let mut rows = String::from("<table><tr><th>kind</th><th>pairs</th><th>current</th><th>candidate</th></tr>");
+    let mut rows =
+        String::from("<table><tr><th>kind</th><th>pairs</th><th>current</th><th>candidate</th></tr>");
     for tally in &report.pairs {
         if tally.labelled > 0 {
             let [current, candidate] = tally.right;
@@ -224,11 +223,8 @@ fn words(report: &Report) -> String {
     let height = report.words.len() * ROW + 8;
     let mut out = format!("<svg viewBox=\"0 0 460 {height}\" role=\"img\" aria-label=\"words that moved\">");
     let x = |score: f64| 150.0 + 250.0 * score;
-    let _ = write!(
-        out,
-        "<line x1=\"{0}\" x2=\"{0}\" y1=\"0\" y2=\"{height}\" stroke=\"var(--line)\"/>",
-        x(0.5)
-    );
+    let _ =
+        write!(out, "<line x1=\"{0}\" x2=\"{0}\" y1=\"0\" y2=\"{height}\" stroke=\"var(--line)\"/>", x(0.5));
     for (row, word) in report.words.iter().enumerate() {
         let y = row * ROW + ROW / 2 + 4;
         let [from, to] = word.scores;

@@ -32,7 +32,10 @@ const BUILT_IN: [[&str; 2]; 24] = [
     ["기대 안 했는데 생각보다 훌륭해요", "훌륭하대서 기대했는데 생각보다 못해요"],
     ["소음이 있지만 청소는 잘 돼요", "청소는 되는데 소음이 심해서 못 쓰겠어요"],
     ["사이즈가 커서 교환했더니 딱 맞고 좋아요", "딱 맞고 좋대서 샀는데 커서 교환했어요"],
-    ["상담원은 불친절했지만 제품은 마음에 쏙 들어요", "제품은 마음에 드는데 상담원이 불친절해서 다시는 안 사요"],
+    [
+        "상담원은 불친절했지만 제품은 마음에 쏙 들어요",
+        "제품은 마음에 드는데 상담원이 불친절해서 다시는 안 사요",
+    ],
 ];
 
 /// A pair of sentences.
@@ -119,13 +122,7 @@ pub fn read(path: &Path, labels: &[String]) -> Result<Vec<Pair>, RetrainError> {
 
 /// Judges `pairs` with both models; one tally a category, in the order in which they come.
 pub fn tally(engines: [&mut Engine; 2], pairs: &[Pair]) -> Vec<Tally> {
-    let comment = |text: &String| Comment {
-        text: text.clone(),
-        class: 0,
-        id: None,
-        time_ms: 0,
-        stars: None,
-    };
+    let comment = |text: &String| Comment { text: text.clone(), class: 0, id: None, time_ms: 0, stars: None };
     let comments: Vec<Comment> = pairs.iter().flat_map(|pair| pair.texts.iter().map(comment)).collect();
     let labels = engines.map(|engine| -> Vec<usize> {
         judge(engine, &comments).judgements.iter().map(|judgement| judgement.label).collect()
@@ -162,7 +159,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pairs.tsv");
         let labels = ["negative", "positive"].map(str::to_owned);
-        let content = "a\tb\tlabel_a\tlabel_b\tcategory\n좋아요\t별로예요\tpositive\t0\tnegation\n하나\t둘\t\t\ttypo\n";
+        let content =
+            "a\tb\tlabel_a\tlabel_b\tcategory\n좋아요\t별로예요\tpositive\t0\tnegation\n하나\t둘\t\t\ttypo\n";
         std::fs::write(&path, content).unwrap();
         let pairs = read(&path, &labels).unwrap();
         assert_eq!(pairs[0].classes, [Some(1), Some(0)]);

@@ -60,8 +60,7 @@ pub fn split(new: Vec<Lesson>, old: Vec<Lesson>, golden: &[Comment], test_share:
         parts.dev.push(Lesson { comments: dev, name: format!("{} (held out)", lesson.name), ..lesson });
         parts.lessons.push(lesson);
     }
-    let measured: HashSet<String> =
-        parts.test.iter().map(|comment| comment.text.trim().to_owned()).collect();
+    let measured: HashSet<String> = parts.test.iter().map(|comment| comment.text.trim().to_owned()).collect();
     for mut lesson in old {
         parts.left_out +=
             leave_out(&mut lesson.comments, |text| golden.contains(text) || measured.contains(text));
@@ -100,7 +99,12 @@ mod tests {
 
     fn lesson(name: &str, texts: impl IntoIterator<Item = String>) -> Lesson {
         let comment = |(time_ms, text)| Comment { text, class: 0, id: None, time_ms, stars: None };
-        Lesson { name: name.to_owned(), weight: 1.0, old: false, comments: (0..).zip(texts).map(comment).collect() }
+        Lesson {
+            name: name.to_owned(),
+            weight: 1.0,
+            old: false,
+            comments: (0..).zip(texts).map(comment).collect(),
+        }
     }
 
     #[test]

@@ -102,7 +102,11 @@ pub fn train(
         max_tokens: current.max_tokens,
         temperature,
         // Saving scores them, with the weights that it stores.
-        golden: current.golden.iter().map(|golden| Golden { text: golden.text.clone(), score: 0.0 }).collect(),
+        golden: current
+            .golden
+            .iter()
+            .map(|golden| Golden { text: golden.text.clone(), score: 0.0 })
+            .collect(),
         report,
         version: String::new(),
     };
@@ -125,8 +129,7 @@ fn on_a_thread(
         // Whoever stopped does not wait for it any more.
         let _ = sender.send(trained);
     });
-    let thread =
-        thread.map_err(|error| RetrainError::Usage(format!("no thread can be started: {error}")))?;
+    let thread = thread.map_err(|error| RetrainError::Usage(format!("no thread can be started: {error}")))?;
     loop {
         match receiver.recv_timeout(LOOK) {
             Ok(trained) => return Ok(trained),
@@ -195,7 +198,8 @@ mod tests {
 
     #[test]
     fn classes_balance_within_a_lesson_and_the_mean_weight_is_one() {
-        let comment = |class| Comment { text: "좋아요".to_owned(), class, id: None, time_ms: 0, stars: None };
+        let comment =
+            |class| Comment { text: "좋아요".to_owned(), class, id: None, time_ms: 0, stars: None };
         let lesson = |weight, classes: &[usize]| Lesson {
             weight,
             comments: classes.iter().map(|&class| comment(class)).collect(),

@@ -97,13 +97,8 @@ mod tests {
 
     #[test]
     fn frequent_words_that_the_old_comments_lack_are_new() {
-        let comment = |text: &str| Comment {
-            text: text.to_owned(),
-            class: 0,
-            id: None,
-            time_ms: 0,
-            stars: None,
-        };
+        let comment =
+            |text: &str| Comment { text: text.to_owned(), class: 0, id: None, time_ms: 0, stars: None };
         let new = vec![comment("가성비 갓성비! 좋아요, 갓성비"); 5];
         let old = [comment("가성비 (좋아요)")];
         let words = new_words(new.iter(), old.iter());

@@ -172,6 +172,7 @@ fn tell(finished: &Finished, files: Option<&[PathBuf; 2]>, as_json: bool) {
     match report.ending {
         Ending::Promoted => eprintln!("{named} is current now: {}", report.why),
         Ending::Published => eprintln!("{named} is published, and not promoted: {}", report.why),
+        Ending::Rejected if version.is_none() => eprintln!("the candidate {}", report.why),
         Ending::Rejected => eprintln!("{named} is published as rejected: it {}", report.why),
         Ending::NotEnoughData => eprintln!("nothing was trained: {}", report.why),
     }
