@@ -512,3 +512,21 @@ fn mistakes_are_told_before_anything_is_read() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("--golden"), "a golden set is asked for");
     house.assert_untouched();
 }
+
+#[test]
+fn the_cron_job_names_flags_that_exist() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/kubernetes/retrain-cronjob.yaml");
+    let content = std::fs::read_to_string(file).unwrap();
+    let arguments: Vec<&str> = content
+        .lines()
+        .map(str::trim)
+        .skip_while(|line| *line != "args:")
+        .skip(1)
+        .map_while(|line| line.strip_prefix("- "))
+        .collect();
+    assert!(arguments.len() > 5 && arguments[0] == "retrain", "{arguments:?}");
+    let output = nunchi(&arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    // The flags are understood; the file with the settings is not on this machine.
+    assert!(!said.contains("argument") && said.contains("/etc/nunchi/nunchi.toml"), "{said}");
+}

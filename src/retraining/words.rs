@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 const LEAST: usize = 5;
 /// Most words that are judged.
 const MOST: usize = 4_000;
-/// Words of a list.
+/// Words of a list; of those that moved half in each direction.
 const SHOWN: usize = 20;
 /// Lengths of a word, in characters.
 const LENGTHS: std::ops::RangeInclusive<usize> = 2..=14;
@@ -53,7 +53,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| LENGTHS.contains(&word.chars().count()))
 }
 
-/// The words whose score alone moved most, up and down, by how much.
+/// The words whose score alone moved most, in both directions: first what rose most, last what fell most.
 pub fn moved<'a>(engines: [&mut Engine; 2], comments: impl Iterator<Item = &'a Comment>) -> Vec<Moved> {
     let mut found = frequent(comments);
     found.truncate(MOST);
@@ -73,9 +73,10 @@ pub fn moved<'a>(engines: [&mut Engine; 2], comments: impl Iterator<Item = &'a C
         })
         .collect();
     let shift = |moved: &Moved| moved.scores[1] - moved.scores[0];
-    moved.sort_by(|a, b| shift(b).abs().total_cmp(&shift(a).abs()));
-    moved.truncate(SHOWN);
-    moved
+    moved.sort_by(|a, b| shift(b).total_cmp(&shift(a)));
+    let (rose, fell): (Vec<Moved>, Vec<Moved>) = moved.into_iter().partition(|word| shift(word) >= 0.0);
+    let from = fell.len().saturating_sub(SHOWN / 2);
+    rose.into_iter().take(SHOWN / 2).chain(fell.into_iter().skip(from)).collect()
 }
 
 /// The most frequent words of `new` that `old` does not have at all.

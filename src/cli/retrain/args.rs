@@ -108,7 +108,7 @@ struct TrainArgs {
     /// Begin with random weights and a new tokenizer instead of the current ones
     #[arg(long)]
     from_scratch: bool,
-    /// Passes over the data [default: 2; from scratch 4]
+    /// Passes over the data [default: 3; from scratch 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     epochs: Option<u32>,
     /// Highest learning rate [default: 0.001; from scratch 0.002]
@@ -294,7 +294,7 @@ impl Args {
 
 impl TrainArgs {
     fn recipe(&self) -> Recipe {
-        let (epochs, rate) = if self.from_scratch { (4, 2e-3) } else { (2, 1e-3) };
+        let (epochs, rate) = if self.from_scratch { (4, 2e-3) } else { (3, 1e-3) };
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Recipe {
             from_scratch: self.from_scratch,
