@@ -6,14 +6,18 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test model lint docs sanitize fmt clean setup
+.PHONY: help demo demo-retrain build test model lint docs sanitize fmt clean setup
 
 help: ## Show this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 demo: ## Watch it work, no Kafka needed (q quits; ARGS="--seconds 20 --rate 500")
 	@scripts/setup build
 	$(CARGO) run --release --quiet -- demo $(ARGS)
+
+demo-retrain: build ## Watch a retraining on real reviews and a real Kafka (NUNCHI_DATA, default ../shared/data)
+	@scripts/setup test
+	scripts/demo-retrain
 
 build: ## Build the release binary, target/release/nunchi
 	@scripts/setup build

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`cli`] | the command line, one file a command |
 //! | [`http`] | admin server: metrics, probes, classification on request |
+//! | [`retraining`] | learns from history: collect, train, gate, publish, report |
 //! | [`pipeline`] | the worker: poll, decode, classify, produce, commit |
 //! | [`training`] | data sets, trainer, evaluation |
 //! | [`registry`] | versions of the model in a store: publish, promote, roll back, watch |
@@ -31,6 +32,7 @@ pub mod model;
 pub mod pipeline;
 pub mod record;
 pub mod registry;
+pub mod retraining;
 pub mod rnn;
 pub mod samples;
 pub mod telemetry;

@@ -518,6 +518,29 @@ fn a_version_that_is_named_stays_whatever_is_promoted() {
 }
 
 #[test]
+fn a_process_that_starts_on_a_damaged_version_takes_what_served_before_and_then_the_mended_one() {
+    let Some(kafka) = kafka() else { return };
+    let folder = TempDir::new().unwrap();
+    let url = folder.path().to_str().unwrap();
+    let store = Store::open(url).unwrap();
+    let [a, b] = [publish(&store, 1), publish(&store, 2)];
+    promote(&store, &a);
+    promote(&store, &b);
+    let file = folder.path().join(format!("versions/{b}/model.safetensors"));
+    let content = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &content[..content.len() - 1]).unwrap();
+    let topics = kafka.topics("damaged", 1);
+    let process = Process::start_with(&kafka.config(&topics), &["--store", url], &["registry.interval=0.2"]);
+    let admin = address(&process);
+    process.wait_for_line("starting with what served before");
+    assert_eq!(serves(&admin), a.as_str());
+    assert!(metric(&admin, "nunchi_model_swaps_total{result=\"refused\"}") >= 1.0);
+    std::fs::write(&file, &content).unwrap();
+    assert_eq!(reload(&admin).1["result"], "swapped");
+    assert_eq!(judged_by(&kafka, &topics, &mut 0), b.as_str());
+}
+
+#[test]
 fn a_store_without_a_current_version_is_said_at_start() {
     let folder = TempDir::new().unwrap();
     let run = |store: &Path| {

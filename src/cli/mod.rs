@@ -6,6 +6,7 @@
 use crate::config::Mistakes;
 use crate::engine::EngineError;
 use crate::registry::RegistryError;
+use crate::retraining::RetrainError;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -26,6 +27,7 @@ mod models;
 mod progress;
 mod publish;
 mod replay;
+mod retrain;
 mod run;
 mod signals;
 mod summary;
@@ -75,6 +77,8 @@ enum Command {
     Train(Box<train::Args>),
     /// Measure a model on labelled comments
     Evaluate(evaluate::Args),
+    /// Learn from history: collect stars and corrections, train, and promote what proves not worse
+    Retrain(Box<retrain::Args>),
     /// Print a model's layers, shapes and parameters
     Summary(summary::Args),
     /// Versions of the model in a store: publish, promote, roll back; bring models in and out
@@ -91,6 +95,7 @@ enum Command {
 fn is_usage(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(EngineError::KernelUnknown(..) | EngineError::KernelUnavailable(..)))
         || error.downcast_ref().is_some_and(RegistryError::is_usage)
+        || error.downcast_ref().is_some_and(RetrainError::is_usage)
         || error.is::<Mistakes>()
 }
 
@@ -115,6 +120,7 @@ pub fn main() -> ExitCode {
         Command::Generate(args) => generate::run(args),
         Command::Train(args) => train::run(*args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Retrain(args) => retrain::run(*args),
         Command::Summary(args) => summary::run(args),
         Command::Models(args) => models::run(args),
         Command::Config(args) => config::run(args),

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tracing::error;
 
 /// The model that serves now. Whoever stores another one here changes the judge of every worker's next turn.
 pub type ModelSlot = Arc<ArcSwap<Warm>>;
@@ -77,16 +78,35 @@ pub struct Follow {
     pub who: String,
 }
 
-/// The current version of the store that `follow` names, warm, and the log that says so: how a process starts.
+/// Versions that are tried at a start: the current one, and what served before it.
+const TRIED: usize = 4;
+
+/// The current version of the store that `follow` names, warm, and the log that says so: how a process starts. Where the
+/// current version is refused, a process that runs stays with what it has; one that starts takes the latest version that
+/// served before and is sound, says so, and tries the current one again as a running process does.
 ///
 /// # Errors
-/// A store that cannot be used or asked, a store where nothing was promoted, a version that is refused.
+/// A store that cannot be used or asked, a store where nothing was promoted, a version that is refused while none before it
+/// is sound.
 pub fn first(follow: &Follow) -> Result<(Warm, Log), RegistryError> {
     let store = Store::open(&follow.url)?;
     let log = store.log()?;
     let current = log.current().ok_or_else(|| RegistryError::NothingPromoted(store.url().to_owned()))?;
-    let warm = warm(&store, current, follow.kernel.as_deref())?;
-    Ok((warm, log))
+    let kernel = follow.kernel.as_deref();
+    let refused = match warm(&store, current, kernel) {
+        Ok(warm) => return Ok((warm, log)),
+        Err(error) if error.is_away() || error.is_usage() => return Err(error),
+        Err(error) => error,
+    };
+    follow.metrics.model_swaps.with_label_values(&["refused"]).inc();
+    for before in log.served_before().into_iter().take(TRIED - 1) {
+        if let Ok(warm) = warm(&store, before, kernel) {
+            let (model, refused) = (before.as_str(), refused.to_string());
+            error!(model, %current, refused, "the store's current version is refused; starting with what served before");
+            return Ok((warm, log));
+        }
+    }
+    Err(refused)
 }
 
 pub(super) fn warm(store: &Store, version: &Version, kernel: Option<&str>) -> Result<Warm, RegistryError> {

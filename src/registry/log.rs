@@ -141,6 +141,17 @@ impl Log {
         self.served().find(|version| *version != current)
     }
 
+    /// The versions that served before the current one and are not blocked, each once, latest first.
+    pub(super) fn served_before(&self) -> Vec<&Version> {
+        let mut before: Vec<&Version> = Vec::new();
+        for version in self.served().skip(1).filter(|version| self.current() != Some(*version)) {
+            if !before.contains(&version) {
+                before.push(version);
+            }
+        }
+        before
+    }
+
     /// Why `version` is blocked, if it is.
     pub fn blocked(&self, version: &Version) -> Option<&Block> {
         self.blocked.get(version)
@@ -202,6 +213,8 @@ mod tests {
         assert_eq!((two.current(), two.previous()), (Some(&version('b')), Some(&version('a'))));
         let back = log(&[(Promote, 'a'), (Promote, 'b'), (Rollback, 'a')]);
         assert_eq!((back.current(), back.previous()), (Some(&version('a')), Some(&version('b'))));
+        let often = log(&[(Promote, 'a'), (Promote, 'b'), (Promote, 'a'), (Promote, 'c'), (Promote, 'b')]);
+        assert_eq!(often.served_before(), [&version('c'), &version('a')]);
     }
 
     #[test]

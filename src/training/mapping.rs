@@ -89,7 +89,10 @@ impl Target {
     }
 
     /// The class that a value stands for; `None` for stars that stand for no class.
-    pub(super) fn class(&self, value: &str) -> Result<Option<usize>, String> {
+    ///
+    /// # Errors
+    /// A sentence about a value that is neither.
+    pub fn class(&self, value: &str) -> Result<Option<usize>, String> {
         let value = value.trim();
         match self {
             Target::Label { column, labels } => {

@@ -9,7 +9,7 @@ mod values;
 
 pub use args::Args;
 pub(super) use progress::grouped;
-pub(super) use values::time;
+pub(super) use values::{span, time};
 
 use self::progress::{Shown, human_time};
 use super::run::{Server, runtime};

@@ -7,6 +7,7 @@ mod brokers;
 pub mod compare;
 mod error;
 mod file;
+pub mod history;
 mod ledger;
 pub mod letters;
 mod live;

@@ -1,0 +1,203 @@
+//! `nunchi retrain`: one run, or one at every time of a schedule.
+
+mod args;
+
+pub use args::Args;
+
+use super::EXIT_USAGE;
+use super::progress::TrainingBar;
+use super::signals::stop_on_signals;
+use crate::config::{Config, Log, load};
+use crate::pipeline::Stop;
+use crate::registry::{RegistryError, Store};
+use crate::retraining::report::Ending;
+use crate::retraining::schedule::Schedule;
+use crate::retraining::{Finished, RetrainError, page, retrain};
+use crate::telemetry::init_logs;
+use anyhow::Context as _;
+use jiff::{Timestamp, Unit};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Exit status of a run that published without promoting.
+const EXIT_PUBLISHED: u8 = 10;
+/// Exit status of a run whose candidate did not pass the gate.
+const EXIT_REJECTED: u8 = 11;
+/// Exit status of a run that found too little to learn from.
+const EXIT_NOT_ENOUGH: u8 = 12;
+
+/// Runs the command.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let wrong = |sentence: String| {
+        eprintln!("nunchi: {sentence}");
+        Ok(ExitCode::from(EXIT_USAGE))
+    };
+    if let Some(mistake) = args.mistake() {
+        return wrong(mistake);
+    }
+    let schedule = match args.schedule() {
+        Ok(schedule) => schedule,
+        Err(sentence) => return wrong(sentence),
+    };
+    let mut config = load(args.config.as_deref(), std::env::vars_os(), &args.flags())?.config;
+    if config.log.level == Log::default().level {
+        // What a run does it says itself.
+        "warn".clone_into(&mut config.log.level);
+    }
+    init_logs(&config.log)?;
+    let url = config.registry.url.clone().ok_or(RegistryError::NoStore)?;
+    if let Some(folder) = &args.run.report {
+        // Found out before an hour of training rather than after it.
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
+    be_nice(args.run.nice);
+    let stop = Stop::new();
+    stop_on_signals(&stop)?;
+    match schedule {
+        None => once(&args, &config, &url, &stop),
+        Some(schedule) => again_and_again(&args, &config, &url, &stop, &schedule),
+    }
+}
+
+/// Lets other processes go first; threads that are started from here on inherit it.
+fn be_nice(nicer: i32) {
+    if let Err(error) = rustix::process::nice(nicer) {
+        eprintln!("nunchi: the priority stays as it is: {error}");
+    }
+}
+
+/// One run.
+fn once(args: &Args, config: &Config, url: &str, stop: &Stop) -> anyhow::Result<ExitCode> {
+    let request = args.request(config, Timestamp::now());
+    let store = Store::open(url)?;
+    let epochs = request.recipe.settings.epochs;
+    let progress = |examples| Box::new(TrainingBar::new(examples, epochs)) as Box<_>;
+    let finished = retrain(&request, &store, stop, progress, &|line| eprintln!("{line}"))?;
+    let files = args.run.report.as_deref().map(|folder| write(folder, &finished));
+    let files = match files.transpose() {
+        Ok(files) => files,
+        Err(error) => {
+            // What was decided is decided: the manifest holds the report, too.
+            eprintln!("nunchi: the report cannot be written: {error:#}");
+            None
+        }
+    };
+    tell(&finished, files.as_ref(), args.run.json);
+    Ok(match finished.report.ending {
+        Ending::Promoted => ExitCode::SUCCESS,
+        Ending::Published => ExitCode::from(EXIT_PUBLISHED),
+        Ending::Rejected => ExitCode::from(EXIT_REJECTED),
+        Ending::NotEnoughData => ExitCode::from(EXIT_NOT_ENOUGH),
+    })
+}
+
+/// A run at every time of the schedule, until somebody says stop. A run that fails is told, and the next one comes all the
+/// same; a time that passes while a run lasts is left out.
+fn again_and_again(
+    args: &Args,
+    config: &Config,
+    url: &str,
+    stop: &Stop,
+    schedule: &Schedule,
+) -> anyhow::Result<ExitCode> {
+    // A store that cannot be used at all will not be usable tomorrow.
+    Store::open(url)?;
+    while let Some(next) = schedule.next(Timestamp::now()) {
+        eprintln!("the next run is at {next}");
+        if sleep_until(next, stop) {
+            return Ok(ExitCode::SUCCESS);
+        }
+        match once(args, config, url, stop) {
+            Ok(_) => {}
+            Err(error) if matches!(error.downcast_ref(), Some(RetrainError::Stopped)) => {
+                return Ok(ExitCode::SUCCESS);
+            }
+            Err(error) if super::is_usage(&error) => return Err(error),
+            Err(error) => {
+                eprintln!("nunchi: this run failed: {error:#}");
+                if args.run.json {
+                    println!("{}", json!({ "result": "failed", "why": format!("{error:#}") }));
+                }
+            }
+        }
+    }
+    anyhow::bail!("the schedule has no time that is still to come")
+}
+
+/// Sleeps until `time`, by the clock on the wall; whether a stop was asked for.
+fn sleep_until(time: Timestamp, stop: &Stop) -> bool {
+    loop {
+        let left = time.duration_since(Timestamp::now());
+        if left.is_zero() || left.is_negative() {
+            return stop.requested();
+        }
+        // In pieces: clocks are set, machines sleep.
+        let piece = Duration::try_from(left).unwrap_or_default().min(Duration::from_secs(30));
+        if stop.sleep(piece) {
+            return true;
+        }
+    }
+}
+
+/// Writes the report's JSON and its page; their paths.
+fn write(folder: &Path, finished: &Finished) -> anyhow::Result<[PathBuf; 2]> {
+    let report = &finished.report;
+    let [json, html] = ["json", "html"].map(|extension| folder.join(format!("{}.{extension}", report.run)));
+    let content = serde_json::to_vec_pretty(&report.to_value())?;
+    for (path, content) in [(&json, content), (&html, page::page(report).into_bytes())] {
+        std::fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok([json, html])
+}
+
+/// Tells how it ended: people in a few lines, machines in one object.
+fn tell(finished: &Finished, files: Option<&[PathBuf; 2]>, as_json: bool) {
+    let report = &finished.report;
+    let version = finished.manifest.as_ref().map(|manifest| &manifest.version);
+    let alias = finished.manifest.as_ref().map(|manifest| &manifest.alias);
+    for check in &report.verdict.checks {
+        let mark = if check.passed { "holds" } else { "DOES NOT HOLD" };
+        eprintln!("gate: {}: {mark}: {}", check.name, check.said);
+    }
+    if let Some([_, html]) = files {
+        eprintln!("the report is in {}", html.display());
+    }
+    let named = match (version, alias) {
+        (Some(version), Some(alias)) => format!("{version} ({alias})"),
+        _ => "nothing".to_owned(),
+    };
+    match report.ending {
+        Ending::Promoted => eprintln!("{named} is current now: {}", report.why),
+        Ending::Published => eprintln!("{named} is published, and not promoted: {}", report.why),
+        Ending::Rejected if version.is_none() => eprintln!("the candidate {}", report.why),
+        Ending::Rejected => eprintln!("{named} is published as rejected: it {}", report.why),
+        Ending::NotEnoughData => eprintln!("nothing was trained: {}", report.why),
+    }
+    if as_json {
+        let sets: serde_json::Map<String, serde_json::Value> = report
+            .sets
+            .iter()
+            .map(|set| {
+                let figures = json!({
+                    "records": set.candidate.records,
+                    "current": set.current.accuracy,
+                    "candidate": set.candidate.accuracy,
+                });
+                (set.name.clone(), figures)
+            })
+            .collect();
+        let finished_at = Timestamp::now().round(Unit::Second).unwrap_or_default();
+        println!(
+            "{}",
+            json!({
+                "result": report.ending.name(), "run": report.run, "version": version, "alias": alias,
+                "parent": report.parent, "entry": finished.entry.as_ref().map(|entry| entry.number),
+                "why": report.why, "accuracy": sets, "seconds": report.seconds, "finished_at": finished_at,
+                "report": files.map(|[json, _]| json), "page": files.map(|[_, html]| html),
+            })
+        );
+    }
+}

@@ -1,0 +1,127 @@
+//! Candidate and current model on the same comments: the gate's evidence, and what a report tells.
+
+use super::comment::Comment;
+use super::gate::{Check, Evidence, Set, Verdict};
+use super::material::Material;
+use super::measure::{judge, speed};
+use super::paired::Paired;
+use super::report::{Ending, Measured, Report};
+use super::run::Start;
+use super::train::Candidate;
+use super::{Request, RetrainError, drift, flips, pairs, words};
+use crate::engine::{Engine, EngineError, Warm};
+use crate::model::Model;
+use std::sync::Arc;
+
+/// Measures both models and asks the gate.
+pub(super) fn compare(
+    request: &Request,
+    start: &Start,
+    material: &Material,
+    candidate: &Candidate,
+) -> Result<Report, RetrainError> {
+    let warm = |model: &Model| Warm::new(model.clone(), request.kernel.as_deref());
+    let mut current = Engine::new(Arc::new(warm(&start.current)?));
+    let mut new = match warm(&candidate.model) {
+        Ok(warm) => Engine::new(Arc::new(warm)),
+        Err(error @ EngineError::Golden { .. }) => return Ok(unfit(request, start, material, &error)),
+        Err(error) => return Err(error.into()),
+    };
+    let parts = &material.parts;
+    let mut both = |comments: &[Comment]| [judge(&mut current, comments), judge(&mut new, comments)];
+    let fresh = both(&parts.test);
+    let golden = (!material.golden.is_empty()).then(|| both(&material.golden));
+    let tallies = pairs::tally([&mut current, &mut new], &material.pairs);
+    let speed = speed([&mut current, &mut new], &parts.test);
+    let evidence = Evidence {
+        fresh: Set { name: "fresh", current: &fresh[0], candidate: &fresh[1] },
+        golden: golden.as_ref().map(|[current, candidate]| Set { name: "golden", current, candidate }),
+        pairs: &tallies,
+        speed,
+    };
+    let verdict = request.bands.judge(&evidence);
+    let ending = match (verdict.passed, request.publish_only) {
+        (false, _) => Ending::Rejected,
+        (true, true) => Ending::Published,
+        (true, false) => Ending::Promoted,
+    };
+    let mut report = start.report(request, material, ending, reason(start, &verdict, &evidence));
+    describe_set(&mut report, &evidence.fresh, &parts.test);
+    if let Some(set) = &evidence.golden {
+        describe_set(&mut report, set, &material.golden);
+    }
+    report.candidate = Some(candidate.model.version.clone());
+    report.training_seconds = candidate.took.as_secs_f64();
+    (report.pairs, report.speed, report.verdict) = (tallies, speed, verdict);
+    describe_input(material, &mut report, [&mut current, &mut new]);
+    Ok(report)
+}
+
+/// The report on a candidate that the engine does not judge with as exactly as it must: no store takes it.
+fn unfit(request: &Request, start: &Start, material: &Material, error: &EngineError) -> Report {
+    let name = "the engine scores as the network does".to_owned();
+    let check = Check { name, passed: false, said: error.to_string() };
+    let verdict = Verdict { passed: false, checks: vec![check] };
+    let why = format!("did not pass the gate against {}: {}", start.parent, verdict.reasons());
+    let mut report = start.report(request, material, Ending::Rejected, why);
+    report.verdict = verdict;
+    report
+}
+
+/// Figures and flips of a set.
+fn describe_set(report: &mut Report, set: &Set<'_>, comments: &[Comment]) {
+    let (count, shown) = flips::flips(set.name, comments, &report.labels, [set.current, set.candidate]);
+    report.flips.extend(shown);
+    report.sets.push(Measured {
+        name: set.name.to_owned(),
+        current: set.current.metrics,
+        candidate: set.candidate.metrics,
+        paired: Paired::of(&set.current.outcomes, &set.candidate.outcomes),
+        flips: count,
+    });
+}
+
+/// Words and drift.
+fn describe_input(material: &Material, report: &mut Report, [current, new]: [&mut Engine; 2]) {
+    let (parts, labels) = (&material.parts, report.labels.len());
+    let learned: Vec<Comment> =
+        parts.new_lessons().flat_map(|lesson| lesson.comments.iter().cloned()).collect();
+    let fresh = || learned.iter().chain(&parts.test);
+    let old: Vec<Comment> = parts
+        .lessons
+        .iter()
+        .filter(|lesson| lesson.old)
+        .flat_map(|lesson| lesson.comments.iter().cloned())
+        .collect();
+    if labels == 2 {
+        report.words = words::moved([current, new], fresh());
+    }
+    let known = if old.is_empty() { &material.golden } else { &old };
+    report.new_words = words::new_words(fresh(), known.iter());
+    for (name, comments) in [
+        ("old, mixed in", &old),
+        ("golden", &material.golden),
+        ("new, learned", &learned),
+        ("new, the last part", &parts.test),
+    ] {
+        if !comments.is_empty() {
+            report.drift.push(drift::part(name, comments, labels, current));
+        }
+    }
+}
+
+/// The decision in one line, for the log and for people.
+fn reason(start: &Start, verdict: &Verdict, evidence: &Evidence<'_>) -> String {
+    if !verdict.passed {
+        return format!("did not pass the gate against {}: {}", start.parent, verdict.reasons());
+    }
+    let sets = [Some(&evidence.fresh), evidence.golden.as_ref()].into_iter().flatten().map(|set| {
+        format!(
+            "{} {:.2} → {:.2} %",
+            set.name,
+            set.current.metrics.accuracy * 100.0,
+            set.candidate.metrics.accuracy * 100.0
+        )
+    });
+    format!("retrained from {}, passed the gate: {}", start.parent, sets.collect::<Vec<_>>().join(", "))
+}

@@ -1,0 +1,153 @@
+//! What people have corrected: a topic with the comment's id as key and `{"id","label"}` as value. The last one of an id
+//! counts, null withdraws it.
+
+use super::RetrainError;
+use crate::pipeline::replay::history::{History, Record};
+use crate::registry::TopicRange;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Corrections by the comment's id.
+#[derive(Clone, Debug, Default)]
+pub struct Corrections {
+    labels: BTreeMap<String, usize>,
+    /// What was read.
+    pub ranges: Vec<TopicRange>,
+    /// How much of it was of use.
+    pub counts: Counts,
+}
+
+/// How much of a topic of corrections was of use.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Records that were read.
+    pub records: usize,
+    /// Corrections that stand.
+    pub standing: usize,
+    /// Records without a value: withdrawn.
+    pub withdrawn: usize,
+    /// Records that cannot be understood, or name another label.
+    pub unreadable: usize,
+}
+
+#[derive(serde::Deserialize)]
+struct Value {
+    id: Option<serde_json::Value>,
+    label: String,
+}
+
+impl Corrections {
+    /// Reads the whole topic as it is now. `labels` are the model's.
+    ///
+    /// # Errors
+    /// A topic that does not exist; brokers that do not answer.
+    pub fn read(history: &History, topic: &str, labels: &[String]) -> Result<Self, RetrainError> {
+        let shares = history.range(topic, None, None, 0)?;
+        let mut corrections = Corrections::default();
+        history.read(topic, &shares, |record| corrections.take(record, labels))?;
+        corrections.ranges = shares
+            .iter()
+            .map(|share| TopicRange {
+                topic: topic.to_owned(),
+                partition: share.partition,
+                from: share.start,
+                to: share.end,
+            })
+            .collect();
+        corrections.counts.standing = corrections.labels.len();
+        Ok(corrections)
+    }
+
+    fn take(&mut self, record: &Record<'_>, labels: &[String]) {
+        self.counts.records += 1;
+        let key = record.key.and_then(|key| std::str::from_utf8(key).ok()).map(id);
+        let Some(value) = record.value else {
+            match key {
+                Some(key) => {
+                    self.counts.withdrawn += 1;
+                    self.labels.remove(&key);
+                }
+                None => self.counts.unreadable += 1,
+            }
+            return;
+        };
+        let value = serde_json::from_slice::<Value>(value).ok();
+        let class = value.as_ref().and_then(|value| labels.iter().position(|label| *label == value.label));
+        let named = value.and_then(|value| value.id).map(|named| id(&named.to_string()));
+        // Key and value must not speak of different comments: nobody could say which one is meant.
+        let agreed = match (key, named) {
+            (Some(key), Some(named)) => (key == named).then_some(key),
+            (key, named) => key.or(named),
+        };
+        match (agreed, class) {
+            (Some(id), Some(class)) => {
+                self.labels.insert(id, class);
+            }
+            _ => self.counts.unreadable += 1,
+        }
+    }
+
+    /// The class that a person gave to the comment of this id.
+    pub fn class(&self, id: &str) -> Option<usize> {
+        self.labels.get(id).copied()
+    }
+
+    /// How many stand.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+}
+
+/// The id in the JSON of a string or a number; what is no JSON string stands for itself, as keys do.
+pub(super) fn id(json: &str) -> String {
+    serde_json::from_str::<String>(json).unwrap_or_else(|_| json.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take(corrections: &mut Corrections, key: Option<&str>, value: Option<&str>) {
+        let labels = ["negative", "positive"].map(str::to_owned);
+        let record = Record {
+            partition: 0,
+            offset: 0,
+            timestamp_ms: None,
+            key: key.map(str::as_bytes),
+            value: value.map(str::as_bytes),
+        };
+        corrections.take(&record, &labels);
+    }
+
+    #[test]
+    fn the_last_correction_counts_and_null_withdraws() {
+        let mut all = Corrections::default();
+        take(&mut all, Some("a"), Some(r#"{"id":"a","label":"positive"}"#));
+        take(&mut all, Some("a"), Some(r#"{"id":"a","label":"negative"}"#));
+        take(&mut all, Some("17"), Some(r#"{"id":17,"label":"positive"}"#));
+        take(&mut all, Some("\"quoted\""), Some(r#"{"label":"positive"}"#));
+        take(&mut all, None, Some(r#"{"id":"b","label":"positive"}"#));
+        take(&mut all, Some("b"), None);
+        assert_eq!(all.class("a"), Some(0));
+        assert_eq!(all.class("17"), Some(1));
+        assert_eq!(all.class("quoted"), Some(1));
+        assert_eq!(all.class("b"), None);
+        assert_eq!((all.counts.withdrawn, all.counts.unreadable, all.len()), (1, 0, 3));
+    }
+
+    #[test]
+    fn what_cannot_be_understood_changes_nothing() {
+        let mut all = Corrections::default();
+        take(&mut all, Some("a"), Some(r#"{"id":"a","label":"positive"}"#));
+        take(&mut all, Some("a"), Some(r#"{"id":"a","label":"great"}"#));
+        take(&mut all, Some("a"), Some(r#"{"id":"b","label":"negative"}"#));
+        take(&mut all, Some("a"), Some("negative"));
+        take(&mut all, None, Some(r#"{"label":"negative"}"#));
+        assert_eq!((all.class("a"), all.counts.unreadable), (Some(1), 4));
+    }
+}

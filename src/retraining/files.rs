@@ -1,0 +1,48 @@
+//! Labelled comments in files: new ones, old ones to mix in, and the golden set.
+
+use super::RetrainError;
+use super::comment::Comment;
+use crate::registry::{DataFile, hash_file};
+use crate::training::data::{self, Columns};
+use crate::training::examples::Source;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// What a file held.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// How much each of its comments counts.
+    pub weight: f64,
+    /// The comments, in the file's order.
+    pub comments: Vec<Comment>,
+    /// For the manifest.
+    pub file: DataFile,
+}
+
+/// Reads a file; of more than `most` comments a random part, the same for the same seed.
+///
+/// # Errors
+/// A file that cannot be read or understood.
+pub fn read(source: &Source, columns: &Columns, most: usize, seed: u64) -> Result<Read, RetrainError> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let (mut comments, mut seen) = (Vec::<Comment>::new(), 0_usize);
+    data::read(&source.path, columns, |example| {
+        seen += 1;
+        // Reservoir sampling (Vitter 1985): each row stays with the same probability, in one pass.
+        let place = if comments.len() < most { comments.len() } else { random.random_range(0..seen) };
+        if place >= most {
+            return;
+        }
+        let comment = Comment {
+            text: example.text.to_owned(),
+            class: example.class,
+            id: None,
+            time_ms: 0,
+            stars: None,
+        };
+        if place < comments.len() { comments[place] = comment } else { comments.push(comment) }
+    })?;
+    let (bytes, sha256) = hash_file(&source.path).map_err(|error| RetrainError::file(&source.path, error))?;
+    let file = DataFile { path: source.path.display().to_string(), bytes, sha256 };
+    Ok(Read { weight: source.weight, comments, file })
+}

@@ -1,0 +1,259 @@
+//! The gate: whether the candidate may take the current model's place. Every check says what it found and what its band is.
+
+use super::measure::Judged;
+use super::paired::Paired;
+use super::pairs::Tally;
+use serde::Serialize;
+
+/// What a candidate must hold.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Bands {
+    /// How sure the paired test must be before it calls a candidate worse.
+    pub confidence: f64,
+    /// Largest loss of accuracy on a set, whatever chance could explain.
+    pub most_loss: f64,
+    /// How much the calibration error may rise.
+    pub ece: f64,
+    /// Largest loss of the share of pairs that are judged right.
+    pub pairs: f64,
+    /// Largest loss of speed, as a share.
+    pub speed: f64,
+    /// Least accuracy of the current model on the new labels: below, the labels are doubted and not the model.
+    pub plausible: f64,
+}
+
+impl Default for Bands {
+    fn default() -> Self {
+        Bands { confidence: 0.95, most_loss: 0.02, ece: 0.05, pairs: 0.1, speed: 0.25, plausible: 0.6 }
+    }
+}
+
+/// One check of the gate.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Check {
+    /// What was checked.
+    pub name: String,
+    /// Whether it holds.
+    pub passed: bool,
+    /// What was found, in words.
+    pub said: String,
+}
+
+/// What the gate says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Verdict {
+    /// Whether every check holds.
+    pub passed: bool,
+    /// The checks.
+    pub checks: Vec<Check>,
+}
+
+/// A set of comments, judged by both.
+#[derive(Clone, Copy, Debug)]
+pub struct Set<'a> {
+    /// What people call it.
+    pub name: &'static str,
+    /// The current model.
+    pub current: &'a Judged,
+    /// The candidate.
+    pub candidate: &'a Judged,
+}
+
+/// What the gate looks at.
+#[derive(Clone, Debug)]
+pub struct Evidence<'a> {
+    /// The last part in time of the new comments.
+    pub fresh: Set<'a>,
+    /// The fixed golden set, unless somebody does without.
+    pub golden: Option<Set<'a>>,
+    /// Pairs.
+    pub pairs: &'a [Tally],
+    /// Comments a second of the current model and of the candidate.
+    pub speed: [f64; 2],
+}
+
+impl Bands {
+    /// Checks the evidence.
+    pub fn judge(&self, evidence: &Evidence<'_>) -> Verdict {
+        let mut checks = vec![self.labels(&evidence.fresh)];
+        for set in [Some(&evidence.fresh), evidence.golden.as_ref()].into_iter().flatten() {
+            checks.push(self.accuracy(set));
+            checks.push(self.calibration(set));
+        }
+        checks.extend(self.order(evidence.pairs));
+        checks.push(self.speed(evidence.speed));
+        Verdict { passed: checks.iter().all(|check| check.passed), checks }
+    }
+
+    /// If the model that serves disagrees with most new labels, something is wrong with them: a field that was turned
+    /// round, a join that slipped. A candidate that learned them would look better on the fresh part.
+    fn labels(&self, fresh: &Set<'_>) -> Check {
+        let accuracy = crate::training::metrics::balanced_accuracy(&fresh.current.outcomes);
+        Check {
+            name: "new labels are plausible".to_owned(),
+            passed: accuracy >= self.plausible,
+            said: format!(
+                "the current model is right on {} of the new comments (both classes counting the same); at least {} is expected \
+                 of labels that mean what they meant",
+                percent(accuracy),
+                percent(self.plausible)
+            ),
+        }
+    }
+
+    fn accuracy(&self, set: &Set<'_>) -> Check {
+        let paired = Paired::of(&set.current.outcomes, &set.candidate.outcomes);
+        let (chance, gain) = (paired.chance_of_loss(), paired.gain());
+        let (current, candidate) = (set.current.metrics.accuracy, set.candidate.metrics.accuracy);
+        let sure = chance < 1.0 - self.confidence;
+        let mut said = format!(
+            "{} → {} on {} comments; {} only the current model judges right, {} only the candidate",
+            percent(current),
+            percent(candidate),
+            paired.comments(),
+            paired.current_only,
+            paired.candidate_only
+        );
+        if gain < 0.0 {
+            said += &format!(
+                "; of two equal models one would lose as much with a probability of {} (sign test), and {} is the limit",
+                probability(chance),
+                probability(1.0 - self.confidence)
+            );
+        } else {
+            said += &format!(
+                "; a gain like this has a probability of {} between equals",
+                probability(paired.chance_of_gain())
+            );
+        }
+        if -gain > self.most_loss {
+            said += &format!("; a loss of more than {} is never taken", points(self.most_loss));
+        }
+        Check { name: format!("accuracy, {}", set.name), passed: !sure && -gain <= self.most_loss, said }
+    }
+
+    fn calibration(&self, set: &Set<'_>) -> Check {
+        let (current, candidate) = (set.current.metrics.ece, set.candidate.metrics.ece);
+        Check {
+            name: format!("calibration, {}", set.name),
+            passed: candidate <= current + self.ece,
+            said: format!(
+                "scores are off by {} → {} on average; it may rise by {}",
+                points(current),
+                points(candidate),
+                points(self.ece)
+            ),
+        }
+    }
+
+    fn order(&self, tallies: &[Tally]) -> Option<Check> {
+        let labelled: usize = tallies.iter().map(|tally| tally.labelled).sum();
+        if labelled == 0 {
+            return None;
+        }
+        let right = [0, 1].map(|model: usize| tallies.iter().map(|tally| tally.right[model]).sum::<usize>());
+        let loss = (right[0] as f64 - right[1] as f64) / labelled as f64;
+        Some(Check {
+            name: "pairs that differ in order".to_owned(),
+            passed: loss <= self.pairs,
+            said: format!(
+                "{} → {} of {labelled} pairs judged right on both sides; {} of them may be lost",
+                right[0],
+                right[1],
+                percent(self.pairs)
+            ),
+        })
+    }
+
+    fn speed(&self, [current, candidate]: [f64; 2]) -> Check {
+        Check {
+            name: "speed".to_owned(),
+            passed: candidate >= current * (1.0 - self.speed),
+            said: format!(
+                "{current:.0} → {candidate:.0} comments a second on one core; it may be slower by {}",
+                percent(self.speed)
+            ),
+        }
+    }
+}
+
+impl Verdict {
+    /// The checks that do not hold, in one line.
+    pub fn reasons(&self) -> String {
+        let failed = self.checks.iter().filter(|check| !check.passed);
+        failed.map(|check| format!("{}: {}", check.name, check.said)).collect::<Vec<_>>().join("; ")
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.2} %", share * 100.0)
+}
+
+fn points(share: f64) -> String {
+    format!("{:.2} points", share * 100.0)
+}
+
+fn probability(value: f64) -> String {
+    if value < 1e-4 { "less than 0.0001".to_owned() } else { format!("{value:.4}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::training::metrics::{Metrics, Outcome};
+
+    /// `right` of `count` comments are judged right with a probability that is right as often.
+    fn judged(count: usize, right: usize) -> Judged {
+        let sure = right as f64 / count as f64;
+        let outcomes: Vec<Outcome> = (0..count)
+            .map(|index| {
+                let class = index % 2;
+                let positive = (index / 2 * 2 < right) == (class == 1);
+                Outcome::of_two(class, if positive { sure.max(0.51) } else { 1.0 - sure.max(0.51) })
+            })
+            .collect();
+        let metrics = Metrics::of(&outcomes);
+        Judged { outcomes, judgements: Vec::new(), metrics }
+    }
+
+    fn verdict(current: &Judged, candidate: &Judged) -> Verdict {
+        let fresh = Set { name: "fresh", current, candidate };
+        Bands::default().judge(&Evidence { fresh, golden: None, pairs: &[], speed: [100.0, 90.0] })
+    }
+
+    #[test]
+    fn a_better_one_and_an_equal_one_pass() {
+        assert!(verdict(&judged(1_000, 800), &judged(1_000, 860)).passed);
+        assert!(verdict(&judged(1_000, 800), &judged(1_000, 800)).passed);
+        // One comment less in a thousand says nothing.
+        assert!(verdict(&judged(1_000, 800), &judged(1_000, 798)).passed);
+    }
+
+    #[test]
+    fn a_worse_one_is_refused_and_the_reason_has_figures() {
+        let verdict = verdict(&judged(1_000, 860), &judged(1_000, 800));
+        assert!(!verdict.passed);
+        let reasons = verdict.reasons();
+        assert!(reasons.contains("86.00 % → 80.00 %") && reasons.contains("less than 0.0001"), "{reasons}");
+    }
+
+    #[test]
+    fn labels_that_contradict_the_current_model_are_doubted_however_good_the_candidate_looks() {
+        let verdict = verdict(&judged(1_000, 120), &judged(1_000, 880));
+        let failed: Vec<&str> =
+            verdict.checks.iter().filter(|check| !check.passed).map(|check| check.name.as_str()).collect();
+        assert!(failed.contains(&"new labels are plausible"), "{failed:?}");
+    }
+
+    #[test]
+    fn a_slow_one_and_one_that_forgot_the_order_are_refused() {
+        let good = judged(1_000, 800);
+        let fresh = Set { name: "fresh", current: &good, candidate: &good };
+        let tally = Tally { labelled: 20, right: [15, 10], ..Tally::default() };
+        let evidence = Evidence { fresh, golden: None, pairs: &[tally], speed: [100.0, 60.0] };
+        let verdict = Bands::default().judge(&evidence);
+        let failed: Vec<&str> =
+            verdict.checks.iter().filter(|check| !check.passed).map(|check| check.name.as_str()).collect();
+        assert_eq!(failed, ["pairs that differ in order", "speed"]);
+    }
+}

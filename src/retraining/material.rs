@@ -1,0 +1,168 @@
+//! Everything that a run reads before it trains, and whether that is enough.
+
+use super::comment::{Comment, classes};
+use super::corrections::{self, Corrections};
+use super::pairs::{self, Pair};
+use super::split::{Lesson, Parts, split};
+use super::topics::{self, Collected, collect};
+use super::{Request, RetrainError, files};
+use crate::config::ClientProperties;
+use crate::model::{Model, SIGMOID_LABELS};
+use crate::pipeline::replay::history::History;
+use crate::registry::Data;
+use crate::training::data::Columns;
+use crate::training::examples::{Source, file_name};
+use crate::training::mapping::Target;
+
+/// Fewest comments of the rarer class in all that is new.
+const LEAST_OF_CLASS: usize = 20;
+/// Fewest comments of the rarer class in what is measured with.
+const LEAST_OF_CLASS_IN_TEST: usize = 5;
+
+/// What was read.
+pub(super) struct Material {
+    /// What became of the topics' records.
+    pub(super) records: topics::Counts,
+    /// What became of the corrections.
+    pub(super) corrections: corrections::Counts,
+    /// What is learned and what is measured with.
+    pub(super) parts: Parts,
+    /// The golden set.
+    pub(super) golden: Vec<Comment>,
+    /// The pairs.
+    pub(super) pairs: Vec<Pair>,
+    /// For the manifest.
+    pub(super) data: Data,
+}
+
+impl Material {
+    /// Reads everything that `request` names, for a successor of `current`.
+    pub(super) fn read(request: &Request, current: &Model, say: &dyn Fn(&str)) -> Result<Self, RetrainError> {
+        // Files first: a mistake in one shows at once.
+        let pairs = match &request.pairs {
+            Some(path) => pairs::read(path, &current.labels)?,
+            None if current.labels == SIGMOID_LABELS => pairs::built_in(),
+            None => Vec::new(),
+        };
+        let mut files = Files::new(request, current);
+        let mut golden = Vec::new();
+        for source in &request.golden {
+            golden.extend(files.read(source, usize::MAX, false)?.comments);
+        }
+        let mut new = Vec::new();
+        for source in &request.data {
+            new.push(files.read(source, request.window.most, false)?);
+        }
+        let (collected, corrections) = read_topics(request, current)?;
+        if collected.counts.records > 0 {
+            say(&told(request, &collected));
+        }
+        let name = request.window.topics.join(", ");
+        let from_topics = Lesson { name, weight: 1.0, old: false, comments: collected.comments };
+        if !from_topics.comments.is_empty() {
+            new.insert(0, from_topics);
+        }
+        let count: usize = new.iter().map(|lesson| lesson.comments.len()).sum();
+        let most = ((count as f64 * request.mix_ratio) as usize / request.mix.len().max(1)).max(1);
+        let old = request.mix.iter().map(|source| files.read(source, most, true));
+        let old = old.collect::<Result<Vec<_>, _>>()?;
+        let topics = collected.ranges.into_iter().chain(corrections.ranges).collect();
+        Ok(Material {
+            records: collected.counts,
+            corrections: corrections.counts,
+            parts: split(new, old, &golden, request.test_share),
+            golden,
+            pairs,
+            data: Data { topics, files: files.data.files },
+        })
+    }
+
+    /// Why nothing can be learned or measured, if so.
+    pub(super) fn too_little(&self, least: usize, labels: &[String]) -> Option<String> {
+        let test = &self.parts.test;
+        let learned = || self.parts.new_lessons();
+        let all = learned().map(|lesson| lesson.comments.len()).sum::<usize>() + test.len();
+        if all < least {
+            let files = self.data.files.len();
+            return Some(format!(
+                "{all} new labelled comments are too few, {least} are needed (--least); {} records and {files} files were read",
+                self.records.records
+            ));
+        }
+        let mut counts = classes(test, labels.len());
+        if let Some(class) = rarest(&counts).filter(|&class| counts[class] < LEAST_OF_CLASS_IN_TEST) {
+            return Some(format!(
+                "of the last {} comments, which would measure, {} are {}: with one class alone nothing can be measured",
+                test.len(),
+                counts[class],
+                labels[class]
+            ));
+        }
+        for lesson in learned() {
+            let of_lesson = classes(&lesson.comments, labels.len());
+            counts.iter_mut().zip(of_lesson).for_each(|(count, more)| *count += more);
+        }
+        rarest(&counts).filter(|&class| counts[class] < LEAST_OF_CLASS).map(|class| {
+            format!(
+                "of {all} new comments {} are {}: with one class alone nothing can be learned",
+                counts[class], labels[class]
+            )
+        })
+    }
+}
+
+/// Reads files, and remembers them for the manifest.
+struct Files {
+    columns: Columns,
+    seed: u64,
+    data: Data,
+}
+
+impl Files {
+    fn new(request: &Request, current: &Model) -> Self {
+        let mut columns = request.columns.clone();
+        if let Target::Label { labels, .. } = &mut columns.target {
+            labels.clone_from(&current.labels);
+        }
+        Files { columns, seed: request.recipe.settings.seed, data: Data::default() }
+    }
+
+    fn read(&mut self, source: &Source, most: usize, old: bool) -> Result<Lesson, RetrainError> {
+        let read = files::read(source, &self.columns, most, self.seed)?;
+        self.data.files.push(read.file);
+        Ok(Lesson { name: file_name(source), weight: read.weight, old, comments: read.comments })
+    }
+}
+
+fn read_topics(request: &Request, current: &Model) -> Result<(Collected, Corrections), RetrainError> {
+    if request.window.topics.is_empty() {
+        return Ok((Collected::default(), Corrections::default()));
+    }
+    let clients = ClientProperties::resolve(&request.config)
+        .map_err(|mistakes| RetrainError::Usage(mistakes.to_string()))?;
+    let history = History::connect(&clients)?;
+    let corrections = match &request.corrections {
+        Some(topic) => Corrections::read(&history, topic, &current.labels)?,
+        None => Corrections::default(),
+    };
+    Ok((collect(&history, &request.window, &corrections, &request.config)?, corrections))
+}
+
+fn told(request: &Request, collected: &Collected) -> String {
+    let counts = &collected.counts;
+    format!(
+        "{} records in {}: {} labelled ({} by people), {} without a label, {} in between, {} unreadable",
+        counts.records,
+        request.window.topics.join(", "),
+        collected.comments.len(),
+        counts.corrected,
+        counts.unlabelled,
+        counts.between,
+        counts.unreadable
+    )
+}
+
+/// The class with the fewest comments.
+fn rarest(counts: &[usize]) -> Option<usize> {
+    (0..counts.len()).min_by_key(|&class| counts[class])
+}

@@ -1,0 +1,146 @@
+//! What one run found and decided: for the manifest, for machines, and (see [`super::page`]) for people.
+
+use super::corrections;
+use super::drift::Part;
+use super::flips::Flip;
+use super::gate::{Bands, Verdict};
+use super::paired::Paired;
+use super::pairs::Tally;
+use super::topics;
+use super::train::Recipe;
+use super::words::{Moved, NewWord};
+use crate::registry::Data;
+use crate::training::metrics::Metrics;
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// The candidate passed the gate and serves.
+    Promoted,
+    /// It passed the gate and was published, as asked.
+    Published,
+    /// It did not pass the gate; it was published as rejected.
+    Rejected,
+    /// There was too little to learn from; nothing was trained.
+    NotEnoughData,
+}
+
+impl Ending {
+    /// Its name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Ending::Promoted => "promoted",
+            Ending::Published => "published",
+            Ending::Rejected => "rejected",
+            Ending::NotEnoughData => "not_enough_data",
+        }
+    }
+}
+
+/// A source that was learned from.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Learned {
+    /// What people call it.
+    pub name: String,
+    /// How much each of its comments counts.
+    pub weight: f64,
+    /// Comments by class.
+    pub classes: Vec<usize>,
+}
+
+/// A set that both models were measured on.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Measured {
+    /// What people call it.
+    pub name: String,
+    /// The current model's figures.
+    pub current: Metrics,
+    /// The candidate's.
+    pub candidate: Metrics,
+    /// Who is right where the other is wrong.
+    pub paired: Paired,
+    /// How many labels change.
+    pub flips: usize,
+}
+
+/// One run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Its name.
+    pub run: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How long it took until the decision.
+    pub seconds: f64,
+    /// How long training took.
+    pub training_seconds: f64,
+    /// How it ended.
+    pub ending: Ending,
+    /// Why, in a sentence.
+    pub why: String,
+    /// The version that was current.
+    pub parent: String,
+    /// The candidate's version, once there is one.
+    pub candidate: Option<String>,
+    /// The model's labels.
+    pub labels: Vec<String>,
+    /// The window of time.
+    pub window: [Option<Timestamp>; 2],
+    /// What was read, with offsets and hashes.
+    pub data: Data,
+    /// What became of the records.
+    pub records: topics::Counts,
+    /// What became of the corrections.
+    pub corrections: corrections::Counts,
+    /// What was learned from.
+    pub learned: Vec<Learned>,
+    /// Comments that chose the epoch and the temperature.
+    pub dev: usize,
+    /// Comments that are measured with and so not learned, or the other way round.
+    pub left_out: usize,
+    /// How it was trained.
+    pub recipe: Recipe,
+    /// The gate's bands.
+    pub bands: Bands,
+    /// Both models on every set.
+    pub sets: Vec<Measured>,
+    /// Both models on pairs.
+    pub pairs: Vec<Tally>,
+    /// Comments a second of the current model and of the candidate.
+    pub speed: [f64; 2],
+    /// What the gate says.
+    pub verdict: Verdict,
+    /// Comments whose label changes.
+    pub flips: Vec<Flip>,
+    /// Words that are judged otherwise.
+    pub words: Vec<Moved>,
+    /// Words that the old comments do not have.
+    pub new_words: Vec<NewWord>,
+    /// What the parts are like.
+    pub drift: Vec<Part>,
+}
+
+impl Report {
+    /// As a JSON value, for the manifest.
+    pub fn to_value(&self) -> serde_json::Value {
+        let mut value = serde_json::to_value(self).expect("a report is numbers and strings");
+        round(&mut value);
+        value
+    }
+}
+
+/// Nine places: more say nothing, and do not come back from JSON the same.
+fn round(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Number(number) if number.is_f64() => {
+            let rounded = number.as_f64().map(|number| (number * 1e9).round() / 1e9);
+            *value = serde_json::json!(rounded);
+        }
+        serde_json::Value::Array(values) => values.iter_mut().for_each(round),
+        serde_json::Value::Object(object) => object.values_mut().for_each(round),
+        _ => {}
+    }
+}
