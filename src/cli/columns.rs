@@ -55,7 +55,8 @@ impl ColumnArgs {
         self.skip_bad_rows
     }
 
-    fn wanted(&self) -> Wanted {
+    /// What the flags say.
+    pub fn wanted(&self) -> Wanted {
         Wanted {
             text: self.text_column.clone(),
             label: self.label_column.clone(),

@@ -6,7 +6,9 @@ use crate::pipeline::replay::ReplayError;
 use crate::registry::{Entry, RegistryError, Version};
 use crate::rnn::RnnError;
 use crate::text::TextError;
+use crate::training::corpus::CorpusError;
 use crate::training::data::DataError;
+use crate::training::trainer::TrainError;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -60,6 +62,12 @@ pub enum RetrainError {
         /// What was written since.
         entry: Box<Entry>,
     },
+    /// The comments to train on cannot be kept.
+    #[error(transparent)]
+    Corpus(#[from] CorpusError),
+    /// Training ended without a network.
+    #[error(transparent)]
+    Training(#[from] TrainError),
     /// A stop was asked for.
     #[error("stopped before the end; nothing was published, and the next run starts anew")]
     Stopped,

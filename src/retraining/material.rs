@@ -10,9 +10,8 @@ use crate::config::ClientProperties;
 use crate::model::{Model, SIGMOID_LABELS};
 use crate::pipeline::replay::history::History;
 use crate::registry::Data;
-use crate::training::data::Columns;
+use crate::training::data::Wanted;
 use crate::training::examples::{Source, file_name};
-use crate::training::mapping::Target;
 
 /// Fewest comments of the rarer class in all that is new.
 const LEAST_OF_CLASS: usize = 20;
@@ -113,22 +112,25 @@ impl Material {
 
 /// Reads files, and remembers them for the manifest.
 struct Files {
-    columns: Columns,
+    wanted: Wanted,
+    labels: Vec<String>,
     seed: u64,
     data: Data,
 }
 
 impl Files {
     fn new(request: &Request, current: &Model) -> Self {
-        let mut columns = request.columns.clone();
-        if let Target::Label { labels, .. } = &mut columns.target {
-            labels.clone_from(&current.labels);
+        Files {
+            wanted: request.columns.clone(),
+            labels: current.labels.clone(),
+            seed: request.recipe.settings.seed,
+            data: Data::default(),
         }
-        Files { columns, seed: request.recipe.settings.seed, data: Data::default() }
     }
 
     fn read(&mut self, source: &Source, most: usize, old: bool) -> Result<Lesson, RetrainError> {
-        let read = files::read(source, &self.columns, most, self.seed)?;
+        let columns = self.wanted.columns(&source.path, &self.labels)?;
+        let read = files::read(source, &columns, most, self.seed)?;
         self.data.files.push(read.file);
         Ok(Lesson { name: file_name(source), weight: read.weight, old, comments: read.comments })
     }

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::model::Model;
 use crate::pipeline::Stop;
 use crate::registry::{Data, Draft, Entry, Gate, Log, Manifest, RegistryError, Remark, Store, Version};
-use crate::training::data::Columns;
+use crate::training::data::Wanted;
 use crate::training::examples::Source;
 use crate::training::mapping::Target;
 use crate::training::trainer::Progress;
@@ -42,7 +42,7 @@ pub struct Request {
     /// A file of pairs; the built-in ones unless named.
     pub pairs: Option<PathBuf>,
     /// How files are read.
-    pub columns: Columns,
+    pub columns: Wanted,
     /// Fewest new labelled comments.
     pub least: usize,
     /// Share of the new comments, the last in time, that is kept as test.
@@ -76,7 +76,7 @@ pub fn retrain(
     request: &Request,
     store: &Store,
     stop: &Stop,
-    progress: impl FnOnce(usize) -> Box<dyn Progress + Send>,
+    progress: Box<dyn Progress + Send>,
     say: &dyn Fn(&str),
 ) -> Result<Finished, RetrainError> {
     let start = Start::new(request, store)?;
@@ -94,7 +94,6 @@ pub fn retrain(
         if request.recipe.from_scratch { "a new network" } else { "the current network" },
         material.parts.dev.iter().map(|lesson| lesson.comments.len()).sum::<usize>()
     ));
-    let progress = progress(examples);
     let candidate = train(&start.current, &material.parts, &request.recipe, &start.run, stop, progress)?;
     say(&format!("the candidate is {}; comparing it with {}", candidate.model.version, start.parent));
     let report = compare(request, &start, &material, &candidate)?;

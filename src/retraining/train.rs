@@ -1,16 +1,22 @@
 //! The candidate: the current network trained on, or a new one of its shape. The only place that calls the trainer.
 
 use super::RetrainError;
-use super::comment::{Comment, classes};
+#[cfg(test)]
+use super::comment::Comment;
+use super::comment::classes;
 use super::split::{Lesson, Parts};
 use crate::model::{Golden, Model, Precision};
 use crate::pipeline::Stop;
 use crate::rnn::{Network, Shape};
 use crate::text::{Scratch, Tokenizer};
+use crate::training::corpus::{Corpus, NewRow, TextHasher, Writer};
 use crate::training::examples::{Examples, Group};
 use crate::training::judge;
-use crate::training::trainer::{self, Progress, Settings, Trained};
+use crate::training::trainer::{self, Progress, Settings, Task, Trained};
 use serde::Serialize;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
@@ -61,10 +67,11 @@ pub fn train(
     } else {
         (current.tokenizer.clone(), current.network.clone())
     };
-    let cutter = Cutter { tokenizer: &tokenizer, max_tokens: current.max_tokens, labels };
-    let examples = cutter.examples(&parts.lessons);
-    let dev: Vec<Group> = parts.dev.iter().map(|lesson| cutter.group(lesson)).collect();
-    let trained = on_a_thread(network, examples, dev.clone(), recipe.settings.clone(), progress, stop)?;
+    let material =
+        Material { corpus: corpus(&parts.lessons, labels)?, tokenizer, max_tokens: current.max_tokens };
+    let dev: Vec<Group> = parts.dev.iter().map(|lesson| material.group(lesson)).collect();
+    let tokenizer = material.tokenizer.clone();
+    let trained = on_a_thread(network, material, dev.clone(), recipe.settings.clone(), progress, stop)?;
 
     // What is judged, calibrated and recorded from here on is what will be stored.
     let mut network = trained.network;
@@ -114,26 +121,40 @@ pub fn train(
     Ok(Candidate { model: Model::from_bytes(&content)?, content, took: trained.took })
 }
 
-/// Trains on a thread of its own, so that a stop need not wait for the end: that thread ends with the process.
+/// Trains on a thread of its own, so that a stop need not wait for the step's end.
 fn on_a_thread(
     network: Network<f32>,
-    examples: Examples,
+    material: Material,
     dev: Vec<Group>,
     settings: Settings,
     mut progress: Box<dyn Progress + Send>,
     stop: &Stop,
 ) -> Result<Trained, RetrainError> {
     let (sender, receiver) = sync_channel(1);
+    let flag = Arc::new(AtomicBool::new(false));
+    let flagged = Arc::clone(&flag);
     let thread = std::thread::Builder::new().name("nunchi-train".to_owned()).spawn(move || {
-        let trained = trainer::train(network, &examples, &dev, &settings, progress.as_mut());
+        let task = Task {
+            corpus: &material.corpus,
+            tokenizer: &material.tokenizer,
+            max_tokens: material.max_tokens,
+            dev: &dev,
+            settings: &settings,
+            checkpoint: None,
+            stop: &flagged,
+        };
+        let trained = trainer::train(network, &task, progress.as_mut());
         // Whoever stopped does not wait for it any more.
         let _ = sender.send(trained);
     });
     let thread = thread.map_err(|error| RetrainError::Usage(format!("no thread can be started: {error}")))?;
     loop {
         match receiver.recv_timeout(LOOK) {
-            Ok(trained) => return Ok(trained),
-            Err(RecvTimeoutError::Timeout) if stop.requested() => return Err(RetrainError::Stopped),
+            Ok(trained) => return Ok(trained?),
+            Err(RecvTimeoutError::Timeout) if stop.requested() => {
+                flag.store(true, Ordering::Relaxed);
+                return Err(RetrainError::Stopped);
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => match thread.join() {
                 Err(panic) => std::panic::resume_unwind(panic),
@@ -143,52 +164,38 @@ fn on_a_thread(
     }
 }
 
-/// Makes examples of comments.
-struct Cutter<'a> {
-    tokenizer: &'a Tokenizer,
+/// What a network is trained on, and how it is read.
+struct Material {
+    corpus: Corpus,
+    tokenizer: Tokenizer,
     max_tokens: usize,
-    labels: usize,
 }
 
-impl Cutter<'_> {
-    /// All lessons: within each the classes count the same, and over all an example counts 1 on average.
-    fn examples(&self, lessons: &[Lesson]) -> Examples {
-        let weights: Vec<Vec<f64>> = lessons.iter().map(|lesson| self.weights(lesson)).collect();
-        let count = lessons.iter().map(|lesson| lesson.comments.len()).sum::<usize>();
-        let total: f64 = lessons
-            .iter()
-            .zip(&weights)
-            .flat_map(|(lesson, weights)| lesson.comments.iter().map(|comment| weights[comment.class]))
-            .sum();
-        let scale = count as f64 / total.max(f64::MIN_POSITIVE);
-        let mut examples = Examples::default();
-        for (lesson, weights) in lessons.iter().zip(&weights) {
-            self.push(&mut examples, &lesson.comments, |class| (weights[class] * scale) as f32);
+/// All lessons: within each the classes count the same, and over all a comment counts 1 on average.
+fn corpus(lessons: &[Lesson], labels: usize) -> Result<Corpus, RetrainError> {
+    let mut writer = Writer::new(None, labels)?;
+    let mut hasher = TextHasher::default();
+    for lesson in lessons {
+        writer.begin_source(lesson.weight);
+        for comment in &lesson.comments {
+            let hash = hasher.hash(&comment.text);
+            let class = Some(comment.class as u32);
+            writer.push(NewRow { text: &comment.text, class, soft: None, hash })?;
         }
-        examples
     }
+    let (corpus, _) = writer.finish(&HashSet::new())?;
+    Ok(corpus)
+}
 
-    /// What an example of each class counts, before scaling.
-    fn weights(&self, lesson: &Lesson) -> Vec<f64> {
-        let counts = classes(&lesson.comments, self.labels);
-        let present = counts.iter().filter(|&&count| count > 0).count();
-        let total = lesson.comments.len() as f64;
-        counts.iter().map(|&count| lesson.weight * total / (present * count.max(1)) as f64).collect()
-    }
-
+impl Material {
     fn group(&self, lesson: &Lesson) -> Group {
-        let mut examples = Examples::default();
-        self.push(&mut examples, &lesson.comments, |_| 1.0);
-        Group { name: lesson.name.clone(), examples }
-    }
-
-    fn push(&self, examples: &mut Examples, comments: &[Comment], weight: impl Fn(usize) -> f32) {
-        let (mut scratch, mut tokens) = (Scratch::default(), Vec::new());
-        for comment in comments {
+        let (mut scratch, mut tokens, mut examples) = (Scratch::default(), Vec::new(), Examples::default());
+        for comment in &lesson.comments {
             tokens.clear();
             self.tokenizer.encode(&comment.text, self.max_tokens, &mut scratch, &mut tokens);
-            examples.push(&tokens, comment.class, weight(comment.class));
+            examples.push(&tokens, comment.class, 1.0);
         }
+        Group { name: lesson.name.clone(), examples }
     }
 }
 
@@ -205,12 +212,10 @@ mod tests {
             comments: classes.iter().map(|&class| comment(class)).collect(),
             ..Lesson::default()
         };
-        let tokenizer = crate::model::testing::tokenizer();
-        let cutter = Cutter { tokenizer: &tokenizer, max_tokens: 8, labels: 2 };
-        let examples = cutter.examples(&[lesson(1.0, &[1, 1, 1, 0]), lesson(3.0, &[1, 0])]);
-        let weight = |index: usize| examples.weight(index);
-        assert!((3.0 * weight(0) - weight(3)).abs() < 1e-6, "classes count the same");
-        assert!((weight(4) + weight(5) - 1.5 * (0..4).map(weight).sum::<f32>()).abs() < 1e-5);
-        assert!(((0..6).map(weight).sum::<f32>() - 6.0).abs() < 1e-5);
+        let corpus = corpus(&[lesson(1.0, &[1, 1, 1, 0]), lesson(3.0, &[1, 0])], 2).unwrap();
+        let weights: Vec<f32> = corpus.rows().map(|row| row.unwrap().weight).collect();
+        assert!((3.0 * weights[0] - weights[3]).abs() < 1e-6, "classes count the same");
+        assert!((weights[4] + weights[5] - 1.5 * weights[..4].iter().sum::<f32>()).abs() < 1e-5);
+        assert!((weights.iter().sum::<f32>() - 6.0).abs() < 1e-5);
     }
 }

@@ -9,7 +9,8 @@ use crate::retraining::schedule::Schedule;
 use crate::retraining::topics::Window;
 use crate::retraining::train::Recipe;
 use crate::training::examples::Source;
-use crate::training::mapping::{Stars, Target, two_labels};
+use crate::training::mapping::{Stars, Target};
+use crate::training::schedule;
 use crate::training::trainer::Settings;
 use jiff::{SignedDuration, Timestamp};
 use std::path::PathBuf;
@@ -274,7 +275,7 @@ impl Args {
             mix_ratio: collect.mix_ratio,
             golden: gate.golden.clone(),
             pairs: gate.pairs.clone(),
-            columns: self.columns.columns(&two_labels()),
+            columns: self.columns.wanted(),
             least: collect.least,
             test_share: gate.test_share,
             recipe: self.train.recipe(),
@@ -309,6 +310,10 @@ impl TrainArgs {
                 dropout_features: self.dropout,
                 word_dropout: 0.0,
                 smoothing: 0.0,
+                pretraining: 0,
+                accumulate: 1,
+                schedule: schedule::Shape::Cosine,
+                teacher_share: 0.0,
                 average: self.average,
                 patience: 0,
                 seed: self.seed,

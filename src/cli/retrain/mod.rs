@@ -74,7 +74,7 @@ fn once(args: &Args, config: &Config, url: &str, stop: &Stop) -> anyhow::Result<
     let request = args.request(config, Timestamp::now());
     let store = Store::open(url)?;
     let epochs = request.recipe.settings.epochs;
-    let progress = |examples| Box::new(TrainingBar::new(examples, epochs)) as Box<_>;
+    let progress = Box::new(TrainingBar::new(epochs));
     let finished = retrain(&request, &store, stop, progress, &|line| eprintln!("{line}"))?;
     let files = args.run.report.as_deref().map(|folder| write(folder, &finished));
     let files = match files.transpose() {

@@ -71,7 +71,10 @@ impl VectorProducts {
         let width = self.width();
         let padded = columns.div_ceil(width) * width;
         assert!(b.len() >= padded * a.columns && out.len() >= a.rows * columns, "matching dimensions");
-        assert!(a.rows == 0 || a.data.len() >= (a.rows - 1) * a.stride + a.columns, "a matrix holds its rows");
+        assert!(
+            a.rows == 0 || a.data.len() >= (a.rows - 1) * a.stride + a.columns,
+            "a matrix holds its rows"
+        );
         let kernels = self.routines.products[VECTORS - 2];
         scratch.bias.resize(padded);
         scratch.bias.fill(0.0);
