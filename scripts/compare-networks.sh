@@ -18,7 +18,7 @@ for cell in bag simple gru lstm; do
     begin=$(date +%s)
     "$nunchi" train \
         "$work/movie_sample.tsv.gz" "$data/shopping_train.tsv.gz,weight=3" "$data/steam_train.tsv.gz" \
-        --dev "$data/shopping_dev.tsv.gz" --tokenizer models/nunchi-ko-gru256.safetensors \
+        --dev "$data/shopping_dev.tsv.gz" --tokenizer models/nunchi-ko.safetensors \
         --cell "$cell" --hidden 256 --embedding 128 --epochs 2 --batch 256 --dropout 0.3 --patience 0 --seed 1 \
         --name "$cell" --out "$work/$cell.safetensors"
     echo "== $cell took $(($(date +%s) - begin)) s" >&2

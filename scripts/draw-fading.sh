@@ -12,7 +12,7 @@ mkdir -p "$work"
 
 for cell in simple gru lstm; do
     [ -e "$work/$cell.safetensors" ] || "$nunchi" train "$data/shopping_train.tsv.gz" \
-        --dev "$data/shopping_dev.tsv.gz" --tokenizer models/nunchi-ko-gru256.safetensors \
+        --dev "$data/shopping_dev.tsv.gz" --tokenizer models/nunchi-ko.safetensors \
         --cell "$cell" --hidden 128 --embedding 64 --epochs 3 --batch 128 --rate 3e-3 --dropout 0.3 --average 0.99 \
         --patience 0 --seed 1 --name "$cell" --out "$work/$cell.safetensors"
 done

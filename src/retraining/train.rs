@@ -78,9 +78,8 @@ pub fn train(
     for (_, mut tensor) in network.tensors_mut() {
         tensor.mapv_inplace(|value| Precision::F16.round(value));
     }
-    let temperature = dev.first().map_or(current.temperature, |group| {
-        judge::calibrate(&network, &group.examples, recipe.settings.threads)
-    });
+    let temperature =
+        judge::calibrate(&network, &dev, recipe.settings.threads).unwrap_or(current.temperature);
     let sources: Vec<_> = parts
         .lessons
         .iter()

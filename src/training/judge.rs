@@ -1,6 +1,6 @@
 //! Judging whole data sets in memory, on all cores, and calibrating what the network says.
 
-use super::examples::Examples;
+use super::examples::{Examples, Group};
 use super::metrics::Outcome;
 use super::spread::spread;
 use crate::engine::{Packed, Scratch};
@@ -61,15 +61,30 @@ pub fn outcome(head: HeadKind, logits: ArrayView1<'_, f32>, class: usize, temper
     }
 }
 
-/// The temperature between 1/4 and 4 that makes the log loss on `examples` smallest (Guo et al. 2017): golden-section
-/// search over its logarithm, in which the loss has one minimum. It changes scores, never verdicts.
-pub fn calibrate(network: &Network<f32>, examples: &Examples, threads: usize) -> f32 {
-    let logits = logits(network, examples, threads);
+/// The temperature between 1/4 and 4 that makes the log loss on `groups` smallest (Guo et al. 2017): golden-section search over
+/// its logarithm, in which the loss has one minimum. It changes scores, never verdicts. Every comment counts the same, but that
+/// within a group the classes do: training balances them too. Nothing without comments.
+pub fn calibrate(network: &Network<f32>, groups: &[Group], threads: usize) -> Option<f32> {
+    let groups: Vec<&Group> = groups.iter().filter(|group| !group.examples.is_empty()).collect();
+    if groups.is_empty() {
+        return None;
+    }
+    let logits: Vec<Array2<f32>> =
+        groups.iter().map(|group| logits(network, &group.examples, threads)).collect();
+    let head = network.shape.head;
     let loss = |log_temperature: f64| -> f64 {
-        outcomes(network.shape.head, &logits, examples, log_temperature.exp())
-            .iter()
-            .map(|outcome| -outcome.probabilities[outcome.class].max(1e-15).ln())
-            .sum()
+        let of_group = |(group, logits): (&&Group, &Array2<f32>)| {
+            let mut classes = vec![(0.0, 0_usize); network.shape.classes()];
+            for outcome in outcomes(head, logits, &group.examples, log_temperature.exp()) {
+                let class = &mut classes[outcome.class];
+                class.0 -= outcome.probabilities[outcome.class].max(1e-15).ln();
+                class.1 += 1;
+            }
+            let present = classes.iter().filter(|(_, count)| *count > 0);
+            let means: Vec<f64> = present.map(|(sum, count)| sum / *count as f64).collect();
+            group.examples.len() as f64 * means.iter().sum::<f64>() / means.len() as f64
+        };
+        groups.iter().zip(&logits).map(of_group).sum()
     };
     let shrink = (5.0_f64.sqrt() - 1.0) / 2.0;
     let (mut low, mut high) = (0.25_f64.ln(), 4.0_f64.ln());
@@ -77,7 +92,7 @@ pub fn calibrate(network: &Network<f32>, examples: &Examples, threads: usize) ->
         let (left, right) = (high - shrink * (high - low), low + shrink * (high - low));
         if loss(left) < loss(right) { high = right } else { low = left }
     }
-    ((low + high) / 2.0).exp() as f32
+    Some(((low + high) / 2.0).exp() as f32)
 }
 
 #[cfg(test)]
@@ -108,7 +123,9 @@ mod tests {
             examples.push(&[1], usize::from(index % 5 != 0), 1.0);
             examples.push(&[0], usize::from(index % 5 == 0), 1.0);
         }
-        let temperature = calibrate(&network, &examples, 2);
+        let group = Group { name: String::new(), examples };
+        let temperature = calibrate(&network, &[group], 2).unwrap();
+        assert_eq!(calibrate(&network, &[], 2), None);
         assert!((temperature - 3.0 / 4.0_f32.ln()).abs() < 1e-2, "{temperature}");
     }
 

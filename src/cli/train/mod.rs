@@ -142,9 +142,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
     // What is judged, calibrated and recorded from here on is what will be stored.
     let network = rounded(&trained.network);
-    // The first development file, or else what was held out of the first data file, says how warm scores should be.
-    let temperature =
-        dev.first().map_or(1.0, |group| judge::calibrate(&network, &group.examples, settings.threads));
+    let temperature = judge::calibrate(&network, &dev, settings.threads).unwrap_or(1.0);
     let made = Made {
         sources: &plan.sources(),
         gathered: &gathered,

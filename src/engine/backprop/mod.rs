@@ -38,6 +38,9 @@ pub struct Ready {
     _session: Session,
 }
 
+/// Buffers that a pass keeps for its objective.
+const MOST_SPARE: usize = 8;
+
 /// One pass over a shard: what the forward pass leaves for the way back, and its memory.
 #[derive(Debug, Default)]
 pub struct Pass {
@@ -291,7 +294,10 @@ impl Pass {
 
     /// Takes a buffer back.
     pub(crate) fn give(&mut self, buffer: Vec<f32>) {
-        self.spare.push(buffer);
+        // Not every objective takes as many as it gives.
+        if self.spare.len() < MOST_SPARE {
+            self.spare.push(buffer);
+        }
     }
 
     /// Token ids, packed.
