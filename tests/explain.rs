@@ -88,7 +88,7 @@ fn the_tokens_are_readable_and_the_bars_are_plain_in_a_pipe() {
         serde_json::from_str(&nunchi("explain", &path, &["--json", "정말  좋아요 ㅋㅋㅋㅋㅋㅋ", "GOOD"], ""))
             .unwrap();
     let tokens = said["tokens"].as_array().unwrap().iter().map(|token| token.as_str().unwrap());
-    assert_eq!(tokens.collect::<String>(), "정말 좋아요 ㅋㅋㅋ good");
+    assert_eq!(tokens.collect::<String>(), "정말좋아요ㅋㅋㅋgood");
     let drawn = nunchi("explain", &path, &["정말", "좋아요"], "");
     assert!(drawn.contains('│') && drawn.contains("정말") && !drawn.contains('\u{1b}'), "{drawn}");
     let last = drawn.lines().last().unwrap();

@@ -37,9 +37,19 @@ fn training_twice_gives_the_same_pieces() {
 #[test]
 fn training_finds_the_words_that_repeat() {
     let pieces: Vec<&str> = (0..SMALL.vocabulary() as u32).filter_map(|id| SMALL.piece(id)).collect();
-    assert!(pieces.contains(&"▁정말"), "{pieces:?}");
+    assert!(pieces.contains(&"정말"), "{pieces:?}");
     let (tokens, _) = encode(&SMALL, "정말", 128);
     assert_eq!(tokens.len(), 1);
+}
+
+#[test]
+fn spaces_change_nothing() {
+    for text in COMMENTS.iter().filter(|text| !text.starts_with("재구매 ")) {
+        let joined: String = text.split(' ').collect();
+        let apart: String = joined.chars().flat_map(|c| [c, ' ']).collect();
+        assert_eq!(encode(&SMALL, &joined, 128).0, encode(&SMALL, text, 128).0, "{text}");
+        assert_eq!(encode(&SMALL, &apart, 128).0, encode(&SMALL, text, 128).0, "{text}");
+    }
 }
 
 #[test]

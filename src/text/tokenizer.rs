@@ -203,9 +203,10 @@ impl Inner {
             let rest = &normal.as_bytes()[begin + 1..];
             let space = if self.across_words { None } else { memchr::memchr(b' ', rest) };
             end = space.map_or(normal.len(), |at| begin + 1 + at);
-            if end - begin > LONGEST_WORD * tokens.left.saturating_add(1) {
+            let most = LONGEST_WORD.saturating_mul(tokens.left.saturating_add(1));
+            if end - begin > most {
                 // More than the tokens that are left can cover: what lies beyond is not looked at.
-                end = floor_char_boundary(normal, begin + LONGEST_WORD * tokens.left.saturating_add(1));
+                end = floor_char_boundary(normal, begin + most);
             }
             let word = &normal[begin..end];
             symbols.clear();
