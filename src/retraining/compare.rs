@@ -20,7 +20,12 @@ pub(super) fn compare(
     material: &Material,
     candidate: &Candidate,
 ) -> Result<Report, RetrainError> {
-    let warm = |model: &Model| Warm::new(model.clone(), request.kernel.as_deref());
+    // Which lower precisions a model allows is measured when it is published: of the candidate nobody knows it yet. So both
+    // judge in full precision, by the same kernel, unless one is named.
+    let warm = |model: &Model| {
+        let plain = Model { report: serde_json::Value::Null, ..model.clone() };
+        Warm::new(plain, request.kernel.as_deref())
+    };
     let mut current = Engine::new(Arc::new(warm(&start.current)?));
     let mut new = match warm(&candidate.model) {
         Ok(warm) => Engine::new(Arc::new(warm)),
