@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use nunchi::model::Model;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -118,6 +119,147 @@ fn the_same_seed_gives_the_same_file_whatever_the_number_of_threads() {
     assert!(one == three, "threads must not change the result");
     let other = bytes("other.safetensors", &["--threads", "1", "--seed", "2"]);
     assert!(one != other, "another seed is another network");
+}
+
+#[test]
+fn two_batches_for_one_step_are_as_one_of_twice_the_size() {
+    let data = data();
+    // As many comments as a step has: both read the same ones in every step.
+    write_comments(&data.train, 64, false);
+    let run = |name: &str, more: &[&str]| {
+        let out = data.folder.path().join(name);
+        let mut arguments = vec!["train", data.train.to_str().unwrap(), "--out", out.to_str().unwrap()];
+        arguments.extend(["--vocabulary", "300", "--hidden", "16", "--embedding", "12", "--hold-out", "0"]);
+        arguments.extend(["--dropout", "0", "--average", "0"]);
+        arguments.extend(more);
+        let output = nunchi(&arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Model::load(&out).unwrap()
+    };
+    let begin = run("begin.safetensors", &["--batch", "64", "--epochs", "1", "--rate", "1e-9"]);
+    let whole = run("whole.safetensors", &["--batch", "64", "--epochs", "8", "--rate", "0.01"]);
+    let halved = ["--batch", "32", "--accumulate", "2", "--epochs", "8", "--rate", "0.01"];
+    let halves = run("halves.safetensors", &halved);
+    // One step an epoch: after more steps the losses would differ.
+    let losses = |model: &Model| -> Vec<f64> {
+        model.report["epochs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|epoch| epoch["loss"].as_f64().unwrap())
+            .collect()
+    };
+    let (ours, theirs) = (losses(&halves), losses(&whole));
+    assert_eq!(ours.len(), 8);
+    assert!(ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 0.01), "{ours:?} {theirs:?}");
+    let apart = |one: &Model, other: &Model| -> f32 {
+        let both = one.network.embedding.iter().zip(&other.network.embedding);
+        both.map(|(a, b)| (a - b).abs()).sum()
+    };
+    // Steps are of one size whatever the gradient's: where it is nearly nothing, rounding decides which way.
+    let (moved, differ) = (apart(&whole, &begin), apart(&whole, &halves));
+    assert!(differ < 0.1 * moved, "{differ} of {moved}");
+}
+
+#[test]
+fn a_student_learns_what_its_teacher_says_against_the_labels() {
+    let data = data();
+    let teacher = train(&data, "teacher.safetensors", &[]);
+    // Labels that say the opposite, and many comments without one.
+    let right = std::fs::read_to_string(&data.train).unwrap();
+    let wrong: String = right
+        .lines()
+        .take(201)
+        .map(|line| match line.split_at_checked(1) {
+            Some(("1", rest)) => format!("0{rest}\n"),
+            Some(("0", rest)) => format!("1{rest}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    std::fs::write(&data.train, wrong).unwrap();
+    let unlabelled = data.folder.path().join("unlabelled.tsv");
+    std::fs::write(&unlabelled, right).unwrap();
+    let (teacher, unlabelled) = (teacher.to_str().unwrap(), unlabelled.to_str().unwrap());
+    let more =
+        ["--teacher", teacher, "--teacher-share", "1", "--unlabelled", unlabelled, "--tokenizer", teacher];
+    let out = data.folder.path().join("student.safetensors");
+    let mut arguments = vec!["train", data.train.to_str().unwrap(), "--out", out.to_str().unwrap()];
+    arguments.extend([
+        "--hidden",
+        "16",
+        "--embedding",
+        "12",
+        "--batch",
+        "100",
+        "--rate",
+        "0.02",
+        "--epochs",
+        "6",
+    ]);
+    arguments.extend(["--average", "0", "--dropout", "0.1", "--hold-out", "0"]);
+    arguments.extend(more);
+    let output = nunchi(&arguments);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("asking 1 teacher about"), "{said}");
+    let judged = evaluate(&out, &data.dev, &[]);
+    assert!(judged["accuracy"].as_f64().unwrap() > 0.95, "{judged}");
+    let versions = &Model::load(&out).unwrap().report["teachers"];
+    assert_eq!(*versions, serde_json::json!([Model::load(Path::new(teacher)).unwrap().version]));
+}
+
+#[test]
+fn training_goes_on_from_a_model_and_wrong_models_are_refused() {
+    let data = data();
+    let first = train(&data, "first.safetensors", &["--max-tokens", "20"]);
+    let first = first.to_str().unwrap();
+    let three = train(&data, "three.safetensors", &["--labels", "나쁨,좋음,보통"]);
+    let (three, file) = (three.to_str().unwrap(), data.train.to_str().unwrap());
+    let out = data.folder.path().join("next.safetensors");
+    let base = ["train", file, "--out", out.to_str().unwrap(), "--epochs", "1"];
+    let run = |more: &[&str]| {
+        let output = nunchi(&[&base, more].concat());
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for (more, status, says) in [
+        (["--from", three], 64, "its labels are 나쁨, 좋음, 보통, not negative, positive"),
+        (["--teacher", three], 1, "a teacher tells two classes apart, this one 3"),
+        (["--teacher", file], 1, "is refused"),
+    ] {
+        let (code, said) = run(&more);
+        assert_eq!(code, Some(status), "{said}");
+        assert!(said.contains(says), "`{says}` is not in: {said}");
+        assert!(!said.contains("labelled comments"), "refused before data is read: {said}");
+    }
+    assert_eq!(run(&["--from", first, "--hidden", "8"]).0, Some(64));
+    assert!(!out.exists());
+
+    let (code, said) = run(&["--from", first, "--rate", "1e-7"]);
+    assert_eq!(code, Some(0), "{said}");
+    let (before, after) = (Model::load(Path::new(first)).unwrap(), Model::load(&out).unwrap());
+    assert_eq!((after.network.shape, after.max_tokens), (before.network.shape, 20));
+    let judged = evaluate(&out, &data.dev, &[]);
+    assert!(judged["accuracy"].as_f64().unwrap() > 0.97, "it knows what that one knew: {judged}");
+}
+
+#[test]
+fn an_absurd_rate_is_noticed_and_never_panics() {
+    let data = data();
+    for rate in ["1000", "1e30"] {
+        let out = data.folder.path().join("m.safetensors");
+        let mut arguments = vec!["train", data.train.to_str().unwrap(), "--out", out.to_str().unwrap()];
+        arguments.extend(["--vocabulary", "400", "--hidden", "16", "--embedding", "12", "--batch", "16"]);
+        arguments.extend(["--rate", rate, "--epochs", "2"]);
+        let output = nunchi(&arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("back to the last good weights, with a highest rate of 2.5e"), "{said}");
+        assert!(!said.contains("panicked"), "{said}");
+        if !output.status.success() {
+            assert_eq!(output.status.code(), Some(1), "{said}");
+            assert!(said.contains("training diverges"), "{said}");
+            assert!(!out.exists(), "no model of nonsense");
+        }
+    }
 }
 
 #[test]

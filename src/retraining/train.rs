@@ -140,6 +140,7 @@ fn on_a_thread(
             dev: &dev,
             settings: &settings,
             checkpoint: None,
+            teachers: "",
             stop: &flagged,
         };
         let trained = trainer::train(network, &task, progress.as_mut());

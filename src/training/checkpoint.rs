@@ -9,11 +9,15 @@ use crate::rnn::{HeadKind, Network, RnnError, Shape};
 use ndarray::{ArrayD, IxDyn};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
+
+/// The entry that says whether all the others are what was written.
+const CHECKSUM: &str = "checksum";
 
 /// Why a checkpoint cannot be written or used.
 #[derive(Debug, Error)]
@@ -99,7 +103,7 @@ pub(super) fn save(
         tensors.push(("decayed".to_owned(), vec![1], Dtype::F64, numbers(&[average.decayed])));
     }
     let json = |value: serde_json::Result<String>| value.expect("plain data");
-    let metadata: HashMap<String, String> = [
+    let mut metadata: HashMap<String, String> = [
         ("fingerprint", fingerprint.to_owned()),
         ("shape", json(serde_json::to_string(&network.shape))),
         ("best.shape", best.map_or_else(String::new, |best| json(serde_json::to_string(&best.shape)))),
@@ -108,6 +112,9 @@ pub(super) fn save(
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
+    let parts = tensors.iter().map(|(name, _, _, bytes)| (name.as_str(), bytes.as_slice()));
+    let sum = checksum(&metadata, parts.collect());
+    metadata.insert(CHECKSUM.to_owned(), sum);
     let views = tensors.iter().map(|(name, shape, kind, bytes)| {
         let view = TensorView::new(*kind, shape.clone(), bytes).expect("as many bytes as the shape says");
         (name.clone(), view)
@@ -115,6 +122,21 @@ pub(super) fn save(
     let bytes = safetensors::serialize(views, Some(metadata))
         .map_err(|error| failed("write", path, io::Error::other(error)))?;
     write_whole(path, &bytes).map_err(|error| failed("write", path, error))
+}
+
+/// SHA-256 over every text and every tensor, sorted by name; each field is preceded by its length.
+fn checksum(metadata: &HashMap<String, String>, mut tensors: Vec<(&str, &[u8])>) -> String {
+    let mut fields: Vec<(&str, &[u8])> =
+        metadata.iter().map(|(name, text)| (name.as_str(), text.as_bytes())).collect();
+    fields.retain(|(name, _)| *name != CHECKSUM);
+    fields.sort_unstable();
+    tensors.sort_unstable_by_key(|(name, _)| *name);
+    let mut hash = Sha256::new();
+    for field in fields.iter().chain(&tensors).flat_map(|(name, bytes)| [name.as_bytes(), *bytes]) {
+        hash.update((field.len() as u64).to_le_bytes());
+        hash.update(field);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Writes beside the file and renames: whoever looks sees the old content or the new one.
@@ -160,6 +182,13 @@ pub(super) fn load(
         return Err(CheckpointError::Other(path.to_owned()));
     }
     let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(error.to_string()))?;
+    let sum = {
+        let views = file.tensors();
+        checksum(&metadata, views.iter().map(|(name, tensor)| (name.as_str(), tensor.data())).collect())
+    };
+    if text(CHECKSUM)? != sum {
+        return Err(damaged("its checksum is wrong".to_owned()));
+    }
     let reader = Reader { file, path };
     let json = |name: &str| {
         text(name).and_then(|text| serde_json::from_str(&text).map_err(|error| damaged(error.to_string())))

@@ -1,15 +1,25 @@
-//! Notices when training runs away: a loss or a gradient that is not a number, or a loss far above what it was.
+//! Notices when training runs away: a loss or a gradient that is not a number, or a loss that rises again.
+//!
+//! What counts is a moving mean of the loss. Its yardstick is what a network that knows nothing would lose (*chance*: the logarithm
+//! of the number of classes): the mean begins there, so that a rate that is absurd from the first step on is found within some steps,
+//! and how much of the way down from there is lost again says whether it runs away.
 
 use serde::{Deserialize, Serialize};
 
-/// How fast the loss's mean forgets: over some hundred steps.
-const FORGET: f64 = 0.01;
-/// Steps before the mean means anything.
-const WARM: u32 = 200;
-/// Times the lowest mean that the mean may rise to.
-const RUN_AWAY: f64 = 2.0;
-/// Times that training goes back before it gives up.
+/// Examples, but at least [`STEPS`], over which the mean forgets: the fewer examples a step has, the noisier its loss is.
+const EXAMPLES: f64 = 12_800.0;
+/// Steps over which the mean forgets, at least; and how many pass after going back before weights may be taken as good.
+const STEPS: u32 = 100;
+/// The mean may rise by this share of the way that it came down from chance …
+const LOST: f64 = 0.5;
+/// … and by this share of chance, if that is more.
+const RISE: f64 = 0.25;
+/// Weights may be taken as good while the mean is no further above its lowest than this share of chance.
+const CALM: f64 = 0.1;
+/// Times that training goes back before it gives up: to less than a thousandth of the rate.
 const TRIES: usize = 5;
+/// What is left of the rate each time.
+const SLOWER: f64 = 0.25;
 
 /// What to do after a step.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,49 +31,63 @@ pub(super) enum Verdict {
     GiveUp(usize),
 }
 
+/// What a step tells.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    /// The mean loss of an example that weighs 1, in nats.
+    pub loss: f64,
+    /// The gradient's norm.
+    pub norm: f32,
+    pub examples: usize,
+    /// The loss of a network that knows nothing.
+    pub chance: f64,
+}
+
 /// What it remembers; part of a checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Guard {
-    mean: f64,
+    /// The moving mean of the loss and the lowest that it was; nothing before the first step.
+    mean: Option<f64>,
     lowest: Option<f64>,
+    /// Since the beginning, or since training went back.
     steps: u32,
     tries: usize,
 }
 
 impl Guard {
-    /// Looks at a step's loss and the norm of its gradient.
-    pub fn look(&mut self, loss: f64, norm: f32) -> Verdict {
+    /// Looks at a step.
+    pub fn look(&mut self, seen: Seen) -> Verdict {
+        let Seen { loss, norm, examples, chance } = seen;
         if !loss.is_finite() || !norm.is_finite() {
             return self.go_back("the loss is not a number".to_owned());
         }
-        self.steps += 1;
-        self.mean = if self.steps == 1 { loss } else { self.mean + FORGET * (loss - self.mean) };
-        if self.steps < WARM {
-            return Verdict::Fine;
-        }
-        let lowest = self.lowest.map_or(self.mean, |lowest| lowest.min(self.mean));
-        self.lowest = Some(lowest);
-        // Well below its beginning a loss may double without harm; near it, it may not.
-        if self.mean > RUN_AWAY * lowest && self.mean > 0.5 {
-            return self.go_back(format!("the loss rose from {lowest:.3} to {:.3}", self.mean));
+        self.steps = self.steps.saturating_add(1);
+        let before = self.mean.unwrap_or(chance);
+        let newest = (examples as f64 / EXAMPLES).min(1.0 / f64::from(STEPS));
+        let mean = before + newest * (loss - before);
+        let lowest = self.lowest.unwrap_or(chance).min(mean);
+        (self.mean, self.lowest) = (Some(mean), Some(lowest));
+        if mean > lowest + (LOST * (chance - lowest)).max(RISE * chance) {
+            return self.go_back(format!("the mean loss rose from {lowest:.3} to {mean:.3}"));
         }
         Verdict::Fine
     }
 
     fn go_back(&mut self, why: String) -> Verdict {
         self.tries += 1;
-        (self.steps, self.lowest) = (0, None);
+        (self.steps, self.mean, self.lowest) = (0, None, None);
         if self.tries > TRIES { Verdict::GiveUp(self.tries) } else { Verdict::GoBack(why) }
     }
 
     /// What is left of the rate.
     pub fn scale(&self) -> f64 {
-        0.5_f64.powi(self.tries as i32)
+        SLOWER.powi(self.tries as i32)
     }
 
-    /// Whether the weights of now may be taken as good: the mean is near its lowest.
-    pub fn calm(&self) -> bool {
-        self.tries == 0 || self.lowest.is_some_and(|lowest| self.mean < 1.3 * lowest)
+    /// Whether the weights of now may be taken as good.
+    pub fn calm(&self, chance: f64) -> bool {
+        let (Some(mean), Some(lowest)) = (self.mean, self.lowest) else { return self.tries == 0 };
+        mean < lowest + CALM * chance && (self.tries == 0 || self.steps >= STEPS)
     }
 }
 
@@ -71,25 +95,75 @@ impl Guard {
 mod tests {
     use super::*;
 
-    #[test]
-    fn no_number_goes_back_with_half_the_rate_until_it_gives_up() {
-        let mut guard = Guard::default();
-        assert_eq!(guard.look(0.6, 1.0), Verdict::Fine);
-        for tries in 1..=TRIES {
-            assert!(matches!(guard.look(f64::NAN, 1.0), Verdict::GoBack(_)));
-            assert_eq!(guard.scale(), 0.5_f64.powi(tries as i32));
-        }
-        assert_eq!(guard.look(0.5, f32::INFINITY), Verdict::GiveUp(TRIES + 1));
+    const CHANCE: f64 = std::f64::consts::LN_2;
+
+    fn seen(loss: f64) -> Seen {
+        Seen { loss, norm: 1.0, examples: 128, chance: CHANCE }
+    }
+
+    /// Steps of a loss until one is not fine, and what is said then.
+    fn until_noticed(guard: &mut Guard, losses: impl Iterator<Item = f64>) -> Option<(usize, Verdict)> {
+        losses.map(|loss| guard.look(seen(loss))).enumerate().find(|(_, verdict)| *verdict != Verdict::Fine)
     }
 
     #[test]
-    fn a_loss_that_runs_away_is_noticed_and_noise_is_not() {
+    fn no_number_goes_back_with_a_smaller_rate_until_it_gives_up() {
         let mut guard = Guard::default();
-        for step in 0..2_000 {
-            let noise = if step % 7 == 0 { 0.3 } else { -0.05 };
-            assert_eq!(guard.look(0.5 + noise, 1.0), Verdict::Fine, "{step}");
+        assert_eq!(guard.look(seen(0.6)), Verdict::Fine);
+        for tries in 1..=TRIES {
+            assert!(matches!(guard.look(seen(f64::NAN)), Verdict::GoBack(_)));
+            assert_eq!(guard.scale(), 0.25_f64.powi(tries as i32));
         }
-        let away = (0..2_000).map(|_| guard.look(4.0, 1.0)).find(|verdict| *verdict != Verdict::Fine);
-        assert!(matches!(away, Some(Verdict::GoBack(why)) if why.contains("rose from")));
+        let last = guard.look(Seen { norm: f32::INFINITY, ..seen(0.5) });
+        assert_eq!(last, Verdict::GiveUp(TRIES + 1));
+    }
+
+    #[test]
+    fn noise_is_not_noticed_in_batches_of_any_size() {
+        for (examples, noise) in [(1, 1.5), (16, 0.5), (128, 0.3), (4_096, 0.1)] {
+            let mut guard = Guard::default();
+            for step in 0..20_000_u32 {
+                let wave = f64::from(step.wrapping_mul(2_654_435_761) >> 16) / 65_536.0 - 0.5;
+                let loss = 0.2 + 0.5 * (-f64::from(step) / 2_000.0).exp() + noise * wave;
+                let verdict = guard.look(Seen { examples, ..seen(loss) });
+                assert_eq!(verdict, Verdict::Fine, "batches of {examples}, step {step}");
+            }
+            assert!(guard.calm(CHANCE));
+        }
+    }
+
+    #[test]
+    fn a_loss_that_is_absurd_from_the_beginning_is_noticed_within_steps() {
+        let mut guard = Guard::default();
+        let (steps, verdict) = until_noticed(&mut guard, [0.69, 40.0, 40.0].into_iter()).unwrap();
+        assert_eq!(steps, 1);
+        assert!(matches!(verdict, Verdict::GoBack(why) if why.contains("rose from")));
+    }
+
+    #[test]
+    fn what_was_learned_and_is_lost_again_is_noticed() {
+        for learned in [0.45, 0.3, 0.05] {
+            let mut guard = Guard::default();
+            assert_eq!(until_noticed(&mut guard, std::iter::repeat_n(learned, 1_000)), None);
+            // Back to knowing nothing.
+            let (steps, _) = until_noticed(&mut guard, std::iter::repeat_n(0.70, 1_000)).unwrap();
+            assert!((20..150).contains(&steps), "from {learned}: {steps}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_good_while_the_loss_rises_or_just_after_going_back() {
+        let mut guard = Guard::default();
+        assert!(guard.calm(CHANCE));
+        assert_eq!(until_noticed(&mut guard, std::iter::repeat_n(0.3, 1_000)), None);
+        assert!(guard.calm(CHANCE));
+        assert_eq!(until_noticed(&mut guard, std::iter::repeat_n(0.6, 40)), None);
+        assert!(!guard.calm(CHANCE), "on its way up");
+        guard.look(seen(f64::INFINITY));
+        assert!(!guard.calm(CHANCE));
+        assert_eq!(until_noticed(&mut guard, std::iter::repeat_n(0.3, 50)), None);
+        assert!(!guard.calm(CHANCE), "too early to tell");
+        assert_eq!(until_noticed(&mut guard, std::iter::repeat_n(0.3, 100)), None);
+        assert!(guard.calm(CHANCE));
     }
 }

@@ -8,7 +8,7 @@ use super::batches::Reading;
 use super::checkpoint::{self, Checkpoint, CheckpointError};
 use super::corpus::Corpus;
 use super::examples::Group;
-use super::guard::{Guard, Verdict};
+use super::guard::{Guard, Seen, Verdict};
 use super::judge;
 use super::language::{self, Frequencies, Predict};
 use super::metrics::balanced_accuracy;
@@ -26,8 +26,9 @@ use thiserror::Error;
 
 /// Tokens that stand against the right one when the next token is predicted.
 const CANDIDATES: usize = 1_024;
-/// How often a checkpoint is written.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+/// After so many steps the weights may be taken as what to go back to. Only then is a checkpoint written too: what a run goes back
+/// to must not depend on when it was killed.
+const GOOD_EVERY: u64 = 50;
 
 /// How to train.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -125,8 +126,10 @@ pub struct Task<'a> {
     pub dev: &'a [Group],
     /// How.
     pub settings: &'a Settings,
-    /// Where checkpoints are kept, if they are; gone when training is done.
-    pub checkpoint: Option<&'a Path>,
+    /// What else a checkpoint must agree with: who the teachers are.
+    pub teachers: &'a str,
+    /// Where checkpoints are kept, if they are, and how often one is written; for the caller to remove when training is done.
+    pub checkpoint: Option<(&'a Path, Duration)>,
     /// Set to end early, with the best weights so far.
     pub stop: &'a AtomicBool,
 }
@@ -161,7 +164,7 @@ pub enum TrainError {
     /// It diverged again and again.
     #[error(
         "training diverges: the loss ran away or was not a number {0} times, the last time at a rate of {1:.1e}; \
-         try a smaller --rate, or look for comments whose labels contradict each other"
+         try a smaller --rate with --restart, or look for comments whose labels contradict each other"
     )]
     Diverged(usize, f64),
 }
@@ -220,6 +223,7 @@ impl Task<'_> {
         for part in [
             settings.as_bytes(),
             self.corpus.fingerprint().as_bytes(),
+            self.teachers.as_bytes(),
             &self.tokenizer.to_parts().1,
             format!("{:?} {}", network.shape, self.max_tokens).as_bytes(),
             Backprop::best().precision().as_bytes(),
@@ -251,7 +255,7 @@ struct Run<'a> {
     place: Place,
     best: Option<Network<f32>>,
     /// What to go back to.
-    good: Option<(Network<f32>, Optimiser)>,
+    good: (Network<f32>, Optimiser),
     saved: Instant,
 }
 
@@ -260,7 +264,7 @@ impl<'a> Run<'a> {
     fn new(network: Network<f32>, task: &'a Task<'a>, fingerprint: String) -> Result<Self, TrainError> {
         let backprop = Backprop::best();
         let found = match task.checkpoint {
-            Some(path) => checkpoint::load(path, &fingerprint, &network)?,
+            Some((path, _)) => checkpoint::load(path, &fingerprint, &network)?,
             None => None,
         };
         let first_stage = usize::from(task.settings.pretraining == 0);
@@ -277,7 +281,7 @@ impl<'a> Run<'a> {
                 (network, optimiser, Place { stage: first_stage, ..Place::default() }, None)
             }
         };
-        let good = Some((network.clone(), optimiser.clone()));
+        let good = (network.clone(), optimiser.clone());
         let stepper = Stepper::new(backprop);
         let saved = Instant::now();
         Ok(Run { task, fingerprint, network, optimiser, stepper, backprop, place, best, good, saved })
@@ -404,8 +408,11 @@ impl<'a> Run<'a> {
                     self.save()?;
                     return Ok(self.epoch_so_far(begin, before));
                 }
-                if self.saved.elapsed() > CHECKPOINT_EVERY && self.place.guard.calm() {
-                    self.remember()?;
+                if self.place.step.is_multiple_of(GOOD_EVERY) && self.place.guard.calm(self.chance()) {
+                    self.take_as_good();
+                    if self.task.checkpoint.is_some_and(|(_, every)| self.saved.elapsed() >= every) {
+                        self.save()?;
+                    }
                 }
             }
         }
@@ -464,7 +471,16 @@ impl<'a> Run<'a> {
         progress: &mut dyn Progress,
     ) -> Result<(), TrainError> {
         let examples: usize = parts.iter().map(Vec::len).sum();
-        match self.place.guard.look(stepped.loss, stepped.norm) {
+        let weight = match self.place.stage {
+            0 => 1.0,
+            _ => {
+                parts.iter().flatten().map(|example| f64::from(example.target.weight)).sum::<f64>()
+                    / examples as f64
+            }
+        };
+        let loss = if weight > 0.0 { stepped.loss / weight } else { stepped.loss };
+        let rate_before = self.place.guard.scale();
+        match self.place.guard.look(Seen { loss, norm: stepped.norm, examples, chance: self.chance() }) {
             Verdict::Fine => {
                 self.place.loss += stepped.loss * examples as f64;
                 self.place.loss_examples += examples as u64;
@@ -473,20 +489,25 @@ impl<'a> Run<'a> {
             Verdict::GoBack(why) => {
                 let scale = self.place.guard.scale();
                 progress.note(&format!(
-                    "{why} at step {}: back to the last good weights, with {:.0} % of the rate",
+                    "{why} at step {}: back to the last good weights, with a highest rate of {:.1e} instead of {:.1e}",
                     self.place.step,
-                    scale * 100.0
+                    self.task.settings.rate * scale,
+                    self.task.settings.rate * rate_before
                 ));
-                if let Some((network, optimiser)) = &self.good {
-                    self.network = network.clone();
-                    self.optimiser = optimiser.clone();
-                }
+                (self.network, self.optimiser) = self.good.clone();
                 Ok(())
             }
-            Verdict::GiveUp(times) => {
-                Err(TrainError::Diverged(times, self.task.settings.rate * self.place.guard.scale()))
-            }
+            Verdict::GiveUp(times) => Err(TrainError::Diverged(times, self.task.settings.rate * rate_before)),
         }
+    }
+
+    /// The loss of a network that knows nothing.
+    fn chance(&self) -> f64 {
+        let choices = match self.place.stage {
+            0 => self.network.shape.vocabulary,
+            _ => self.network.shape.outputs.max(2),
+        };
+        (choices as f64).ln()
     }
 
     fn measure(&self, network: &Network<f32>) -> Vec<f64> {
@@ -511,13 +532,17 @@ impl<'a> Run<'a> {
 
     /// Takes the weights of now as good, and writes a checkpoint.
     fn remember(&mut self) -> Result<(), TrainError> {
-        self.good = Some((self.network.clone(), self.optimiser.clone()));
+        self.take_as_good();
         self.save()
+    }
+
+    fn take_as_good(&mut self) {
+        self.good = (self.network.clone(), self.optimiser.clone());
     }
 
     fn save(&mut self) -> Result<(), TrainError> {
         self.saved = Instant::now();
-        if let Some(path) = self.task.checkpoint {
+        if let Some((path, _)) = self.task.checkpoint {
             checkpoint::save(
                 path,
                 &self.fingerprint,

@@ -6,6 +6,9 @@ use crate::training::trainer::Settings;
 use clap::ValueEnum;
 use std::path::PathBuf;
 
+/// Longer comments keep their first tokens.
+const MAX_TOKENS: usize = 128;
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum CellName {
     /// A bag of words: no recurrence, the baseline
@@ -74,9 +77,9 @@ pub struct NetworkArgs {
     /// Take the tokenizer of this model instead of training one
     #[arg(long, value_name = "MODEL", conflicts_with = "vocabulary")]
     pub tokenizer: Option<PathBuf>,
-    /// Longer comments keep their first tokens
-    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub max_tokens: u32,
+    /// Longer comments keep their first tokens (default: 128, or with --from that model's)
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    max_tokens: Option<u32>,
 }
 
 /// How to train it.
@@ -152,6 +155,16 @@ fn positive(text: &str) -> Result<f64, String> {
 }
 
 impl NetworkArgs {
+    /// After how many tokens comments are cut off; `before` is what the model to begin with says.
+    pub fn max_tokens(&self, before: Option<usize>) -> usize {
+        self.max_tokens.map_or(before.unwrap_or(MAX_TOKENS), |tokens| tokens as usize)
+    }
+
+    /// Whether a layer sees the token that it would have to predict: one above a layer that reads both ways.
+    pub fn knows_what_comes(&self) -> bool {
+        self.bidirectional && self.layers > 1
+    }
+
     /// The network's shape, for a tokenizer of `vocabulary` pieces and so many classes.
     pub fn shape(&self, vocabulary: usize, classes: usize) -> Shape {
         let cell = Cell::from(self.cell);

@@ -18,10 +18,11 @@ use crate::training::judge;
 use crate::training::mapping::two_labels;
 use crate::training::metrics::Metrics;
 use crate::training::trainer::{self, Settings, Task, TrainError, Trained};
-use anyhow::{Context, bail};
+use anyhow::Context;
 use args::{NetworkArgs, TrainingArgs};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use teachers::Teachers;
 
 /// Comments that a tokenizer is trained on at most: more of them change no piece that matters.
 const TOKENIZER_COMMENTS: u64 = 1_000_000;
@@ -59,9 +60,13 @@ pub struct Args {
     /// Models whose judgement is learned too, on labelled and unlabelled comments; of several the mean
     #[arg(long, value_name = "MODEL", help_heading = "Training")]
     teacher: Vec<PathBuf>,
-    /// Begin with the weights (and the tokenizer) of this model
-    #[arg(long, value_name = "MODEL", help_heading = "Training", conflicts_with_all = ["pretrain", "tokenizer", "vocabulary"])]
+    /// Begin with the weights (and the shape, and the tokenizer) of this model
+    #[arg(long, value_name = "MODEL", help_heading = "Training", conflicts_with_all = ["pretrain", "tokenizer",
+        "vocabulary", "cell", "hidden", "embedding", "layers", "bidirectional", "pooling"])]
     from: Option<PathBuf>,
+    /// How often a checkpoint is written: after so many seconds, and after every epoch (0: every 50 steps)
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = "Training")]
+    checkpoint_every: u64,
     /// Begin anew even where a checkpoint of an earlier run lies beside the model
     #[arg(long, help_heading = "Training")]
     restart: bool,
@@ -89,29 +94,34 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let out = files::out(&args)?;
     let plan = files::plan(&args, &labels)?;
     let settings = args.training.settings();
-    let mut gathered = gather(&plan)?;
-    files::say_what_was_read(&plan, &gathered);
-    let began = args.from.as_deref().map(Model::load).transpose()?;
-    let tokenizer = match &began {
-        Some(model) => model.tokenizer.clone(),
-        None => tokenizer(&args, &gathered.corpus, settings.seed)?,
-    };
-    teachers::ask(&args.teacher, &mut gathered.corpus)?;
-    let max_tokens = args.network.max_tokens as usize;
-    let group = |set: &DevSet| set.group(&tokenizer, max_tokens);
-    let dev: Vec<Group> = gathered.dev.iter().map(group).collect();
-    let shape = args.network.shape(tokenizer.vocabulary(), labels.len());
-    let network = match began {
-        Some(model) if model.labels == labels => model.network,
-        Some(model) => bail!("--from: its labels are {}, not {}", model.labels.join(", "), labels.join(", ")),
-        None => Network::random(shape, settings.seed)?,
-    };
-    if settings.pretraining > 0 && shape.bidirectional && shape.layers > 1 {
+    if settings.pretraining > 0 && args.network.knows_what_comes() {
         eprintln!(
             "nunchi: --pretrain with --bidirectional needs --layers 1: a second layer has seen what it would predict"
         );
         return Ok(ExitCode::from(super::EXIT_USAGE));
     }
+    let began = args.from.as_deref().map(Model::load).transpose()?;
+    if let Some(other) = began.as_ref().filter(|model| model.labels != labels) {
+        let (theirs, ours) = (other.labels.join(", "), labels.join(", "));
+        eprintln!("nunchi: --from: its labels are {theirs}, not {ours}; --labels names them in order");
+        return Ok(ExitCode::from(super::EXIT_USAGE));
+    }
+    let teachers = Teachers::load(&args.teacher)?;
+    let mut gathered = gather(&plan)?;
+    files::say_what_was_read(&plan, &gathered);
+    let tokenizer = match &began {
+        Some(model) => model.tokenizer.clone(),
+        None => tokenizer(&args, &gathered.corpus, settings.seed)?,
+    };
+    let teachers = teachers.ask(&mut gathered.corpus)?;
+    let max_tokens = args.network.max_tokens(began.as_ref().map(|model| model.max_tokens));
+    let group = |set: &DevSet| set.group(&tokenizer, max_tokens);
+    let dev: Vec<Group> = gathered.dev.iter().map(group).collect();
+    let shape = args.network.shape(tokenizer.vocabulary(), labels.len());
+    let network = match began {
+        Some(model) => model.network,
+        None => Network::random(shape, settings.seed)?,
+    };
     eprintln!("{} parameters, {} threads", network.shape.parameters(), settings.threads);
     let checkpoint = files::checkpoint(&out, args.restart)?;
     let task = Task {
@@ -120,7 +130,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         max_tokens,
         dev: &dev,
         settings: &settings,
-        checkpoint: Some(&checkpoint),
+        teachers: &teachers.join(" "),
+        checkpoint: Some((&checkpoint, std::time::Duration::from_secs(args.checkpoint_every))),
         stop: super::signals::flag_on_signals()?,
     };
     let mut bar = TrainingBar::new(settings.epochs);
@@ -148,6 +159,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         gathered: &gathered,
         dev: &dev,
         settings: &settings,
+        teachers: &teachers,
         trained: &trained,
     };
     let report = made.report(&network, temperature);
@@ -222,6 +234,8 @@ struct Made<'a> {
     gathered: &'a Gathered,
     dev: &'a [Group],
     settings: &'a Settings,
+    /// Versions of the teachers.
+    teachers: &'a [String],
     trained: &'a Trained,
 }
 
@@ -258,6 +272,7 @@ impl Made<'_> {
             "examples": self.gathered.corpus.labelled(),
             "fingerprint": self.gathered.corpus.fingerprint(),
             "settings": self.settings,
+            "teachers": self.teachers,
             "epochs": self.trained.epochs,
             "kept_epoch": self.trained.best,
             "development": development,

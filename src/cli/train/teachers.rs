@@ -7,33 +7,54 @@ use anyhow::{Context, bail};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Lets the mean of the teachers' probabilities (of their logits' mean, to be exact) be every comment's soft label.
-pub fn ask(models: &[PathBuf], corpus: &mut Corpus) -> anyhow::Result<()> {
-    if models.is_empty() {
-        return Ok(());
-    }
-    let mut teachers = Vec::new();
-    for path in models {
-        let model = Model::load(path).with_context(|| format!("reading {}", path.display()))?;
-        if model.labels.len() != 2 {
-            bail!("{}: a teacher tells two classes apart, this one {}", path.display(), model.labels.len());
+/// Models whose judgement is learned.
+pub struct Teachers {
+    engines: Vec<Engine>,
+    versions: Vec<String>,
+}
+
+impl Teachers {
+    /// Loads them: before anything else is done, so that a wrong one is refused at once.
+    pub fn load(models: &[PathBuf]) -> anyhow::Result<Self> {
+        let mut teachers = Teachers { engines: Vec::new(), versions: Vec::new() };
+        for path in models {
+            let model = Model::load(path).with_context(|| format!("reading {}", path.display()))?;
+            if model.labels.len() != 2 {
+                bail!(
+                    "{}: a teacher tells two classes apart, this one {}",
+                    path.display(),
+                    model.labels.len()
+                );
+            }
+            teachers.versions.push(model.version.clone());
+            teachers.engines.push(Engine::new(Arc::new(Warm::new(model, None)?)));
         }
-        teachers.push(Engine::new(Arc::new(Warm::new(model, None)?)));
+        Ok(teachers)
     }
-    eprintln!("asking {} teachers about {} comments…", teachers.len(), corpus.len());
-    let mut judgements = Vec::new();
-    corpus
-        .rescore(|texts| {
+
+    /// Lets the mean of the teachers' probabilities (of their logits' mean, to be exact) be every comment's soft label. Gives
+    /// their versions; without a teacher nothing happens.
+    pub fn ask(mut self, corpus: &mut Corpus) -> anyhow::Result<Vec<String>> {
+        let teachers = &mut self.engines;
+        let count = teachers.len();
+        if count == 0 {
+            return Ok(self.versions);
+        }
+        let plural = if count == 1 { "" } else { "s" };
+        eprintln!("asking {count} teacher{plural} about {} comments…", corpus.len());
+        let mut judgements = Vec::new();
+        let asked = corpus.rescore(|texts| {
             let mut logits = vec![0.0_f32; texts.len()];
-            for teacher in &mut teachers {
+            for teacher in teachers.iter_mut() {
                 teacher.classify(texts, &mut judgements);
                 for (logit, judgement) in logits.iter_mut().zip(&judgements) {
                     let score = judgement.score.clamp(1e-6, 1.0 - 1e-6);
                     *logit += (score / (1.0 - score)).ln();
                 }
             }
-            let count = teachers.len() as f32;
-            logits.into_iter().map(|logit| 1.0 / (1.0 + (-logit / count).exp())).collect()
-        })
-        .context("cannot keep what the teachers say")
+            logits.into_iter().map(|logit| 1.0 / (1.0 + (-logit / count as f32).exp())).collect()
+        });
+        asked.context("cannot keep what the teachers say")?;
+        Ok(self.versions)
+    }
 }
