@@ -118,7 +118,6 @@ impl Stepper {
             self.passes.resize_with(shards, Pass::default);
             self.gradients.resize_with(shards, || ShardGradients::new(network));
         }
-        self.gradients.iter_mut().for_each(ShardGradients::clear);
         let (backprop, weights) = (&self.backprop, &self.weights);
         let shared: &Network<f32> = network;
         let mut loss = 0.0;
@@ -138,6 +137,9 @@ impl Stepper {
                 .collect();
             spread(settings.threads, &mut jobs, |job| {
                 let _ready = backprop.enter();
+                if number == 0 {
+                    job.gradients.clear();
+                }
                 for (turn, examples) in job.examples.chunks(PASS).enumerate() {
                     job.loss += objective.shard(Shard {
                         backprop,

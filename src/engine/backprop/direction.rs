@@ -19,14 +19,33 @@ pub(super) struct Packed {
     state_back: PackedMatrix,
 }
 
+/// One matrix to be packed.
+pub(super) struct PackJob<'a> {
+    matrix: Matrix<'a>,
+    transposed: bool,
+    packed: &'a mut PackedMatrix,
+}
+
+impl PackJob<'_> {
+    pub(super) fn run(self, products: &Products) {
+        if self.transposed {
+            products.pack_transposed(self.matrix, self.packed);
+        } else {
+            products.pack(self.matrix, self.packed);
+        }
+    }
+}
+
 impl Packed {
-    pub(super) fn pack(&mut self, products: &Products, weights: &Direction<f32>) {
-        let input = matrix(&weights.weight_ih);
-        let state = matrix(&weights.weight_hh);
-        products.pack_transposed(input, &mut self.input);
-        products.pack_transposed(state, &mut self.state);
-        products.pack(input, &mut self.input_back);
-        products.pack(state, &mut self.state_back);
+    /// What is to be done to hold `weights`.
+    pub(super) fn jobs<'a>(&'a mut self, weights: &'a Direction<f32>) -> [PackJob<'a>; 4] {
+        let (input, state) = (matrix(&weights.weight_ih), matrix(&weights.weight_hh));
+        [
+            PackJob { matrix: input, transposed: true, packed: &mut self.input },
+            PackJob { matrix: state, transposed: true, packed: &mut self.state },
+            PackJob { matrix: input, transposed: false, packed: &mut self.input_back },
+            PackJob { matrix: state, transposed: false, packed: &mut self.state_back },
+        ]
     }
 }
 

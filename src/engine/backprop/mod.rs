@@ -165,21 +165,20 @@ impl Backprop {
         let mut jobs = Vec::new();
         for (layer, packed) in network.layers.iter().zip(&mut weights.layers) {
             packed.resize_with(network.shape.directions(), Packed::default);
-            jobs.extend(packed.iter_mut().zip(layer.directions()));
+            jobs.extend(packed.iter_mut().zip(layer.directions()).flat_map(|(packed, own)| packed.jobs(own)));
         }
-        if threads < 2 || jobs.len() < 2 {
-            jobs.into_iter().for_each(|(packed, direction)| packed.pack(&self.products, direction));
-            return;
+        let products = &self.products;
+        let mut shares: Vec<Vec<direction::PackJob<'_>>> = (0..threads.max(1)).map(|_| Vec::new()).collect();
+        for (index, job) in jobs.into_iter().enumerate() {
+            shares[index % threads.max(1)].push(job);
         }
-        let share = jobs.len().div_ceil(threads);
         std::thread::scope(|scope| {
-            for jobs in jobs.chunks_mut(share) {
-                scope.spawn(move || {
-                    for (packed, direction) in jobs {
-                        packed.pack(&self.products, direction);
-                    }
-                });
+            let mut shares = shares.into_iter();
+            let own = shares.next().expect("there is at least one thread");
+            for share in shares.filter(|share| !share.is_empty()) {
+                scope.spawn(move || share.into_iter().for_each(|job| job.run(products)));
             }
+            own.into_iter().for_each(|job| job.run(products));
         });
     }
 
