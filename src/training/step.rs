@@ -118,6 +118,7 @@ impl Stepper {
             self.passes.resize_with(shards, Pass::default);
             self.gradients.resize_with(shards, || ShardGradients::new(network));
         }
+        spread(settings.threads, &mut self.gradients[..shards], ShardGradients::clear);
         let (backprop, weights) = (&self.backprop, &self.weights);
         let shared: &Network<f32> = network;
         let mut loss = 0.0;
@@ -137,9 +138,6 @@ impl Stepper {
                 .collect();
             spread(settings.threads, &mut jobs, |job| {
                 let _ready = backprop.enter();
-                if number == 0 {
-                    job.gradients.clear();
-                }
                 for (turn, examples) in job.examples.chunks(PASS).enumerate() {
                     job.loss += objective.shard(Shard {
                         backprop,
