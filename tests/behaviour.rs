@@ -147,7 +147,11 @@ fn comments_are_measured_with_other_spaces() {
     assert!((loss(&none) - loss(&measure(&[]).unwrap())).abs() < 1e-12);
     write("1\t배 송 이 정 말 빨 라 요\n0\t하 루 쓰 고 버 렸 어 요\n");
     assert!((loss(&every) - loss(&measure(&[]).unwrap())).abs() < 1e-12);
-    assert!(loss(&plain) != loss(&every));
+    // Spaces are no part of what the model that ships reads, but a shop's badge is told by its space.
+    assert_eq!(loss(&plain), loss(&none));
+    write("1\t재구매 하루 쓰고 버렸어요\n0\t배송이 정말 빨라요\n");
+    let (badge, joined) = (measure(&[]).unwrap(), measure(&["--spacing", "none"]).unwrap());
+    assert!(loss(&badge) != loss(&joined));
 }
 
 #[test]
