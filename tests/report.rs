@@ -23,7 +23,8 @@ fn write_comments(path: &Path, rows: usize, hostile: bool) {
         let word = if good { GOOD[row / 2 % 4] } else { BAD[row / 2 % 4] };
         let label = usize::from(good != (row % 10 == 3));
         let more = if hostile && row % 10 == 3 { HOSTILE } else { "배송" };
-        writeln!(content, "{label}\t{more} {word}").unwrap();
+        // Each comment is another: what is in the development data too is not trained on.
+        writeln!(content, "{label}\t{more} {word} {}{row}", u8::from(hostile)).unwrap();
     }
     std::fs::write(path, content).unwrap();
 }
@@ -228,7 +229,8 @@ fn more_than_two_classes_have_a_report_too() {
     let place = Place::new();
     let mut content = String::from("label\ttext\n");
     for row in 0..120 {
-        writeln!(content, "{}\t배송 {}", row % 3, ["별로예요", "그냥 그래요", "좋아요"][row % 3]).unwrap();
+        writeln!(content, "{}\t배송 {} {row}", row % 3, ["별로예요", "그냥 그래요", "좋아요"][row % 3])
+            .unwrap();
     }
     std::fs::write(place.path("train.tsv"), content).unwrap();
     place.train("three", &["--labels", "나쁨,보통,<좋음>", "--hold-out", "5", "--epochs", "2"]);
@@ -243,7 +245,7 @@ fn more_than_two_classes_have_a_report_too() {
 fn what_cannot_be_measured_is_said() {
     let place = Place::new();
     // Nothing to develop on: curves, and no figures that would be nought.
-    place.train("alone", &["--epochs", "1"]);
+    place.train("alone", &["--epochs", "1", "--hold-out", "0"]);
     let (_, text) = read_page(&place.path("alone.report.html"));
     assert!(text.contains("Learning: loss") && !text.contains("Confusion"), "{text}");
 
@@ -251,7 +253,7 @@ fn what_cannot_be_measured_is_said() {
     let mut content = String::from("label\ttext\n");
     for row in 0..100 {
         let good = row % 2 == 1;
-        writeln!(content, "{}\t배송 {}", u8::from(good), if good { GOOD[0] } else { BAD[0] }).unwrap();
+        writeln!(content, "{}\t배송 {} {row}", u8::from(good), if good { GOOD[0] } else { BAD[0] }).unwrap();
     }
     std::fs::write(place.path("train.tsv"), content).unwrap();
     place.train("half", &["--epochs", "1", "--hold-out", "10"]);

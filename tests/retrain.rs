@@ -376,7 +376,9 @@ fn a_full_disk_publishes_nothing_and_the_next_run_succeeds() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("writing versions/"), "{said}");
+    // The comments to train on, or else the model, are too much.
+    let full = ["cannot keep the comments to train on", "writing versions/"];
+    assert!(full.iter().any(|full| said.contains(full)), "{said}");
     house.assert_untouched();
     assert_eq!(house.retrain(&kafka.bootstrap, &topics.input, &[]).0, Some(0));
 }
