@@ -271,7 +271,7 @@ fn what_cannot_be_measured_is_said() {
     let page = place.text("page.html");
     std::fs::write(place.path("empty.tsv"), "label\ttext\n").unwrap();
     std::fs::write(place.path("one.tsv"), "label\ttext\n1\t좋아요\n1\t추천해요\n").unwrap();
-    fails(&place.text("empty.tsv"), &page, 1, "no labelled rows");
+    fails(&place.text("empty.tsv"), &page, 1, "has column names and no rows");
     fails(&place.text("one.tsv"), &page, 1, "at least two classes");
     fails(&place.text("dev.tsv"), &place.text("page.pdf"), 64, "must be named *.html");
     fails(&place.text("dev.tsv"), &place.text("nowhere/page.html"), 1, "cannot write the report");

@@ -28,7 +28,7 @@ fn sentence(row: usize, slang: usize) -> (String, usize) {
     let mixed = row.wrapping_mul(2_654_435_761) >> 7;
     let class = row % 2;
     let thing = THINGS[mixed / 36 % 5];
-    if slang > 0 && row / 2 % slang == 0 {
+    if slang > 0 && (row / 2).is_multiple_of(slang) {
         let word = if class == 1 { NEW_GOOD[mixed % 4] } else { NEW_BAD[mixed % 4] };
         return (format!("{row}번 {thing} 진짜 {word}"), class);
     }
