@@ -351,7 +351,7 @@ fn a_data_file_is_all_that_training_needs() {
     }
     assert!(folder.path().join("reviews.2024.safetensors").is_file());
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
-    // Two data files, the model, its report as a page and as JSON.
+    // The data, more of it, the model and its report.
     assert_eq!(left.len(), 5, "nothing else is left: {left:?}");
     // A model may be replaced by a model.
     run(&["--hold-out", "0"]);
