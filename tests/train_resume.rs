@@ -259,7 +259,8 @@ fn a_checkpoint_of_another_training_or_a_damaged_one_is_refused() {
         "is the checkpoint of another training (other data, settings or program): --restart begins anew";
     place.fails("m.safetensors", &["--rate", "1e-3"], 1, another);
     place.fails("m.safetensors", &["--hidden", "8"], 1, another);
-    place.fails("m.safetensors", &["--teacher", "whole.safetensors"], 1, another);
+    place.train("teacher.safetensors", &["--epochs", "1", "--rate", "1e-6"]);
+    place.fails("m.safetensors", &["--teacher", "teacher.safetensors"], 1, another);
     place.write_data("more.tsv", 100);
     place.fails("m.safetensors", &["--data", "more.tsv"], 1, another);
     assert!(!place.path("m.safetensors").exists(), "nothing was trained");

@@ -14,6 +14,9 @@ const STEPS: u32 = 100;
 const LOST: f64 = 0.5;
 /// … and by this share of chance, if that is more.
 const RISE: f64 = 0.25;
+/// After so many steps the mean must not be above chance by more than this share: noise learns nothing.
+const LEARNED_BY: u32 = 300;
+const NOTHING_LEARNED: f64 = 0.05;
 /// Weights may be taken as good while the mean is no further above its lowest than this share of chance.
 const CALM: f64 = 0.1;
 /// Times that training goes back before it gives up: to less than a thousandth of the rate.
@@ -69,6 +72,10 @@ impl Guard {
         (self.mean, self.lowest) = (Some(mean), Some(lowest));
         if mean > lowest + (LOST * (chance - lowest)).max(RISE * chance) {
             return self.go_back(format!("the mean loss rose from {lowest:.3} to {mean:.3}"));
+        }
+        if self.steps >= LEARNED_BY && mean > chance * (1.0 + NOTHING_LEARNED) {
+            return self
+                .go_back(format!("the mean loss is {mean:.3}, and {chance:.3} is that of knowing nothing,"));
         }
         Verdict::Fine
     }
@@ -138,6 +145,16 @@ mod tests {
         let (steps, verdict) = until_noticed(&mut guard, [0.69, 40.0, 40.0].into_iter()).unwrap();
         assert_eq!(steps, 1);
         assert!(matches!(verdict, Verdict::GoBack(why) if why.contains("rose from")));
+    }
+
+    #[test]
+    fn a_loss_that_stays_above_chance_is_noticed() {
+        let mut guard = Guard::default();
+        let (steps, verdict) = until_noticed(&mut guard, std::iter::repeat_n(0.80, 1_000)).unwrap();
+        assert_eq!(steps + 1, LEARNED_BY as usize);
+        assert!(matches!(verdict, Verdict::GoBack(why) if why.contains("knowing nothing")));
+        let mut guard = Guard::default();
+        assert_eq!(until_noticed(&mut guard, std::iter::repeat_n(0.70, 5_000)), None);
     }
 
     #[test]
