@@ -2,7 +2,8 @@
 //!
 //! What counts is a moving mean of the loss. Its yardstick is what a network that knows nothing would lose (*chance*: the logarithm
 //! of the number of classes): the mean begins there, so that a rate that is absurd from the first step on is found within some steps,
-//! and how much of the way down from there is lost again says whether it runs away.
+//! and how much of the way down from there is lost again says whether it runs away. A network that has learned something else before
+//! (labels that a bug turned round, say) may lose more than chance to begin with: then its first loss is the yardstick.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,8 @@ const LEARNED_BY: u32 = 300;
 const NOTHING_LEARNED: f64 = 0.05;
 /// Weights may be taken as good while the mean is no further above its lowest than this share of chance.
 const CALM: f64 = 0.1;
+/// Examples whose loss may be the yardstick.
+const FIRST: usize = 16;
 /// Times that training goes back before it gives up: to less than a thousandth of the rate.
 const TRIES: usize = 5;
 /// What is left of the rate each time.
@@ -52,6 +55,8 @@ pub(super) struct Guard {
     /// The moving mean of the loss and the lowest that it was; nothing before the first step.
     mean: Option<f64>,
     lowest: Option<f64>,
+    /// Chance, or the first step's loss if that was more.
+    level: Option<f64>,
     /// Since the beginning, or since training went back.
     steps: u32,
     tries: usize,
@@ -65,6 +70,9 @@ impl Guard {
             return self.go_back("the loss is not a number".to_owned());
         }
         self.steps = self.steps.saturating_add(1);
+        // Before the first step nothing can have run away; of a few examples the loss says little.
+        let first = if examples >= FIRST { loss.max(chance) } else { chance };
+        let chance = *self.level.get_or_insert(first);
         let before = self.mean.unwrap_or(chance);
         let newest = (examples as f64 / EXAMPLES).min(1.0 / f64::from(STEPS));
         let mean = before + newest * (loss - before);
@@ -74,8 +82,9 @@ impl Guard {
             return self.go_back(format!("the mean loss rose from {lowest:.3} to {mean:.3}"));
         }
         if self.steps >= LEARNED_BY && mean > chance * (1.0 + NOTHING_LEARNED) {
-            return self
-                .go_back(format!("the mean loss is {mean:.3}, and {chance:.3} is that of knowing nothing,"));
+            return self.go_back(format!(
+                "the mean loss is {mean:.3}, no better than at the beginning or by chance ({chance:.3}),"
+            ));
         }
         Verdict::Fine
     }
@@ -123,6 +132,15 @@ mod tests {
         }
         let last = guard.look(Seen { norm: f32::INFINITY, ..seen(0.5) });
         assert_eq!(last, Verdict::GiveUp(TRIES + 1));
+    }
+
+    #[test]
+    fn unlearning_is_no_running_away() {
+        let mut guard = Guard::default();
+        let falling = (0..2_000).map(|step| 0.3 + 2.0 * (-f64::from(step) / 300.0).exp());
+        assert_eq!(until_noticed(&mut guard, falling), None);
+        let again = (0..2_000).map(|_| 4.0);
+        assert!(matches!(until_noticed(&mut guard, again), Some((_, Verdict::GoBack(_)))));
     }
 
     #[test]
