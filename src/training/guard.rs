@@ -72,19 +72,19 @@ impl Guard {
         self.steps = self.steps.saturating_add(1);
         // Before the first step nothing can have run away; of a few examples the loss says little.
         let first = if examples >= FIRST { loss.max(chance) } else { chance };
-        let chance = *self.level.get_or_insert(first);
-        let before = self.mean.unwrap_or(chance);
+        let level = *self.level.get_or_insert(first);
+        let before = self.mean.unwrap_or(level);
         let newest = (examples as f64 / EXAMPLES).min(1.0 / f64::from(STEPS));
         let mean = before + newest * (loss - before);
-        let lowest = self.lowest.unwrap_or(chance).min(mean);
+        let lowest = self.lowest.unwrap_or(level).min(mean);
         (self.mean, self.lowest) = (Some(mean), Some(lowest));
-        if mean > lowest + (LOST * (chance - lowest)).max(RISE * chance) {
+        if mean > lowest + (LOST * (level - lowest)).max(RISE * level) {
             return self.go_back(format!("the mean loss rose from {lowest:.3} to {mean:.3}"));
         }
-        if self.steps >= LEARNED_BY && mean > chance * (1.0 + NOTHING_LEARNED) {
-            return self.go_back(format!(
-                "the mean loss is {mean:.3}, no better than at the beginning or by chance ({chance:.3}),"
-            ));
+        let nothing = mean > chance * (1.0 + NOTHING_LEARNED) && mean > level * (1.0 - NOTHING_LEARNED);
+        if self.steps >= LEARNED_BY && nothing {
+            let than = format!("{chance:.3} is that of knowing nothing,");
+            return self.go_back(format!("the mean loss is {mean:.3}, as at the beginning, and {than}"));
         }
         Verdict::Fine
     }
