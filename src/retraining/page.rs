@@ -2,6 +2,7 @@
 
 use super::drift::Part;
 use super::report::{Ending, Measured, Report};
+use crate::training::report::{escaped, grouped};
 use jiff::Timestamp;
 use std::fmt::Write as _;
 
@@ -339,34 +340,6 @@ fn sign(change: f64, least: f64) -> &'static str {
         change if change <= -least => "bad",
         _ => "",
     }
-}
-
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// Text for HTML.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out += "&amp;",
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '"' => out += "&quot;",
-            '\'' => out += "&#39;",
-            other => out.push(other),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub enum CorpusError {
     /// No room for the temporary file.
     #[error(
         "the disk of {folder} is full: the comments to train on are kept there until the end, {megabytes} MB so far; \
-         make room, or name another folder with --temp-dir"
+         make room, or name another folder with TMPDIR (of `nunchi train` also with --temp-dir)"
     )]
     Full {
         /// Where the temporary file is.
@@ -42,7 +42,9 @@ pub enum CorpusError {
         megabytes: u64,
     },
     /// The temporary file cannot be made, written or read.
-    #[error("cannot keep the comments to train on in {folder} (--temp-dir names another folder): {reason}")]
+    #[error(
+        "cannot keep the comments to train on in {folder} (TMPDIR names another folder, of `nunchi train` also --temp-dir): {reason}"
+    )]
     Folder {
         /// Where the temporary file is.
         folder: PathBuf,

@@ -19,7 +19,7 @@ pub fn escaped(text: &str) -> String {
 }
 
 /// A number with commas.
-pub(super) fn grouped(number: usize) -> String {
+pub fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {

@@ -18,7 +18,7 @@ mod page;
 mod pictures;
 mod tables;
 
-pub use markup::escaped;
+pub use markup::{escaped, grouped};
 pub use measures::{LengthBin, Reliability, Scores};
 
 use super::evaluation::{Case, Observations};
