@@ -30,7 +30,7 @@ pub(super) struct Reading<'a> {
     pub batch: usize,
     /// The share of tokens that is left out of a sequence.
     pub word_dropout: f64,
-    /// How much a teacher's word counts against the label, in `0..=1`.
+    /// How much a teacher's word counts against the label where a row does not say otherwise, in `0..=1`.
     pub teacher_share: f64,
     /// Whether comments without a label and a teacher's word are wanted too.
     pub unlabelled: bool,
@@ -94,7 +94,7 @@ impl Reading<'_> {
 
     /// What is wanted of a row; nothing if nobody knows and nobody need know.
     fn target(&self, row: &Row) -> Option<Target<f32>> {
-        let share = self.teacher_share as f32;
+        let share = row.teacher_share.unwrap_or(self.teacher_share as f32);
         let teacher = row.soft.filter(|_| share > 0.0);
         match (row.class, teacher) {
             (Some(class), None) => Some(Target { class: class as usize, weight: row.weight, soft: None }),

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// A data file and how much each of its examples counts; written `FILE`, `FILE,weight=3`, `FILE,soft=teacher` or both.
+/// A data file and how much each of its examples counts; written `FILE` and then, if wanted, `,weight=3`, `,soft=COLUMN` and
+/// `,teacher=0.2` in any order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Source {
     /// The file.
@@ -12,13 +13,15 @@ pub struct Source {
     pub weight: f64,
     /// The column with a teacher's probability of positive.
     pub soft: Option<String>,
+    /// How much a teacher's word counts against the labels of this file, if not as much as elsewhere, in `0..=1`.
+    pub teacher_share: Option<f64>,
 }
 
 impl FromStr for Source {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let mut source = Source { path: PathBuf::new(), weight: 1.0, soft: None };
+        let mut source = Source { path: PathBuf::new(), weight: 1.0, soft: None, teacher_share: None };
         let mut path = text;
         // From the end: a file's name may hold commas.
         while let Some((before, option)) = path.rsplit_once(',') {
@@ -28,6 +31,10 @@ impl FromStr for Source {
                     number.ok_or_else(|| format!("the weight `{weight}` is not a number above 0"))?;
             } else if let Some(column) = option.strip_prefix("soft=") {
                 source.soft = Some(column.to_owned());
+            } else if let Some(share) = option.strip_prefix("teacher=") {
+                let number = share.parse().ok().filter(|share: &f64| (0.0..=1.0).contains(share));
+                let number = number.ok_or_else(|| format!("the teacher's share `{share}` is not within 0 and 1"));
+                source.teacher_share = Some(number?);
             } else {
                 break;
             }
@@ -112,12 +119,15 @@ mod tests {
     #[test]
     fn options_are_written_after_the_file() {
         let source = |path: &str, weight, soft: Option<&str>| {
-            Ok(Source { path: path.into(), weight, soft: soft.map(str::to_owned) })
+            Ok(Source { path: path.into(), weight, soft: soft.map(str::to_owned), teacher_share: None })
         };
         assert_eq!("a.tsv".parse(), source("a.tsv", 1.0, None));
         assert_eq!("a.tsv.gz,weight=2.5".parse(), source("a.tsv.gz", 2.5, None));
         assert_eq!("a,b.tsv,soft=teacher,weight=2".parse(), source("a,b.tsv", 2.0, Some("teacher")));
         assert_eq!("a,b.tsv".parse(), source("a,b.tsv", 1.0, None));
+        let strict: Source = "a.tsv,teacher=0,weight=2".parse().unwrap();
+        assert_eq!((strict.teacher_share, strict.weight), (Some(0.0), 2.0));
+        assert!("a.tsv,teacher=2".parse::<Source>().is_err());
         assert!("a.tsv,weight=0".parse::<Source>().is_err());
         assert!("a.tsv,weight=x".parse::<Source>().is_err());
     }

@@ -185,13 +185,20 @@ impl Gathering {
         Ok(set)
     }
 
+    fn begin(&mut self, source: &Source) {
+        self.writer.begin_source(source.weight);
+        if let Some(share) = source.teacher_share {
+            self.writer.set_teacher_share(share);
+        }
+    }
+
     fn labelled(
         &mut self,
         file: &LabelledFile,
         hold_out: HoldOut,
     ) -> Result<(FileReport, DevSet), CorpusError> {
         let LabelledFile { source, columns } = file;
-        self.writer.begin_source(source.weight);
+        self.begin(source);
         let (mut duplicates, mut holder) = (0, Holder::new(hold_out));
         let soft = source.soft.as_deref();
         let counts = data::try_read(&source.path, columns, soft, |example| {
@@ -215,7 +222,7 @@ impl Gathering {
 
     fn unlabelled(&mut self, file: &UnlabelledFile) -> Result<FileReport, CorpusError> {
         let UnlabelledFile { source, text, skip_bad_rows } = file;
-        self.writer.begin_source(source.weight);
+        self.begin(source);
         let mut report = FileReport { name: file_name(source), ..FileReport::default() };
         let soft = source.soft.as_deref();
         report.counts.bad = data::read_comments(&source.path, text, soft, *skip_bad_rows, |comment| {

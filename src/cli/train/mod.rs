@@ -31,7 +31,8 @@ const TOKENIZER_COMMENTS: u64 = 1_000_000;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Data to train on: TSV, CSV or JSONL (.gz too), with a header; `FILE,weight=3` makes its examples count 3 times,
-    /// `FILE,soft=COLUMN` names a column with a teacher's probability of positive
+    /// `FILE,soft=COLUMN` names a column with a teacher's probability of positive, `FILE,teacher=0` lets a teacher's word count
+    /// so much against its labels
     #[arg(value_name = "FILE", required_unless_present = "data")]
     files: Vec<Source>,
     /// As FILE; can be given several times
@@ -248,6 +249,7 @@ impl Made<'_> {
                 serde_json::json!({
                     "file": file.name,
                     "weight": source.weight,
+                    "teacher_share": source.teacher_share,
                     "classes": file.counts.classes,
                     "dropped": file.counts.dropped,
                     "unlabelled": file.unlabelled,

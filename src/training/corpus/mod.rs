@@ -79,6 +79,8 @@ pub struct Row {
     pub weight: f32,
     /// What a teacher says: the probability of positive.
     pub soft: Option<f32>,
+    /// How much the teacher's word counts against the label, where the row's source has a say in it, in `0..=1`.
+    pub teacher_share: Option<f32>,
     /// The file it comes from, in the order in which they were read.
     pub source: u16,
     /// Its number among all rows, counted from 0 without gaps.
@@ -91,6 +93,8 @@ pub struct Corpus {
     store: Store,
     /// By source, then by class; the last entry is for comments without a label.
     weights: Vec<Vec<f32>>,
+    /// By source: how much a teacher's word counts against its labels, if it has a say in it.
+    teacher_shares: Vec<Option<f32>>,
     /// Rows by source, then by class; the last entry counts comments without a label.
     counts: Vec<Vec<u64>>,
     fingerprint: String,
@@ -197,6 +201,7 @@ impl Corpus {
                 class: header.class,
                 weight: of_source[place],
                 soft: header.soft,
+                teacher_share: self.teacher_shares[usize::from(header.source)],
                 source: header.source,
                 index,
             });

@@ -49,6 +49,8 @@ pub struct Writer {
     classes: usize,
     /// Each source's weight.
     sources: Vec<f64>,
+    /// How much a teacher's word counts against the labels of each source, where that is a source's own matter.
+    teacher_shares: Vec<Option<f32>>,
     counts: Vec<Vec<u64>>,
     headers: Vec<Header>,
     texts: Vec<u8>,
@@ -70,6 +72,7 @@ impl Writer {
             folder,
             classes,
             sources: Vec::new(),
+            teacher_shares: Vec::new(),
             counts: Vec::new(),
             headers: Vec::with_capacity(BLOCK),
             texts: Vec::new(),
@@ -80,7 +83,16 @@ impl Writer {
     /// Begins a source; each of its comments counts `weight` on average. Rows that are pushed from now on belong to it.
     pub fn begin_source(&mut self, weight: f64) {
         self.sources.push(weight);
+        self.teacher_shares.push(None);
         self.counts.push(vec![0; self.classes + 1]);
+    }
+
+    /// Lets a teacher's word count `share` (within 0 and 1) against the labels of the source that was begun last, whatever it
+    /// counts elsewhere.
+    pub fn set_teacher_share(&mut self, share: f64) {
+        if let Some(last) = self.teacher_shares.last_mut() {
+            *last = Some(share as f32);
+        }
     }
 
     /// Adds a row to the source that was begun last.
@@ -148,11 +160,18 @@ impl Writer {
         for weight in weights.iter().flatten() {
             self.digest.update(weight.to_le_bytes());
         }
+        for (source, share) in self.teacher_shares.iter().enumerate() {
+            if let Some(share) = share {
+                self.digest.update((source as u64).to_le_bytes());
+                self.digest.update(share.to_le_bytes());
+            }
+        }
         let mut fingerprint = String::new();
         for byte in &self.digest.finalize()[..16] {
             write!(fingerprint, "{byte:02x}").expect("a string takes what is written");
         }
-        let corpus = Corpus { store: self.store, weights, counts: self.counts, fingerprint };
+        let Writer { store, counts, teacher_shares, .. } = self;
+        let corpus = Corpus { store, weights, teacher_shares, counts, fingerprint };
         Ok((corpus, duplicates))
     }
 
