@@ -12,7 +12,7 @@ use crate::text::{Scratch, Tokenizer};
 use crate::training::corpus::{Corpus, NewRow, TextHasher, Writer};
 use crate::training::examples::{Examples, Group};
 use crate::training::judge;
-use crate::training::trainer::{self, Progress, Settings, Task, Trained};
+use crate::training::trainer::{self, Progress, Settings, Task, TrainError, Trained};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -150,7 +150,11 @@ fn on_a_thread(
     let thread = thread.map_err(|error| RetrainError::Usage(format!("no thread can be started: {error}")))?;
     loop {
         match receiver.recv_timeout(LOOK) {
-            Ok(trained) => return Ok(trained?),
+            Ok(trained) => {
+                let trained = trained?;
+                // The data is to blame: what was learned before is no candidate.
+                return trained.diverged.map_or(Ok(trained), |why| Err(TrainError::from(why).into()));
+            }
             Err(RecvTimeoutError::Timeout) if stop.requested() => {
                 flag.store(true, Ordering::Relaxed);
                 return Err(RetrainError::Stopped);

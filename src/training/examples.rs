@@ -33,7 +33,8 @@ impl FromStr for Source {
                 source.soft = Some(column.to_owned());
             } else if let Some(share) = option.strip_prefix("teacher=") {
                 let number = share.parse().ok().filter(|share: &f64| (0.0..=1.0).contains(share));
-                let number = number.ok_or_else(|| format!("the teacher's share `{share}` is not within 0 and 1"));
+                let number =
+                    number.ok_or_else(|| format!("the teacher's share `{share}` is not within 0 and 1"));
                 source.teacher_share = Some(number?);
             } else {
                 break;

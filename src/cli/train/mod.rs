@@ -179,7 +179,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         version: String::new(),
     };
     let version = model.save(&out, Precision::F16)?;
-    if !trained.stopped {
+    if !trained.stopped && trained.diverged.is_none() {
         // The model holds all that it held.
         files::remove(&checkpoint)?;
     }
@@ -194,7 +194,17 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             Err(error) => eprintln!("nunchi: the model has no report: {error:#}"),
         }
     }
-    Ok(ExitCode::SUCCESS)
+    match trained.diverged {
+        Some(diverged) => {
+            eprintln!(
+                "nunchi: {diverged}; {} holds epoch {}, the best before that",
+                out.display(),
+                trained.best
+            );
+            Ok(ExitCode::FAILURE)
+        }
+        None => Ok(ExitCode::SUCCESS),
+    }
 }
 
 /// The tokenizer of another model, or a new one.

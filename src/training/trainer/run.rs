@@ -1,28 +1,19 @@
-//! Mini-batch gradient descent on all cores, over data that is streamed from disk.
-//!
-//! A run is two stages: predicting next tokens ([`super::language`], if asked for), then telling classes apart. It can be stopped
-//! and killed at any moment: from its last checkpoint it goes on as if nothing had happened, to the same weights, bit by bit.
-//! A loss that is not a number or runs away takes it back to the last good weights, with a smaller rate.
+//! A run: its two stages, epoch by epoch and step by step, and the place in it that a checkpoint holds.
 
-use super::batches::Reading;
-use super::checkpoint::{self, Checkpoint, CheckpointError};
-use super::corpus::Corpus;
-use super::examples::Group;
-use super::guard::{Guard, Seen, Verdict};
-use super::judge;
-use super::language::{self, Frequencies, Predict};
-use super::metrics::balanced_accuracy;
-use super::optimiser::Optimiser;
-use super::schedule::{Shape as RateShape, rate};
-use super::step::{Classify, Example, StepSettings, Stepped, Stepper};
+use super::{Diverged, Epoch, Progress, Settings, Task, TrainError, Trained};
 use crate::engine::backprop::Backprop;
 use crate::rnn::Network;
-use crate::text::Tokenizer;
+use crate::training::batches::Reading;
+use crate::training::checkpoint::{self, Checkpoint};
+use crate::training::guard::{Guard, Seen, Verdict};
+use crate::training::judge;
+use crate::training::language::{self, Frequencies, Predict};
+use crate::training::metrics::balanced_accuracy;
+use crate::training::optimiser::Optimiser;
+use crate::training::schedule::rate;
+use crate::training::step::{Classify, Example, StepSettings, Stepped, Stepper};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-use thiserror::Error;
+use std::time::Instant;
 
 /// Tokens that stand against the right one when the next token is predicted.
 const CANDIDATES: usize = 1_024;
@@ -30,148 +21,9 @@ const CANDIDATES: usize = 1_024;
 /// to must not depend on when it was killed.
 const GOOD_EVERY: u64 = 50;
 
-/// How to train.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Settings {
-    /// Passes over the data.
-    pub epochs: usize,
-    /// Passes over all comments, labelled or not, in which next tokens are predicted, before.
-    pub pretraining: usize,
-    /// Examples that are computed together.
-    pub batch: usize,
-    /// Batches whose gradients are added for one step.
-    pub accumulate: usize,
-    /// The highest learning rate.
-    pub rate: f64,
-    /// How the rate changes.
-    pub schedule: RateShape,
-    /// The share of all steps in which the rate rises.
-    pub warm_up: f64,
-    /// AdamW's weight decay.
-    pub weight_decay: f64,
-    /// The largest norm of a step's gradient.
-    pub clip: f64,
-    /// The share of the embeddings' values that is dropped.
-    pub dropout_inputs: f64,
-    /// The share of the values between layers and before the head that is dropped.
-    pub dropout_features: f64,
-    /// The share of tokens that is left out of a sequence.
-    pub word_dropout: f64,
-    /// The share of a target's probability that is spread over all classes.
-    pub smoothing: f64,
-    /// How much a teacher's word counts against the label, in `0..=1`.
-    pub teacher_share: f64,
-    /// Decay of the moving average of the weights that is kept in the end; 0 keeps the last weights.
-    pub average: f64,
-    /// Epochs without a better development score after which training ends; 0 never ends early.
-    pub patience: usize,
-    /// Seed of everything random.
-    pub seed: u64,
-    /// Threads; the result does not depend on them.
-    #[serde(skip)]
-    pub threads: usize,
-}
-
-/// What came out of one epoch.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Epoch {
-    /// Counted from 1.
-    pub epoch: usize,
-    /// Mean training loss of an example, in nats.
-    pub loss: f64,
-    /// Balanced accuracy on each development group.
-    pub dev: Vec<f64>,
-    /// Trained examples a second; in no report, so that the same training gives the same file.
-    #[serde(skip)]
-    pub examples_per_s: f64,
-}
-
-impl Epoch {
-    /// What decides which epoch is best: the mean over the development groups.
-    pub fn score(&self) -> Option<f64> {
-        (!self.dev.is_empty()).then(|| self.dev.iter().sum::<f64>() / self.dev.len() as f64)
-    }
-}
-
-/// Hears how training goes on.
-pub trait Progress {
-    /// A stage begins: `name` for people, its epochs, and the examples of all of them together.
-    fn stage(&mut self, name: &str, epochs: usize, examples: u64) {
-        let _ = (name, epochs, examples);
-    }
-    /// The stage goes on in this epoch; so many of its examples were trained on before this process.
-    fn resumed(&mut self, epoch: usize, examples: u64) {
-        let _ = (epoch, examples);
-    }
-    /// A step over `examples` examples ended; their mean loss and the learning rate.
-    fn step(&mut self, examples: usize, loss: f64, rate: f64);
-    /// An epoch ended and was measured.
-    fn epoch(&mut self, epoch: &Epoch);
-    /// Something that a person wants to know.
-    fn note(&mut self, text: &str) {
-        let _ = text;
-    }
-}
-
-/// What to train on, and how.
-#[derive(Clone, Copy, Debug)]
-pub struct Task<'a> {
-    /// The comments.
-    pub corpus: &'a Corpus,
-    /// What cuts them into tokens.
-    pub tokenizer: &'a Tokenizer,
-    /// Longer comments keep their first tokens.
-    pub max_tokens: usize,
-    /// What epochs are compared on.
-    pub dev: &'a [Group],
-    /// How.
-    pub settings: &'a Settings,
-    /// What else a checkpoint must agree with: who the teachers are.
-    pub teachers: &'a str,
-    /// Where checkpoints are kept, if they are, and how often one is written; for the caller to remove when training is done.
-    pub checkpoint: Option<(&'a Path, Duration)>,
-    /// Set to end early, with the best weights so far.
-    pub stop: &'a AtomicBool,
-}
-
-/// A trained network.
-#[derive(Clone, Debug)]
-pub struct Trained {
-    /// The weights of the best epoch (of the last without development data).
-    pub network: Network<f32>,
-    /// Every epoch that was trained.
-    pub epochs: Vec<Epoch>,
-    /// Which of them was kept, counted from 1; 0 if training was stopped within the first.
-    pub best: usize,
-    /// Whether it was stopped before its end.
-    pub stopped: bool,
-    /// How long it took, in this process.
-    pub took: Duration,
-}
-
-/// Why training ended without a network.
-#[derive(Debug, Error)]
-pub enum TrainError {
-    /// The comments cannot be read again.
-    #[error("cannot read the comments to train on again: {0}")]
-    Corpus(#[from] std::io::Error),
-    /// A checkpoint cannot be written or read.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    /// It was stopped before there was anything that judges.
-    #[error("stopped while next tokens were learned: there is no model yet")]
-    Stopped,
-    /// It diverged again and again.
-    #[error(
-        "training diverges: the loss ran away or was not a number {0} times, the last time at a rate of {1:.1e}; \
-         try a smaller --rate with --restart, or look for comments whose labels contradict each other"
-    )]
-    Diverged(usize, f64),
-}
-
 /// The place in a run, as it stands in a checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Place {
+pub(in crate::training) struct Place {
     /// 0: predicting tokens; 1: telling classes apart.
     pub stage: usize,
     /// The epoch, counted from 1; 0 before the first.
@@ -192,59 +44,8 @@ pub(super) struct Place {
     pub best: Option<(f64, usize)>,
 }
 
-/// Trains `network`.
-///
-/// # Errors
-/// See [`TrainError`].
-pub fn train(
-    network: Network<f32>,
-    task: &Task<'_>,
-    progress: &mut dyn Progress,
-) -> Result<Trained, TrainError> {
-    let begin = Instant::now();
-    let fingerprint = task.fingerprint(&network);
-    let mut run = Run::new(network, task, fingerprint)?;
-    if run.place.stage == 0 {
-        run.pretrain(progress)?;
-    }
-    if run.place.stage == 0 {
-        return Err(TrainError::Stopped);
-    }
-    run.classify(progress)?;
-    Ok(run.finish(begin))
-}
-
-impl Task<'_> {
-    /// What a checkpoint must agree with to go on from.
-    fn fingerprint(&self, network: &Network<f32>) -> String {
-        use sha2::{Digest, Sha256};
-        let settings = serde_json::to_string(self.settings).expect("settings are plain data");
-        let mut hash = Sha256::new();
-        for part in [
-            settings.as_bytes(),
-            self.corpus.fingerprint().as_bytes(),
-            self.teachers.as_bytes(),
-            &self.tokenizer.to_parts().1,
-            format!("{:?} {}", network.shape, self.max_tokens).as_bytes(),
-            Backprop::best().precision().as_bytes(),
-        ] {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        // Weights to begin with: a few of them tell.
-        for value in network.embedding.iter().take(4_096).chain(&network.head.weight) {
-            hash.update(value.to_le_bytes());
-        }
-        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-}
-
 /// The state of one run.
-struct Run<'a> {
+pub(super) struct Run<'a> {
     task: &'a Task<'a>,
     fingerprint: String,
     /// What is trained in this stage.
@@ -257,11 +58,17 @@ struct Run<'a> {
     /// What to go back to.
     good: (Network<f32>, Optimiser),
     saved: Instant,
+    /// Why it ended before its time.
+    diverged: Option<Diverged>,
 }
 
 impl<'a> Run<'a> {
     /// Begins, or goes on from a checkpoint.
-    fn new(network: Network<f32>, task: &'a Task<'a>, fingerprint: String) -> Result<Self, TrainError> {
+    pub(super) fn new(
+        network: Network<f32>,
+        task: &'a Task<'a>,
+        fingerprint: String,
+    ) -> Result<Self, TrainError> {
         let backprop = Backprop::best();
         let found = match task.checkpoint {
             Some((path, _)) => checkpoint::load(path, &fingerprint, &network)?,
@@ -284,11 +91,26 @@ impl<'a> Run<'a> {
         let good = (network.clone(), optimiser.clone());
         let stepper = Stepper::new(backprop);
         let saved = Instant::now();
-        Ok(Run { task, fingerprint, network, optimiser, stepper, backprop, place, best, good, saved })
+        Ok(Run {
+            task,
+            fingerprint,
+            network,
+            optimiser,
+            stepper,
+            backprop,
+            place,
+            best,
+            good,
+            saved,
+            diverged: None,
+        })
     }
 
-    /// The first stage; afterwards the second one's network and optimiser are there.
-    fn pretrain(&mut self, progress: &mut dyn Progress) -> Result<(), TrainError> {
+    /// The first stage, if it is not behind; afterwards the second one's network and optimiser are there.
+    pub(super) fn pretrain(&mut self, progress: &mut dyn Progress) -> Result<(), TrainError> {
+        if self.place.stage > 0 {
+            return Ok(());
+        }
         let reading = self.reading(true);
         let mut counts = vec![0_u64; self.network.shape.vocabulary];
         for window in reading.windows(0, 0).take(4) {
@@ -304,30 +126,27 @@ impl<'a> Run<'a> {
         for number in self.place.epoch.max(1)..=epochs {
             let loss = self.epoch(number, reading, examples, Some(&frequencies), progress)?;
             if self.task.stopped() {
-                break;
+                return Err(TrainError::Stopped);
             }
             progress.epoch(&loss);
         }
-        if !self.task.stopped() {
-            let averaged = self.optimiser.averaged(&self.network);
-            self.network = for_classes(averaged, &self.head_wanted()?);
-            self.optimiser = new_optimiser(self.task.settings, &self.network, self.backprop);
-            self.stepper = Stepper::new(self.backprop);
-            self.place = Place { stage: 1, ..Place::default() };
-            self.remember()?;
-        }
-        Ok(())
+        let averaged = self.optimiser.averaged(&self.network);
+        self.network = for_classes(averaged, &self.head_wanted());
+        self.optimiser = new_optimiser(self.task.settings, &self.network, self.backprop);
+        self.stepper = Stepper::new(self.backprop);
+        self.place = Place { stage: 1, ..Place::default() };
+        self.remember()
     }
 
-    fn head_wanted(&self) -> Result<Network<f32>, TrainError> {
+    fn head_wanted(&self) -> Network<f32> {
         let classes = self.task.corpus.classes().len().max(2);
         let shape = checkpoint::for_classes(self.network.shape, classes);
-        Ok(Network::random(crate::rnn::Shape { vocabulary: 1, ..shape }, self.task.settings.seed ^ 1)
-            .expect("the shape of a network with another head"))
+        Network::random(crate::rnn::Shape { vocabulary: 1, ..shape }, self.task.settings.seed ^ 1)
+            .expect("the shape of a network with another head")
     }
 
     /// The second stage.
-    fn classify(&mut self, progress: &mut dyn Progress) -> Result<(), TrainError> {
+    pub(super) fn classify(&mut self, progress: &mut dyn Progress) -> Result<(), TrainError> {
         let settings = self.task.settings;
         let reading = self.reading(false);
         let usable = reading.usable()?;
@@ -341,7 +160,13 @@ impl<'a> Run<'a> {
             if self.patience_is_over() {
                 break;
             }
-            let mut epoch = self.epoch(number, reading, examples, None, progress)?;
+            let mut epoch = match self.epoch(number, reading, examples, None, progress) {
+                Err(TrainError::Diverged(why)) if self.best.is_some() => {
+                    self.diverged = Some(why);
+                    break;
+                }
+                epoch => epoch?,
+            };
             if self.task.stopped() {
                 break;
             }
@@ -497,7 +322,9 @@ impl<'a> Run<'a> {
                 (self.network, self.optimiser) = self.good.clone();
                 Ok(())
             }
-            Verdict::GiveUp(times) => Err(TrainError::Diverged(times, self.task.settings.rate * rate_before)),
+            Verdict::GiveUp(times) => {
+                Err(TrainError::Diverged(Diverged { times, rate: self.task.settings.rate * rate_before }))
+            }
         }
     }
 
@@ -555,7 +382,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn finish(self, begin: Instant) -> Trained {
+    pub(super) fn finish(self, begin: Instant) -> Trained {
         let stopped = self.task.stopped();
         let averaged = || self.optimiser.averaged(&self.network);
         let (best, network) = match (self.place.best, self.best) {
@@ -563,7 +390,8 @@ impl<'a> Run<'a> {
             // Stopped before the first epoch's end.
             _ => (0, averaged()),
         };
-        Trained { network, epochs: self.place.epochs, best, stopped, took: begin.elapsed() }
+        let (diverged, took) = (self.diverged, begin.elapsed());
+        Trained { network, epochs: self.place.epochs, best, stopped, diverged, took }
     }
 }
 
@@ -586,4 +414,101 @@ fn for_tokens(network: &Network<f32>, seed: u64) -> Network<f32> {
 fn for_classes(network: Network<f32>, like: &Network<f32>) -> Network<f32> {
     let shape = crate::rnn::Shape { vocabulary: network.shape.vocabulary, ..like.shape };
     Network { shape, head: like.head.clone(), ..network }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rnn::{Cell, HeadKind, Pooling, Shape};
+    use crate::training::corpus::{NewRow, Writer};
+    use crate::training::examples::{Examples, Group};
+    use crate::training::schedule;
+    use std::sync::atomic::AtomicBool;
+
+    struct Silent;
+
+    impl Progress for Silent {
+        fn step(&mut self, _: usize, _: f64, _: f64) {}
+        fn epoch(&mut self, _: &Epoch) {}
+    }
+
+    /// Weights that are no numbers, as after a fault of the machine, in the middle of a run: nothing helps, and what the first epoch
+    /// taught is kept.
+    #[test]
+    fn what_was_learned_before_it_diverged_is_kept() {
+        let texts: Vec<String> = (0..200)
+            .map(|row| format!("{} {row}", if row % 2 == 0 { "배송이 느려요" } else { "아주 좋아요" }))
+            .collect();
+        let tokenizer = crate::text::train(texts.iter().map(String::as_str).map(str::to_owned), 300).unwrap();
+        let mut writer = Writer::new(None, 2).unwrap();
+        writer.begin_source(1.0);
+        for (row, text) in texts.iter().enumerate() {
+            let new = NewRow { text, class: Some(row as u32 % 2), soft: None, hash: row as u64 };
+            writer.push(new).unwrap();
+        }
+        let (corpus, _) = writer.finish(&Default::default()).unwrap();
+        let mut examples = Examples::default();
+        examples.push(&[3, 4, 5], 0, 1.0);
+        examples.push(&[6, 7], 1, 1.0);
+        let dev = [Group { name: "dev".to_owned(), examples }];
+        let settings = Settings {
+            epochs: 2,
+            pretraining: 0,
+            batch: 16,
+            accumulate: 1,
+            rate: 1e-3,
+            schedule: schedule::Shape::Constant,
+            warm_up: 0.0,
+            weight_decay: 0.0,
+            clip: 1.0,
+            dropout_inputs: 0.0,
+            dropout_features: 0.0,
+            word_dropout: 0.0,
+            smoothing: 0.0,
+            teacher_share: 0.0,
+            average: 0.0,
+            patience: 0,
+            seed: 1,
+            threads: 1,
+        };
+        let shape = Shape {
+            cell: Cell::Gru,
+            vocabulary: tokenizer.vocabulary(),
+            embedding: 8,
+            hidden: 8,
+            layers: 1,
+            bidirectional: false,
+            pooling: Pooling::Last,
+            head: HeadKind::Sigmoid,
+            outputs: 1,
+        };
+        let network = Network::random(shape, 1).unwrap();
+        let stop = AtomicBool::new(false);
+        let once = Settings { epochs: 1, ..settings.clone() };
+        let task = |settings| Task {
+            corpus: &corpus,
+            tokenizer: &tokenizer,
+            max_tokens: 20,
+            dev: &dev,
+            settings,
+            teachers: "",
+            checkpoint: None,
+            stop: &stop,
+        };
+        let (first, both) = (task(&once), task(&settings));
+        let mut run = Run::new(network, &first, String::new()).unwrap();
+        run.pretrain(&mut Silent).unwrap();
+        run.place.stage = 1;
+        run.classify(&mut Silent).unwrap();
+        let learned = run.best.clone().unwrap();
+
+        run.network.head.bias.fill(f32::NAN);
+        run.good = (run.network.clone(), run.optimiser.clone());
+        run.task = &both;
+        run.classify(&mut Silent).unwrap();
+        let trained = run.finish(Instant::now());
+        assert_eq!(trained.diverged.map(|why| why.times), Some(6));
+        assert_eq!((trained.best, trained.epochs.len()), (1, 1));
+        assert_eq!(trained.network, learned);
+    }
 }

@@ -5,54 +5,23 @@
 //! product with its embedding. Instead of all tokens some are drawn in proportion to their frequency (*sampled softmax*, Jean et
 //! al. 2015, with the correction by the logarithm of how often a token is drawn).
 
-// Loops over fixed arrays are unrolled by the compiler; iterators over them are not, reliably.
-#![allow(clippy::needless_range_loop)]
+mod frequencies;
+mod softmax;
+
+pub use frequencies::Frequencies;
 
 use super::step::{Objective, Shard};
 use crate::engine::backprop::{Backprop, Matrix, PackedMatrix, ProductScratch, ShardGradients};
-use crate::rnn::{Batch, HeadKind, Network, Shape, exp};
-use pulp::NullaryFnOnce;
-use rand::{Rng, SeedableRng};
+use crate::rnn::{Batch, HeadKind, Network, Shape};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use softmax::Softmax;
 use std::ops::Range;
 
 /// The shape of the network that predicts tokens for a network of shape `shape`: its head projects one direction's states to an
 /// embedding.
 pub fn shape(shape: Shape) -> Shape {
     Shape { head: HeadKind::Softmax, outputs: shape.embedding.max(2), ..shape }
-}
-
-/// Tokens to draw, by their frequency.
-#[derive(Clone, Debug)]
-pub struct Frequencies {
-    /// The share of all tokens up to and with each.
-    cumulative: Vec<f64>,
-    /// The logarithm of each token's share.
-    logarithms: Vec<f32>,
-}
-
-impl Frequencies {
-    /// From how often each token was seen.
-    pub fn new(counts: &[u64]) -> Self {
-        // Nothing is impossible.
-        let total: f64 = counts.iter().map(|&count| count as f64 + 1.0).sum();
-        let mut sum = 0.0;
-        let mut cumulative = Vec::with_capacity(counts.len());
-        let mut logarithms = Vec::with_capacity(counts.len());
-        for &count in counts {
-            let share = (count as f64 + 1.0) / total;
-            sum += share;
-            cumulative.push(sum);
-            logarithms.push(share.ln() as f32);
-        }
-        Frequencies { cumulative, logarithms }
-    }
-
-    fn draw(&self, random: &mut ChaCha8Rng) -> u32 {
-        let at = random.random::<f64>() * self.cumulative.last().copied().unwrap_or(0.0);
-        let token = self.cumulative.partition_point(|&sum| sum <= at);
-        token.min(self.cumulative.len().saturating_sub(1)) as u32
-    }
 }
 
 /// Predicting tokens, with the candidates of one step.
@@ -257,63 +226,6 @@ impl Side<'_> {
         products.times(of_projected, projection_back, Some(&zeros), &mut self.states, &mut scratch);
         loss
     }
-}
-
-/// The softmax over candidates and the target: logits become their gradients, times `share`. Gives the target's probability and
-/// `share` times the loss.
-struct Softmax<'a> {
-    logits: &'a mut [f32],
-    target: f32,
-    share: f32,
-}
-
-impl NullaryFnOnce for Softmax<'_> {
-    type Output = (f32, f32);
-
-    #[inline(always)]
-    fn call(self) -> (f32, f32) {
-        softmax(self.logits, self.target, self.share)
-    }
-}
-
-#[inline(always)]
-fn softmax(logits: &mut [f32], target: f32, share: f32) -> (f32, f32) {
-    const LANES: usize = 16;
-    let mut most = [target; LANES];
-    let (whole, rest) = logits.as_chunks_mut::<LANES>();
-    for part in &*whole {
-        for lane in 0..LANES {
-            most[lane] = most[lane].max(part[lane]);
-        }
-    }
-    let mut largest = target;
-    for &logit in most.iter().chain(&*rest) {
-        largest = largest.max(logit);
-    }
-    let mut sums = [0.0_f32; LANES];
-    for part in &mut *whole {
-        for lane in 0..LANES {
-            part[lane] = exp(part[lane] - largest);
-            sums[lane] += part[lane];
-        }
-    }
-    let own = exp(target - largest);
-    let mut total = own;
-    for logit in &mut *rest {
-        *logit = exp(*logit - largest);
-        total += *logit;
-    }
-    for sum in sums {
-        total += sum;
-    }
-    let scale = share / total;
-    for logit in whole.as_flattened_mut() {
-        *logit *= scale;
-    }
-    for logit in rest {
-        *logit *= scale;
-    }
-    (own / total, share * (total.ln() + largest - target))
 }
 
 #[cfg(test)]
