@@ -240,6 +240,22 @@ fn training_goes_on_from_a_model_and_wrong_models_are_refused() {
     assert_eq!((after.network.shape, after.max_tokens), (before.network.shape, 20));
     let judged = evaluate(&out, &data.dev, &[]);
     assert!(judged["accuracy"].as_f64().unwrap() > 0.97, "it knows what that one knew: {judged}");
+
+    // Of two epochs the last is kept, and of what it learned as much as is asked for: nothing, half, all.
+    let learned = |blend: &str| {
+        let (code, said) = run(&["--from", first, "--rate", "1e-2", "--keep", "last", "--blend", blend]);
+        assert_eq!(code, Some(0), "{said}");
+        Model::load(&out).unwrap().network.head.weight
+    };
+    let (none, half, all) = (learned("0"), learned("0.5"), learned("1"));
+    assert_eq!(none, before.network.head.weight);
+    assert_ne!(all, none);
+    let middle = (&none + &all) / 2.0;
+    let apart = (&half - &middle).mapv(f32::abs).fold(0.0, |most: f32, &apart| most.max(apart));
+    assert!(apart < 1e-3, "half of the way, but for rounding to 16 bits: {half} {middle}");
+    let (code, said) = run(&["--blend", "0.5"]);
+    assert_eq!(code, Some(64), "{said}");
+    assert!(said.contains("--blend needs --from"), "{said}");
 }
 
 #[test]

@@ -91,15 +91,7 @@ pub fn summary(model: &Model) -> String {
 
 /// A number with commas between thousands.
 fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+    indicatif::HumanCount(number as u64).to_string()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 use super::corpus::{Corpus, Row};
 use super::step::Example;
+use super::variation::vary;
 use crate::rnn::Target;
 use crate::text::{Scratch, Tokenizer};
 use rand::seq::SliceRandom;
@@ -34,6 +35,8 @@ pub(super) struct Reading<'a> {
     pub teacher_share: f64,
     /// Whether comments without a label and a teacher's word are wanted too.
     pub unlabelled: bool,
+    /// Whether no token is left out, whatever a source says: what is predicted must be there.
+    pub every_token: bool,
     pub seed: u64,
 }
 
@@ -79,9 +82,13 @@ impl Reading<'_> {
         for row in rows {
             let Some(target) = self.target(row) else { continue };
             let begin = window.tokens.len();
-            self.tokenizer.encode(&row.text, self.max_tokens, scratch, &mut window.tokens);
-            if self.word_dropout > 0.0 {
-                leave_out(&mut window.tokens, begin, self.word_dropout, random);
+            let varied = (row.manner.vary > 0.0 && random.random_bool(row.manner.vary))
+                .then(|| vary(&row.text, random));
+            let text = varied.as_ref().unwrap_or(&row.text);
+            self.tokenizer.encode(text, self.max_tokens, scratch, &mut window.tokens);
+            let word_dropout = row.manner.word_dropout.unwrap_or(self.word_dropout);
+            if word_dropout > 0.0 && !self.every_token {
+                leave_out(&mut window.tokens, begin, word_dropout, random);
             }
             window.rows.push((begin..window.tokens.len(), target));
         }
@@ -94,7 +101,7 @@ impl Reading<'_> {
 
     /// What is wanted of a row; nothing if nobody knows and nobody need know.
     fn target(&self, row: &Row) -> Option<Target<f32>> {
-        let share = row.teacher_share.unwrap_or(self.teacher_share as f32);
+        let share = row.manner.teacher_share.unwrap_or(self.teacher_share as f32);
         let teacher = row.soft.filter(|_| share > 0.0);
         match (row.class, teacher) {
             (Some(class), None) => Some(Target { class: class as usize, weight: row.weight, soft: None }),
@@ -145,5 +152,61 @@ impl Window {
     /// All tokens.
     pub fn tokens(&self) -> &[u32] {
         &self.tokens
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::training::corpus::{Manner, NewRow, Writer};
+
+    /// Rows of one source, learned as `manner` says: the soft targets and lengths of what comes.
+    fn read(manner: Manner, every_token: bool) -> Vec<(Option<f32>, usize, Vec<u32>)> {
+        let texts: Vec<String> =
+            (0..300).map(|row| format!("{row}번 시켰는데 배송이 느려서 화가 났어요")).collect();
+        let tokenizer = crate::text::train(texts.iter().cloned(), 300).unwrap();
+        let mut writer = Writer::new(None, 2).unwrap();
+        writer.begin_source(1.0);
+        writer.set_manner(manner);
+        for (row, text) in texts.iter().enumerate() {
+            let new = NewRow { text, class: Some(row as u32 % 2), soft: Some(0.25), hash: row as u64 };
+            writer.push(new).unwrap();
+        }
+        let (corpus, _) = writer.finish(&Default::default()).unwrap();
+        let reading = Reading {
+            corpus: &corpus,
+            tokenizer: &tokenizer,
+            max_tokens: 100,
+            batch: 16,
+            word_dropout: 0.5,
+            teacher_share: 0.8,
+            unlabelled: false,
+            every_token,
+            seed: 1,
+        };
+        let (_, window) = reading.windows(1, 0).next().unwrap().unwrap();
+        let batches = (0..window.len()).flat_map(|index| window.batch(index));
+        batches
+            .filter(|example| example.target.class == 1)
+            .map(|example| (example.target.soft, example.tokens.len(), example.tokens.to_vec()))
+            .collect()
+    }
+
+    #[test]
+    fn a_source_is_learned_in_its_own_manner() {
+        let lengths = |rows: &[(Option<f32>, usize, Vec<u32>)]| rows.iter().map(|row| row.1).sum::<usize>();
+        let usual = read(Manner::default(), false);
+        assert!(usual.iter().all(|row| (row.0.unwrap() - 0.4).abs() < 1e-6), "0.8 of 0.25 and 0.2 of 1");
+
+        let own = Manner { teacher_share: Some(0.0), word_dropout: Some(0.0), vary: 0.0 };
+        let strict = read(own, false);
+        assert!(strict.iter().all(|row| row.0.is_none_or(|soft| soft == 1.0)), "the label alone");
+        assert!(lengths(&usual) * 3 < lengths(&strict) * 2, "half of the tokens are left out elsewhere");
+        assert_eq!(lengths(&read(Manner::default(), true)), lengths(&strict), "what is predicted is there");
+
+        let varied = read(Manner { vary: 1.0, ..own }, false);
+        assert_eq!(varied.len(), strict.len());
+        let known: std::collections::HashSet<&Vec<u32>> = strict.iter().map(|row| &row.2).collect();
+        assert!(varied.iter().filter(|row| !known.contains(&row.2)).count() > varied.len() / 3);
     }
 }

@@ -105,15 +105,13 @@ fn of_judgement(judgement: &Judgement, class: usize) -> Outcome {
     }
 }
 
-/// What to measure on: a labelled file, or a part of it.
+/// What to measure on: a labelled file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     /// A name for people.
     pub name: String,
     /// The file.
     pub path: PathBuf,
-    /// Only every so many labelled rows count: what `nunchi train --hold-out` held out of training. 1 takes all.
-    pub every: usize,
 }
 
 impl Part {
@@ -122,7 +120,7 @@ impl Part {
         let name = path
             .file_name()
             .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
-        Part { name, path: path.to_owned(), every: 1 }
+        Part { name, path: path.to_owned() }
     }
 }
 
@@ -158,7 +156,7 @@ pub struct Observations {
 /// time.
 ///
 /// # Errors
-/// Files that cannot be read or understood, and whole files that hold one class alone.
+/// Files that cannot be read or understood, or hold one class alone.
 pub fn observe(
     judges: &mut [Judge],
     parts: &[Part],
@@ -168,17 +166,14 @@ pub fn observe(
     let mut observer = Observer::new(judges);
     let mut seen = Observations::default();
     for part in parts {
-        let (before, mut row) = (observer.lengths.len(), 0_usize);
+        let before = observer.lengths.len();
         let counts = data::read(&part.path, columns, |example| {
-            row += 1;
-            if row.is_multiple_of(part.every.max(1)) && observer.take(example.text, example.class) {
+            if observer.take(example.text, example.class) {
                 heard(observer.judge());
             }
         })?;
         heard(observer.judge());
-        if part.every <= 1 {
-            data::require_classes(&part.path, &columns.target, &counts)?;
-        }
+        data::require_classes(&part.path, &columns.target, &counts)?;
         let records = observer.lengths.len() - before;
         if records > 0 {
             seen.parts.push((part.name.clone(), records));

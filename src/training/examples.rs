@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// A data file and how much each of its examples counts; written `FILE` and then, if wanted, `,weight=3`, `,soft=COLUMN` and
-/// `,teacher=0.2` in any order.
+/// A data file and how much each of its examples counts; written `FILE` and then, if wanted, `,weight=3`, `,soft=COLUMN`,
+/// `,hold-out=0`, `,teacher=0.2`, `,word-dropout=0` and `,vary=0.5` in any order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Source {
     /// The file.
@@ -15,13 +15,27 @@ pub struct Source {
     pub soft: Option<String>,
     /// How much a teacher's word counts against the labels of this file, if not as much as elsewhere, in `0..=1`.
     pub teacher_share: Option<f64>,
+    /// Every so many of its rows one is held out to develop on, if not as of others; 0 for none.
+    pub hold_out: Option<u64>,
+    /// The share of tokens that is left out of its comments, if not as of others, within `0..1`.
+    pub word_dropout: Option<f64>,
+    /// How many of its comments are typed otherwise each time that they are read, in `0..=1`.
+    pub vary: f64,
 }
 
 impl FromStr for Source {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let mut source = Source { path: PathBuf::new(), weight: 1.0, soft: None, teacher_share: None };
+        let mut source = Source {
+            path: PathBuf::new(),
+            weight: 1.0,
+            soft: None,
+            teacher_share: None,
+            hold_out: None,
+            word_dropout: None,
+            vary: 0.0,
+        };
         let mut path = text;
         // From the end: a file's name may hold commas.
         while let Some((before, option)) = path.rsplit_once(',') {
@@ -32,10 +46,14 @@ impl FromStr for Source {
             } else if let Some(column) = option.strip_prefix("soft=") {
                 source.soft = Some(column.to_owned());
             } else if let Some(share) = option.strip_prefix("teacher=") {
-                let number = share.parse().ok().filter(|share: &f64| (0.0..=1.0).contains(share));
-                let number =
-                    number.ok_or_else(|| format!("the teacher's share `{share}` is not within 0 and 1"));
-                source.teacher_share = Some(number?);
+                source.teacher_share = Some(within_one("teacher's share", share)?);
+            } else if let Some(every) = option.strip_prefix("hold-out=") {
+                let every = every.parse().map_err(|_| format!("`hold-out={every}` is no number of rows"))?;
+                source.hold_out = Some(every);
+            } else if let Some(share) = option.strip_prefix("word-dropout=") {
+                source.word_dropout = Some(within_one("share of tokens left out", share)?);
+            } else if let Some(share) = option.strip_prefix("vary=") {
+                source.vary = within_one("share of varied comments", share)?;
             } else {
                 break;
             }
@@ -44,6 +62,11 @@ impl FromStr for Source {
         source.path = PathBuf::from(path);
         Ok(source)
     }
+}
+
+fn within_one(what: &str, number: &str) -> Result<f64, String> {
+    let share = number.parse().ok().filter(|share: &f64| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| format!("the {what} `{number}` is not within 0 and 1"))
 }
 
 /// Tokenised, labelled comments.
@@ -120,14 +143,23 @@ mod tests {
     #[test]
     fn options_are_written_after_the_file() {
         let source = |path: &str, weight, soft: Option<&str>| {
-            Ok(Source { path: path.into(), weight, soft: soft.map(str::to_owned), teacher_share: None })
+            Ok(Source {
+                path: path.into(),
+                weight,
+                soft: soft.map(str::to_owned),
+                teacher_share: None,
+                hold_out: None,
+                word_dropout: None,
+                vary: 0.0,
+            })
         };
         assert_eq!("a.tsv".parse(), source("a.tsv", 1.0, None));
         assert_eq!("a.tsv.gz,weight=2.5".parse(), source("a.tsv.gz", 2.5, None));
         assert_eq!("a,b.tsv,soft=teacher,weight=2".parse(), source("a,b.tsv", 2.0, Some("teacher")));
         assert_eq!("a,b.tsv".parse(), source("a,b.tsv", 1.0, None));
-        let strict: Source = "a.tsv,teacher=0,weight=2".parse().unwrap();
-        assert_eq!((strict.teacher_share, strict.weight), (Some(0.0), 2.0));
+        let strict: Source = "a.tsv,teacher=0,vary=0.5,word-dropout=0,hold-out=0,weight=2".parse().unwrap();
+        assert_eq!((strict.teacher_share, strict.weight, strict.vary), (Some(0.0), 2.0, 0.5));
+        assert_eq!((strict.word_dropout, strict.hold_out), (Some(0.0), Some(0)));
         assert!("a.tsv,teacher=2".parse::<Source>().is_err());
         assert!("a.tsv,weight=0".parse::<Source>().is_err());
         assert!("a.tsv,weight=x".parse::<Source>().is_err());

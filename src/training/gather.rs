@@ -2,7 +2,7 @@
 //!
 //! Always holds: no comment of a development set, as a network reads it, is in the corpus.
 
-use super::corpus::{Corpus, CorpusError, NewRow, TextHasher, Writer};
+use super::corpus::{Corpus, CorpusError, Manner, NewRow, TextHasher, Writer};
 use super::data::{self, Columns, Counts};
 use super::examples::{Examples, Group, Source, file_name};
 use crate::text::{Scratch, Tokenizer};
@@ -187,9 +187,12 @@ impl Gathering {
 
     fn begin(&mut self, source: &Source) {
         self.writer.begin_source(source.weight);
-        if let Some(share) = source.teacher_share {
-            self.writer.set_teacher_share(share);
-        }
+        let teacher_share = source.teacher_share.map(|share| share as f32);
+        self.writer.set_manner(Manner {
+            teacher_share,
+            word_dropout: source.word_dropout,
+            vary: source.vary,
+        });
     }
 
     fn labelled(
@@ -199,7 +202,8 @@ impl Gathering {
     ) -> Result<(FileReport, DevSet), CorpusError> {
         let LabelledFile { source, columns } = file;
         self.begin(source);
-        let (mut duplicates, mut holder) = (0, Holder::new(hold_out));
+        let every = source.hold_out.unwrap_or(hold_out.every);
+        let (mut duplicates, mut holder) = (0, Holder::new(HoldOut { every, ..hold_out }));
         let soft = source.soft.as_deref();
         let counts = data::try_read(&source.path, columns, soft, |example| {
             let hash = self.hasher.hash(example.text);

@@ -2,7 +2,7 @@
 
 use super::examples::{Examples, Group};
 use super::metrics::Outcome;
-use super::spread::spread;
+use crate::engine::backprop::spread;
 use crate::engine::{Packed, Scratch};
 use crate::rnn::{HeadKind, Network};
 use ndarray::{Array2, ArrayView1};

@@ -1,7 +1,7 @@
 //! Data sets, trainer, schedule, evaluation.
 //!
 //! What is read: [`data`] (files), [`mapping`] (values to classes), [`gather`] (which comments go where), [`corpus`] (comments on
-//! disk), [`examples`] (tokens in memory); [`contrast`] makes sentences up. What is done with it: [`trainer`], step by step
+//! disk), [`examples`] (tokens in memory); [`contrast`] makes sentences up, `variation` types them otherwise. What is done with it: [`trainer`], step by step
 //! ([`step`], [`optimiser`], [`schedule`]), before it [`language`]. [`judge`], [`evaluation`] and [`metrics`] say how good it is, [`history`] how it got there,
 //! [`behaviour`] what it understood, [`spacing`] what it makes of comments with other spaces; [`report`] shows all of it. For a seed
 //! the trained network is the same whatever the number of threads.
@@ -26,6 +26,6 @@ pub mod optimiser;
 pub mod report;
 pub mod schedule;
 pub mod spacing;
-mod spread;
 pub mod step;
 pub mod trainer;
+mod variation;

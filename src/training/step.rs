@@ -4,8 +4,7 @@
 //! bit by bit, whatever the number of threads (on one kind of CPU).
 
 use super::optimiser::Optimiser;
-use super::spread::spread;
-use crate::engine::backprop::{Backprop, Drops, Pass, ShardGradients, Weights};
+use crate::engine::backprop::{Backprop, Drops, Pass, ShardGradients, Weights, spread};
 use crate::rnn::{Network, Target, pool, unpool};
 use ndarray::Array2;
 

@@ -4,7 +4,7 @@
 //! Pin it to its cores (`taskset -c 0`) and take turns with the peer: machines drift.
 
 use super::engine::Sequences;
-use crate::engine::backprop::Backprop;
+use crate::engine::backprop::{Backprop, on_threads};
 use crate::rnn::{Cell, HeadKind, Network, Pooling, Shape, Target};
 use crate::training::optimiser::Optimiser;
 use crate::training::step::{Classify, Example, StepSettings, Stepper};
@@ -100,15 +100,17 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         threads: args.threads,
     };
     let mut rates = Vec::new();
-    for round in 0..=args.rounds {
-        let begin = Instant::now();
-        for batch in &batches {
-            stepper.step(&mut network, &mut optimiser, &Classify, &[batch], &settings);
+    on_threads(args.threads, || {
+        for round in 0..=args.rounds {
+            let begin = Instant::now();
+            for batch in &batches {
+                stepper.step(&mut network, &mut optimiser, &Classify, &[batch], &settings);
+            }
+            if round > 0 {
+                rates.push(sequences.len() as f64 / begin.elapsed().as_secs_f64());
+            }
         }
-        if round > 0 {
-            rates.push(sequences.len() as f64 / begin.elapsed().as_secs_f64());
-        }
-    }
+    });
     rates.sort_by(f64::total_cmp);
     println!(
         "{}",

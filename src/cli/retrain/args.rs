@@ -11,7 +11,7 @@ use crate::retraining::train::Recipe;
 use crate::training::examples::Source;
 use crate::training::mapping::{Stars, Target};
 use crate::training::schedule;
-use crate::training::trainer::Settings;
+use crate::training::trainer::{Keep, Settings};
 use jiff::{SignedDuration, Timestamp};
 use std::path::PathBuf;
 
@@ -315,6 +315,8 @@ impl TrainArgs {
                 schedule: schedule::Shape::Cosine,
                 teacher_share: 0.0,
                 average: self.average,
+                keep: Keep::Best,
+                blend: 1.0,
                 patience: 0,
                 seed: self.seed,
                 threads: self.threads.map_or_else(|| (cores() / 2).max(1), |threads| threads as usize),

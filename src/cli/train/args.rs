@@ -2,7 +2,7 @@
 
 use crate::rnn::{Cell, HeadKind, Pooling, Shape};
 use crate::training::schedule;
-use crate::training::trainer::Settings;
+use crate::training::trainer::{Keep, Settings};
 use clap::ValueEnum;
 use std::path::PathBuf;
 
@@ -129,6 +129,12 @@ pub struct TrainingArgs {
     /// Decay of the moving average of the weights that is kept (0: the last weights)
     #[arg(long, default_value_t = 0.999, value_parser = share)]
     average: f64,
+    /// Which epoch's weights are kept
+    #[arg(long, value_enum, default_value = "best")]
+    keep: Keep,
+    /// How far from the weights of --from to those that were learned the kept ones lie: below 1 less is forgotten
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = whole_share)]
+    blend: f64,
     /// Stop after so many epochs without progress on the development data (0: never)
     #[arg(long, default_value_t = 2)]
     patience: usize,
@@ -204,6 +210,8 @@ impl TrainingArgs {
             word_dropout: self.word_dropout,
             smoothing: self.smoothing,
             average: self.average,
+            keep: self.keep,
+            blend: self.blend,
             patience: self.patience,
             seed: self.seed,
             threads: self.threads.map_or_else(cores, |threads| threads as usize),

@@ -32,7 +32,8 @@ const TOKENIZER_COMMENTS: u64 = 1_000_000;
 pub struct Args {
     /// Data to train on: TSV, CSV or JSONL (.gz too), with a header; `FILE,weight=3` makes its examples count 3 times,
     /// `FILE,soft=COLUMN` names a column with a teacher's probability of positive, `FILE,teacher=0` lets a teacher's word count
-    /// so much against its labels
+    /// so much against its labels, `FILE,vary=0.5` has so many of its comments typed otherwise each time,
+    /// `FILE,word-dropout=0` leaves no tokens out of them, `FILE,hold-out=0` holds none of its rows out
     #[arg(value_name = "FILE", required_unless_present = "data")]
     files: Vec<Source>,
     /// As FILE; can be given several times
@@ -99,6 +100,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         eprintln!(
             "nunchi: --pretrain with --bidirectional needs --layers 1: a second layer has seen what it would predict"
         );
+        return Ok(ExitCode::from(super::EXIT_USAGE));
+    }
+    if settings.blend < 1.0 && args.from.is_none() {
+        eprintln!("nunchi: --blend needs --from: there is nothing else to blend with");
         return Ok(ExitCode::from(super::EXIT_USAGE));
     }
     let began = args.from.as_deref().map(Model::load).transpose()?;
@@ -179,6 +184,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         version: String::new(),
     };
     let version = model.save(&out, Precision::F16)?;
+    // What a worker would do with it: a disk that lies is found out today.
+    Model::load(&out).with_context(|| format!("reading {} again", out.display()))?;
     if !trained.stopped && trained.diverged.is_none() {
         // The model holds all that it held.
         files::remove(&checkpoint)?;
@@ -260,6 +267,8 @@ impl Made<'_> {
                     "file": file.name,
                     "weight": source.weight,
                     "teacher_share": source.teacher_share,
+                    "word_dropout": source.word_dropout,
+                    "vary": source.vary,
                     "classes": file.counts.classes,
                     "dropped": file.counts.dropped,
                     "unlabelled": file.unlabelled,

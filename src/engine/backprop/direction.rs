@@ -27,7 +27,7 @@ pub(super) struct PackJob<'a> {
 }
 
 impl PackJob<'_> {
-    pub(super) fn run(self, products: &Products) {
+    pub(super) fn run(&mut self, products: &Products) {
         if self.transposed {
             products.pack_transposed(self.matrix, self.packed);
         } else {

@@ -8,8 +8,11 @@
 mod direction;
 mod drops;
 mod gates;
+mod threads;
 
 pub use drops::Drops;
+pub use threads::on_threads;
+pub(crate) use threads::spread;
 
 pub(crate) use super::kernel::{Matrix, PackedMatrix, ProductScratch, Products};
 
@@ -168,18 +171,7 @@ impl Backprop {
             jobs.extend(packed.iter_mut().zip(layer.directions()).flat_map(|(packed, own)| packed.jobs(own)));
         }
         let products = &self.products;
-        let mut shares: Vec<Vec<direction::PackJob<'_>>> = (0..threads.max(1)).map(|_| Vec::new()).collect();
-        for (index, job) in jobs.into_iter().enumerate() {
-            shares[index % threads.max(1)].push(job);
-        }
-        std::thread::scope(|scope| {
-            let mut shares = shares.into_iter();
-            let own = shares.next().expect("there is at least one thread");
-            for share in shares.filter(|share| !share.is_empty()) {
-                scope.spawn(move || share.into_iter().for_each(|job| job.run(products)));
-            }
-            own.into_iter().for_each(|job| job.run(products));
-        });
+        spread(threads, &mut jobs, |job| job.run(products));
     }
 
     /// Reads `sequences`: the states of the last layer then stand in `pass`. On a thread that has entered.

@@ -19,7 +19,7 @@ pub(super) const SIOT: u32 = 19;
 pub(super) const SSANG_SIOT: u32 = 20;
 
 /// The final consonant of a syllable, 0 where there is none; `None` for what is no syllable.
-pub(super) fn final_of(character: char) -> Option<u32> {
+pub(in crate::training) fn final_of(character: char) -> Option<u32> {
     let code = u32::from(character);
     (FIRST_SYLLABLE..=LAST_SYLLABLE).contains(&code).then(|| (code - FIRST_SYLLABLE) % FINALS)
 }

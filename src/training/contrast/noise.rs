@@ -32,7 +32,8 @@ pub(super) fn roughen(text: String, rng: &mut impl Rng) -> String {
     respace(text, rng)
 }
 
-fn slip(mut text: String, rng: &mut impl Rng) -> String {
+/// `text` with some slips of the keyboard and of spelling.
+pub(in crate::training) fn slip(mut text: String, rng: &mut impl Rng) -> String {
     for (right, typed) in SLIPS {
         if rng.random_bool(0.4) {
             text = text.replace(right, typed);

@@ -68,6 +68,17 @@ pub enum CorpusError {
     },
 }
 
+/// How the comments of a source are learned.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Manner {
+    /// How much a teacher's word counts against the label, in `0..=1`, where the source has a say in it.
+    pub teacher_share: Option<f32>,
+    /// The share of tokens that is left out of a comment, where the source has a say in it, in `0..=1`.
+    pub word_dropout: Option<f64>,
+    /// How many of the comments are typed otherwise each time that they are read, in `0..=1`.
+    pub vary: f64,
+}
+
 /// One comment to train on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
@@ -79,8 +90,8 @@ pub struct Row {
     pub weight: f32,
     /// What a teacher says: the probability of positive.
     pub soft: Option<f32>,
-    /// How much the teacher's word counts against the label, where the row's source has a say in it, in `0..=1`.
-    pub teacher_share: Option<f32>,
+    /// How it is to be learned.
+    pub manner: Manner,
     /// The file it comes from, in the order in which they were read.
     pub source: u16,
     /// Its number among all rows, counted from 0 without gaps.
@@ -93,8 +104,8 @@ pub struct Corpus {
     store: Store,
     /// By source, then by class; the last entry is for comments without a label.
     weights: Vec<Vec<f32>>,
-    /// By source: how much a teacher's word counts against its labels, if it has a say in it.
-    teacher_shares: Vec<Option<f32>>,
+    /// By source.
+    manners: Vec<Manner>,
     /// Rows by source, then by class; the last entry counts comments without a label.
     counts: Vec<Vec<u64>>,
     fingerprint: String,
@@ -201,7 +212,7 @@ impl Corpus {
                 class: header.class,
                 weight: of_source[place],
                 soft: header.soft,
-                teacher_share: self.teacher_shares[usize::from(header.source)],
+                manner: self.manners[usize::from(header.source)],
                 source: header.source,
                 index,
             });

@@ -1,7 +1,7 @@
 //! Fills a corpus, row by row and source by source.
 
 use super::blocks::{BLOCK, Header, Store};
-use super::{Corpus, CorpusError};
+use super::{Corpus, CorpusError, Manner};
 use crate::text::Normaliser;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
@@ -49,8 +49,8 @@ pub struct Writer {
     classes: usize,
     /// Each source's weight.
     sources: Vec<f64>,
-    /// How much a teacher's word counts against the labels of each source, where that is a source's own matter.
-    teacher_shares: Vec<Option<f32>>,
+    /// How each source's rows are learned.
+    manners: Vec<Manner>,
     counts: Vec<Vec<u64>>,
     headers: Vec<Header>,
     texts: Vec<u8>,
@@ -72,7 +72,7 @@ impl Writer {
             folder,
             classes,
             sources: Vec::new(),
-            teacher_shares: Vec::new(),
+            manners: Vec::new(),
             counts: Vec::new(),
             headers: Vec::with_capacity(BLOCK),
             texts: Vec::new(),
@@ -83,15 +83,14 @@ impl Writer {
     /// Begins a source; each of its comments counts `weight` on average. Rows that are pushed from now on belong to it.
     pub fn begin_source(&mut self, weight: f64) {
         self.sources.push(weight);
-        self.teacher_shares.push(None);
+        self.manners.push(Manner::default());
         self.counts.push(vec![0; self.classes + 1]);
     }
 
-    /// Lets a teacher's word count `share` (within 0 and 1) against the labels of the source that was begun last, whatever it
-    /// counts elsewhere.
-    pub fn set_teacher_share(&mut self, share: f64) {
-        if let Some(last) = self.teacher_shares.last_mut() {
-            *last = Some(share as f32);
+    /// How the rows of the source that was begun last are to be learned, if not as all others.
+    pub fn set_manner(&mut self, manner: Manner) {
+        if let Some(last) = self.manners.last_mut() {
+            *last = manner;
         }
     }
 
@@ -160,18 +159,20 @@ impl Writer {
         for weight in weights.iter().flatten() {
             self.digest.update(weight.to_le_bytes());
         }
-        for (source, share) in self.teacher_shares.iter().enumerate() {
-            if let Some(share) = share {
+        for (source, manner) in self.manners.iter().enumerate() {
+            if *manner != Manner::default() {
                 self.digest.update((source as u64).to_le_bytes());
-                self.digest.update(share.to_le_bytes());
+                self.digest.update(manner.teacher_share.unwrap_or(f32::NAN).to_le_bytes());
+                self.digest.update(manner.word_dropout.unwrap_or(f64::NAN).to_le_bytes());
+                self.digest.update(manner.vary.to_le_bytes());
             }
         }
         let mut fingerprint = String::new();
         for byte in &self.digest.finalize()[..16] {
             write!(fingerprint, "{byte:02x}").expect("a string takes what is written");
         }
-        let Writer { store, counts, teacher_shares, .. } = self;
-        let corpus = Corpus { store, weights, teacher_shares, counts, fingerprint };
+        let Writer { store, counts, manners, .. } = self;
+        let corpus = Corpus { store, weights, manners, counts, fingerprint };
         Ok((corpus, duplicates))
     }
 

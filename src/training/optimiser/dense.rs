@@ -2,9 +2,8 @@
 
 use super::Optimiser;
 use super::arithmetic::{Change, Step, add, square};
-use crate::engine::backprop::ShardGradients;
+use crate::engine::backprop::{ShardGradients, spread};
 use crate::rnn::{Layer, Network};
-use crate::training::spread::spread;
 
 /// Numbers of a tensor that one thread takes at a time.
 const PIECE: usize = 16_384;

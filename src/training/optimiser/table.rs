@@ -3,9 +3,8 @@
 
 use super::arithmetic::{Change, Step, Towards, add, square};
 use super::{Optimiser, Scratch};
-use crate::engine::backprop::ShardGradients;
+use crate::engine::backprop::{ShardGradients, spread};
 use crate::rnn::Network;
-use crate::training::spread::spread;
 
 /// Rows of the embedding table that one thread takes at a time.
 const ROWS: usize = 128;

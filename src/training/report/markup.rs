@@ -20,15 +20,7 @@ pub fn escaped(text: &str) -> String {
 
 /// A number with commas.
 pub fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    indicatif::HumanCount(number as u64).to_string()
 }
 
 /// A share as a percentage.

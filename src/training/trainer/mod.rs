@@ -12,7 +12,7 @@ use super::checkpoint::CheckpointError;
 use super::corpus::Corpus;
 use super::examples::Group;
 use super::schedule::Shape as RateShape;
-use crate::engine::backprop::Backprop;
+use crate::engine::backprop::{Backprop, on_threads};
 use crate::rnn::Network;
 use crate::text::Tokenizer;
 use run::Run;
@@ -55,6 +55,12 @@ pub struct Settings {
     pub teacher_share: f64,
     /// Decay of the moving average of the weights that is kept in the end; 0 keeps the last weights.
     pub average: f64,
+    /// Which epoch's weights are kept.
+    pub keep: Keep,
+    /// How far the kept weights lie from those that training began with to those that it led to, in `0..=1`: below 1 a network that is
+    /// taught something new forgets less (Wortsman et al. 2022, *Robust fine-tuning of zero-shot models*). Of a network that first
+    /// learns tokens nothing is left to begin with.
+    pub blend: f64,
     /// Epochs without a better development score after which training ends; 0 never ends early.
     pub patience: usize,
     /// Seed of everything random.
@@ -62,6 +68,17 @@ pub struct Settings {
     /// Threads; the result does not depend on them.
     #[serde(skip)]
     pub threads: usize,
+}
+
+/// Which epoch's weights are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// The one that is best on the development data
+    #[default]
+    Best,
+    /// The last one: of several development sets the mean may not say what matters
+    Last,
 }
 
 /// What came out of one epoch.
@@ -86,7 +103,7 @@ impl Epoch {
 }
 
 /// Hears how training goes on.
-pub trait Progress {
+pub trait Progress: Send {
     /// A stage begins: `name` for people, its epochs, and the examples of all of them together.
     fn stage(&mut self, name: &str, epochs: usize, examples: u64) {
         let _ = (name, epochs, examples);
@@ -184,10 +201,12 @@ pub fn train(
 ) -> Result<Trained, TrainError> {
     let begin = Instant::now();
     let fingerprint = task.fingerprint(&network);
-    let mut run = Run::new(network, task, fingerprint)?;
-    run.pretrain(progress)?;
-    run.classify(progress)?;
-    Ok(run.finish(begin))
+    on_threads(task.settings.threads, || {
+        let mut run = Run::new(network, task, fingerprint)?;
+        run.pretrain(progress)?;
+        run.classify(progress)?;
+        Ok(run.finish(begin))
+    })
 }
 
 impl Task<'_> {

@@ -1,6 +1,6 @@
 //! A run: its two stages, epoch by epoch and step by step, and the place in it that a checkpoint holds.
 
-use super::{Diverged, Epoch, Progress, Settings, Task, TrainError, Trained};
+use super::{Diverged, Epoch, Keep, Progress, Settings, Task, TrainError, Trained};
 use crate::engine::backprop::Backprop;
 use crate::rnn::Network;
 use crate::training::batches::Reading;
@@ -55,6 +55,8 @@ pub(super) struct Run<'a> {
     backprop: Backprop,
     place: Place,
     best: Option<Network<f32>>,
+    /// What it began with, where something of that is kept.
+    start: Option<Network<f32>>,
     /// What to go back to.
     good: (Network<f32>, Optimiser),
     saved: Instant,
@@ -74,6 +76,7 @@ impl<'a> Run<'a> {
             Some((path, _)) => checkpoint::load(path, &fingerprint, &network)?,
             None => None,
         };
+        let start = (task.settings.blend < 1.0 && task.settings.pretraining == 0).then(|| network.clone());
         let first_stage = usize::from(task.settings.pretraining == 0);
         let (network, optimiser, place, best) = match found {
             Some(Checkpoint { network, optimiser, place, best }) => {
@@ -100,6 +103,7 @@ impl<'a> Run<'a> {
             backprop,
             place,
             best,
+            start,
             good,
             saved,
             diverged: None,
@@ -170,13 +174,14 @@ impl<'a> Run<'a> {
             if self.task.stopped() {
                 break;
             }
-            let candidate = self.optimiser.averaged(&self.network);
+            let candidate = self.candidate();
             epoch.dev = self.measure(&candidate);
             progress.epoch(&epoch);
             // Without development data later is better.
             let score = epoch.score().unwrap_or(number as f64);
             self.place.epochs.push(epoch);
-            if self.place.best.is_none_or(|(highest, _)| score > highest) {
+            let last = settings.keep == Keep::Last;
+            if last || self.place.best.is_none_or(|(highest, _)| score > highest) {
                 self.place.best = Some((score, number));
                 self.best = Some(candidate);
             }
@@ -184,6 +189,18 @@ impl<'a> Run<'a> {
             self.remember()?;
         }
         Ok(())
+    }
+
+    /// The weights of now as they would be kept.
+    fn candidate(&self) -> Network<f32> {
+        let mut network = self.optimiser.averaged(&self.network);
+        if let Some(start) = &self.start {
+            let share = self.task.settings.blend as f32;
+            for ((_, mut to), (_, from)) in network.tensors_mut().into_iter().zip(start.tensors()) {
+                to.zip_mut_with(&from, |to, &from| *to = from + share * (*to - from));
+            }
+        }
+        network
     }
 
     fn patience_is_over(&self) -> bool {
@@ -343,6 +360,7 @@ impl<'a> Run<'a> {
         groups.map(|group| balanced_accuracy(&judge::judge(network, &group.examples, 1.0, threads))).collect()
     }
 
+    /// How rows become batches: of `unlabelled` comments too, while next tokens are predicted.
     fn reading(&self, unlabelled: bool) -> Reading<'a> {
         let settings = self.task.settings;
         Reading {
@@ -350,9 +368,10 @@ impl<'a> Run<'a> {
             tokenizer: self.task.tokenizer,
             max_tokens: self.task.max_tokens,
             batch: settings.batch,
-            word_dropout: if unlabelled { 0.0 } else { settings.word_dropout },
+            word_dropout: settings.word_dropout,
             teacher_share: settings.teacher_share,
             unlabelled,
+            every_token: unlabelled,
             seed: settings.seed.wrapping_add(if unlabelled { 0x7777 } else { 0 }),
         }
     }
@@ -384,11 +403,10 @@ impl<'a> Run<'a> {
 
     pub(super) fn finish(self, begin: Instant) -> Trained {
         let stopped = self.task.stopped();
-        let averaged = || self.optimiser.averaged(&self.network);
-        let (best, network) = match (self.place.best, self.best) {
-            (Some((_, number)), Some(network)) => (number, network),
+        let (best, network) = match (self.place.best, &self.best) {
+            (Some((_, number)), Some(network)) => (number, network.clone()),
             // Stopped before the first epoch's end.
-            _ => (0, averaged()),
+            _ => (0, self.candidate()),
         };
         let (diverged, took) = (self.diverged, begin.elapsed());
         Trained { network, epochs: self.place.epochs, best, stopped, diverged, took }
@@ -467,6 +485,8 @@ mod tests {
             smoothing: 0.0,
             teacher_share: 0.0,
             average: 0.0,
+            keep: Keep::Best,
+            blend: 1.0,
             patience: 0,
             seed: 1,
             threads: 1,
