@@ -60,7 +60,9 @@ fn no_comment_is_taught_as_both() {
     let mut said: HashMap<String, String> = HashMap::new();
     for (path, rows) in lessons() {
         for row in rows {
-            let label = said.entry(letters(&row[2])).or_insert_with(|| row[1].clone());
+            // Emoji and stars may be all that tells.
+            let typed: String = row[2].split_whitespace().collect();
+            let label = said.entry(typed).or_insert_with(|| row[1].clone());
             assert_eq!(*label, row[1], "{}: {}", path.display(), row[2]);
         }
     }
