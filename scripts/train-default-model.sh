@@ -40,7 +40,6 @@ train taught "${reviews[@]}" "${contrast[@]}" --from "$work/student.safetensors"
     --teacher "$work/wide.safetensors" --teacher "$work/both-ways.safetensors" --teacher "$work/student.safetensors" \
     --teacher-share 0.7 --epochs 2 --rate 1e-3 --dropout 0.3 --word-dropout 0.1 --seed 4
 
-
 # The lessons, three times an epoch, each time a little otherwise. What was made up means what it says: no teacher may contradict, no
 # word may be missing. What it knows it must not forget: on real comments it is its own teacher, and a fifth of the way back to what it
 # was is gone in the end.

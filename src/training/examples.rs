@@ -17,7 +17,7 @@ pub struct Source {
     pub teacher_share: Option<f64>,
     /// Every so many of its rows one is held out to develop on, if not as of others; 0 for none.
     pub hold_out: Option<u64>,
-    /// The share of tokens that is left out of its comments, if not as of others, within `0..1`.
+    /// The share of tokens that is left out of its comments, if not as of others, in `0..=1`.
     pub word_dropout: Option<f64>,
     /// How many of its comments are typed otherwise each time that they are read, in `0..=1`.
     pub vary: f64,

@@ -18,14 +18,17 @@ pub fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R
     }
 }
 
-/// Does every job, on as many as `threads` threads. Jobs must not depend on each other.
+/// Does every job, on as many as `threads` threads (within [`on_threads`]: on those), or on this one where the system gives no more.
+/// Jobs must not depend on each other.
 pub(crate) fn spread<J: Send>(threads: usize, jobs: &mut [J], work: impl Fn(&mut J) + Sync + Send) {
     if threads <= 1 || jobs.len() <= 1 {
         jobs.iter_mut().for_each(work);
     } else if rayon::current_thread_index().is_some() {
         jobs.par_iter_mut().for_each(work);
+    } else if let Some(pool) = pool(threads) {
+        pool.install(|| jobs.par_iter_mut().for_each(work));
     } else {
-        on_threads(threads, || spread(threads, jobs, work));
+        jobs.iter_mut().for_each(work);
     }
 }
 

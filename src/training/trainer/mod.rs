@@ -77,7 +77,8 @@ pub enum Keep {
     /// The one that is best on the development data
     #[default]
     Best,
-    /// The last one: of several development sets the mean may not say what matters
+    /// The last one: of several development sets the mean may not say what matters. No epoch is one too many then: patience does not end
+    /// the training
     Last,
 }
 
