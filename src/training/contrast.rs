@@ -17,9 +17,6 @@ mod noise;
 mod patterns;
 mod words;
 
-pub(super) use inflect::final_of;
-pub(super) use noise::slip;
-
 use inflect::{Link, Style};
 use words::{DOMAINS, Domain};
 

@@ -17,6 +17,7 @@ pub mod examples;
 pub mod gather;
 pub mod golden;
 mod guard;
+mod hangul;
 pub mod history;
 pub mod judge;
 pub mod language;

@@ -3,12 +3,12 @@
 //! Comments that were written to teach something are few; each time they are read they may look a little different
 //! (`FILE,vary=SHARE`), so that what they mean is learned rather than how they look. The judgement never changes.
 
-use super::contrast::{final_of, slip};
+use super::hangul::{PIEUP_SIOT, SIOT, SSANG_SIOT, final_of, with_final};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
 /// Consonants below a syllable after which the endings of [`AFTER_PAST`] may stand for each other: ㅆ (했-, 있-) and ㅄ (없-).
-const PAST_FINALS: [u32; 2] = [20, 18];
+const PAST_FINALS: [u32; 2] = [SSANG_SIOT, PIEUP_SIOT];
 const AFTER_PAST: [&str; 8] = ["어요", "습니다", "음", "네요", "다", "어", "네", "어여"];
 /// Endings that may stand for each other wherever they stand.
 const ANYWHERE: [&[&str]; 5] = [
@@ -20,6 +20,23 @@ const ANYWHERE: [&[&str]; 5] = [
 ];
 /// Signs of no meaning.
 const TAILS: [&str; 8] = [".", "!", "~", "..", "...", " ㅋㅋ", " ㅠㅠ", "!!"];
+/// Spellings that are heard rather than learned.
+const SLIPS: [(&str, &str); 14] = [
+    ("이에요", "이예요"),
+    ("예요", "에요"),
+    ("습니다", "슴니다"),
+    ("네요", "내요"),
+    ("않", "안"),
+    ("없어", "업서"),
+    ("좋아", "조아"),
+    ("해요", "해여"),
+    ("어요", "어여"),
+    ("더라고요", "더라구요"),
+    ("너무", "넘"),
+    ("정말", "증말"),
+    ("진짜", "찐자"),
+    ("훌륭", "훌룡"),
+];
 /// Shares of varied comments with another ending, with slips, and with a sign at the end.
 const ENDED: f64 = 0.6;
 const SLIPPED: f64 = 0.25;
@@ -42,6 +59,26 @@ pub(super) fn vary(text: &str, random: &mut impl Rng) -> String {
     varied
 }
 
+/// `text` with some slips of the keyboard and of spelling.
+pub(super) fn slip(mut text: String, rng: &mut impl Rng) -> String {
+    for (right, typed) in SLIPS {
+        if rng.random_bool(0.4) {
+            text = text.replace(right, typed);
+        }
+    }
+    if rng.random_bool(0.4) {
+        // One key without shift.
+        text = text
+            .chars()
+            .map(|character| match final_of(character) {
+                Some(SSANG_SIOT) => with_final(character, SIOT),
+                _ => character,
+            })
+            .collect();
+    }
+    text
+}
+
 /// Puts another ending of the same meaning in the place of the last one, if there is one.
 fn end_otherwise(text: &mut String, random: &mut impl Rng) {
     let stem_of = |ending: &str| text.strip_suffix(ending).filter(|stem| !stem.is_empty()).map(str::len);
@@ -52,7 +89,7 @@ fn end_otherwise(text: &mut String, random: &mut impl Rng) {
     });
     let other = || {
         ANYWHERE.iter().find_map(|group| {
-            // Without a vowel that swallows it, the shortest ending of a group may be a part of another word.
+            // An ending of one syllable may as well be a part of a word.
             let ending =
                 group.iter().filter(|ending| ending.chars().count() > 1).find(|e| stem_of(e).is_some())?;
             Some((stem_of(ending)?, *group))
@@ -100,5 +137,14 @@ mod tests {
         assert!(all.iter().all(|varied| varied.ends_with("^^")), "{all:?}");
         let all = variants("좋네요", vary);
         assert!(all.contains("좋네요") && all.contains("좋네~"), "{all:?}");
+    }
+
+    #[test]
+    fn slips_are_those_of_a_keyboard() {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let slipped: Vec<String> = (0..50).map(|_| slip("정말 좋았어요".to_owned(), &mut rng)).collect();
+        for typed in ["증말 좋았어요", "정말 좋앗어요", "정말 좋았어여"] {
+            assert!(slipped.iter().any(|slipped| slipped == typed), "{typed}: {slipped:?}");
+        }
     }
 }

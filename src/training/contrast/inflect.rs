@@ -3,33 +3,12 @@
 //! What cannot be derived safely (contractions, irregular stems) stands in the word lists; what is derived here depends
 //! only on the final consonant of a form that is given.
 
-/// Code point of 가; syllables follow in the order initial, vowel, final.
-const FIRST_SYLLABLE: u32 = 0xAC00;
-/// Code point of 힣.
-const LAST_SYLLABLE: u32 = 0xD7A3;
-/// Finals of a vowel, none of them counted.
-const FINALS: u32 = 28;
+use crate::training::hangul::{final_of, with_final};
+
 const NIEUN: u32 = 4;
 const RIEUL: u32 = 8;
 const RIEUL_MIEUM: u32 = 10;
 const PIEUP: u32 = 17;
-/// ㅅ as a final consonant.
-pub(super) const SIOT: u32 = 19;
-/// ㅆ as a final consonant.
-pub(super) const SSANG_SIOT: u32 = 20;
-
-/// The final consonant of a syllable, 0 where there is none; `None` for what is no syllable.
-pub(in crate::training) fn final_of(character: char) -> Option<u32> {
-    let code = u32::from(character);
-    (FIRST_SYLLABLE..=LAST_SYLLABLE).contains(&code).then(|| (code - FIRST_SYLLABLE) % FINALS)
-}
-
-/// The syllable with another final consonant.
-pub(super) fn with_final(syllable: char, last: u32) -> char {
-    let code = u32::from(syllable);
-    char::from_u32(code - (code - FIRST_SYLLABLE) % FINALS + last).unwrap_or(syllable)
-}
-
 /// Whether `word` ends in a syllable with a final consonant, which chooses among particles.
 pub(super) fn closed(word: &str) -> bool {
     word.chars().last().and_then(final_of).is_some_and(|last| last != 0)

@@ -1,26 +1,10 @@
 //! Sentences as people type them: with slips, and with spaces left out or too many.
 
-use super::super::spacing::Spacing;
-use super::inflect::{SIOT, SSANG_SIOT, final_of, with_final};
+use crate::training::hangul::final_of;
+use crate::training::spacing::Spacing;
+use crate::training::variation::slip;
 use rand::Rng;
 
-/// Spellings that are heard rather than learned.
-const SLIPS: [(&str, &str); 14] = [
-    ("이에요", "이예요"),
-    ("예요", "에요"),
-    ("습니다", "슴니다"),
-    ("네요", "내요"),
-    ("않", "안"),
-    ("없어", "업서"),
-    ("좋아", "조아"),
-    ("해요", "해여"),
-    ("어요", "어여"),
-    ("더라고요", "더라구요"),
-    ("너무", "넘"),
-    ("정말", "증말"),
-    ("진짜", "찐자"),
-    ("훌륭", "훌룡"),
-];
 /// Share of sentences with slips.
 const SLIPPED: f64 = 0.15;
 /// Shares of sentences without any space, with some left out, with some too many, and with all.
@@ -30,26 +14,6 @@ const SPACING: [f64; 4] = [0.07, 0.08, 0.03, 0.02];
 pub(super) fn roughen(text: String, rng: &mut impl Rng) -> String {
     let text = if rng.random_bool(SLIPPED) { slip(text, rng) } else { text };
     respace(text, rng)
-}
-
-/// `text` with some slips of the keyboard and of spelling.
-pub(in crate::training) fn slip(mut text: String, rng: &mut impl Rng) -> String {
-    for (right, typed) in SLIPS {
-        if rng.random_bool(0.4) {
-            text = text.replace(right, typed);
-        }
-    }
-    if rng.random_bool(0.4) {
-        // One key without shift.
-        text = text
-            .chars()
-            .map(|character| match final_of(character) {
-                Some(SSANG_SIOT) => with_final(character, SIOT),
-                _ => character,
-            })
-            .collect();
-    }
-    text
 }
 
 fn respace(text: String, rng: &mut impl Rng) -> String {
@@ -93,14 +57,5 @@ mod tests {
         assert!(rough.iter().any(|rough| rough == "마음에들지만가격은과합니다"));
         assert!(rough.iter().any(|rough| rough.starts_with("마 음 에 들 지")));
         assert!(rough.iter().all(|rough| !rough.contains("  ")));
-    }
-
-    #[test]
-    fn slips_are_those_of_a_keyboard() {
-        let mut rng = ChaCha8Rng::seed_from_u64(5);
-        let slipped: Vec<String> = (0..50).map(|_| slip("정말 좋았어요".to_owned(), &mut rng)).collect();
-        for typed in ["증말 좋았어요", "정말 좋앗어요", "정말 좋았어여"] {
-            assert!(slipped.iter().any(|slipped| slipped == typed), "{typed}: {slipped:?}");
-        }
     }
 }
