@@ -147,13 +147,14 @@ fn identity(path: &Path) -> Option<(u64, i64, i64)> {
 }
 
 /// Ten times SIGKILL: some moments after the start, while data is read or training begins, or after a checkpoint of its own and
-/// some moments more. False if the training was quicker than that.
-fn kill_ten_times(place: &Place, out: &str, more: &[&str]) -> bool {
+/// some moments more. `whole` is how long an undisturbed training takes: all moments together are less than that on any machine,
+/// however quick. False if the training came to its end all the same.
+fn kill_ten_times(place: &Place, out: &str, more: &[&str], whole: Duration) -> bool {
     let checkpoint = place.path(&format!("{out}.checkpoint"));
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
     for time in 0..10 {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let moments = Duration::from_micros((random >> 33) % 60_000);
+        let moments = whole.mul_f64((random >> 33) as f64 / f64::from(1_u32 << 31) / 15.0);
         let before = identity(&checkpoint);
         let mut running = place.start(out, more);
         // The first and every third at any moment.
@@ -165,8 +166,10 @@ fn kill_ten_times(place: &Place, out: &str, more: &[&str]) -> bool {
             return false;
         }
         running.child.kill().unwrap();
-        assert_eq!(running.end().0, None, "killed");
-        assert!(!place.path(out).exists(), "no model yet");
+        // It may have written the model, and ended before the signal came.
+        if running.end().0.is_some() || place.path(out).exists() {
+            return false;
+        }
     }
     // What a kill in the middle of writing leaves.
     std::fs::write(place.path(&format!("{out}.checkpoint.part")), b"half of a checkp").unwrap();
@@ -175,13 +178,16 @@ fn kill_ten_times(place: &Place, out: &str, more: &[&str]) -> bool {
 
 fn ten_kills_change_nothing(more: &[&str]) {
     let place = Place::new();
+    let begin = Instant::now();
     let said = place.train("whole.safetensors", more);
+    let took = begin.elapsed();
     assert!(!said.contains("going on from"), "{said}");
     let whole = place.read("whole.safetensors");
     assert!(!place.path("whole.safetensors.checkpoint").exists(), "a finished training needs no checkpoint");
     // On a machine that stalls the watcher and not the training it may end before it was killed ten times.
-    let mut names = (0..5).map(|attempt| format!("killed{attempt}.safetensors"));
-    let out = names.find(|out| kill_ten_times(&place, out, more)).expect("ten kills within one training");
+    let mut names = (0..20).map(|attempt| format!("killed{attempt}.safetensors"));
+    let out =
+        names.find(|out| kill_ten_times(&place, out, more, took)).expect("ten kills within one training");
     let said = place.train(&out, more);
     assert!(said.contains("going on from"), "{said}");
     assert!(place.read(&out) == whole, "ten kills must not change the model");
