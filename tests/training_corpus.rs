@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use nunchi::training::corpus::{Corpus, CorpusError, NewRow, Row, TextHasher, Writer};
+use nunchi::training::corpus::{Corpus, CorpusError, Manner, NewRow, Row, TextHasher, Writer};
 use proptest::prelude::*;
 use std::collections::HashSet;
 use std::path::Path;
@@ -85,6 +85,34 @@ proptest! {
             prop_assert_eq!(row.class.is_some(), row.source == 0);
         }
         prop_assert_eq!(corpus.fingerprint(), fingerprint);
+    }
+}
+
+#[test]
+fn no_teacher_is_asked_about_labels_that_it_must_not_contradict() {
+    let (mut writer, mut hasher) = (Writer::new(None, 2).unwrap(), TextHasher::default());
+    for teacher_share in [None, Some(0.0), Some(0.5)] {
+        writer.begin_source(1.0);
+        writer.set_manner(Manner { teacher_share, ..Manner::default() });
+        for row in 0..700 {
+            let text = format!("{teacher_share:?} {row}");
+            let class = (row % 7 > 0).then_some(row % 2);
+            writer.push(NewRow { text: &text, class, soft: None, hash: hasher.hash(&text) }).unwrap();
+        }
+    }
+    let (mut corpus, _) = writer.finish(&HashSet::new()).unwrap();
+    let mut heard = HashSet::new();
+    corpus
+        .rescore(|texts| {
+            heard.extend(texts.iter().map(|text| (*text).to_owned()));
+            texts.iter().map(|text| text.len() as f32 / 1_000.0).collect()
+        })
+        .unwrap();
+    assert_eq!((corpus.asked(), heard.len()), (1_500, 1_500));
+    for row in corpus.rows().map(Result::unwrap) {
+        let told = row.class.is_some() && row.manner.teacher_share == Some(0.0);
+        assert_eq!(heard.contains(&row.text), !told, "{}", row.text);
+        assert_eq!(row.soft, (!told).then_some(row.text.len() as f32 / 1_000.0));
     }
 }
 

@@ -41,7 +41,7 @@ impl Teachers {
             return Ok(self.versions);
         }
         let plural = if count == 1 { "" } else { "s" };
-        eprintln!("asking {count} teacher{plural} about {} comments…", corpus.len());
+        eprintln!("asking {count} teacher{plural} about {} comments…", corpus.asked());
         let mut judgements = Vec::new();
         let asked = corpus.rescore(|texts| {
             let mut logits = vec![0.0_f32; texts.len()];

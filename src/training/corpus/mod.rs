@@ -79,6 +79,13 @@ pub struct Manner {
     pub vary: f64,
 }
 
+impl Manner {
+    /// Whether what a teacher says of a labelled comment counts nothing.
+    fn hears_no_teacher(&self) -> bool {
+        self.teacher_share == Some(0.0)
+    }
+}
+
 /// One comment to train on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
@@ -171,8 +178,18 @@ impl Corpus {
         })
     }
 
-    /// Lets a teacher say how probable positive is for every comment; `f` gets some thousand at a time and answers in the
-    /// same order. What it says is each row's `soft` from now on.
+    /// How many comments a teacher is asked about by [`Corpus::rescore`].
+    pub fn asked(&self) -> u64 {
+        let rows = self.counts.iter().zip(&self.manners);
+        rows.map(|(of, manner)| {
+            let unlabelled = of[of.len() - 1];
+            if manner.hears_no_teacher() { unlabelled } else { of.iter().sum() }
+        })
+        .sum()
+    }
+
+    /// Lets a teacher say how probable positive is for every comment, but for labelled ones of sources that hear no teacher; `f`
+    /// gets some thousand at a time and answers in the same order. What it says is each row's `soft` from now on.
     ///
     /// # Errors
     /// A temporary file that cannot be read or written; fewer or more answers than comments.
@@ -183,7 +200,11 @@ impl Corpus {
             for &block in part {
                 self.read(block, &mut rows)?;
             }
-            let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
+            let heard = |source: u16, class: Option<u32>| {
+                class.is_none() || !self.manners[usize::from(source)].hears_no_teacher()
+            };
+            let asked = rows.iter().filter(|row| heard(row.source, row.class));
+            let texts: Vec<&str> = asked.map(|row| row.text.as_str()).collect();
             let soft = f(&texts);
             if soft.len() != texts.len() {
                 let what = format!("{} comments got {} scores", texts.len(), soft.len());
@@ -192,7 +213,7 @@ impl Corpus {
             let mut soft = soft.into_iter();
             for &block in part {
                 self.store.change(block, |header| {
-                    if !header.dropped {
+                    if !header.dropped && heard(header.source, header.class) {
                         header.soft = soft.next();
                     }
                 })?;
