@@ -158,8 +158,13 @@ impl Progress for TrainingBar {
 
     fn epoch(&mut self, epoch: &Epoch) {
         let rate = Some(epoch.examples_per_s);
-        let pass =
-            Pass { epoch: epoch.epoch, loss: epoch.loss, dev: epoch.dev.clone(), examples_per_s: rate };
+        let pass = Pass {
+            epoch: epoch.epoch,
+            loss: epoch.loss,
+            dev: epoch.dev.clone(),
+            score: epoch.score,
+            examples_per_s: rate,
+        };
         self.passes.push(pass);
         self.epoch = (epoch.epoch + 1).min(self.epochs);
         self.bar.set_prefix(format!("epoch {}/{}", self.epoch, self.epochs));
@@ -218,7 +223,7 @@ mod tests {
         view.stage("", 3, 10);
         for (epoch, dev) in [(1, 0.8), (2, 0.9), (3, 0.9)] {
             view.step(10, 0.5, 1e-3);
-            view.epoch(&Epoch { epoch, loss: 0.5, dev: vec![dev], examples_per_s: 1.0 });
+            view.epoch(&Epoch { epoch, loss: 0.5, dev: vec![dev], score: Some(dev), examples_per_s: 1.0 });
         }
         assert_eq!(view.best(), Some((2, 0.9)));
         assert!(view.figures().contains("dev 90.00 % (best 90.00 %, epoch 2)"), "{}", view.figures());

@@ -30,15 +30,19 @@ pub struct Pass {
     /// Balanced accuracy on each development group.
     #[serde(default)]
     pub dev: Vec<f64>,
+    /// The mean over the development groups that decides which pass is best.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
     /// Trained examples a second, where that was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub examples_per_s: Option<f64>,
 }
 
 impl Pass {
-    /// The mean over the development groups, which decides which pass is best.
+    /// The mean over the development groups that decides which pass is best; where a report does not tell it, the plain one.
     pub fn score(&self) -> Option<f64> {
-        (!self.dev.is_empty()).then(|| self.dev.iter().sum::<f64>() / self.dev.len() as f64)
+        let plain = || self.dev.iter().sum::<f64>() / self.dev.len() as f64;
+        self.score.or_else(|| (!self.dev.is_empty()).then(plain))
     }
 }
 
@@ -188,6 +192,7 @@ mod tests {
         let history = History::of_report(&report).unwrap();
         assert_eq!(history.groups, ["a.tsv", "b.tsv"]);
         assert!((history.epochs[0].score().unwrap() - 0.85).abs() < 1e-12);
+        assert_eq!(Pass { score: Some(0.9), ..history.epochs[0].clone() }.score(), Some(0.9));
         for nothing in [serde_json::json!({}), serde_json::json!("?"), Value::Null] {
             assert_eq!(History::of_report(&nothing), None);
         }

@@ -91,16 +91,12 @@ pub struct Epoch {
     pub loss: f64,
     /// Balanced accuracy on each development group.
     pub dev: Vec<f64>,
+    /// What decides which epoch is best: the mean over the development groups, by their numbers of comments. A few hundred comments
+    /// would otherwise outvote many thousands by chance.
+    pub score: Option<f64>,
     /// Trained examples a second; in no report, so that the same training gives the same file.
     #[serde(skip)]
     pub examples_per_s: f64,
-}
-
-impl Epoch {
-    /// What decides which epoch is best: the mean over the development groups.
-    pub fn score(&self) -> Option<f64> {
-        (!self.dev.is_empty()).then(|| self.dev.iter().sum::<f64>() / self.dev.len() as f64)
-    }
 }
 
 /// Hears how training goes on.

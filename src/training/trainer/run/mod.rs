@@ -167,6 +167,7 @@ impl<'a> Run<'a> {
             epoch: self.place.epoch,
             loss: self.place.loss / self.place.loss_examples.max(1) as f64,
             dev: Vec::new(),
+            score: None,
             examples_per_s: (self.place.examples - before) as f64 / begin.elapsed().as_secs_f64().max(1e-9),
         }
     }

@@ -4,6 +4,7 @@ use super::{Place, Run, new_optimiser};
 use crate::rnn::Network;
 use crate::training::batches::Reading;
 use crate::training::checkpoint;
+use crate::training::examples::Group;
 use crate::training::judge;
 use crate::training::language::{self, Frequencies};
 use crate::training::metrics::balanced_accuracy;
@@ -83,9 +84,10 @@ impl<'a> Run<'a> {
             }
             let candidate = self.candidate();
             epoch.dev = self.measure(&candidate);
+            epoch.score = mean_by_size(self.task.dev, &epoch.dev);
             progress.epoch(&epoch);
             // Without development data later is better.
-            let score = epoch.score().unwrap_or(number as f64);
+            let score = epoch.score.unwrap_or(number as f64);
             self.place.epochs.push(epoch);
             let last = settings.keep == Keep::Last;
             if last || self.place.best.is_none_or(|(highest, _)| score > highest) {
@@ -139,6 +141,16 @@ impl<'a> Run<'a> {
     }
 }
 
+/// The mean of what was measured on groups, by their numbers of comments; nothing without comments.
+fn mean_by_size(groups: &[Group], measured: &[f64]) -> Option<f64> {
+    let sizes = groups.iter().map(|group| group.examples.len() as f64);
+    let (sum, all) = sizes
+        .zip(measured)
+        .filter(|(size, _)| *size > 0.0)
+        .fold((0.0, 0.0), |(sum, all), (size, measured)| (sum + size * measured, all + size));
+    (all > 0.0).then(|| sum / all)
+}
+
 /// The same network with a head that predicts tokens.
 pub(super) fn for_tokens(network: &Network<f32>, seed: u64) -> Network<f32> {
     let shape = language::shape(network.shape);
@@ -161,7 +173,7 @@ mod tests {
     use super::*;
     use crate::rnn::{Cell, HeadKind, Pooling, Shape};
     use crate::training::corpus::{NewRow, Writer};
-    use crate::training::examples::{Examples, Group};
+    use crate::training::examples::Examples;
     use crate::training::schedule;
     use crate::training::trainer::{Epoch, Settings, Task};
     use std::sync::atomic::AtomicBool;
@@ -172,6 +184,19 @@ mod tests {
     impl Progress for Silent {
         fn step(&mut self, _: usize, _: f64, _: f64) {}
         fn epoch(&mut self, _: &Epoch) {}
+    }
+
+    #[test]
+    fn a_large_group_says_more_about_an_epoch_than_a_small_one() {
+        let group = |size| {
+            let mut examples = Examples::default();
+            (0..size).for_each(|_| examples.push(&[3], 0, 1.0));
+            Group { name: String::new(), examples }
+        };
+        let groups = [group(300), group(0), group(100)];
+        assert_eq!(mean_by_size(&groups, &[0.5, f64::NAN, 0.9]), Some(0.6));
+        assert_eq!(mean_by_size(&groups[1..2], &[f64::NAN]), None);
+        assert_eq!(mean_by_size(&[], &[]), None);
     }
 
     /// Weights that are no numbers, as after a fault of the machine, in the middle of a run: nothing helps, and what the first epoch
