@@ -67,3 +67,4 @@ for set in shopping_dev movie_test; do
 done
 "$nunchi" evaluate "$out" --pairs samples/pairs-dev.tsv
 "$nunchi" evaluate "$out" --pairs samples/pairs.tsv
+"$nunchi" evaluate "$out" --pairs samples/pairs-blind.tsv

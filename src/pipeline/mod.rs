@@ -8,6 +8,7 @@ mod answer;
 mod batch;
 mod breaker;
 mod decoded;
+mod deliveries;
 mod error;
 mod judge;
 mod kafka;

@@ -6,20 +6,19 @@
 
 use super::answer::Outgoing;
 use super::batch::Span;
+use super::deliveries::{Context, Deliveries};
 use super::scope::Scope;
 use super::source::offsets;
 use super::topics::Topics;
-use super::{PipelineError, Stop, kafka, watch};
+use super::{PipelineError, Stop, kafka};
 use crate::config::{ClientProperties, Config, Delivery};
 use crate::telemetry::Health;
+use rdkafka::ClientConfig;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Message};
-use rdkafka::producer::{NoCustomPartitioner, Producer, ProducerContext, ThreadedProducer};
-use rdkafka::{ClientConfig, ClientContext};
+use rdkafka::producer::{Producer, ThreadedProducer};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tracing::{debug, info, warn};
 
@@ -338,90 +337,4 @@ fn properties(place: Place<'_>) -> ClientConfig {
         properties.set("batch.size", output.min(dead_letters).clamp(1, BATCH_BYTES).to_string());
     }
     properties
-}
-
-/// Counts deliveries, and keeps the turn's first failure.
-#[derive(Debug, Default)]
-struct Deliveries {
-    outstanding: AtomicUsize,
-    failure: Mutex<Option<(KafkaError, String)>>,
-    none_outstanding: Condvar,
-}
-
-impl Deliveries {
-    fn lock(&self) -> MutexGuard<'_, Option<(KafkaError, String)>> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn outstanding(&self) -> usize {
-        self.outstanding.load(Ordering::Acquire)
-    }
-
-    fn expect_one(&self) {
-        self.outstanding.fetch_add(1, Ordering::AcqRel);
-    }
-
-    fn expect_one_less(&self) {
-        self.outstanding.fetch_sub(1, Ordering::AcqRel);
-    }
-
-    fn forget_failure(&self) {
-        *self.lock() = None;
-    }
-
-    fn failure(&self) -> Option<(KafkaError, String)> {
-        self.lock().clone()
-    }
-
-    /// Waits until nothing is outstanding; how much still is after `limit`.
-    fn wait(&self, limit: Duration) -> Result<(), usize> {
-        let waiting = self.lock();
-        let (waiting, _) = self
-            .none_outstanding
-            .wait_timeout_while(waiting, limit, |_| self.outstanding() > 0)
-            .unwrap_or_else(PoisonError::into_inner);
-        drop(waiting);
-        match self.outstanding() {
-            0 => Ok(()),
-            outstanding => Err(outstanding),
-        }
-    }
-
-    /// One record's fate is known.
-    fn report(&self, failure: Option<(KafkaError, String)>) {
-        if failure.is_some() {
-            let mut first = self.lock();
-            if first.is_none() {
-                *first = failure;
-            }
-        }
-        if self.outstanding.fetch_sub(1, Ordering::AcqRel) == 1 {
-            // With the lock, or who is about to wait could miss it.
-            let _guard = self.lock();
-            self.none_outstanding.notify_one();
-        }
-    }
-}
-
-/// The producer's context.
-struct Context(Arc<Deliveries>);
-
-impl ProducerContext<NoCustomPartitioner> for Context {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        let failure =
-            result.as_ref().err().map(|(error, message)| (error.clone(), message.topic().to_owned()));
-        self.0.report(failure);
-    }
-}
-
-impl ClientContext for Context {
-    fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
-        watch::log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        debug!(%error, reason, "the producer reports an error");
-    }
 }

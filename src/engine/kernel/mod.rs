@@ -33,6 +33,7 @@ mod product_vectors;
 mod quantised;
 mod session;
 mod simd;
+mod tile_gates;
 mod tiled;
 mod tiles;
 
