@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use nunchi::training::behaviour;
+use nunchi_eval::pairs;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -11,8 +11,8 @@ use std::process::{Command, Output};
 
 const PAIRS: &str = "samples/pairs.tsv";
 
-fn pairs() -> Vec<behaviour::Pair> {
-    behaviour::read(Path::new(PAIRS)).unwrap()
+fn pairs() -> Vec<pairs::Pair> {
+    pairs::read(Path::new(PAIRS)).unwrap()
 }
 
 /// Runs `nunchi evaluate` on the one model of `models/`.
@@ -111,8 +111,8 @@ fn the_shipped_model_is_measured_on_them() {
 fn several_models_stand_side_by_side() {
     let models = tempfile::tempdir().unwrap();
     let other = models.path().join("other.safetensors");
-    nunchi::model::testing::model(nunchi::rnn::Cell::Gru, 1)
-        .save(&other, nunchi::model::Precision::F32)
+    nunchi_model::testing::model(nunchi_model::rnn::Cell::Gru, 1)
+        .save(&other, nunchi_model::Precision::F32)
         .unwrap();
     let Some(output) = evaluate(&[other.to_str().unwrap(), "--pairs", PAIRS]) else { return };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

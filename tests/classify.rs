@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-use nunchi::model::{Model, Precision, testing};
-use nunchi::rnn::{Cell, HeadKind, Shape};
+use nunchi_model::rnn::{Cell, HeadKind, Shape};
+use nunchi_model::{Model, Precision, testing};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;

@@ -4,8 +4,8 @@
 
 mod needs;
 
-use nunchi::model::{Precision, testing};
-use nunchi::rnn::Cell;
+use nunchi_model::rnn::Cell;
+use nunchi_model::{Precision, testing};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Stdio};

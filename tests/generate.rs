@@ -5,9 +5,9 @@
 #![allow(clippy::unwrap_used)]
 
 use nunchi::samples::{Comment, comments};
-use nunchi::training::contrast;
-use nunchi::training::data::{self, Columns};
-use nunchi::training::mapping::Target;
+use nunchi_data::Columns;
+use nunchi_data::mapping::Target;
+use nunchi_train::contrast;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
@@ -132,7 +132,8 @@ fn writes_sentences_to_train_on_without_a_broker() {
         skip_bad_rows: false,
     };
     let mut read = Vec::new();
-    data::read(&file, &columns, |example| read.push((example.text.to_owned(), example.class == 1))).unwrap();
+    nunchi_data::read(&file, &columns, |example| read.push((example.text.to_owned(), example.class == 1)))
+        .unwrap();
     assert_eq!(read, contrast::sentences(3, 500).collect::<Vec<_>>());
 }
 

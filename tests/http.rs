@@ -3,8 +3,8 @@
 mod admin;
 
 use admin::{Server, random_model, request};
-use nunchi::engine::Warm;
 use nunchi::http;
+use nunchi_engine::Warm;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! The lessons in `lessons/` can be learned from, and hold nothing of what is tested.
 
-use nunchi::training::mapping::two_labels;
+use nunchi_data::mapping::two_labels;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -113,7 +113,7 @@ fn nothing_that_is_tested_is_taught() {
 
 #[test]
 fn the_trainer_finds_the_columns_by_itself() {
-    use nunchi::training::data::{Wanted, read};
+    use nunchi_data::{Wanted, read};
     for (path, rows) in lessons() {
         let columns = Wanted::default().columns(&path, &two_labels()).unwrap();
         assert_eq!(columns.text, "text");

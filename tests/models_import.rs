@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-use nunchi::model::{Model, ModelError, Precision, import, testing};
-use nunchi::rnn::{Cell, HeadKind, Network, Pooling, Shape};
+use nunchi_model::rnn::{Cell, HeadKind, Network, Pooling, Shape};
+use nunchi_model::{Model, ModelError, Precision, import, testing};
 use safetensors::tensor::{Dtype, TensorView};
 use std::path::Path;
 use std::process::{Command, Output};

@@ -5,10 +5,11 @@
 
 mod needs;
 
-use nunchi::engine::{Engine, Warm};
-use nunchi::model::{self, EXAMPLES, Model, Precision, onnx};
-use nunchi::rnn::{Cell, HeadKind, Pooling, Shape};
 use nunchi::samples;
+use nunchi_engine::{Engine, Warm};
+use nunchi_model::rnn::{Cell, HeadKind, Pooling, Shape};
+use nunchi_model::{Model, Precision, onnx};
+use nunchi_text::EXAMPLES;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,7 +38,7 @@ fn run(python: &Path, arguments: &[&str]) -> Value {
 }
 
 fn shapes() -> Vec<(&'static str, Shape)> {
-    let of = nunchi::model::testing::shape;
+    let of = nunchi_model::testing::shape;
     let two = |cell, bidirectional, pooling| Shape { layers: 2, bidirectional, pooling, ..of(cell) };
     vec![
         ("simple", of(Cell::Simple)),
@@ -79,14 +80,14 @@ fn onnx_runtime_gives_the_same_scores_for_every_shape() {
     let mut names = vec!["shipped".to_owned()];
     for (number, (name, shape)) in (1..).zip(shapes()) {
         std::fs::create_dir(folder.path().join(name)).unwrap();
-        let mut model = Model::random(shape, nunchi::model::testing::tokenizer(), number).unwrap();
+        let mut model = Model::random(shape, nunchi_model::testing::tokenizer(), number).unwrap();
         model.temperature = 1.7;
         let model = Model::from_bytes(&model.to_bytes(Precision::F32).unwrap().0).unwrap();
         write_case(folder.path(), name, model);
         names.push(name.to_owned());
     }
     std::fs::create_dir(folder.path().join("shipped")).unwrap();
-    write_case(folder.path(), "shipped", model::shipped().unwrap());
+    write_case(folder.path(), "shipped", nunchi::registry::shipped().unwrap());
     let errors = run(&python, &["scores", folder.path().to_str().unwrap()]);
     let errors = errors.as_object().unwrap();
     assert_eq!(errors.len(), names.len());
@@ -100,7 +101,7 @@ fn onnx_runtime_gives_the_same_scores_for_every_shape() {
 fn the_tokenizers_beside_it_cut_as_ours_does() {
     let Some(python) = python("sentencepiece, tokenizers") else { return };
     let folder = TempDir::new().unwrap();
-    let model = model::shipped().unwrap();
+    let model = nunchi::registry::shipped().unwrap();
     onnx::export(&model, &folder.path().join("model.onnx")).unwrap();
     let odd = [
         "ㅋㅋㅋㅋㅋㅋㅋㅋ 좋아요!!!!!!",

@@ -4,9 +4,9 @@
 
 mod needs;
 
-use nunchi::model::{Model, ModelError, Precision};
 use nunchi::registry::{Action, Draft, Gate, RegistryError, Remark, Store, Version};
-use nunchi::rnn::Cell;
+use nunchi_model::rnn::Cell;
+use nunchi_model::{Model, ModelError, Precision};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 fn bytes(seed: u64) -> Vec<u8> {
-    nunchi::model::testing::model(Cell::Gru, seed).to_bytes(Precision::F32).unwrap().0
+    nunchi_model::testing::model(Cell::Gru, seed).to_bytes(Precision::F32).unwrap().0
 }
 
 fn why(why: &str) -> Remark {
@@ -362,7 +362,7 @@ fn a_file_that_is_no_model_is_not_published() {
     assert!(matches!(error, RegistryError::Refused(ModelError::Damaged(_))), "{error}");
     assert_eq!(it.store.found().unwrap().len(), 0);
     // A model whose golden scores are wrong: the checksum is right, and yet it is refused.
-    let mut model: Model = nunchi::model::testing::model(Cell::Gru, 1);
+    let mut model: Model = nunchi_model::testing::model(Cell::Gru, 1);
     model.temperature = f32::NAN;
     assert!(model.to_bytes(Precision::F32).is_err());
 }

@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-use nunchi::model::summary::rows;
-use nunchi::model::{Precision, testing};
-use nunchi::rnn::{Cell, HeadKind, Pooling, Shape};
+use nunchi_model::rnn::{Cell, HeadKind, Pooling, Shape};
+use nunchi_model::summary::rows;
+use nunchi_model::{Precision, testing};
 use std::process::Command;
 
 /// `(layer, output, parameters)` of every row.

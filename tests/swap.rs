@@ -8,13 +8,13 @@ mod common;
 use arc_swap::ArcSwap;
 use common::{Kafka, PATIENCE, Process, Read, Topics, Write, assert_answered_once, comment, kafka, wait_for};
 use nunchi::config::{ClientProperties, Config};
-use nunchi::engine::{Engine, Warm};
-use nunchi::model::{Model, Precision};
 use nunchi::pipeline::{EngineJudge, ModelSlot, Pipeline, PipelineError, Stop, Summary, worker_count};
 use nunchi::registry::{Bands, Draft, Follow, Follower, Log, Looked, Reload, Remark, Store, Version, first};
-use nunchi::rnn::Cell;
 use nunchi::samples;
 use nunchi::telemetry::{Health, Metrics};
+use nunchi_engine::{Engine, Warm};
+use nunchi_model::rnn::Cell;
+use nunchi_model::{Model, Precision};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -24,7 +24,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 fn model(seed: u64) -> Model {
-    nunchi::model::testing::model(Cell::Gru, seed)
+    nunchi_model::testing::model(Cell::Gru, seed)
 }
 
 fn publish(store: &Store, seed: u64) -> Version {
@@ -127,7 +127,7 @@ fn assert_judged_by_whom_they_name(answers: &[Read], texts: &[String], swapper: 
     let (store, versions) = (&swapper.store, &swapper.versions);
     let mut expected: BTreeMap<&str, Vec<f32>> = BTreeMap::new();
     let borrowed: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let bound = nunchi::engine::bound(swapper.slot.load().precision());
+    let bound = nunchi_engine::bound(swapper.slot.load().precision());
     for version in versions {
         let (mut engine, mut judgements) =
             (Engine::new(Arc::new(Warm::new(store.load(version).unwrap(), None).unwrap())), Vec::new());

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use nunchi::model::Model;
+use nunchi_model::Model;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -217,7 +217,7 @@ fn an_interrupted_training_leaves_the_best_model_and_goes_on() {
     assert!(said.contains("stopped: the best weights so far are kept"), "{said}");
     assert!(said.contains("m.safetensors.checkpoint"), "{said}");
     assert!(place.path("m.safetensors.checkpoint").is_file());
-    let model = nunchi::model::Model::load(&place.path("m.safetensors")).unwrap();
+    let model = nunchi_model::Model::load(&place.path("m.safetensors")).unwrap();
     assert!(model.report["kept_epoch"].as_u64().unwrap() >= 1, "{}", model.report);
     assert!(place.read("m.safetensors") != whole, "it was stopped before the end");
 
@@ -233,7 +233,7 @@ fn an_interruption_within_the_first_epoch_leaves_a_model_too() {
     let more = ["--epochs", "200"];
     let (status, said) = place.start("m.safetensors", &more).interrupt_after("telling classes apart");
     assert_eq!(status, Some(0), "{said}");
-    nunchi::model::Model::load(&place.path("m.safetensors")).unwrap();
+    nunchi_model::Model::load(&place.path("m.safetensors")).unwrap();
     assert!(place.path("m.safetensors.checkpoint").is_file());
 }
 

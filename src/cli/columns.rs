@@ -1,7 +1,7 @@
 //! Flags that say how labelled data files are read, shared by `train` and `evaluate`.
 
-use crate::training::data::{Columns, DataError, Wanted};
-use crate::training::mapping::Stars;
+use nunchi_data::mapping::Stars;
+use nunchi_data::{Columns, DataError, Wanted};
 use std::path::Path;
 
 /// Which columns hold the comments and what is known about them.

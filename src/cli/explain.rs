@@ -5,9 +5,9 @@
 
 use super::colour::{self, Paint, Tone};
 use super::model::ModelArgs;
-use crate::engine::{Engine, Judgement};
-use crate::record::{WrittenScore, label_index};
-use crate::rnn::HeadKind;
+use nunchi_engine::score::{WrittenScore, label_index};
+use nunchi_engine::{Engine, Judgement};
+use nunchi_model::rnn::HeadKind;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;

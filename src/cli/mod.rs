@@ -4,10 +4,10 @@
 //! standard error.
 
 use crate::config::Mistakes;
-use crate::engine::EngineError;
 use crate::registry::RegistryError;
 use crate::retraining::RetrainError;
 use clap::{Parser, Subcommand};
+use nunchi_engine::EngineError;
 use std::process::ExitCode;
 
 mod bench;

@@ -1,10 +1,10 @@
 //! Where a command's model comes from: a file, a version of the store, or the binary.
 
 use crate::config::load;
-use crate::engine::Warm;
-use crate::model::{self, Model};
 use crate::registry::{Name, Store};
 use anyhow::{Context as _, bail};
+use nunchi_engine::Warm;
+use nunchi_model::Model;
 use std::path::{Path, PathBuf};
 
 /// The flags `--store` and `--config`.
@@ -58,7 +58,7 @@ impl ModelArgs {
 /// With a store, what reads as a name of a version is one; a file of such a name is named with its folder: `./v7`.
 pub(super) fn find_model(name: Option<&str>, store: Option<&str>) -> anyhow::Result<Model> {
     let (name, store) = match (name, store) {
-        (None, None) => return Ok(model::shipped()?),
+        (None, None) => return Ok(crate::registry::shipped()?),
         (None, Some(store)) => ("current", store),
         (Some(name), None) => return from_file(name),
         (Some(name), Some(_)) if name.parse::<Name>().is_err() => return from_file(name),

@@ -1,9 +1,9 @@
 //! What a person sees while a network trains: two lines that move on a terminal, plain lines elsewhere; on standard
 //! error. What was heard is kept for the report.
 
-use crate::training::history::{History, Pass, Recorder};
-use crate::training::trainer::{Epoch, Progress};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use nunchi_eval::history::{History, Pass, Recorder};
+use nunchi_train::trainer::{Epoch, Progress};
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 

@@ -2,13 +2,13 @@
 
 use super::EXIT_USAGE;
 use crate::config::{Config, Flag, Loaded, Mistakes, load};
-use crate::engine::{EngineError, Warm};
 use crate::http::{self, Admin};
 use crate::pipeline::{EngineJudge, ModelSlot, Pipeline, PipelineError, Stop, worker_count};
 use crate::registry::{Bands, Follow, Follower, Log, RegistryError, first, who};
 use crate::telemetry::{Health, Metrics, init_logs};
 use anyhow::Context;
 use arc_swap::ArcSwap;
+use nunchi_engine::{EngineError, Warm};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;

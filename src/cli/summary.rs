@@ -1,7 +1,7 @@
 //! `nunchi summary`
 
 use super::model::{StoreArgs, find_model};
-use crate::model::summary::summary;
+use nunchi_model::summary::summary;
 use std::process::ExitCode;
 
 /// Flags of `nunchi summary`.

@@ -5,13 +5,13 @@
 
 use super::{Admin, BODY_LIMIT, answer};
 use crate::config::Config;
-use crate::engine::{Engine, Judgement};
 use crate::record::{Comment, Reader, Verdict};
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use nunchi_engine::{Engine, Judgement};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 use tokio::sync::{Mutex, Semaphore};

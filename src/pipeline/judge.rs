@@ -1,7 +1,7 @@
 //! What a worker needs of a network: judgements for a turn's comments, and a name for who judged.
 
-use crate::engine::{Engine, Judgement, Times};
 use crate::registry::{ModelSlot, Tap};
+use nunchi_engine::{Engine, Judgement, Times};
 use std::sync::Arc;
 
 /// Judges the comments of a turn. One per worker; the pipeline knows no more about networks than this.

@@ -6,9 +6,9 @@ use super::lag::Lag;
 use super::sink::{Place, Setback, Sink};
 use super::source::{Drained, News, Source, Unusable};
 use super::{Judge, PipelineError};
-use crate::engine::Judgement;
 use crate::record::Reader;
 use crate::telemetry::{Metrics, Turn, WorkerMetrics};
+use nunchi_engine::Judgement;
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 

@@ -1,9 +1,9 @@
 //! Two models on the same comments: how often they agree, and how their answers differ as a whole.
 
 use super::tap::Sample;
-use crate::engine::{Engine, Judgement, Warm};
-use crate::record::label_index;
 use crate::telemetry::Metrics;
+use nunchi_engine::score::label_index;
+use nunchi_engine::{Engine, Judgement, Warm};
 use std::sync::Arc;
 use std::time::Instant;
 

@@ -2,8 +2,8 @@
 
 use super::Version;
 use super::log::Entry;
-use crate::engine::EngineError;
-use crate::model::ModelError;
+use nunchi_engine::EngineError;
+use nunchi_model::ModelError;
 use thiserror::Error;
 
 /// Why something cannot be had from the store, or done in it.

@@ -7,8 +7,8 @@
 use super::compare::Comparison;
 use super::tap::Sample;
 use crate::config::Registry;
-use crate::engine::Warm;
 use crate::telemetry::Metrics;
+use nunchi_engine::Warm;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -116,7 +116,7 @@ impl Precision {
         self.golden
             && self.comments >= Self::COMMENTS
             && self.agreement.is_some_and(|agreement| agreement >= least)
-            && self.max_error.is_some_and(|error| error <= crate::engine::bound(&self.precision))
+            && self.max_error.is_some_and(|error| error <= nunchi_engine::bound(&self.precision))
     }
 }
 

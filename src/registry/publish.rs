@@ -3,9 +3,9 @@
 use super::manifest::{Data, Gate, Manifest, Precision};
 use super::store::{hex, manifest_path, model_path, read};
 use super::{RegistryError, Store, Version, who};
-use crate::engine::{Engine, EngineError, Judgement, Packed, Warm, kernels};
-use crate::model::Model;
 use crate::samples;
+use nunchi_engine::{Engine, EngineError, Judgement, Packed, Warm, kernels};
+use nunchi_model::Model;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::path::Path;

@@ -4,7 +4,7 @@ use super::log::{self, Entry, Log};
 use super::manifest::{self, Manifest};
 use super::objects::Objects;
 use super::{Name, RegistryError, Version};
-use crate::model::{MOST_BYTES, Model};
+use nunchi_model::{MOST_BYTES, Model};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::time::SystemTime;

@@ -1,6 +1,6 @@
 //! A share of what workers judge, for whoever judges it a second time. Never makes a worker wait: what does not fit is left out.
 
-use crate::engine::{Judgement, Warm};
+use nunchi_engine::{Judgement, Warm};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};

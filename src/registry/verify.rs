@@ -3,7 +3,7 @@
 use super::log::{self, Entry, Log};
 use super::store::{entry_path, read};
 use super::{RegistryError, Store, Version};
-use crate::engine::Warm;
+use nunchi_engine::Warm;
 
 /// What was found of one thing in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use super::guard::Guard;
 use super::log::Log;
 use super::tap::{Sample, Tap};
 use super::{RegistryError, Remark, Store, Version};
-use crate::engine::Warm;
+use nunchi_engine::Warm;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};

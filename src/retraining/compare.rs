@@ -9,8 +9,8 @@ use super::report::{Ending, Measured, Report};
 use super::run::Start;
 use super::train::Candidate;
 use super::{Request, RetrainError, drift, flips, pairs, words};
-use crate::engine::{Engine, EngineError, Warm};
-use crate::model::Model;
+use nunchi_engine::{Engine, EngineError, Warm};
+use nunchi_model::Model;
 use std::sync::Arc;
 
 /// Measures both models and asks the gate.

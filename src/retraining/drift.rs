@@ -2,7 +2,7 @@
 
 use super::comment::Comment;
 use super::measure::judge;
-use crate::engine::Engine;
+use nunchi_engine::Engine;
 use serde::Serialize;
 
 /// Most comments of a part that are looked at: more change no figure that is shown.

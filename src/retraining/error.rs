@@ -1,14 +1,14 @@
 //! Why a retraining cannot go on. Whatever the reason: nothing was published that is not whole.
 
-use crate::engine::EngineError;
-use crate::model::ModelError;
 use crate::pipeline::replay::ReplayError;
 use crate::registry::{Entry, RegistryError, Version};
-use crate::rnn::RnnError;
-use crate::text::TextError;
-use crate::training::corpus::CorpusError;
-use crate::training::data::DataError;
-use crate::training::trainer::TrainError;
+use nunchi_data::DataError;
+use nunchi_engine::EngineError;
+use nunchi_model::ModelError;
+use nunchi_model::rnn::RnnError;
+use nunchi_text::TextError;
+use nunchi_train::corpus::CorpusError;
+use nunchi_train::trainer::TrainError;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 

@@ -3,8 +3,8 @@
 use super::RetrainError;
 use super::comment::Comment;
 use crate::registry::{DataFile, hash_file};
-use crate::training::data::{self, Columns};
-use crate::training::examples::Source;
+use nunchi_data::Columns;
+use nunchi_data::examples::Source;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -26,7 +26,7 @@ pub struct Read {
 pub fn read(source: &Source, columns: &Columns, most: usize, seed: u64) -> Result<Read, RetrainError> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let (mut comments, mut seen) = (Vec::<Comment>::new(), 0_usize);
-    data::read(&source.path, columns, |example| {
+    nunchi_data::read(&source.path, columns, |example| {
         seen += 1;
         // Reservoir sampling (Vitter 1985): each row stays with the same probability, in one pass.
         let place = if comments.len() < most { comments.len() } else { random.random_range(0..seen) };

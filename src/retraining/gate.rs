@@ -88,7 +88,7 @@ impl Bands {
     /// If the model that serves disagrees with most new labels, something is wrong with them: a field that was turned
     /// round, a join that slipped. A candidate that learned them would look better on the fresh part.
     fn labels(&self, fresh: &Set<'_>) -> Check {
-        let accuracy = crate::training::metrics::balanced_accuracy(&fresh.current.outcomes);
+        let accuracy = nunchi_eval::metrics::balanced_accuracy(&fresh.current.outcomes);
         Check {
             name: "new labels are plausible".to_owned(),
             passed: accuracy >= self.plausible,
@@ -200,7 +200,7 @@ fn probability(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::training::metrics::{Metrics, Outcome};
+    use nunchi_eval::metrics::{Metrics, Outcome};
 
     /// `right` of `count` comments are judged right with a probability that is right as often.
     fn judged(count: usize, right: usize) -> Judged {

@@ -7,11 +7,11 @@ use super::split::{Lesson, Parts, split};
 use super::topics::{self, Collected, collect};
 use super::{Request, RetrainError, files};
 use crate::config::ClientProperties;
-use crate::model::{Model, SIGMOID_LABELS};
 use crate::pipeline::replay::history::History;
 use crate::registry::Data;
-use crate::training::data::Wanted;
-use crate::training::examples::{Source, file_name};
+use nunchi_data::Wanted;
+use nunchi_data::examples::{Source, file_name};
+use nunchi_model::{Model, SIGMOID_LABELS};
 
 /// Fewest comments of the rarer class in all that is new.
 const LEAST_OF_CLASS: usize = 20;

@@ -1,8 +1,8 @@
 //! Judging with the engine, as a running process would.
 
 use super::comment::Comment;
-use crate::engine::{Engine, Judgement};
-use crate::training::metrics::{Metrics, Outcome};
+use nunchi_engine::{Engine, Judgement};
+use nunchi_eval::metrics::{Metrics, Outcome};
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 

@@ -2,8 +2,8 @@
 
 use super::drift::Part;
 use super::report::{Ending, Measured, Report};
-use crate::training::report::{escaped, grouped};
 use jiff::Timestamp;
+use nunchi_eval::report::{escaped, grouped};
 use std::fmt::Write as _;
 
 /// Colours that read on light and dark ground.
@@ -138,7 +138,7 @@ fn sets(sets: &[Measured]) -> String {
         let _ = write!(rows, "<th>{name}: current</th><th>{name}: candidate</th><th>{name}: difference</th>");
     }
     rows += "</tr>";
-    type Figure = (&'static str, fn(&crate::training::metrics::Metrics) -> f64, f64, f64);
+    type Figure = (&'static str, fn(&nunchi_eval::metrics::Metrics) -> f64, f64, f64);
     // Name, value, factor to what is shown, and whether more is better (1) or worse (-1).
     let figures: [Figure; 5] = [
         ("accuracy, %", |metrics| metrics.accuracy, 100.0, 1.0),

@@ -1,6 +1,6 @@
 //! Two models on the same comments: who is right where the other one is wrong.
 
-use crate::training::metrics::Outcome;
+use nunchi_eval::metrics::Outcome;
 use serde::Serialize;
 
 /// Comments of a set by who is right.

@@ -3,7 +3,7 @@
 use super::RetrainError;
 use super::comment::Comment;
 use super::measure::judge;
-use crate::engine::Engine;
+use nunchi_engine::Engine;
 use serde::Serialize;
 use std::path::Path;
 

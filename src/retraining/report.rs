@@ -10,8 +10,8 @@ use super::topics;
 use super::train::Recipe;
 use super::words::{Moved, NewWord};
 use crate::registry::Data;
-use crate::training::metrics::Metrics;
 use jiff::Timestamp;
+use nunchi_eval::metrics::Metrics;
 use serde::Serialize;
 
 /// How a run ended.

@@ -7,8 +7,8 @@ use crate::config::Config;
 use crate::pipeline::replay::history::{History, Record};
 use crate::record::Reader;
 use crate::registry::TopicRange;
-use crate::training::mapping::Target;
 use jiff::Timestamp;
+use nunchi_data::mapping::Target;
 use serde::Serialize;
 
 /// How much later than the window's end its records may have been written: a day, as in replays.

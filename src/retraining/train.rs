@@ -5,14 +5,14 @@ use super::RetrainError;
 use super::comment::Comment;
 use super::comment::classes;
 use super::split::{Lesson, Parts};
-use crate::model::{Golden, Model, Precision};
 use crate::pipeline::Stop;
-use crate::rnn::{Network, Shape};
-use crate::text::{Scratch, Tokenizer};
-use crate::training::corpus::{Corpus, NewRow, TextHasher, Writer};
-use crate::training::examples::{Examples, Group};
-use crate::training::judge;
-use crate::training::trainer::{self, Progress, Settings, Task, TrainError, Trained};
+use nunchi_data::examples::{Examples, Group};
+use nunchi_eval::calibration;
+use nunchi_model::rnn::{Network, Shape};
+use nunchi_model::{Golden, Model, Precision};
+use nunchi_text::{Scratch, Tokenizer};
+use nunchi_train::corpus::{Corpus, NewRow, TextHasher, Writer};
+use nunchi_train::trainer::{self, Progress, Settings, Task, TrainError, Trained};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -61,7 +61,7 @@ pub fn train(
     let (tokenizer, network) = if recipe.from_scratch {
         let texts = parts.lessons.iter().flat_map(|lesson| lesson.comments.iter());
         let vocabulary = current.tokenizer.vocabulary();
-        let tokenizer = crate::text::train(texts.map(|comment| comment.text.as_str()), vocabulary)?;
+        let tokenizer = nunchi_text::train(texts.map(|comment| comment.text.as_str()), vocabulary)?;
         let shape = Shape { vocabulary: tokenizer.vocabulary(), ..current.network.shape };
         (tokenizer, Network::random(shape, recipe.settings.seed)?)
     } else {
@@ -79,7 +79,7 @@ pub fn train(
         tensor.mapv_inplace(|value| Precision::F16.round(value));
     }
     let temperature =
-        judge::calibrate(&network, &dev, recipe.settings.threads).unwrap_or(current.temperature);
+        calibration::calibrate(&network, &dev, recipe.settings.threads).unwrap_or(current.temperature);
     let sources: Vec<_> = parts
         .lessons
         .iter()

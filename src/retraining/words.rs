@@ -1,7 +1,7 @@
 //! Words: which ones are judged otherwise now, and which ones are new.
 
 use super::comment::Comment;
-use crate::engine::Engine;
+use nunchi_engine::Engine;
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 

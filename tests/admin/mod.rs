@@ -3,12 +3,12 @@
 #![allow(dead_code, clippy::unwrap_used)] // Shared by several tests; outside of `#[test]` too a failure fails the test.
 
 use arc_swap::ArcSwap;
-use nunchi::engine::Warm;
 use nunchi::http::{self, Admin};
-use nunchi::model::{Model, Precision};
 use nunchi::pipeline::ModelSlot;
-use nunchi::rnn::Cell;
 use nunchi::telemetry::{Health, Metrics};
+use nunchi_engine::Warm;
+use nunchi_model::rnn::Cell;
+use nunchi_model::{Model, Precision};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 /// A small GRU with random weights that reads 16 tokens.
 pub fn random_model(seed: u64) -> Model {
-    let model = Model { max_tokens: 16, ..nunchi::model::testing::model(Cell::Gru, seed) };
+    let model = Model { max_tokens: 16, ..nunchi_model::testing::model(Cell::Gru, seed) };
     Model::from_bytes(&model.to_bytes(Precision::F32).unwrap().0).unwrap()
 }
 

@@ -3,7 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used)] // Shared by several tests; outside of `#[test]` too a failure fails the test.
 
 use crate::admin;
-use nunchi::model::Precision;
+use nunchi_model::Precision;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};

@@ -9,9 +9,9 @@ mod process;
 pub use process::{Process, random_model};
 
 use nunchi::config::{ClientProperties, Config};
-use nunchi::engine::{Judgement, Times};
 use nunchi::pipeline::{Judge, Pipeline, PipelineError, Stop, Summary, worker_count};
 use nunchi::telemetry::{Health, Metrics};
+use nunchi_engine::{Judgement, Times};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};

@@ -2,8 +2,8 @@
 
 use super::PATIENCE;
 use nunchi::config::Config;
-use nunchi::model::Precision;
-use nunchi::rnn::Cell;
+use nunchi_model::Precision;
+use nunchi_model::rnn::Cell;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -152,7 +152,7 @@ fn collect(stream: impl std::io::Read + Send + 'static) -> Arc<Mutex<String>> {
 pub fn random_model(folder: &Path, seed: u64) -> std::path::PathBuf {
     let model = folder.join(format!("random-{seed}.safetensors"));
     if !model.exists() {
-        nunchi::model::testing::model(Cell::Gru, seed).save(&model, Precision::F32).unwrap();
+        nunchi_model::testing::model(Cell::Gru, seed).save(&model, Precision::F32).unwrap();
     }
     model
 }

@@ -2,8 +2,8 @@
 
 use super::common::{Process, Write, random_model};
 use super::{DAY, JANUARY, Place, last, partition};
-use nunchi::engine::{Engine, Warm};
-use nunchi::model::Model;
+use nunchi_engine::{Engine, Warm};
+use nunchi_model::Model;
 use std::sync::Arc;
 
 const COUNT: usize = 3_000;

@@ -3,8 +3,8 @@
 //! Pin it to one core (`taskset -c 0`) and take turns with the peers: machines drift.
 
 use super::state_dict::{integers, numbers, read, read_network};
-use crate::engine::{Packed, Scratch};
 use anyhow::{Context, ensure};
+use nunchi_engine::{Packed, Scratch};
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

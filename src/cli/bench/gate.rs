@@ -1,7 +1,7 @@
 //! What holds the workers of a measurement back until everything is in place, and the judge that does nothing.
 
-use crate::engine::{Judgement, Times};
 use crate::pipeline::{EngineJudge, Judge};
+use nunchi_engine::{Judgement, Times};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 

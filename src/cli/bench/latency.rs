@@ -1,8 +1,8 @@
 //! `nunchi bench latency`: how long a single comment takes, from tokens to its probability.
 
 use super::state_dict::read_network;
-use crate::engine::{Packed, Scratch};
-use crate::model::Model;
+use nunchi_engine::{Packed, Scratch};
+use nunchi_model::Model;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;

@@ -1,8 +1,8 @@
 //! Networks as PyTorch saves them, without a tokenizer: what the peers are measured with.
 
-use crate::rnn::{Cell, HeadKind, Network, Pooling, RnnError, Shape};
 use anyhow::{Context, bail, ensure};
 use ndarray::ArrayD;
+use nunchi_model::rnn::{Cell, HeadKind, Network, Pooling, RnnError, Shape};
 use safetensors::{Dtype, SafeTensors};
 use std::path::Path;
 

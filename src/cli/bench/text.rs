@@ -1,10 +1,9 @@
 //! `nunchi bench text`: comments a second from text to label, of the tokenizer alone and of the engine alone, one thread.
 
-use crate::engine::{Engine, Judgement, Scratch, Warm};
-use crate::model::{Model, Precision};
-use crate::text;
 use anyhow::{Context, ensure};
 use flate2::read::MultiGzDecoder;
+use nunchi_engine::{Engine, Judgement, Scratch, Warm};
+use nunchi_model::{Model, Precision};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -84,7 +83,7 @@ fn measure(warm: &Arc<Warm>, comments: &[&str], args: &Args) -> Rates {
             engine.classify(turn, &mut judgements);
         }
     });
-    let (model, mut scratch, mut tokens) = (warm.model(), text::Scratch::default(), Vec::new());
+    let (model, mut scratch, mut tokens) = (warm.model(), nunchi_text::Scratch::default(), Vec::new());
     let tokenizer = rate(comments.len(), args.rounds, || {
         for turn in &turns {
             tokens.clear();
@@ -106,7 +105,7 @@ fn measure(warm: &Arc<Warm>, comments: &[&str], args: &Args) -> Rates {
 
 /// All tokens of a turn, and how many each comment has.
 fn encode(model: &Model, turn: &[&str]) -> (Vec<u32>, Vec<u32>) {
-    let (mut scratch, mut tokens) = (text::Scratch::default(), Vec::new());
+    let (mut scratch, mut tokens) = (nunchi_text::Scratch::default(), Vec::new());
     let lengths = turn.iter().map(|comment| {
         let encoded = model.tokenizer.encode(comment, model.max_tokens, &mut scratch, &mut tokens);
         u32::try_from(encoded.tokens).expect("a comment has at most max_tokens tokens")
@@ -146,7 +145,7 @@ fn allow(
         100.0 * share,
         100.0 * most
     );
-    let bound = crate::engine::bound(precision);
+    let bound = nunchi_engine::bound(precision);
     ensure!(
         difference.largest <= bound,
         "{precision} is not allowed for this model: scores differ by {:.1e}, more than {bound:.0e}",

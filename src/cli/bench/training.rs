@@ -4,11 +4,11 @@
 //! Pin it to its cores (`taskset -c 0`) and take turns with the peer: machines drift.
 
 use super::engine::Sequences;
-use crate::engine::backprop::{Backprop, on_threads};
-use crate::rnn::{Cell, HeadKind, Network, Pooling, Shape, Target};
-use crate::training::optimiser::Optimiser;
-use crate::training::step::{Classify, Example, StepSettings, Stepper};
 use anyhow::Context;
+use nunchi_engine::backprop::{Backprop, on_threads};
+use nunchi_model::rnn::{Cell, HeadKind, Network, Pooling, Shape, Target};
+use nunchi_train::optimiser::Optimiser;
+use nunchi_train::step::{Classify, Example, StepSettings, Stepper};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;

@@ -1,7 +1,7 @@
 //! `nunchi evaluate --pairs`: what models understood, category by category.
 
-use crate::training::behaviour::{self, Answer, Pair, Tally};
-use crate::training::evaluation::Judge;
+use nunchi_eval::evaluation::Judge;
+use nunchi_eval::pairs::{self, Answer, Pair, Tally};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,10 +11,10 @@ const WIDTH: usize = 17;
 
 /// Measures every judge on the pairs of `path` and prints a table, or a JSON object a model.
 pub fn run(judges: &mut [Judge], path: &Path, json: bool, wrong: bool) -> anyhow::Result<ExitCode> {
-    let pairs = behaviour::read(path)?;
+    let pairs = pairs::read(path)?;
     let mut answers = Vec::with_capacity(judges.len());
     for judge in judges.iter_mut() {
-        answers.push(behaviour::answers(judge, &pairs)?);
+        answers.push(pairs::answers(judge, &pairs)?);
     }
     if json {
         for (judge, answers) in judges.iter().zip(&answers) {
@@ -40,8 +40,8 @@ fn tally(tally: Tally) -> Map<String, Value> {
 }
 
 fn object(version: &str, pairs: &[Pair], answers: &[Answer], wrong: bool) -> Value {
-    let mut object = tally(behaviour::total(answers));
-    let categories: Map<String, Value> = behaviour::by_category(pairs, answers)
+    let mut object = tally(pairs::total(answers));
+    let categories: Map<String, Value> = pairs::by_category(pairs, answers)
         .into_iter()
         .map(|(category, counts)| (category.to_owned(), tally(counts).into()))
         .collect();
@@ -63,7 +63,7 @@ fn object(version: &str, pairs: &[Pair], answers: &[Answer], wrong: bool) -> Val
 /// One row a category, one column a model.
 fn print_table(judges: &[Judge], pairs: &[Pair], answers: &[Vec<Answer>]) {
     let columns: Vec<Vec<(&str, Tally)>> =
-        answers.iter().map(|answers| behaviour::by_category(pairs, answers)).collect();
+        answers.iter().map(|answers| pairs::by_category(pairs, answers)).collect();
     let Some(categories) = columns.first() else { return };
     let widest = categories.iter().map(|(category, _)| category.chars().count()).max().unwrap_or(0).max(8);
     let line = |name: &str, tallies: &mut dyn Iterator<Item = Tally>| {
@@ -82,7 +82,7 @@ fn print_table(judges: &[Judge], pairs: &[Pair], answers: &[Vec<Answer>]) {
     for (row, (category, _)) in categories.iter().enumerate() {
         line(category, &mut columns.iter().map(|column| column[row].1));
     }
-    line("all", &mut answers.iter().map(|answers| behaviour::total(answers)));
+    line("all", &mut answers.iter().map(|answers| pairs::total(answers)));
 }
 
 /// Wrong pairs, a line each: what must be lower on the left.

@@ -1,7 +1,7 @@
 //! `nunchi models export`
 
 use crate::cli::model::{StoreArgs, find_model};
-use crate::model::onnx;
+use nunchi_model::onnx;
 use std::path::PathBuf;
 use std::process::ExitCode;
 

@@ -1,10 +1,10 @@
 //! `nunchi models import`: a network that PyTorch trained becomes a model file.
 
-use crate::model::import::{Options, import};
-use crate::model::{Model, Precision};
-use crate::rnn::Pooling;
-use crate::text::{self, Normaliser, Tokenizer};
 use anyhow::Context as _;
+use nunchi_model::import::{Options, import};
+use nunchi_model::rnn::Pooling;
+use nunchi_model::{Model, Precision};
+use nunchi_text::{Normaliser, Tokenizer};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -60,7 +60,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let model = import(&state_dict, tokenizer, options)?;
     let version = model.save(&args.out, args.precision)?;
     eprintln!("wrote {} (version {version})", args.out.display());
-    print!("{}", crate::model::summary::summary(&Model { version, ..model }));
+    print!("{}", nunchi_model::summary::summary(&Model { version, ..model }));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -75,7 +75,7 @@ fn tokenizer(path: &Path, normaliser: Option<Normaliser>) -> anyhow::Result<Toke
         });
     }
     let content = std::fs::read(path).with_context(refused)?;
-    text::import::import(&content, normaliser).with_context(refused)
+    nunchi_text::import::import(&content, normaliser).with_context(refused)
 }
 
 fn pooling(name: &str) -> Result<Pooling, String> {

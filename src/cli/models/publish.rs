@@ -1,9 +1,9 @@
 //! `nunchi models publish`
 
 use crate::cli::model::StoreArgs;
-use crate::model::read_file;
 use crate::registry::{Data, DataFile, Draft, Remark, Store, hash_file};
 use anyhow::Context as _;
+use nunchi_model::read_file;
 use std::path::PathBuf;
 use std::process::ExitCode;
 

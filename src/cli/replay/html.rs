@@ -3,9 +3,9 @@
 use super::progress::{grouped, human_time};
 use super::report::conclusion;
 use crate::pipeline::replay::compare::{Cell, Example, GRID, Report, Tally, Unit};
-use crate::training::report::escaped;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use nunchi_eval::report::escaped;
 use std::fmt::Write as _;
 
 /// Products that are shown.

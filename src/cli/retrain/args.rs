@@ -8,11 +8,11 @@ use crate::retraining::gate::Bands;
 use crate::retraining::schedule::Schedule;
 use crate::retraining::topics::Window;
 use crate::retraining::train::Recipe;
-use crate::training::examples::Source;
-use crate::training::mapping::{Stars, Target};
-use crate::training::schedule;
-use crate::training::trainer::{Keep, Settings};
 use jiff::{SignedDuration, Timestamp};
+use nunchi_data::examples::Source;
+use nunchi_data::mapping::{Stars, Target};
+use nunchi_train::schedule;
+use nunchi_train::trainer::{Keep, Settings};
 use std::path::PathBuf;
 
 /// How far back comments are read unless `--since` or `--from` says otherwise: 30 days.

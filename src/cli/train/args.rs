@@ -1,9 +1,9 @@
 //! Flags of `nunchi train` that say what to train and how. Their defaults are the recipe of the model that ships.
 
-use crate::rnn::{Cell, HeadKind, Pooling, Shape};
-use crate::training::schedule;
-use crate::training::trainer::{Keep, Settings};
 use clap::ValueEnum;
+use nunchi_model::rnn::{Cell, HeadKind, Pooling, Shape};
+use nunchi_train::schedule;
+use nunchi_train::trainer::{Keep, Settings};
 use std::path::PathBuf;
 
 /// Longer comments keep their first tokens.

@@ -1,8 +1,8 @@
 //! Which files are read and written, and what is said about them.
 
 use super::Args;
-use crate::training::gather::{Gathered, HoldOut, LabelledFile, Plan, UnlabelledFile};
 use anyhow::{Context, bail};
+use nunchi_train::gather::{Gathered, HoldOut, LabelledFile, Plan, UnlabelledFile};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};

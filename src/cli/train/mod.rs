@@ -7,19 +7,20 @@ mod teachers;
 
 use super::columns::ColumnArgs;
 use super::progress::TrainingBar;
-use crate::model::{Golden, Model, Precision};
-use crate::rnn::Network;
-use crate::text::Tokenizer;
-use crate::training::corpus::Corpus;
-use crate::training::examples::{Group, Source};
-use crate::training::gather::{DevSet, Gathered, gather};
-use crate::training::golden::COMMENTS;
-use crate::training::judge;
-use crate::training::mapping::two_labels;
-use crate::training::metrics::Metrics;
-use crate::training::trainer::{self, Settings, Task, TrainError, Trained};
 use anyhow::Context;
 use args::{NetworkArgs, TrainingArgs};
+use nunchi_data::examples::DevSet;
+use nunchi_data::examples::{Group, Source};
+use nunchi_data::mapping::two_labels;
+use nunchi_eval::calibration;
+use nunchi_eval::metrics::Metrics;
+use nunchi_model::rnn::Network;
+use nunchi_model::{Golden, Model, Precision};
+use nunchi_text::Tokenizer;
+use nunchi_train::corpus::Corpus;
+use nunchi_train::gather::{Gathered, gather};
+use nunchi_train::golden::COMMENTS;
+use nunchi_train::trainer::{self, Settings, Task, TrainError, Trained};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use teachers::Teachers;
@@ -159,7 +160,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
     // What is judged, calibrated and recorded from here on is what will be stored.
     let network = rounded(&trained.network);
-    let temperature = judge::calibrate(&network, &dev, settings.threads).unwrap_or(1.0);
+    let temperature = calibration::calibrate(&network, &dev, settings.threads).unwrap_or(1.0);
     let made = Made {
         sources: &plan.sources(),
         gathered: &gathered,
@@ -230,7 +231,7 @@ fn train_tokenizer(corpus: &Corpus, vocabulary: usize, seed: u64) -> anyhow::Res
     let mut failure = None;
     let texts = corpus.sample(TOKENIZER_COMMENTS, seed);
     let texts = texts.map_while(|text| text.map_err(|error| failure = Some(error)).ok());
-    let tokenizer = crate::text::train(texts, vocabulary);
+    let tokenizer = nunchi_text::train(texts, vocabulary);
     match failure {
         Some(error) => Err(error).context("cannot read the comments to train on again"),
         None => Ok(tokenizer?),
@@ -281,7 +282,8 @@ impl Made<'_> {
             .dev
             .iter()
             .map(|group| {
-                let outcomes = judge::judge(network, &group.examples, temperature, self.settings.threads);
+                let outcomes =
+                    calibration::judge(network, &group.examples, temperature, self.settings.threads);
                 let metrics = Metrics::of(&outcomes);
                 eprintln!("{}: accuracy {:.2} %", group.name, metrics.accuracy * 100.0);
                 serde_json::json!({ "file": group.name, "metrics": metrics })

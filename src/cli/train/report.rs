@@ -1,10 +1,10 @@
 //! The report that `nunchi train` leaves beside the model.
 
-use crate::model::Model;
-use crate::training::evaluation::{self, Judge};
-use crate::training::gather::DevSet;
-use crate::training::history::History;
-use crate::training::report::{Report, Subject};
+use nunchi_data::examples::DevSet;
+use nunchi_eval::evaluation::{self, Judge};
+use nunchi_eval::history::History;
+use nunchi_eval::report::{Report, Subject};
+use nunchi_model::Model;
 use std::path::{Path, PathBuf};
 
 /// Measures the model as it was written, and leaves `MODEL.report.html` and `MODEL.report.json` beside it.

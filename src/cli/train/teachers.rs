@@ -1,9 +1,9 @@
 //! Asks teachers what they think of the comments to train on.
 
-use crate::engine::{Engine, Warm};
-use crate::model::Model;
-use crate::training::corpus::Corpus;
 use anyhow::{Context, bail};
+use nunchi_engine::{Engine, Warm};
+use nunchi_model::Model;
+use nunchi_train::corpus::Corpus;
 use std::path::PathBuf;
 use std::sync::Arc;
 

@@ -2,9 +2,10 @@
 //! the score, examples, and who agrees with the stars.
 
 use super::figures::{Cell, Change, Example, Named, Side, Stars, TimeBucket, Unit, Way};
-use crate::engine::Judgement;
-use crate::record::{Comment, WrittenScore, label_index};
+use crate::record::Comment;
 use jiff::Timestamp;
+use nunchi_engine::Judgement;
+use nunchi_engine::score::{WrittenScore, label_index};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 

@@ -1,7 +1,7 @@
 //! A Parquet file: a column for each part of a verdict, snappy, in row groups.
 
 use super::rows::{Row, Rows, What};
-use crate::record::{WrittenScore, label_index};
+use nunchi_engine::score::{WrittenScore, label_index};
 use parquet::basic::Compression;
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;

@@ -1,0 +1,247 @@
+//! A network packed for a kernel, and the pass of sequences through it: layer by layer, direction by direction, step by
+//! step.
+
+use super::EngineError;
+use super::batch::{Batch, Order, Sequences};
+use super::kernel::{self, Aligned, CellWeights, Input, Kernel, ROW_BLOCK, Recurrence, Source, Step};
+use super::pool::{Pool, bag};
+use ndarray::Array2;
+use nunchi_model::rnn::{Cell, Dense, Network, Shape};
+
+/// States of a batch that are kept for the layer above take at most this many numbers (32 MiB): long sequences go in
+/// smaller batches.
+const KEPT_NUMBERS: usize = 8 << 20;
+
+/// A network packed for a kernel. Shared between threads.
+#[derive(Debug)]
+pub struct Packed {
+    kernel: &'static dyn Kernel,
+    shape: Shape,
+    /// By layer, then by direction.
+    layers: Vec<Vec<Box<dyn Recurrence>>>,
+    /// Numbers of one direction's state row.
+    row: usize,
+    head: Dense<f32>,
+    /// The embeddings, kept only where there is no recurrent layer.
+    embedding: Option<Array2<f32>>,
+}
+
+/// Memory of one thread, reused from turn to turn.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    order: Order,
+    batch: Batch,
+    kernel: kernel::Scratch,
+    /// States that are not kept: this step's and the last one's.
+    turns: Aligned<f32>,
+    cell: Aligned<f32>,
+    /// States of the layer below and of this layer, by direction and step.
+    below: [Aligned<f32>; 2],
+    above: [Aligned<f32>; 2],
+    /// Inputs of a step, gathered from both directions of the layer below.
+    gathered: Aligned<f32>,
+    pool: Pool,
+}
+
+impl Packed {
+    /// Packs `network` for the best kernel of this CPU, or for the one named.
+    ///
+    /// # Errors
+    /// A kernel that is unknown or that the CPU lacks.
+    pub fn new(network: &Network<f32>, kernel: Option<&str>) -> Result<Self, EngineError> {
+        let kernel = kernel::choose(kernel)?;
+        Ok(Self::with(network, kernel))
+    }
+
+    /// Packs `network` for `kernel`.
+    pub(crate) fn with(network: &Network<f32>, kernel: &'static dyn Kernel) -> Self {
+        let shape = network.shape;
+        let row = kernel.row(shape.cell, shape.hidden);
+        let layers = network.layers.iter().enumerate().map(|(index, layer)| {
+            let source = match index {
+                0 => Source::Tokens(network.embedding.view()),
+                _ => Source::States { directions: shape.directions(), row },
+            };
+            let directions = std::iter::once(&layer.forward).chain(&layer.backward);
+            directions
+                .map(|weights| kernel.pack(&CellWeights { cell: shape.cell, weights, source }))
+                .collect()
+        });
+        Packed {
+            kernel,
+            shape,
+            layers: layers.collect(),
+            row,
+            head: network.head.clone(),
+            embedding: (shape.cell == Cell::Bag).then(|| network.embedding.clone()),
+        }
+    }
+
+    /// The kernel's name.
+    pub fn kernel(&self) -> &'static str {
+        self.kernel.name()
+    }
+
+    /// The precision of the kernel's products.
+    pub fn precision(&self) -> &'static str {
+        self.kernel.precision()
+    }
+
+    /// Outputs of the head for each sequence, `[sequences, outputs]`, in the order of the sequences; `out` is cleared.
+    ///
+    /// `tokens` holds all sequences one after the other, `lengths` how many tokens each has. A sequence without tokens
+    /// is judged by the state before the first token, zero.
+    ///
+    /// # Panics
+    /// If a token is not below the vocabulary's size or the lengths do not add up to the tokens.
+    pub fn logits(&self, tokens: &[u32], lengths: &[u32], scratch: &mut Scratch, out: &mut Vec<f32>) {
+        let total: usize = lengths.iter().map(|&length| length as usize).sum();
+        assert_eq!(total, tokens.len(), "the lengths add up to the tokens");
+        let largest = tokens.iter().copied().max().unwrap_or(0) as usize;
+        assert!(largest < self.shape.vocabulary.max(1), "token {largest} is not in the vocabulary");
+        out.clear();
+        out.resize(lengths.len() * self.shape.outputs, 0.0);
+        let sequences = Sequences { tokens, lengths };
+        let _session = self.kernel.enter();
+        scratch.order.sort(sequences);
+        let mut done = 0;
+        while done < lengths.len() {
+            let longest = lengths[scratch.order.indices[done] as usize] as usize;
+            let rows = self.batch_rows(longest).min(lengths.len() - done);
+            let indices = &scratch.order.indices[done..done + rows];
+            scratch.batch.fill(sequences, &scratch.order, indices, self.shape.bidirectional);
+            match &self.embedding {
+                Some(embedding) => bag(embedding, self.shape.pooling, &scratch.batch, &mut scratch.pool),
+                None => self.recur(scratch),
+            }
+            for (row, &index) in scratch.order.indices[done..done + rows].iter().enumerate() {
+                let features = scratch.pool.features(row, self.shape.features());
+                let logits = &mut out[index as usize * self.shape.outputs..][..self.shape.outputs];
+                for (output, logit) in logits.iter_mut().enumerate() {
+                    let weights = self.head.weight.row(output);
+                    *logit = self.head.bias[output]
+                        + dot(features, weights.as_slice().expect("rows are contiguous"));
+                }
+            }
+            done += rows;
+        }
+    }
+
+    /// Rows of a batch: what the kernel likes, fewer where all steps of long sequences are kept.
+    fn batch_rows(&self, longest: usize) -> usize {
+        let near = self.kernel.batch_rows(self.row);
+        let kept = KEPT_NUMBERS / (longest.max(1) * self.row.max(1) * self.shape.directions());
+        if self.layers.len() > 1 { near.min(kept.max(1)) } else { near }
+    }
+
+    /// Takes the batch through all layers; the pool then holds the head's inputs.
+    fn recur(&self, scratch: &mut Scratch) {
+        for layer in 0..self.layers.len() {
+            let last = layer + 1 == self.layers.len();
+            if last {
+                let rows = scratch.batch.lengths.len();
+                scratch.pool.begin(self.shape.pooling, rows, self.shape.features());
+            }
+            for direction in 0..self.layers[layer].len() {
+                self.direction(layer, direction, last, scratch);
+            }
+            std::mem::swap(&mut scratch.below, &mut scratch.above);
+        }
+        scratch.pool.finish(&scratch.batch.lengths);
+    }
+
+    /// Takes the batch through one direction of one layer.
+    fn direction(&self, layer: usize, direction: usize, last: bool, scratch: &mut Scratch) {
+        let Scratch { batch, kernel, turns, cell, below, above, gathered, pool, .. } = scratch;
+        let recurrence = &*self.layers[layer][direction];
+        let (row, rows) = (self.row, batch.lengths.len());
+        if self.shape.cell == Cell::Lstm {
+            cell.resize(rows * row);
+            cell.fill(0.0);
+        }
+        let states = if last { turns } else { &mut above[direction] };
+        states.resize(row * if last { 2 * rows.next_multiple_of(ROW_BLOCK) } else { batch.state_rows() });
+        for step in 0..batch.steps() {
+            let live = batch.live[step];
+            let input = if layer == 0 {
+                let backward = direction == 1;
+                Input::Tokens { now: batch.tokens(backward, step), ahead: batch.tokens(backward, step + 1) }
+            } else {
+                Input::States(self.inputs(batch, below, direction == 1, step, gathered))
+            };
+            let (before, out) = neighbours(states, last, batch, step, row);
+            let state = (step > 0).then_some(before);
+            recurrence.step(Step { rows: live, input, state, cell, out }, kernel);
+            if last {
+                let first = direction * self.shape.hidden;
+                pool.take(first..first + self.shape.hidden, out, row, live, batch.live[step + 1]);
+            }
+        }
+    }
+
+    /// The state rows of the layer below that a step reads, `[padded live, directions * row]`.
+    fn inputs<'a>(
+        &self,
+        batch: &Batch,
+        below: &'a [Aligned<f32>; 2],
+        backward: bool,
+        step: usize,
+        gathered: &'a mut Aligned<f32>,
+    ) -> &'a [f32] {
+        let (numbers, live) = (self.row, batch.live[step]);
+        let padded = live.next_multiple_of(ROW_BLOCK);
+        let place = |step: usize, row: usize| (batch.places[step] + row) * numbers;
+        if !self.shape.bidirectional {
+            return &below[0][place(step, 0)..][..padded * numbers];
+        }
+        // Each direction's states are kept by its own steps: the forward one's step t has read token t, the backward
+        // one's has read token length - 1 - t.
+        gathered.resize(batch.lengths.len().next_multiple_of(ROW_BLOCK) * 2 * numbers);
+        for (row, x) in gathered.chunks_exact_mut(2 * numbers).take(live).enumerate() {
+            let mirrored = batch.lengths[row] - 1 - step;
+            let (ahead, behind) = if backward { (mirrored, step) } else { (step, mirrored) };
+            x[..numbers].copy_from_slice(&below[0][place(ahead, row)..][..numbers]);
+            x[numbers..].copy_from_slice(&below[1][place(behind, row)..][..numbers]);
+        }
+        &gathered[..padded * 2 * numbers]
+    }
+
+    /// The network's shape.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+}
+
+/// The states of the step before and the place for this step's: in turns between two halves, or one step after the
+/// other where all are kept.
+fn neighbours<'a>(
+    states: &'a mut [f32],
+    turns: bool,
+    batch: &Batch,
+    step: usize,
+    row: usize,
+) -> (&'a [f32], &'a mut [f32]) {
+    let live = batch.live[step].next_multiple_of(ROW_BLOCK) * row;
+    if turns {
+        let half = states.len() / 2;
+        let (first, second) = states.split_at_mut(half);
+        let (before, out) = if step.is_multiple_of(2) { (second, first) } else { (first, second) };
+        return (&before[..live], &mut out[..live]);
+    }
+    let (done, rest) = states.split_at_mut(batch.places[step] * row);
+    let before = if step > 0 { &done[batch.places[step - 1] * row..][..live] } else { &done[..0] };
+    (before, &mut rest[..live])
+}
+
+/// A scalar product, summed in 16 lanes so that the compiler may use vectors; the same for every batch.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; 16];
+    let (chunks_a, chunks_b) = (a.chunks_exact(16), b.chunks_exact(16));
+    let tail: f32 = chunks_a.remainder().iter().zip(chunks_b.remainder()).map(|(a, b)| a * b).sum();
+    for (a, b) in chunks_a.zip(chunks_b) {
+        for lane in 0..16 {
+            lanes[lane] += a[lane] * b[lane];
+        }
+    }
+    lanes.iter().sum::<f32>() + tail
+}

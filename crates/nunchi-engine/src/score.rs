@@ -1,0 +1,49 @@
+//! Scores as they are written, and the label that follows from them.
+
+use crate::Judgement;
+
+/// A probability as it is written: millionths, so that the label can follow from what a reader sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WrittenScore(u32);
+
+impl WrittenScore {
+    const ONE: u32 = 1_000_000;
+
+    /// `probability` rounded to six decimals; what is no number counts as 0.
+    pub fn new(probability: f32) -> Self {
+        // A float's cast saturates, and a NaN becomes 0.
+        let millionths = (f64::from(probability) * f64::from(Self::ONE)).round() as u32;
+        WrittenScore(millionths.min(Self::ONE))
+    }
+
+    /// Whether the score says `positive`: at least one half.
+    pub fn is_positive(self) -> bool {
+        self.0 >= Self::ONE / 2
+    }
+
+    /// The number that stands in the verdict.
+    pub fn value(self) -> f64 {
+        f64::from(self.0) / f64::from(Self::ONE)
+    }
+
+    /// Appends the score as JSON: always six decimals.
+    pub fn write(self, out: &mut Vec<u8>) {
+        let mut digits = *b"0.000000";
+        let mut rest = self.0;
+        for digit in digits[2..].iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        digits[0] = b'0' + rest as u8;
+        out.extend_from_slice(&digits);
+    }
+}
+
+/// The label of `judgement` among `labels`: by the written score where there are two, else the most probable one.
+pub fn label_index(judgement: &Judgement) -> usize {
+    if judgement.scores.is_empty() {
+        usize::from(WrittenScore::new(judgement.score).is_positive())
+    } else {
+        judgement.label
+    }
+}

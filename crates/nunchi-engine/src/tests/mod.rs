@@ -1,0 +1,228 @@
+//! Every kernel that this CPU has against the plain mathematics, on random shapes, lengths and batches.
+
+mod oracle;
+
+use super::kernel::{self, Kernel};
+use super::*;
+use nunchi_model::rnn::{Cell, Network, Pooling, Shape};
+use proptest::prelude::*;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// A network of random weights, scaled as PyTorch scales them.
+fn network(shape: Shape, seed: u64) -> Network<f32> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut network = Network::<f32>::zeros(shape).expect("the shape is possible");
+    let bound = 1.0 / (shape.hidden.max(1) as f32).sqrt();
+    for (name, mut tensor) in network.tensors_mut() {
+        let bound = if name.starts_with("rnn.") { bound } else { 0.7 };
+        tensor.mapv_inplace(|_| random.random_range(-bound..bound));
+    }
+    network
+}
+
+/// Random tokens of sequences with the lengths given.
+fn tokens(shape: &Shape, lengths: &[u32], seed: u64) -> Vec<u32> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed ^ 0x5eed);
+    (0..lengths.iter().sum()).map(|_| random.random_range(0..shape.vocabulary as u32)).collect()
+}
+
+fn logits(packed: &Packed, tokens: &[u32], lengths: &[u32]) -> Vec<f32> {
+    let mut out = Vec::new();
+    packed.logits(tokens, lengths, &mut Scratch::default(), &mut out);
+    out
+}
+
+/// How far a logit may be off: four times the bound of a probability, whose slope is at most a quarter. With 8 or 16 bits the
+/// random heads here, larger than trained ones, add up errors of many features.
+fn tolerance(kernel: &dyn Kernel, shape: &Shape) -> f32 {
+    let bound = bound(kernel.precision()) as f32;
+    match kernel.precision() {
+        "f32" => 4.0 * bound,
+        _ => bound * (2.0 + (shape.features() as f32).sqrt()),
+    }
+}
+
+fn shapes() -> impl Strategy<Value = Shape> {
+    let cell = prop_oneof![Just(Cell::Simple), Just(Cell::Gru), Just(Cell::Lstm), Just(Cell::Bag)];
+    let pooling = prop_oneof![Just(Pooling::Last), Just(Pooling::Mean), Just(Pooling::Max)];
+    (cell, 1..40usize, 1..24usize, 1..70usize, 1..4usize, any::<bool>(), pooling, 1..4usize).prop_map(
+        |(cell, vocabulary, embedding, hidden, layers, bidirectional, pooling, outputs)| {
+            let bag = cell == Cell::Bag;
+            let head = if outputs == 1 { HeadKind::Sigmoid } else { HeadKind::Softmax };
+            Shape {
+                cell,
+                vocabulary,
+                embedding,
+                hidden: if bag { 0 } else { hidden },
+                layers: if bag { 0 } else { layers },
+                bidirectional: bidirectional && !bag,
+                pooling: if bag { Pooling::Mean } else { pooling },
+                head,
+                outputs,
+            }
+        },
+    )
+}
+
+fn lengths() -> impl Strategy<Value = Vec<u32>> {
+    prop_oneof![
+        prop::collection::vec(1..20u32, 1..40),
+        prop::collection::vec(1..4u32, 1..300),
+        prop::collection::vec(1..60u32, 1..3),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 3 } else { 96 }, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_kernel_computes_what_the_mathematics_says(
+        shape in shapes(), lengths in lengths(), seed in any::<u64>(),
+    ) {
+        let network = network(shape, seed);
+        let tokens = tokens(&shape, &lengths, seed);
+        let want = oracle::logits(&network, &tokens, &lengths);
+        let mut rest = &tokens[..];
+        let sequences: Vec<&[u32]> = lengths.iter().map(|&length| {
+            let (sequence, later) = rest.split_at(length as usize);
+            rest = later;
+            sequence
+        }).collect();
+        for (plain, want) in network.logits(&sequences).iter().zip(&want) {
+            prop_assert!((f64::from(*plain) - want).abs() <= 1e-4, "rnn: {plain} instead of {want}");
+        }
+        for kernel in kernel::runnable() {
+            let got = logits(&Packed::with(&network, kernel), &tokens, &lengths);
+            prop_assert_eq!(got.len(), want.len());
+            for (got, want) in got.iter().zip(&want) {
+                let off = (f64::from(*got) - want).abs() as f32;
+                prop_assert!(off <= tolerance(kernel, &shape), "{}: {got} instead of {want}", kernel.name());
+            }
+        }
+    }
+
+    #[test]
+    fn neighbours_in_the_batch_change_nothing(shape in shapes(), lengths in lengths(), seed in any::<u64>()) {
+        let network = network(shape, seed);
+        let tokens = tokens(&shape, &lengths, seed);
+        for kernel in kernel::runnable() {
+            let packed = Packed::with(&network, kernel);
+            let together = logits(&packed, &tokens, &lengths);
+            let mut start = 0;
+            for (row, &length) in lengths.iter().enumerate().take(12) {
+                let alone = logits(&packed, &tokens[start..start + length as usize], &[length]);
+                start += length as usize;
+                for (alone, together) in alone.iter().zip(&together[row * shape.outputs..]) {
+                    if kernel.name() == "portable" {
+                        prop_assert!((alone - together).abs() <= 4e-6, "{alone} alone, {together} together");
+                    } else {
+                        prop_assert_eq!(alone.to_bits(), together.to_bits(), "{}", kernel.name());
+                    }
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    // Plain arrays are slow: fused multiply-adds without the instruction.
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 1 } else { 10 }, ..ProptestConfig::default() })]
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn vectors_of_plain_arrays_give_the_same_bits(shape in shapes(), lengths in lengths(), seed in any::<u64>()) {
+        let network = network(shape, seed);
+        let tokens = tokens(&shape, &lengths, seed);
+        let want = oracle::logits(&network, &tokens, &lengths);
+        for (plain, real) in kernel::plain() {
+            let got = logits(&Packed::with(&network, plain), &tokens, &lengths);
+            for (got, want) in got.iter().zip(&want) {
+                let off = (f64::from(*got) - want).abs() as f32;
+                prop_assert!(off <= tolerance(plain, &shape), "{}: {got} instead of {want}", plain.name());
+            }
+            if let Some(real) = real {
+                prop_assert_eq!(&got, &logits(&Packed::with(&network, real), &tokens, &lengths), "{}", real.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn kernels_that_this_cpu_lacks_are_named() {
+    for name in ["amx", "avx512-vnni", "avx512", "avx2-int8", "avx2", "portable"] {
+        match kernel::choose(Some(name)) {
+            Ok(kernel) => assert_eq!(kernel.name(), name),
+            Err(error) => {
+                eprintln!("skipped: the instructions of {name}: {error}");
+                assert!(error.to_string().contains("portable"), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_empty_turn_and_an_empty_sequence_are_judged() {
+    let shape = oracle::example(Cell::Gru);
+    for kernel in kernel::runnable() {
+        let network = network(shape, 3);
+        let packed = Packed::with(&network, kernel);
+        assert!(logits(&packed, &[], &[]).is_empty());
+        let got = logits(&packed, &[1, 2], &[0, 2, 0]);
+        assert!(
+            (got[0] - network.head.bias[0]).abs() < 1e-6,
+            "no token leaves the state at zero: {}",
+            got[0]
+        );
+        assert_eq!(got[0].to_bits(), got[2].to_bits());
+    }
+}
+
+#[test]
+fn memory_is_reused_from_turn_to_turn_without_traces() {
+    for cell in [Cell::Simple, Cell::Gru, Cell::Lstm] {
+        let shape = Shape { layers: 2, bidirectional: true, ..oracle::example(cell) };
+        for kernel in kernel::runnable() {
+            let packed = Packed::with(&network(shape, 5), kernel);
+            let (mut scratch, mut out) = (Scratch::default(), Vec::new());
+            for turn in 0..6u32 {
+                let lengths: Vec<u32> = (0..(turn * 37) % 150).map(|row| 1 + (row * 7 + turn) % 30).collect();
+                let tokens = tokens(&shape, &lengths, u64::from(turn));
+                packed.logits(&tokens, &lengths, &mut scratch, &mut out);
+                assert_eq!(out, logits(&packed, &tokens, &lengths), "{}", kernel.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_kernel_that_is_unknown_or_missing_is_refused_with_those_that_exist() {
+    let error = kernel::choose(Some("abacus")).expect_err("there is no such kernel").to_string();
+    assert!(error.contains("`abacus`") && error.contains("portable"), "{error}");
+    let best = kernel::choose(None).expect("one runs everywhere");
+    assert!(best.available() && best.precision() == "f32");
+}
+
+#[test]
+fn a_softmax_sums_to_one_and_picks_the_most_probable_class() {
+    let mut logits = [1.0f32, 3.0, 2.0, -400.0];
+    probabilities(HeadKind::Softmax, 0.5, &mut logits);
+    assert!((logits.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+    let mut judgement = Judgement::default();
+    judge(HeadKind::Softmax, &logits, &mut judgement);
+    assert_eq!((judgement.label, judgement.score, judgement.scores.len()), (1, logits[1], 4));
+    let ratio = f64::from(logits[1] / logits[2]);
+    assert!((ratio - (1.0f64 / 0.5).exp()).abs() < 1e-4, "the temperature divides the logits: {ratio}");
+}
+
+#[test]
+fn a_sigmoid_says_positive_from_one_half_on() {
+    for (logit, label) in [(0.0f32, 1), (-1e-3, 0), (1e-3, 1), (90.0, 1), (-90.0, 0)] {
+        let mut value = [logit];
+        probabilities(HeadKind::Sigmoid, 1.0, &mut value);
+        let mut judgement = Judgement::default();
+        judge(HeadKind::Sigmoid, &value, &mut judgement);
+        assert_eq!(judgement.label, label, "{logit}");
+        assert!(judgement.scores.is_empty());
+    }
+}

@@ -1,0 +1,226 @@
+//! The model: one safetensors file that holds the network, its tokenizer, its labels and the proof that it loads right.
+//!
+//! Everything about a file is verified on load; what fails is refused with a sentence. The layout is in `docs/MODEL.md`.
+//!
+//! - [`Model::load`], [`Model::save`]: the file.
+//! - [`shipped`]: the model that is part of the binary.
+//! - [`import`]: networks that PyTorch trained.
+//! - [`onnx`]: a model for other people's engines.
+//! - [`summary`]: layers, shapes and parameters as a table.
+//! - [`testing`]: small random models for tests and benchmarks.
+
+#![forbid(unsafe_code)]
+
+mod checksum;
+mod error;
+mod file;
+pub mod import;
+pub mod onnx;
+pub mod rnn;
+pub mod summary;
+pub mod testing;
+
+pub use error::ModelError;
+pub use file::{MOST_BYTES, Precision, read as read_file};
+
+use crate::rnn::{HeadKind, Network};
+use nunchi_text::{EXAMPLES, Scratch, Tokenizer};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Class names of a network with one sigmoid neuron.
+pub const SIGMOID_LABELS: [&str; 2] = ["negative", "positive"];
+/// Golden comments with a score further off than this refuse a model (f32 arithmetic).
+pub const GOLDEN_BOUND: f64 = 1e-4;
+/// Largest `max_tokens`.
+const MOST_TOKENS: usize = 65_536;
+/// Most golden comments, and their longest text in bytes: verifying stays quick.
+const MOST_GOLDEN: usize = 256;
+const LONGEST_GOLDEN: usize = 16_384;
+
+/// A comment and the score that the stored weights give it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Golden {
+    /// The comment.
+    pub text: String,
+    /// The probability of positive (of the most probable class, where there are more than two).
+    pub score: f64,
+}
+
+/// A loaded, verified model.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// A name for people.
+    pub name: String,
+    /// The network with the stored (rounded) weights.
+    pub network: Network<f32>,
+    /// The tokenizer that it was trained with.
+    pub tokenizer: Tokenizer,
+    /// Class names, in the order of the head's outputs; two for a sigmoid: `negative`, `positive`.
+    pub labels: Vec<String>,
+    /// Longer comments keep their first `max_tokens` tokens.
+    pub max_tokens: usize,
+    /// Logits are divided by this before the sigmoid or softmax; calibrates scores.
+    pub temperature: f32,
+    /// Comments with known scores.
+    pub golden: Vec<Golden>,
+    /// What training reported, as JSON.
+    pub report: serde_json::Value,
+    /// The first 12 hex digits of the content's hash; empty for a model that was never written.
+    pub version: String,
+}
+
+/// Where a report says which lower precisions were measured on the model.
+const PRECISIONS: &str = "precisions";
+
+impl Model {
+    /// Whether kernels whose products have this precision may be chosen unasked: always `f32`; `bf16` and `int8` where
+    /// that was measured on this model and recorded.
+    pub fn allows(&self, precision: &str) -> bool {
+        precision == "f32" || self.report[PRECISIONS].get(precision).is_some()
+    }
+
+    /// Allows a precision, with what was measured.
+    pub fn allow(&mut self, precision: &str, measured: serde_json::Value) {
+        if !self.report.is_object() {
+            self.report = serde_json::json!({});
+        }
+        self.report[PRECISIONS][precision] = measured;
+    }
+
+    /// Reads and verifies a model file.
+    ///
+    /// # Errors
+    /// A file that cannot be read, and everything that [`Model::from_bytes`] refuses.
+    pub fn load(path: &Path) -> Result<Self, ModelError> {
+        Model::from_bytes(&file::read(path)?)
+    }
+
+    /// Reads and verifies the content of a model file: size, header, checksum, tensors, finite weights, tokenizer, labels,
+    /// golden comments.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ModelError> {
+        let model = file::parse(bytes)?;
+        model.check()?;
+        model.check_golden()?;
+        Ok(model)
+    }
+
+    /// Writes the model with weights rounded to `precision`, its golden comments scored anew with these, and returns its
+    /// VERSION. The file appears under its name when it is complete.
+    ///
+    /// # Errors
+    /// A model that [`Model::load`] would refuse, and files that cannot be written.
+    pub fn save(&self, path: &Path, precision: Precision) -> Result<String, ModelError> {
+        let (bytes, version) = self.to_bytes(precision)?;
+        file::write(path, &bytes)?;
+        Ok(version)
+    }
+
+    /// The content of the file that [`Model::save`] writes, and its VERSION. The same model gives the same bytes.
+    ///
+    /// # Errors
+    /// A model that [`Model::load`] would refuse.
+    pub fn to_bytes(&self, precision: Precision) -> Result<(Vec<u8>, String), ModelError> {
+        let mut rounded = self.clone();
+        for (_, mut tensor) in rounded.network.tensors_mut() {
+            tensor.mapv_inplace(|value| precision.round(value));
+        }
+        rounded.check()?;
+        rounded.score_golden();
+        Ok(file::compose(&rounded, precision))
+    }
+
+    /// Scores every golden comment with the network as it is.
+    pub fn score_golden(&mut self) {
+        let texts: Vec<&str> = self.golden.iter().map(|golden| golden.text.as_str()).collect();
+        let scores = self.reference_scores(&texts);
+        for (golden, score) in self.golden.iter_mut().zip(scores) {
+            golden.score = score;
+        }
+    }
+
+    /// Golden comments for a model that has none yet: [`EXAMPLES`], to be scored when it is written.
+    pub fn example_golden() -> Vec<Golden> {
+        EXAMPLES.iter().map(|text| Golden { text: (*text).to_owned(), score: 0.0 }).collect()
+    }
+
+    /// The token ids of `text`: what every engine reads.
+    pub fn tokens(&self, text: &str) -> Vec<u32> {
+        let mut tokens = Vec::new();
+        self.tokenizer.encode(text, self.max_tokens, &mut Scratch::default(), &mut tokens);
+        tokens
+    }
+
+    /// The score of each text by the readable mathematics of [`crate::rnn`]: the probability of positive, or with a softmax
+    /// that of the most probable class.
+    pub fn reference_scores(&self, texts: &[&str]) -> Vec<f64> {
+        let tokens: Vec<Vec<u32>> = texts.iter().map(|text| self.tokens(text)).collect();
+        let sequences: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
+        let logits = self.network.logits(&sequences);
+        logits.rows().into_iter().map(|row| self.score(row)).collect()
+    }
+
+    /// The score of one row of logits.
+    fn score(&self, logits: ndarray::ArrayView1<'_, f32>) -> f64 {
+        let logits = logits.mapv(f64::from);
+        let probabilities = self.network.shape.head.probabilities(logits.view(), f64::from(self.temperature));
+        // A probability that is not a number stays one, so that no check passes by it.
+        probabilities.fold(0.0, |most, &one| if one > most || f64::is_nan(one) { one } else { most })
+    }
+
+    /// Everything that must hold of a model, but for the golden scores.
+    fn check(&self) -> Result<(), ModelError> {
+        let wrong = |what: String| Err(ModelError::Inconsistent(what));
+        let shape = &self.network.shape;
+        for (name, tensor) in self.network.tensors() {
+            if !tensor.iter().all(|value| value.is_finite()) {
+                return Err(ModelError::NotFinite(name));
+            }
+        }
+        let (ids, rows) = (self.tokenizer.vocabulary(), shape.vocabulary);
+        if ids != rows {
+            return wrong(format!("the tokenizer has {ids} tokens, but the embedding table has {rows} rows"));
+        }
+        if shape.head == HeadKind::Sigmoid && self.labels != SIGMOID_LABELS {
+            return wrong(format!("a sigmoid's labels are {SIGMOID_LABELS:?}, not {:?}", self.labels));
+        }
+        let different: std::collections::HashSet<&str> = self.labels.iter().map(String::as_str).collect();
+        if self.labels.len() != shape.classes()
+            || different.len() != self.labels.len()
+            || different.contains("")
+        {
+            let (labels, classes) = (&self.labels, shape.classes());
+            return wrong(format!(
+                "{classes} classes need as many different labels, but they are {labels:?}"
+            ));
+        }
+        if self.max_tokens == 0 || self.max_tokens > MOST_TOKENS {
+            return wrong(format!("max_tokens is {}; it must be 1 to {MOST_TOKENS}", self.max_tokens));
+        }
+        if !self.temperature.is_finite() || self.temperature <= 0.0 {
+            return wrong(format!("the temperature is {}; it must be a positive number", self.temperature));
+        }
+        let too_long = self.golden.iter().any(|golden| golden.text.len() > LONGEST_GOLDEN);
+        if self.golden.is_empty() || self.golden.len() > MOST_GOLDEN || too_long {
+            return wrong(format!(
+                "there must be 1 to {MOST_GOLDEN} golden comments of at most {LONGEST_GOLDEN} bytes"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Scores the golden comments and compares.
+    fn check_golden(&self) -> Result<(), ModelError> {
+        let texts: Vec<&str> = self.golden.iter().map(|golden| golden.text.as_str()).collect();
+        for (golden, got) in self.golden.iter().zip(self.reference_scores(&texts)) {
+            let near = (golden.score - got).abs() <= GOLDEN_BOUND;
+            if !near {
+                return Err(ModelError::Golden { text: golden.text.clone(), want: golden.score, got });
+            }
+        }
+        Ok(())
+    }
+}

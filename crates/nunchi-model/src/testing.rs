@@ -1,0 +1,64 @@
+//! Small random models, for tests and benchmarks: real in every part, but nobody trained them.
+
+use super::{Model, ModelError, SIGMOID_LABELS};
+use crate::rnn::{Cell, HeadKind, Network, Pooling, Shape};
+use nunchi_text::{EXAMPLES, Tokenizer};
+use std::sync::LazyLock;
+
+/// A tokenizer of about 400 pieces, trained on [`EXAMPLES`].
+pub fn tokenizer() -> Tokenizer {
+    static SMALL: LazyLock<Tokenizer> =
+        LazyLock::new(|| nunchi_text::train(EXAMPLES, 400).expect("the comments suffice for 400 pieces"));
+    SMALL.clone()
+}
+
+/// One layer of `cell` with embeddings of 16 and 24 units, one way, last state, sigmoid. The vocabulary is filled in by
+/// [`Model::random`].
+pub fn shape(cell: Cell) -> Shape {
+    Shape {
+        cell,
+        vocabulary: 1,
+        embedding: 16,
+        hidden: 24,
+        layers: usize::from(cell != Cell::Bag),
+        bidirectional: false,
+        pooling: if cell == Cell::Bag { Pooling::Mean } else { Pooling::Last },
+        head: HeadKind::Sigmoid,
+        outputs: 1,
+    }
+}
+
+/// A small random model of `cell`; equal seeds give equal models. Its version is that of its file in `f32`.
+///
+/// # Panics
+/// Never: the shape above describes a network.
+pub fn model(cell: Cell, seed: u64) -> Model {
+    Model::random(shape(cell), tokenizer(), seed).expect("the shape describes a network")
+}
+
+impl Model {
+    /// A model with random weights, read back from what its file in `f32` would hold: for tests and benchmarks. The shape's
+    /// vocabulary is replaced by the tokenizer's.
+    ///
+    /// # Errors
+    /// A shape that describes no network.
+    pub fn random(shape: Shape, tokenizer: Tokenizer, seed: u64) -> Result<Self, ModelError> {
+        let shape = Shape { vocabulary: tokenizer.vocabulary(), ..shape };
+        let labels = match shape.head {
+            HeadKind::Sigmoid => SIGMOID_LABELS.map(str::to_owned).to_vec(),
+            HeadKind::Softmax => (1..=shape.outputs).map(|class| class.to_string()).collect(),
+        };
+        let model = Model {
+            name: format!("random {} {}", shape.cell.name(), shape.hidden),
+            network: Network::random(shape, seed)?,
+            tokenizer,
+            labels,
+            max_tokens: 128,
+            temperature: 1.0,
+            golden: Model::example_golden(),
+            report: serde_json::Value::Null,
+            version: String::new(),
+        };
+        Model::from_bytes(&model.to_bytes(super::Precision::F32)?.0)
+    }
+}

@@ -1,0 +1,320 @@
+//! A model file comes back as it was written; whatever is wrong with one is refused with a sentence.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use nunchi_model::rnn::{Cell, HeadKind, Pooling, Shape};
+use nunchi_model::{Model, ModelError, Precision, testing};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::sync::LazyLock;
+
+static FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    testing::model(Cell::Gru, 7).to_bytes(Precision::F16).expect("a random model can be written").0
+});
+
+/// Header and tensors of a file.
+fn open(file: &[u8]) -> (Value, Vec<u8>) {
+    let length = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+    (serde_json::from_slice(&file[8..8 + length]).unwrap(), file[8 + length..].to_vec())
+}
+
+fn close(header: &Value, tensors: &[u8]) -> Vec<u8> {
+    let header = header.to_string().into_bytes();
+    [&(header.len() as u64).to_le_bytes(), &header[..], tensors].concat()
+}
+
+/// As anybody could do it who knows `docs/MODEL.md`: changes a file and makes its checksum right again.
+fn forge(change: impl FnOnce(&mut Value, &mut Vec<u8>)) -> Vec<u8> {
+    use sha2::{Digest as _, Sha256};
+    let (mut header, mut tensors) = open(&FILE);
+    change(&mut header, &mut tensors);
+    let mut hash = Sha256::new();
+    let mut field = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    };
+    let metadata: std::collections::BTreeMap<String, String> =
+        serde_json::from_value(header["__metadata__"].clone()).unwrap();
+    for (key, value) in metadata.iter().filter(|(key, _)| *key != "checksum") {
+        field(key.as_bytes());
+        field(value.as_bytes());
+    }
+    let infos: std::collections::BTreeMap<String, Value> = serde_json::from_value(header.clone()).unwrap();
+    for (name, info) in infos.iter().filter(|(name, _)| *name != "__metadata__") {
+        field(name.as_bytes());
+        field(info["dtype"].as_str().unwrap().as_bytes());
+        let shape: Vec<u64> = serde_json::from_value(info["shape"].clone()).unwrap();
+        field(&shape.iter().flat_map(|size| size.to_le_bytes()).collect::<Vec<_>>());
+        let [begin, end]: [usize; 2] = serde_json::from_value(info["data_offsets"].clone()).unwrap();
+        field(tensors.get(begin..end).unwrap_or_default());
+    }
+    let digits: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    header["__metadata__"]["checksum"] = digits.into();
+    close(&header, &tensors)
+}
+
+fn refusal(file: &[u8]) -> String {
+    match Model::from_bytes(file) {
+        Ok(_) => panic!("the file was accepted"),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn shapes() -> Vec<Shape> {
+    let gru = testing::shape(Cell::Gru);
+    vec![
+        testing::shape(Cell::Bag),
+        testing::shape(Cell::Simple),
+        gru,
+        Shape { layers: 2, bidirectional: true, ..testing::shape(Cell::Lstm) },
+        Shape { pooling: Pooling::Max, head: HeadKind::Softmax, outputs: 5, ..gru },
+    ]
+}
+
+#[test]
+fn comes_back_as_it_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    for shape in shapes() {
+        let model = Model::random(shape, testing::tokenizer(), 3).unwrap();
+        for precision in [Precision::F32, Precision::F16, Precision::Bf16] {
+            let version = model.save(&path, precision).unwrap();
+            let back = Model::load(&path).unwrap();
+            assert_eq!(back.version, version);
+            assert_eq!((version.len(), back.network.shape), (12, model.network.shape));
+            for ((name, before), (_, after)) in model.network.tensors().iter().zip(back.network.tensors()) {
+                assert_eq!(before.mapv(|value| precision.round(value)), after, "{name}");
+            }
+            assert_eq!(back.tokenizer.to_parts(), model.tokenizer.to_parts());
+            assert_eq!((&back.labels, back.max_tokens, &back.name), (&model.labels, 128, &model.name));
+            // Written again, nothing changes: golden scores are those of the stored weights.
+            assert_eq!(back.to_bytes(precision).unwrap().0, std::fs::read(&path).unwrap());
+        }
+    }
+    // Only the model is left in the folder.
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn golden_scores_are_those_of_the_rounded_weights() {
+    let model = testing::model(Cell::Lstm, 5);
+    let exact = Model::from_bytes(&model.to_bytes(Precision::F32).unwrap().0).unwrap();
+    let rough = Model::from_bytes(&model.to_bytes(Precision::Bf16).unwrap().0).unwrap();
+    assert_ne!(exact.golden, rough.golden);
+    let texts: Vec<&str> = rough.golden.iter().map(|golden| golden.text.as_str()).collect();
+    for (golden, score) in rough.golden.iter().zip(rough.reference_scores(&texts)) {
+        assert_eq!(golden.score, score);
+    }
+    assert_ne!(exact.version, rough.version);
+}
+
+#[test]
+fn a_missing_file_and_one_that_is_something_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = Model::load(&folder.path().join("none")).unwrap_err();
+    assert!(matches!(missing, ModelError::File { verb: "read", .. }), "{missing}");
+    let unwritable = testing::model(Cell::Bag, 1).save(&folder.path().join("no/such/folder"), Precision::F32);
+    assert!(matches!(unwritable, Err(ModelError::File { verb: "write", .. })));
+    for file in [&b""[..], b"PK\x03\x04", b"{}", &[0xff; 64]] {
+        assert!(refusal(file).contains("no complete safetensors file"));
+    }
+}
+
+#[test]
+fn oversized_is_refused_before_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("huge");
+    // Sparse: it takes no room on the disk.
+    std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+    assert!(matches!(Model::load(&path), Err(ModelError::TooLarge { .. })));
+}
+
+#[test]
+fn every_truncation_is_refused() {
+    for end in (0..FILE.len()).step_by(97).chain(FILE.len() - 9..FILE.len()) {
+        refusal(&FILE[..end]);
+    }
+    refusal(&[&FILE[..], b"x"].concat());
+}
+
+#[test]
+fn a_flipped_bit_is_found_by_the_checksum() {
+    let (header, _) = open(&FILE);
+    let tensors = FILE.len() - header["head.weight"]["data_offsets"][1].as_u64().unwrap() as usize;
+    for place in [tensors, tensors + 1000, FILE.len() - 1] {
+        let mut file = FILE.clone();
+        file[place] ^= 1;
+        assert!(refusal(&file).contains("checksum"));
+    }
+    let (mut header, tensors) = open(&FILE);
+    header["__metadata__"]["temperature"] = "2".into();
+    assert!(refusal(&close(&header, &tensors)).contains("checksum"));
+    header["__metadata__"]["added"] = "x".into();
+    assert!(refusal(&close(&header, &tensors)).contains("checksum"));
+}
+
+/// A change of metadata, what it becomes, and what the refusal says.
+const METADATA: [(&str, &str, &str); 26] = [
+    ("nunchi.format", "2", "format 2"),
+    ("cell", "transformer", "`cell` is \"transformer\""),
+    ("cell", "lstm", "where this network needs"),
+    ("layers", "2", "`rnn.weight_ih_l1` is missing"),
+    ("layers", "0", "at least one layer"),
+    ("layers", "99999999999999999999", "a number up to"),
+    ("layers", "1000000", "a number up to"),
+    ("hidden", "25", "where this network needs"),
+    ("hidden", "-1", "a number up to"),
+    ("bidirectional", "true", "is missing"),
+    ("bidirectional", "maybe", "true or false"),
+    ("pooling", "median", "last, mean or max"),
+    ("head", "softmax", "at least 2 outputs"),
+    ("labels", "[\"good\",\"bad\"]", "sigmoid's labels"),
+    ("labels", "[\"negative\"]", "sigmoid's labels"),
+    ("labels", "negative", "a JSON list"),
+    ("max_tokens", "0", "max_tokens is 0"),
+    ("max_tokens", "18446744073709551615", "a number up to"),
+    ("temperature", "NaN", "positive number"),
+    ("temperature", "0", "positive number"),
+    ("normaliser", "nunchi-99", "unknown normaliser"),
+    ("tokenizer.kind", "magic", "unknown tokenizer.kind"),
+    ("tokenizer.data", "AQI", "base64"),
+    ("tokenizer.data", "AQL/////", "too early"),
+    ("golden", "[]", "golden comments"),
+    ("golden", "[{\"text\":\"좋아요\",\"score\":1e999}]", "golden"),
+];
+
+#[test]
+fn wrong_metadata_is_refused_with_its_name() {
+    for (key, value, want) in METADATA {
+        let said = refusal(&forge(|header, _| header["__metadata__"][key] = value.into()));
+        assert!(said.contains(want), "{key} = {value}: {said}");
+    }
+    for key in ["nunchi.format", "cell", "labels", "tokenizer.data", "golden", "report", "name"] {
+        let said = refusal(&forge(|header, _| {
+            header["__metadata__"].as_object_mut().unwrap().remove(key);
+        }));
+        assert!(said.contains(&format!("lack `{key}`")), "{said}");
+    }
+}
+
+#[test]
+fn a_golden_comment_that_scores_otherwise_refuses_the_model() {
+    for score in [0.0, 1.0] {
+        let golden = json!([{ "text": "정말 좋아요", "score": score }]).to_string();
+        let said = refusal(&forge(|header, _| header["__metadata__"]["golden"] = golden.into()));
+        assert!(said.contains("golden comment"), "{said}");
+    }
+}
+
+#[test]
+fn tensors_that_do_not_fit_are_refused() {
+    let said = refusal(&forge(|header, _| {
+        let info = header.as_object_mut().unwrap().remove("head.bias").unwrap();
+        header["head.other"] = info;
+    }));
+    assert!(said.contains("`head.other`"), "{said}");
+    let said = refusal(&forge(|header, _| {
+        let shape = header["embedding.weight"]["shape"].as_array_mut().unwrap();
+        shape.reverse();
+    }));
+    assert!(said.contains("where this network needs") || said.contains("tokens"), "{said}");
+    let said = refusal(&forge(|header, _| header["head.bias"]["dtype"] = "I16".into()));
+    assert!(said.contains("I16"), "{said}");
+    let said = refusal(&forge(|header, _| header["head.bias"]["dtype"] = "Q3".into()));
+    assert!(said.contains("no complete safetensors"), "{said}");
+    // A row more than the tokenizer has tokens.
+    let said = refusal(&forge(|header, tensors| {
+        tensors.splice(0..0, [0; 32]);
+        for info in header.as_object_mut().unwrap().values_mut().filter(|info| info.get("dtype").is_some()) {
+            for end in info["data_offsets"].as_array_mut().unwrap() {
+                *end = (end.as_u64().unwrap() + 32).into();
+            }
+        }
+        let first = &mut header["embedding.weight"];
+        first["data_offsets"][0] = 0.into();
+        first["shape"][0] = (first["shape"][0].as_u64().unwrap() + 1).into();
+    }));
+    assert!(said.contains("tokens, but the embedding table has"), "{said}");
+}
+
+#[test]
+fn weights_that_are_no_numbers_are_refused() {
+    for bits in [0x7c00u16, 0xfc00, 0x7e00] {
+        let said = refusal(&forge(|_, tensors| {
+            let end = tensors.len();
+            tensors[end - 2..].copy_from_slice(&bits.to_le_bytes());
+        }));
+        assert!(said.contains("infinite or not a number"), "{said}");
+    }
+    // 70,000 is finite until it is rounded to 16 bits.
+    let mut model = testing::model(Cell::Simple, 1);
+    model.network.head.bias[0] = 70_000.0;
+    assert!(
+        matches!(model.to_bytes(Precision::F16), Err(ModelError::NotFinite(name)) if name == "head.bias")
+    );
+    assert!(model.to_bytes(Precision::Bf16).is_ok());
+}
+
+#[test]
+fn hostile_headers_are_refused_quickly() {
+    let begin = std::time::Instant::now();
+    for length in [u64::MAX, 1 << 40, 100_000_001, FILE.len() as u64] {
+        let mut file = FILE.clone();
+        file[..8].copy_from_slice(&length.to_le_bytes());
+        refusal(&file);
+    }
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    for header in [
+        r#"{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}"#.to_owned(),
+        r#"{"a":{"dtype":"F32","shape":[18446744073709551615],"data_offsets":[0,8]}}"#.to_owned(),
+        r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}"#.to_owned(),
+        r#"{"__metadata__":{"nunchi.format":1}}"#.to_owned(),
+        r#"{"__metadata__":{"nunchi.format":"1"}}"#.to_owned(),
+        r#"{"__metadata__":null}"#.to_owned(),
+        "null".to_owned(),
+        deep,
+    ] {
+        let said = refusal(&[&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat());
+        assert!(said.len() < 400, "a refusal is a sentence: {said}");
+    }
+    assert!(begin.elapsed().as_secs() < 5);
+}
+
+#[test]
+fn a_pytorch_state_dict_is_told_the_way() {
+    let (mut header, tensors) = open(&FILE);
+    header.as_object_mut().unwrap().remove("__metadata__");
+    assert!(refusal(&close(&header, &tensors)).contains("nunchi models import"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn a_changed_byte_anywhere_is_refused(place in any::<prop::sample::Index>(), flip in 1u8..) {
+        let mut file = FILE.clone();
+        let place = place.index(file.len());
+        file[place] ^= flip;
+        // White space in the header is the one thing that may change.
+        if let Ok(model) = Model::from_bytes(&file) {
+            prop_assert_eq!(model.version, Model::from_bytes(&FILE).unwrap().version);
+        }
+    }
+
+    #[test]
+    fn forged_changes_never_panic(places in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+        let file = forge(|_, tensors| for (place, byte) in &places {
+            let place = place.index(tensors.len());
+            tensors[place] = *byte;
+        });
+        if let Err(error) = Model::from_bytes(&file) {
+            let harmless = matches!(error, ModelError::Golden { .. } | ModelError::NotFinite(_));
+            prop_assert!(harmless, "{}", error);
+        }
+    }
+
+    #[test]
+    fn any_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        prop_assert!(Model::from_bytes(&bytes).is_err());
+    }
+}

@@ -1,0 +1,195 @@
+//! A tokenizer for other people's programs: sentencepiece's `tokenizer.model` and Hugging Face's `tokenizer.json`.
+//!
+//! Pieces, scores and ids are the same. What is done to a text before it is cut is told in their terms, as near as they go:
+//! characters one by one in sentencepiece's table of rules (both read it), and runs of equal characters (`ㅋㅋㅋㅋ` to `ㅋㅋㅋ`)
+//! up to [`LONGEST_RULED_RUN`] there, of any length in `tokenizer.json`, which also drops badges. Characters that only
+//! normalise together (conjoining jamo, a letter and its combining accent) stay apart.
+
+use super::import::{ModelProto, NormaliserProto, PieceProto, TrainerProto};
+use super::rules;
+use super::tokenizer::{MARK, Tokenizer};
+use super::vocabulary::Role;
+use super::{Normaliser, normalise};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use prost::Message as _;
+use serde_json::{Value, json};
+use std::ops::RangeInclusive;
+
+/// The longest run that one rule of sentencepiece shortens: a text must not match more than 32 rules at one place.
+const LONGEST_RULED_RUN: usize = 30;
+/// Blocks that hold characters which a normaliser changes; what lies between is ideographs, Hangul syllables, private use and
+/// historic scripts (a test looks at all of them).
+const CHANGING: [RangeInclusive<u32>; 6] =
+    [0x1..=0x33ff, 0xa000..=0xabff, 0xd7a4..=0xd7ff, 0xf900..=0xffff, 0x1d000..=0x1fbff, 0xe0000..=0xe0fff];
+/// Characters that people repeat.
+const REPEATED: &str = "!?.,~^;:-_=+*#@/()<>♡♥★☆♨♪♬";
+
+impl Tokenizer {
+    /// The bytes of a sentencepiece model.
+    pub fn to_sentencepiece(&self) -> Vec<u8> {
+        let kind = |role: Role| match role {
+            Role::Normal => 1,
+            Role::Unknown => 2,
+            Role::Control => 3,
+            Role::User => 4,
+            Role::Unused => 5,
+            Role::Byte => 6,
+        };
+        let pieces = self.listed().map(|(text, score, role)| PieceProto {
+            text: Some(text.to_owned()),
+            score: Some(score),
+            kind: Some(kind(role)),
+        });
+        let trainer = TrainerProto {
+            model_type: Some(1),
+            vocabulary: Some(i32::try_from(self.vocabulary()).expect("a vocabulary has at most 2^20 pieces")),
+            mark_is_suffix: Some(false),
+            byte_fallback: Some(self.spells_bytes()),
+            unknown: Some(self.unknown() as i32),
+            begin: Some(-1),
+            end: Some(-1),
+            padding: Some(-1),
+        };
+        let name = match self.normaliser() {
+            Normaliser::Plain => "identity",
+            other => other.name(),
+        };
+        let normaliser = NormaliserProto {
+            name: Some(name.to_owned()),
+            rules: Some(rules::compile(&rules(self.normaliser(), true))),
+            add_dummy_prefix: Some(self.marks_first()),
+            remove_extra_whitespaces: Some(true),
+            escape_whitespaces: Some(true),
+        };
+        ModelProto { pieces: pieces.collect(), trainer: Some(trainer), normaliser: Some(normaliser) }
+            .encode_to_vec()
+    }
+
+    /// The bytes of a Hugging Face `tokenizer.json`.
+    pub fn to_hugging_face(&self) -> Vec<u8> {
+        let vocabulary: Vec<Value> =
+            self.listed().map(|(text, score, _)| json!([text, f64::from(score)])).collect();
+        let replace = |pattern: &str, content: &str| json!({ "type": "Replace", "pattern": { "Regex": pattern }, "content": content });
+        let mut steps = Vec::new();
+        let table = rules::compile(&rules(self.normaliser(), false));
+        if !table.is_empty() {
+            steps.push(json!({ "type": "Precompiled", "precompiled_charsmap": STANDARD.encode(table) }));
+        }
+        let own = matches!(self.normaliser(), Normaliser::Nunchi1 | Normaliser::Nunchi2);
+        // `\K`: what stands before it is looked at and stays.
+        let shorten = || replace(r"(\D)\1\1\K\1+", "");
+        if own {
+            steps.push(shorten());
+        }
+        steps.push(replace(r"\s+", " "));
+        steps.push(json!({ "type": "Strip", "strip_left": true, "strip_right": true }));
+        if own {
+            steps.push(replace(&format!("^({})+", normalise::BADGES.join("|")), ""));
+        }
+        if self.normaliser().drops_spaces() {
+            steps.push(replace(" ", ""));
+            steps.push(shorten());
+        }
+        let scheme = if self.marks_first() { "always" } else { "never" };
+        let metaspace =
+            json!({ "type": "Metaspace", "replacement": MARK, "prepend_scheme": scheme, "split": true });
+        let controls = self.listed().enumerate().filter(|(_, (.., role))| *role == Role::Control);
+        let added = controls.map(|(id, (text, ..))| {
+            json!({ "id": id, "content": text, "special": true, "single_word": false, "lstrip": false,
+                "rstrip": false, "normalized": false })
+        });
+        let file = json!({
+            "version": "1.0",
+            "truncation": null,
+            "padding": null,
+            "added_tokens": added.collect::<Vec<_>>(),
+            "normalizer": { "type": "Sequence", "normalizers": steps },
+            "pre_tokenizer": metaspace,
+            "post_processor": null,
+            "decoder": { "type": "Metaspace", "replacement": MARK, "prepend_scheme": scheme, "split": true },
+            "model": { "type": "Unigram", "unk_id": self.unknown(), "vocab": vocabulary,
+                "byte_fallback": self.spells_bytes() },
+        });
+        let mut bytes = file.to_string().into_bytes();
+        bytes.push(b'\n');
+        bytes
+    }
+}
+
+/// What a normaliser makes of single characters, and if `runs` of runs of them: what stays as it is is left out.
+fn rules(normaliser: Normaliser, runs: bool) -> Vec<(String, String)> {
+    if normaliser == Normaliser::Plain {
+        return Vec::new();
+    }
+    let mut rules: Vec<(String, String)> = CHANGING
+        .into_iter()
+        .flatten()
+        .filter_map(char::from_u32)
+        .filter_map(|c| single(normaliser, c))
+        .collect();
+    if runs && matches!(normaliser, Normaliser::Nunchi1 | Normaliser::Nunchi2) {
+        // Jamo, open syllables (아아아아), Latin letters and marks.
+        let open = ('가'..='힣').step_by(28);
+        let letters = ('\u{3131}'..='\u{3163}').chain(open).chain('a'..='z').chain('A'..='Z');
+        for c in letters.chain(REPEATED.chars()) {
+            for count in 4..=LONGEST_RULED_RUN {
+                rules.push((c.to_string().repeat(count), c.to_lowercase().to_string().repeat(3)));
+            }
+        }
+    }
+    rules
+}
+
+/// What `normaliser` makes of `c` between two letters, unless it leaves it alone or lets it melt into one of them.
+fn single(normaliser: Normaliser, c: char) -> Option<(String, String)> {
+    let mut between = [String::new(), String::new()];
+    for (result, letter) in between.iter_mut().zip(['가', '†']) {
+        let text = normaliser.normalise(&format!("{letter}{c}{letter}"));
+        *result = text.strip_prefix(letter)?.strip_suffix(letter)?.to_owned();
+    }
+    let [first, second] = between;
+    (first == second && first != c.to_string()).then(|| (c.to_string(), first))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::import;
+
+    #[test]
+    fn what_is_exported_comes_back_with_the_same_pieces() {
+        let tokenizer = crate::train(crate::EXAMPLES, 400).unwrap();
+        for content in [tokenizer.to_sentencepiece(), tokenizer.to_hugging_face()] {
+            let back = import(&content, Some(Normaliser::Nunchi2)).unwrap();
+            assert_eq!(back.to_parts(), tokenizer.to_parts());
+        }
+    }
+
+    #[test]
+    fn outside_of_the_listed_blocks_only_historic_letters_change() {
+        let listed = |code: &u32| CHANGING.iter().any(|block| block.contains(code));
+        let historic = |code: &u32| (0x10000..0x1d000).contains(code) || (0x2f800..0x2fa1e).contains(code);
+        let others = (1..=0x10ffff).filter(|code| !listed(code) && !historic(code));
+        let changed: Vec<char> = others
+            .filter_map(char::from_u32)
+            .filter(|c| Normaliser::Nunchi1.normalise(&format!("†{c}†")) != format!("†{c}†"))
+            .collect();
+        assert!(changed.is_empty(), "{changed:?}");
+    }
+
+    #[test]
+    fn rules_say_what_the_normaliser_does_to_single_characters() {
+        let rules = rules(Normaliser::Nunchi1, true);
+        let find = |from: &str| rules.iter().find(|(key, _)| key == from).map(|(_, to)| to.as_str());
+        assert_eq!(find("A"), Some("a"));
+        assert_eq!(find("Ａ"), Some("a"));
+        assert_eq!(find("…"), Some("..."));
+        assert_eq!(find("\t"), Some(" "));
+        assert_eq!(find("\u{200b}"), Some(""));
+        assert_eq!(find("ㅋㅋㅋㅋㅋ"), Some("ㅋㅋㅋ"));
+        assert_eq!(find("아아아아"), Some("아아아"));
+        assert_eq!(find("OOOO"), Some("ooo"));
+        assert_eq!((find("가"), find("ㅋ"), find("1")), (None, None, None));
+    }
+}

@@ -1,0 +1,79 @@
+//! From a comment to tokens: normalise, then cut into subword pieces.
+//!
+//! Always holds: a text yields at least one token (a text without tokens is one unknown token) and at most `max_tokens`;
+//! what no piece of a trained tokenizer matches is spelled in bytes, so no text is lost to the unknown token.
+//!
+//! - [`normalise`]: the same comment in the same letters, however it was typed.
+//! - [`Tokenizer`]: the most probable cut into pieces; measured in `docs/TOKENIZER.md`.
+//! - [`train`]: finds the pieces of a tokenizer in texts.
+//! - [`import`]: takes tokenizers that others trained; [`Tokenizer::to_sentencepiece`] and [`Tokenizer::to_hugging_face`]
+//!   hand ours on.
+
+#![forbid(unsafe_code)]
+
+mod export;
+pub mod import;
+pub mod normalise;
+mod rules;
+mod tokenizer;
+mod train;
+mod trie;
+mod vocabulary;
+
+pub use normalise::Normaliser;
+pub use tokenizer::{Scratch, Tokenizer};
+pub use train::train;
+
+use thiserror::Error;
+
+/// Comments such as a shop has them: enough to train a small tokenizer on, and the golden comments of models that bring
+/// none of their own.
+pub const EXAMPLES: [&str; 12] = [
+    "배송이 빨라요 정말 좋아요 ㅋㅋㅋㅋ",
+    "별로지만 추천해요",
+    "추천하지만 별로예요",
+    "가격 대비 품질이 좋아요!!",
+    "배송이 너무 느려요 ㅠㅠ",
+    "포장이 꼼꼼하고 배송도 빨라요",
+    "품질이 별로예요 다시는 안 사요",
+    "good 👍 정말 좋아요 ♡",
+    "생각보다 작아요 3개 샀는데 1개는 불량",
+    "한 달 써 봤는데 또 살게요",
+    "아이가 정말 좋아해요 ㅎㅎ",
+    "사이즈가 작아요 교환했어요",
+];
+
+/// What can be wrong with a tokenizer.
+#[derive(Debug, Error)]
+pub enum TextError {
+    /// The file names a tokenizer or a normaliser that this version does not know.
+    #[error("unknown {what} `{name}`; this version knows: {known}")]
+    Unknown {
+        /// `tokenizer.kind` or `normaliser`.
+        what: &'static str,
+        /// What the file says.
+        name: String,
+        /// What would have been understood.
+        known: &'static str,
+    },
+    /// The tokenizer's data cannot be read.
+    #[error("the tokenizer's data is damaged: {0}")]
+    Damaged(String),
+    /// The texts for training do not suffice.
+    #[error("no tokenizer can be trained: {0}")]
+    Training(String),
+    /// Somebody else's tokenizer that cannot be taken over.
+    #[error("the tokenizer cannot be imported: {0}")]
+    Import(String),
+}
+
+/// What became of one text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Encoded {
+    /// Tokens written (at least 1).
+    pub tokens: usize,
+    /// How many of them are the unknown token.
+    pub unknown: usize,
+    /// Whether the text had more tokens than were allowed and was cut.
+    pub truncated: bool,
+}

@@ -1,0 +1,279 @@
+//! From data files to what training needs: a corpus on disk to train on, and sets in memory to develop on.
+//!
+//! Always holds: no comment of a development set, as a network reads it, is in the corpus.
+
+use super::corpus::{Corpus, CorpusError, Manner, NewRow, TextHasher, Writer};
+use nunchi_data::examples::{DevSet, Source, file_name};
+use nunchi_data::{Columns, Counts};
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+/// A labelled file and the columns to read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelledFile {
+    /// The file, and how much its comments count.
+    pub source: Source,
+    /// What to read of it.
+    pub columns: Columns,
+}
+
+/// A file of comments whose labels, if it has any, are not read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnlabelledFile {
+    /// The file, and how much its comments count.
+    pub source: Source,
+    /// The column with the comment.
+    pub text: String,
+    /// Whether to leave out bad rows instead of failing.
+    pub skip_bad_rows: bool,
+}
+
+/// Which rows of the labelled files are kept from training, to develop on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HoldOut {
+    /// Every so many rows of a file one is; 0 for none.
+    pub every: u64,
+    /// No more of a file, which has rows held out at longer distances then; 0 for as many as there are.
+    pub at_most: usize,
+}
+
+/// What to read.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// To train on.
+    pub labelled: Vec<LabelledFile>,
+    /// To train on too.
+    pub unlabelled: Vec<UnlabelledFile>,
+    /// To develop on.
+    pub dev: Vec<LabelledFile>,
+    /// To develop on too.
+    pub hold_out: HoldOut,
+    /// Where the temporary file is made, if not in the system's folder for such files.
+    pub folder: Option<PathBuf>,
+    /// How many classes there are.
+    pub classes: usize,
+}
+
+impl Plan {
+    /// The sources of the corpus, in its order.
+    pub fn sources(&self) -> Vec<&Source> {
+        let labelled = self.labelled.iter().map(|file| &file.source);
+        labelled.chain(self.unlabelled.iter().map(|file| &file.source)).collect()
+    }
+}
+
+/// What became of one file's rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileReport {
+    /// The file's name without its folder.
+    pub name: String,
+    /// What it held; of an unlabelled file no classes are counted.
+    pub counts: Counts,
+    /// Comments of an unlabelled file.
+    pub unlabelled: usize,
+    /// Rows held out to develop on.
+    pub held_out: usize,
+    /// Rows left out because a development set has the comment too.
+    pub duplicates: u64,
+}
+
+/// What was read.
+#[derive(Debug)]
+pub struct Gathered {
+    /// To train on; its sources are the labelled files and then the unlabelled ones.
+    pub corpus: Corpus,
+    /// To develop on: the files, then what was held out of each labelled file.
+    pub dev: Vec<DevSet>,
+    /// What became of each source of the corpus.
+    pub files: Vec<FileReport>,
+}
+
+/// Reads all files of `plan`, once each.
+///
+/// # Errors
+/// Files that cannot be used, one class alone in a labelled file or in what is left of all, no room on disk.
+pub fn gather(plan: &Plan) -> Result<Gathered, CorpusError> {
+    let mut gathering = Gathering {
+        writer: Writer::new(plan.folder.as_deref(), plan.classes)?,
+        hasher: TextHasher::default(),
+        dev: HashSet::new(),
+        held_out: HashSet::new(),
+    };
+    let mut dev = Vec::new();
+    for file in &plan.dev {
+        dev.push(gathering.dev_set(file)?);
+    }
+    let (mut files, mut held_out) = (Vec::new(), Vec::new());
+    for file in &plan.labelled {
+        let (report, set) = gathering.labelled(file, plan.hold_out)?;
+        files.push(report);
+        held_out.extend(Some(set).filter(|set| !set.texts.is_empty()));
+    }
+    for file in &plan.unlabelled {
+        files.push(gathering.unlabelled(file)?);
+    }
+    // A row that is held out late may have occurred before.
+    let (corpus, dropped) = gathering.writer.finish(&gathering.held_out)?;
+    for (file, dropped) in files.iter_mut().zip(dropped) {
+        file.duplicates += dropped;
+    }
+    check_rest(&corpus, &files)?;
+    dev.append(&mut held_out);
+    Ok(Gathered { corpus, dev, files })
+}
+
+/// Refuses a corpus of less than two classes.
+fn check_rest(corpus: &Corpus, files: &[FileReport]) -> Result<(), CorpusError> {
+    let present = corpus.classes().iter().filter(|&&count| count > 0).count();
+    let left = match present {
+        0 => "no labelled comment",
+        1 => "one class alone",
+        _ => return Ok(()),
+    };
+    Err(CorpusError::TooLittle {
+        rows: files.iter().map(|file| file.counts.labelled() as u64).sum(),
+        held_out: files.iter().map(|file| file.held_out as u64).sum(),
+        duplicates: files.iter().map(|file| file.duplicates).sum(),
+        left,
+    })
+}
+
+struct Gathering {
+    writer: Writer,
+    hasher: TextHasher,
+    /// Hashes of the development files' comments.
+    dev: HashSet<u64>,
+    /// Hashes of what was held out.
+    held_out: HashSet<u64>,
+}
+
+impl Gathering {
+    fn dev_set(&mut self, file: &LabelledFile) -> Result<DevSet, CorpusError> {
+        let LabelledFile { source, columns } = file;
+        let mut set = DevSet { name: file_name(source), ..DevSet::default() };
+        let counts = nunchi_data::read(&source.path, columns, |example| {
+            self.dev.insert(self.hasher.hash(example.text));
+            set.texts.push(example.text.to_owned());
+            set.classes.push(example.class);
+        })?;
+        nunchi_data::require_classes(&source.path, &columns.target, &counts)?;
+        Ok(set)
+    }
+
+    fn begin(&mut self, source: &Source) {
+        self.writer.begin_source(source.weight);
+        let teacher_share = source.teacher_share.map(|share| share as f32);
+        self.writer.set_manner(Manner {
+            teacher_share,
+            word_dropout: source.word_dropout,
+            vary: source.vary,
+        });
+    }
+
+    fn labelled(
+        &mut self,
+        file: &LabelledFile,
+        hold_out: HoldOut,
+    ) -> Result<(FileReport, DevSet), CorpusError> {
+        let LabelledFile { source, columns } = file;
+        self.begin(source);
+        let every = source.hold_out.unwrap_or(hold_out.every);
+        let (mut duplicates, mut holder) = (0, Holder::new(HoldOut { every, ..hold_out }));
+        let soft = source.soft.as_deref();
+        let counts = nunchi_data::try_read(&source.path, columns, soft, |example| {
+            let hash = self.hasher.hash(example.text);
+            if self.dev.contains(&hash) {
+                duplicates += 1;
+                return Ok(());
+            }
+            let row =
+                NewRow { text: example.text, class: Some(example.class as u32), soft: example.soft, hash };
+            if !holder.wants() {
+                return self.writer.push(row);
+            }
+            holder.hold(row).iter().try_for_each(|held| self.writer.push(held.row()))
+        })?;
+        nunchi_data::require_classes(&source.path, &columns.target, &counts)?;
+        let set = holder.into_set(format!("{} (held out)", file_name(source)), &mut self.held_out);
+        let held_out = set.texts.len();
+        Ok((FileReport { name: file_name(source), counts, unlabelled: 0, held_out, duplicates }, set))
+    }
+
+    fn unlabelled(&mut self, file: &UnlabelledFile) -> Result<FileReport, CorpusError> {
+        let UnlabelledFile { source, text, skip_bad_rows } = file;
+        self.begin(source);
+        let mut report = FileReport { name: file_name(source), ..FileReport::default() };
+        let soft = source.soft.as_deref();
+        report.counts.bad =
+            nunchi_data::read_comments(&source.path, text, soft, *skip_bad_rows, |comment| {
+                report.unlabelled += 1;
+                let hash = self.hasher.hash(comment.text);
+                if self.dev.contains(&hash) {
+                    report.duplicates += 1;
+                    return Ok(());
+                }
+                self.writer.push(NewRow { text: comment.text, class: None, soft: comment.soft, hash })
+            })?;
+        Ok(report)
+    }
+}
+
+/// Holds every so many rows out, at longer distances as they become many.
+struct Holder {
+    every: u64,
+    at_most: usize,
+    row: u64,
+    held: Vec<Held>,
+}
+
+/// A row that is held out.
+struct Held {
+    number: u64,
+    text: String,
+    class: Option<u32>,
+    soft: Option<f32>,
+    hash: u64,
+}
+
+impl Held {
+    fn row(&self) -> NewRow<'_> {
+        NewRow { text: &self.text, class: self.class, soft: self.soft, hash: self.hash }
+    }
+}
+
+impl Holder {
+    fn new(HoldOut { every, at_most }: HoldOut) -> Self {
+        let at_most = if at_most == 0 { usize::MAX } else { at_most };
+        Holder { every, at_most, row: 0, held: Vec::new() }
+    }
+
+    /// Whether the next row is to be held out.
+    fn wants(&mut self) -> bool {
+        self.row += 1;
+        self.every > 0 && self.row.is_multiple_of(self.every)
+    }
+
+    /// Holds a row out; returns those that need no longer be, for there are too many.
+    fn hold(&mut self, NewRow { text, class, soft, hash }: NewRow<'_>) -> Vec<Held> {
+        self.held.push(Held { number: self.row, text: text.to_owned(), class, soft, hash });
+        if self.held.len() <= self.at_most {
+            return Vec::new();
+        }
+        self.every *= 2;
+        let (held, free) = std::mem::take(&mut self.held)
+            .into_iter()
+            .partition(|held| held.number.is_multiple_of(self.every));
+        self.held = held;
+        free
+    }
+
+    fn into_set(self, name: String, hashes: &mut HashSet<u64>) -> DevSet {
+        let mut set = DevSet { name, ..DevSet::default() };
+        for held in self.held {
+            hashes.insert(held.hash);
+            set.texts.push(held.text);
+            set.classes.push(held.class.map_or(0, |class| class as usize));
+        }
+        set
+    }
+}
