@@ -4,7 +4,7 @@
 //! a verdict's label follows from the score as it is written.
 
 use crate::config::{Config, InputFormat};
-use nunchi_engine::Judgement;
+use nunchi_engine::Prediction;
 use nunchi_engine::score::{WrittenScore, label_index};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -300,7 +300,7 @@ pub struct Verdict<'a> {
     /// The id's JSON; `null` if absent.
     pub id: Option<&'a str>,
     /// What the network says.
-    pub judgement: &'a Judgement,
+    pub prediction: &'a Prediction,
     /// The model's class names.
     pub labels: &'a [String],
     /// The model's VERSION.
@@ -312,7 +312,7 @@ impl Verdict<'_> {
     pub fn write(&self, echo: &[String], values: &[Option<&str>], out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"id\":");
         out.extend_from_slice(self.id.unwrap_or("null").as_bytes());
-        self.write_judgement(out);
+        self.write_prediction(out);
         if !echo.is_empty() {
             out.extend_from_slice(b",\"fields\":{");
             let present = echo.iter().zip(values).filter_map(|(name, value)| Some((name, (*value)?)));
@@ -331,15 +331,15 @@ impl Verdict<'_> {
 
     /// Appends `,"label":…,"score":…[,"scores":…],"model":…[,"truncated":true]`: what every answer shares, after its
     /// first field.
-    pub fn write_judgement(&self, out: &mut Vec<u8>) {
-        let judgement = self.judgement;
+    pub fn write_prediction(&self, out: &mut Vec<u8>) {
+        let prediction = self.prediction;
         out.extend_from_slice(b",\"label\":");
-        write_string(self.labels.get(label_index(judgement)).map_or("", String::as_str), out);
+        write_string(self.labels.get(label_index(prediction)).map_or("", String::as_str), out);
         out.extend_from_slice(b",\"score\":");
-        WrittenScore::new(judgement.score).write(out);
-        if !judgement.scores.is_empty() {
+        WrittenScore::new(prediction.score).write(out);
+        if !prediction.scores.is_empty() {
             out.extend_from_slice(b",\"scores\":{");
-            for (place, (label, score)) in self.labels.iter().zip(&judgement.scores).enumerate() {
+            for (place, (label, score)) in self.labels.iter().zip(&prediction.scores).enumerate() {
                 if place > 0 {
                     out.push(b',');
                 }
@@ -351,7 +351,7 @@ impl Verdict<'_> {
         }
         out.extend_from_slice(b",\"model\":");
         write_string(self.model, out);
-        if judgement.truncated {
+        if prediction.truncated {
             out.extend_from_slice(b",\"truncated\":true");
         }
     }

@@ -5,7 +5,7 @@
 
 mod needs;
 
-use nunchi::telemetry::{Metrics, Turn, WorkerMetrics};
+use nunchi::telemetry::{BatchStats, Metrics, WorkerMetrics};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -45,7 +45,7 @@ fn exported_series() -> BTreeSet<String> {
     let metrics = Metrics::new();
     let worker = WorkerMetrics::new(&metrics, "comments", &["negative".into(), "positive".into()], "abc");
     worker.set_lag(0, 1);
-    worker.commit(&Turn { records_in: [(0, 1)].into(), ..Turn::default() }, true);
+    worker.commit(&BatchStats { records_in: [(0, 1)].into(), ..BatchStats::default() }, true);
     metrics.set_model("abc", "f32", "avx2");
     let text = metrics.encode().unwrap();
     text.lines()

@@ -1,4 +1,4 @@
-//! `nunchi explain` shows the judgement after each token; the last one is what `classify` says.
+//! `nunchi explain` shows the prediction after each token; the last one is what `classify` says.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 

@@ -1,7 +1,7 @@
 //! The names, labels and types of metrics are an API: dashboards and alerts rest on them. Whoever changes this list
 //! changes `docs/METRICS.md` too.
 
-use nunchi::telemetry::{Metrics, Turn, WorkerMetrics};
+use nunchi::telemetry::{BatchStats, Metrics, WorkerMetrics};
 use prometheus::proto::MetricType;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -62,7 +62,7 @@ fn exported() -> BTreeSet<String> {
     let worker =
         WorkerMetrics::new(&metrics, "comments", &["negative".to_owned(), "positive".to_owned()], "abc");
     worker.set_lag(0, 1);
-    worker.commit(&Turn { records_in: [(0, 1)].into(), ..Turn::default() }, true);
+    worker.commit(&BatchStats { records_in: [(0, 1)].into(), ..BatchStats::default() }, true);
     metrics.set_model("abc", "f32", "avx2");
     metrics.http_requests.with_label_values(&["/metrics", "200"]).inc();
     let compared = ["candidate", "abc"];

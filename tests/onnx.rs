@@ -6,7 +6,7 @@
 mod needs;
 
 use nunchi::samples;
-use nunchi_engine::{Engine, Warm};
+use nunchi_engine::{Engine, LoadedModel};
 use nunchi_model::rnn::{Cell, HeadKind, Pooling, Shape};
 use nunchi_model::{Model, Precision, onnx};
 use nunchi_text::EXAMPLES;
@@ -66,7 +66,7 @@ fn write_case(folder: &Path, name: &str, model: Model) {
     let lengths: Vec<u32> = tokens.iter().map(|tokens| tokens.len() as u32).collect();
     let mut scores = Vec::new();
     let outputs = model.network.shape.outputs;
-    let mut engine = Engine::new(Arc::new(Warm::new(model, Some("portable")).unwrap()));
+    let mut engine = Engine::new(Arc::new(LoadedModel::new(model, Some("portable")).unwrap()));
     engine.score_tokens(&tokens.concat(), &lengths, &mut scores);
     let want: Vec<&[f32]> = scores.chunks(outputs).collect();
     let case = json!({ "tokens": tokens, "want": want });

@@ -4,7 +4,7 @@ mod admin;
 mod needs;
 
 use admin::{Server, try_request};
-use nunchi::telemetry::{Turn, WorkerMetrics};
+use nunchi::telemetry::{BatchStats, WorkerMetrics};
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ fn busy_server() -> Server {
     worker.set_lag(3, 17);
     worker.observe_score(0.75);
     worker.observe_end_to_end(0.02);
-    let turn = Turn { records_in: [(3, 42)].into(), verdicts: vec![2, 40], ..Turn::default() };
+    let turn = BatchStats { records_in: [(3, 42)].into(), verdicts: vec![2, 40], ..BatchStats::default() };
     worker.commit(&turn, true);
     server.get("/livez");
     server

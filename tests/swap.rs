@@ -8,11 +8,13 @@ mod common;
 use arc_swap::ArcSwap;
 use common::{Kafka, PATIENCE, Process, Read, Topics, Write, assert_answered_once, comment, kafka, wait_for};
 use nunchi::config::{ClientProperties, Config};
-use nunchi::pipeline::{EngineJudge, ModelSlot, Pipeline, PipelineError, Stop, Summary, worker_count};
-use nunchi::registry::{Bands, Draft, Follow, Follower, Log, Looked, Reload, Remark, Store, Version, first};
+use nunchi::pipeline::{ModelSlot, Pipeline, PipelineError, SlotClassifier, Stop, Summary, worker_count};
+use nunchi::registry::{
+    CanaryThresholds, Draft, Follow, Follower, Log, LookResult, Reload, Remark, Store, Version, first,
+};
 use nunchi::samples;
 use nunchi::telemetry::{Health, Metrics};
-use nunchi_engine::{Engine, Warm};
+use nunchi_engine::{Engine, LoadedModel};
 use nunchi_model::rnn::Cell;
 use nunchi_model::{Model, Precision};
 use std::collections::BTreeMap;
@@ -57,7 +59,8 @@ impl Swapper {
         promote(&store, &versions[0]);
         let metrics = Metrics::new();
         let interval = Duration::from_secs(3600);
-        let bands = Bands { time: Duration::ZERO, ..Bands::from(&Config::default().registry) };
+        let bands =
+            CanaryThresholds { time: Duration::ZERO, ..CanaryThresholds::from(&Config::default().registry) };
         let who = "test".to_owned();
         let follow =
             Follow { url, interval, kernel: None, metrics: metrics.clone(), bands, shadow: None, who };
@@ -77,7 +80,7 @@ impl Swapper {
         let remark = Remark { who: "test".to_owned(), why: "its turn".to_owned() };
         self.store.promote_after(&log, other, remark, false).unwrap();
         match reload.now_blocking().unwrap() {
-            Looked::Swapped { model, previous, .. } => {
+            LookResult::Swapped { model, previous, .. } => {
                 assert_eq!((model.as_str(), previous), (other.as_str(), serving));
             }
             looked => panic!("{looked:?}"),
@@ -118,7 +121,7 @@ fn start(
             stop: &stop,
             ask_limits: true,
         };
-        pipeline.run(|| EngineJudge::new(Arc::clone(&slot)))
+        pipeline.run(|| SlotClassifier::new(Arc::clone(&slot)))
     })
 }
 
@@ -129,10 +132,12 @@ fn assert_judged_by_whom_they_name(answers: &[Read], texts: &[String], swapper: 
     let borrowed: Vec<&str> = texts.iter().map(String::as_str).collect();
     let bound = nunchi_engine::bound(swapper.slot.load().precision());
     for version in versions {
-        let (mut engine, mut judgements) =
-            (Engine::new(Arc::new(Warm::new(store.load(version).unwrap(), None).unwrap())), Vec::new());
-        engine.classify(&borrowed, &mut judgements);
-        expected.insert(version.as_str(), judgements.iter().map(|judgement| judgement.score).collect());
+        let (mut engine, mut predictions) = (
+            Engine::new(Arc::new(LoadedModel::new(store.load(version).unwrap(), None).unwrap())),
+            Vec::new(),
+        );
+        engine.classify(&borrowed, &mut predictions);
+        expected.insert(version.as_str(), predictions.iter().map(|prediction| prediction.score).collect());
     }
     let mut judged: BTreeMap<&str, usize> = BTreeMap::new();
     for answer in answers {
@@ -206,11 +211,11 @@ fn many_swaps(swaps: usize) {
     let judging = std::thread::spawn({
         let (slot, stop) = (Arc::clone(&swapper.slot), stop.clone());
         move || {
-            let mut judge = EngineJudge::new(slot);
+            let mut judge = SlotClassifier::new(slot);
             let (mut turns, mut out) = (0u64, Vec::new());
             while !stop.requested() {
-                nunchi::pipeline::Judge::refresh(&mut judge);
-                nunchi::pipeline::Judge::judge(&mut judge, &["배송이 빨라요", "별로예요"], &mut out);
+                nunchi::pipeline::Classifier::refresh(&mut judge);
+                nunchi::pipeline::Classifier::judge(&mut judge, &["배송이 빨라요", "별로예요"], &mut out);
                 turns += 1;
             }
             turns

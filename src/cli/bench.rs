@@ -26,7 +26,7 @@ enum Bench {
     Engine(engine::Args),
     /// Comments a second from text to label, of the tokenizer alone and of the engine alone
     Text(text::Args),
-    /// Time of a single comment's judgement
+    /// Time of a single comment's prediction
     Latency(latency::Args),
     /// Records a second through a real Kafka, and what they cost
     Pipeline(pipeline::Args),

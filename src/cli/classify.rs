@@ -1,14 +1,14 @@
 //! `nunchi classify`: a Unix filter. Order is kept, memory is flat, and a pipe that closes early (`| head`) is no error.
 
 use super::colour::{self, Paint, Tone};
-use super::lines::{LONGEST_LINE, Line, Lines};
+use super::lines::{Line, Lines, MAX_LINE};
 use super::model::ModelArgs;
 use crate::config::{Config, InputFormat};
 use crate::record::{Comment, DeadLetter, DeadLetterClass, Reader, Verdict};
 use anyhow::Context as _;
 use clap::ValueEnum;
 use nunchi_engine::score::{WrittenScore, label_index};
-use nunchi_engine::{Engine, Judgement};
+use nunchi_engine::{Engine, Prediction};
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -93,7 +93,7 @@ struct Filter {
     paint: Paint,
     lines: u64,
     broken: u64,
-    judgements: Vec<Judgement>,
+    predictions: Vec<Prediction>,
     out: Vec<u8>,
 }
 
@@ -108,10 +108,10 @@ impl Filter {
     fn new(engine: Engine, input: Input, format: Format) -> Self {
         let mut config = Config::default();
         config.input.format = InputFormat::Json;
-        config.input.max_bytes = LONGEST_LINE;
+        config.input.max_bytes = MAX_LINE;
         let (paint, reader) = (Paint::for_stdout(), Reader::new(&config));
-        let (judgements, out) = (Vec::new(), Vec::new());
-        Filter { engine, input, format, reader, paint, lines: 0, broken: 0, judgements, out }
+        let (predictions, out) = (Vec::new(), Vec::new());
+        Filter { engine, input, format, reader, paint, lines: 0, broken: 0, predictions, out }
     }
 
     /// The answers to `lines`, in their order.
@@ -126,17 +126,17 @@ impl Filter {
             .iter()
             .filter_map(|entry| entry.comment.as_ref().ok().map(|comment| comment.text.as_ref()))
             .collect();
-        let mut judgements = std::mem::take(&mut self.judgements);
-        self.engine.classify(&texts, &mut judgements);
+        let mut predictions = std::mem::take(&mut self.predictions);
+        self.engine.classify(&texts, &mut predictions);
         self.out.clear();
-        let mut next = judgements.iter();
+        let mut next = predictions.iter();
         for entry in &entries {
             match &entry.comment {
                 Ok(comment) => {
-                    let judgement = next.next().expect("one judgement a comment");
+                    let prediction = next.next().expect("one prediction a comment");
                     match self.format {
-                        Format::Json => self.write_json(entry.bare, comment, judgement),
-                        Format::Text => self.write_text(comment, judgement),
+                        Format::Json => self.write_json(entry.bare, comment, prediction),
+                        Format::Text => self.write_text(comment, prediction),
                     }
                 }
                 Err(error) => {
@@ -145,14 +145,14 @@ impl Filter {
                 }
             }
         }
-        self.judgements = judgements;
+        self.predictions = predictions;
         &self.out
     }
 
     fn read<'a>(&self, line: Line<'a>) -> Entry<'a> {
         let number = self.lines;
         let Line::Whole(mut line) = line else {
-            let sentence = format!("the line has more than {LONGEST_LINE} bytes");
+            let sentence = format!("the line has more than {MAX_LINE} bytes");
             let comment = Err(DeadLetter { class: DeadLetterClass::Oversize, sentence });
             return Entry { number, bare: true, comment };
         };
@@ -179,9 +179,9 @@ impl Filter {
         Entry { number, bare, comment }
     }
 
-    fn write_json(&mut self, bare: bool, comment: &Comment<'_>, judgement: &Judgement) {
+    fn write_json(&mut self, bare: bool, comment: &Comment<'_>, prediction: &Prediction) {
         let model = self.engine.warm().model();
-        let verdict = Verdict { id: comment.id, judgement, labels: &model.labels, model: &model.version };
+        let verdict = Verdict { id: comment.id, prediction, labels: &model.labels, model: &model.version };
         verdict.write(&[], &[], &mut self.out);
         if bare {
             self.out.pop();
@@ -193,18 +193,18 @@ impl Filter {
         self.out.push(b'\n');
     }
 
-    fn write_text(&mut self, comment: &Comment<'_>, judgement: &Judgement) {
+    fn write_text(&mut self, comment: &Comment<'_>, prediction: &Prediction) {
         let model = self.engine.warm().model();
         let width = model.labels.iter().map(|label| label.chars().count()).max().unwrap_or(0);
-        let label = &model.labels[label_index(judgement)];
-        let score = WrittenScore::new(judgement.score).value();
+        let label = &model.labels[label_index(prediction)];
+        let score = WrittenScore::new(prediction.score).value();
         let full = (score * BAR as f64).round() as usize;
         let bar = "█".repeat(full) + &"░".repeat(BAR - full);
         let mut line = String::new();
         self.paint.paint(colour::tone(score), &format!("{label:<width$} {score:.3} {bar}"), &mut line);
         line.push(' ');
         colour::push_harmless(&comment.text, &mut line);
-        if judgement.truncated {
+        if prediction.truncated {
             self.paint.paint(Tone::Faint, " (cut)", &mut line);
         }
         line.push('\n');

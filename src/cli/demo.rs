@@ -7,12 +7,12 @@ use crate::cli::run::{Server, runtime};
 use crate::cli::signals::stop_on_signals;
 use crate::config::{ClientProperties, Config, Delivery, Log, Value};
 use crate::http::{self, Admin};
-use crate::pipeline::{EngineJudge, ModelSlot, Pipeline, Stop, worker_count};
+use crate::pipeline::{ModelSlot, Pipeline, SlotClassifier, Stop, worker_count};
 use crate::samples::Stream;
 use crate::telemetry::{Health, Metrics, init_logs};
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
-use nunchi_engine::Warm;
+use nunchi_engine::LoadedModel;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use std::io::Write;
@@ -156,7 +156,7 @@ struct Demo {
 }
 
 impl Demo {
-    fn new(config: Config, clients: ClientProperties, warm: Warm) -> Self {
+    fn new(config: Config, clients: ClientProperties, warm: LoadedModel) -> Self {
         let metrics = Metrics::new();
         metrics.set_model(&warm.model().version, warm.precision(), warm.kernel());
         let health = Health::new(worker_count(&config), Duration::from_secs(config.worker.stall_seconds));
@@ -226,7 +226,7 @@ impl Demo {
             // The embedded broker says that it has no controller, and librdkafka would wait for one.
             ask_limits: false,
         };
-        pipeline.run(|| EngineJudge::new(Arc::clone(&self.slot)))?;
+        pipeline.run(|| SlotClassifier::new(Arc::clone(&self.slot)))?;
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use super::model::{StoreArgs, find_model};
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use nunchi_data::Columns;
-use nunchi_eval::evaluation::{self, Judge, Observations, Part};
+use nunchi_eval::evaluation::{self, ModelUnderTest, Observations, Part};
 use nunchi_eval::metrics::Metrics;
 use nunchi_eval::report::{self, Report, Subject, fading};
 use nunchi_eval::spacing::Spacing;
@@ -39,10 +39,10 @@ pub struct Args {
     /// Show the pairs that a model gets wrong, with their scores
     #[arg(long, requires = "pairs")]
     wrong: bool,
-    /// Judge every comment with other spaces than it has
+    /// ModelUnderTest every comment with other spaces than it has
     #[arg(long, value_enum, value_name = "HOW")]
     spacing: Option<Spacing>,
-    /// Judge with the readable reference mathematics instead of the engine
+    /// ModelUnderTest with the readable reference mathematics instead of the engine
     #[arg(long)]
     reference: bool,
     /// Write a report for people as one page, and its figures beside it as FILE.json: ROC, calibration, confusion, length
@@ -119,12 +119,13 @@ fn usage() -> ExitCode {
     ExitCode::from(EXIT_USAGE)
 }
 
-fn find_judges(args: &Args, names: &[String]) -> anyhow::Result<Vec<Judge>> {
+fn find_judges(args: &Args, names: &[String]) -> anyhow::Result<Vec<ModelUnderTest>> {
     let store = args.store.url()?;
     let mut judges = Vec::with_capacity(names.len());
     for name in names {
         let model = find_model(Some(name), store.as_deref())?;
-        let judge = if args.reference { Judge::reference(model) } else { Judge::engine(model)? };
+        let judge =
+            if args.reference { ModelUnderTest::reference(model) } else { ModelUnderTest::engine(model)? };
         judges.push(match args.spacing {
             Some(spacing) => judge.respaced(spacing),
             None => judge,
@@ -134,8 +135,13 @@ fn find_judges(args: &Args, names: &[String]) -> anyhow::Result<Vec<Judge>> {
 }
 
 /// Draws how information fades, and says at which distances.
-fn draw_fading(judges: &[Judge], data: &Path, columns: &Columns, picture: &Path) -> anyhow::Result<()> {
-    let models: Vec<&Model> = judges.iter().map(Judge::model).collect();
+fn draw_fading(
+    judges: &[ModelUnderTest],
+    data: &Path,
+    columns: &Columns,
+    picture: &Path,
+) -> anyhow::Result<()> {
+    let models: Vec<&Model> = judges.iter().map(ModelUnderTest::model).collect();
     let measured = fading::measure(&models, data, columns)?;
     std::fs::write(picture, fading::picture(&measured))
         .with_context(|| format!("cannot write {}", picture.display()))?;
@@ -159,7 +165,7 @@ fn draw_fading(judges: &[Judge], data: &Path, columns: &Columns, picture: &Path)
 }
 
 /// Has all judges answer the file's comments, and says what was left out.
-fn observe(judges: &mut [Judge], data: &Path, columns: &Columns) -> anyhow::Result<Observations> {
+fn observe(judges: &mut [ModelUnderTest], data: &Path, columns: &Columns) -> anyhow::Result<Observations> {
     let style = ProgressStyle::with_template("{spinner} {human_pos} comments judged, {per_sec}")
         .expect("the template is valid");
     let bar = ProgressBar::new_spinner().with_style(style);
@@ -173,7 +179,7 @@ fn observe(judges: &mut [Judge], data: &Path, columns: &Columns) -> anyhow::Resu
 }
 
 /// One row a model, best accuracy marked where there are several.
-fn print_table(judges: &[Judge], metrics: &[Metrics]) {
+fn print_table(judges: &[ModelUnderTest], metrics: &[Metrics]) {
     let widest = judges.iter().map(|judge| judge.model().name.chars().count()).max().unwrap_or(0).max(5);
     println!(
         "{:widest$}  {:12}  {:>9}  {:>9}  {:>7}  {:>7}  {:>8}  {:>7}",

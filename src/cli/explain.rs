@@ -1,12 +1,12 @@
-//! `nunchi explain`: how the judgement moves through a sentence, token by token.
+//! `nunchi explain`: how the prediction moves through a sentence, token by token.
 //!
-//! Each value is the engine's judgement of the comment up to and with that token, so the last one is what `classify` says
+//! Each value is the engine's prediction of the comment up to and with that token, so the last one is what `classify` says
 //! of the whole. (For a network that reads one way these are the states it passes through anyway: many to many.)
 
 use super::colour::{self, Paint, Tone};
 use super::model::ModelArgs;
 use nunchi_engine::score::{WrittenScore, label_index};
-use nunchi_engine::{Engine, Judgement};
+use nunchi_engine::{Engine, Prediction};
 use nunchi_model::rnn::HeadKind;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -40,23 +40,23 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let text = args.text.join(" ");
     let warm = args.model.warm(args.kernel.as_deref())?;
     let mut engine = Engine::new(Arc::new(warm));
-    let mut judgements = Vec::new();
-    engine.classify(&[&text], &mut judgements);
-    let judgement = judgements.pop().expect("one judgement a comment");
-    let scores = scores_by_token(&mut engine, &text, &judgement);
+    let mut predictions = Vec::new();
+    engine.classify(&[&text], &mut predictions);
+    let prediction = predictions.pop().expect("one prediction a comment");
+    let scores = scores_by_token(&mut engine, &text, &prediction);
     let model = engine.warm().model();
     let pieces: Vec<String> =
         model.tokenizer.pieces(&text, model.max_tokens).into_iter().map(|(_, piece)| piece).collect();
-    let label = &model.labels[label_index(&judgement)];
+    let label = &model.labels[label_index(&prediction)];
     let mut out = if args.json {
         let last = scores.last();
         serde_json::json!({
             "tokens": pieces, "scores": scores, "label": label, "score": last, "model": model.version,
-            "truncated": judgement.truncated,
+            "truncated": prediction.truncated,
         })
         .to_string()
     } else {
-        drawing(&pieces, &scores, label, judgement.truncated)
+        drawing(&pieces, &scores, label, prediction.truncated)
     };
     out.push('\n');
     match io::stdout().write_all(out.as_bytes()) {
@@ -66,7 +66,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The score of each prefix as it would be written in a verdict: of positive, or of the class that wins in the end.
-fn scores_by_token(engine: &mut Engine, text: &str, whole: &Judgement) -> Vec<f64> {
+fn scores_by_token(engine: &mut Engine, text: &str, whole: &Prediction) -> Vec<f64> {
     let warm = Arc::clone(engine.warm());
     let tokens = warm.model().tokens(text);
     let shape = warm.model().network.shape;

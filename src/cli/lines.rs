@@ -4,7 +4,7 @@
 use std::io::{self, Read};
 
 /// Longest line in bytes.
-pub const LONGEST_LINE: usize = 1 << 20;
+pub const MAX_LINE: usize = 1 << 20;
 /// What one read asks for.
 const READ: usize = 256 << 10;
 
@@ -16,7 +16,7 @@ pub struct Lines<R> {
     /// `consumed..filled` of the buffer was read, but belongs to a line that is not complete.
     consumed: usize,
     filled: usize,
-    /// The line at hand is longer than [`LONGEST_LINE`]; its beginning is thrown away.
+    /// The line at hand is longer than [`MAX_LINE`]; its beginning is thrown away.
     overlong: bool,
     ended: bool,
 }
@@ -26,14 +26,14 @@ pub struct Lines<R> {
 pub enum Line<'a> {
     /// Its bytes.
     Whole(&'a [u8]),
-    /// It had more than [`LONGEST_LINE`] bytes.
+    /// It had more than [`MAX_LINE`] bytes.
     TooLong,
 }
 
 impl<R: Read> Lines<R> {
     /// Lines of `source`.
     pub fn new(source: R) -> Self {
-        let buffer = vec![0; LONGEST_LINE + READ];
+        let buffer = vec![0; MAX_LINE + READ];
         Lines { source, buffer, consumed: 0, filled: 0, overlong: false, ended: false }
     }
 
@@ -52,7 +52,7 @@ impl<R: Read> Lines<R> {
                 break;
             }
             searched = self.filled;
-            if self.filled > LONGEST_LINE {
+            if self.filled > MAX_LINE {
                 self.overlong = true;
                 (self.filled, searched) = (0, 0);
             }
@@ -75,7 +75,7 @@ impl<R: Read> Lines<R> {
         let mut first_is_overlong = std::mem::take(&mut self.overlong);
         let block = block.strip_suffix(b"\n").unwrap_or(block);
         Ok(Some(block.split(|&byte| byte == b'\n').map(move |line| {
-            if std::mem::take(&mut first_is_overlong) || line.len() > LONGEST_LINE {
+            if std::mem::take(&mut first_is_overlong) || line.len() > MAX_LINE {
                 return Line::TooLong;
             }
             Line::Whole(line.strip_suffix(b"\r").unwrap_or(line))
@@ -114,12 +114,11 @@ mod tests {
 
     #[test]
     fn an_overlong_line_is_told_and_the_rest_goes_on() {
-        let long = vec![b'x'; LONGEST_LINE * 2 + 5];
-        let bytes =
-            [b"a\n", &long[..], b"\nb\n", &long[..LONGEST_LINE], b"\n", &long[..LONGEST_LINE + 1]].concat();
+        let long = vec![b'x'; MAX_LINE * 2 + 5];
+        let bytes = [b"a\n", &long[..], b"\nb\n", &long[..MAX_LINE], b"\n", &long[..MAX_LINE + 1]].concat();
         for step in [1 << 12, READ, usize::MAX] {
             let want =
-                [Some(b"a".to_vec()), None, Some(b"b".to_vec()), Some(long[..LONGEST_LINE].to_vec()), None];
+                [Some(b"a".to_vec()), None, Some(b"b".to_vec()), Some(long[..MAX_LINE].to_vec()), None];
             assert_eq!(all(&bytes, step), want, "{step}");
         }
     }

@@ -3,7 +3,7 @@
 //! Exit status: 0 done, 1 failed, 64 usage or configuration. Results go to standard output, progress and logs to
 //! standard error.
 
-use crate::config::Mistakes;
+use crate::config::ConfigErrors;
 use crate::registry::RegistryError;
 use crate::retraining::RetrainError;
 use clap::{Parser, Subcommand};
@@ -41,7 +41,7 @@ const AFTER_HELP: &str = "\
 Start here:
   nunchi demo                               watch it work; no Kafka needed
   echo '배송이 빨라서 좋아요' | nunchi classify judge a line
-  nunchi explain '별로지만 추천해요'            see how the judgement moves through it
+  nunchi explain '별로지만 추천해요'            see how the prediction moves through it
   nunchi generate --topic comments          publish sample comments to Kafka …
   nunchi run --brokers localhost:9092       … and judge them: `comments` in, `verdicts` out
   nunchi config check --config nunchi.toml  see the settings in effect, or all that is wrong
@@ -61,13 +61,13 @@ struct Cli {
 enum Command {
     /// Watch it work without a Kafka: an embedded broker, sample comments, live verdicts
     Demo(demo::Args),
-    /// Judge lines or JSON objects from standard input
+    /// Classifier lines or JSON objects from standard input
     Classify(classify::Args),
-    /// Show how the judgement moves through a sentence
+    /// Show how the prediction moves through a sentence
     Explain(explain::Args),
-    /// Judge a Kafka topic: comments in, verdicts out
+    /// Classifier a Kafka topic: comments in, verdicts out
     Run(Box<run::Args>),
-    /// Judge a range of history again: into a topic or a file, or by two models for a report
+    /// Classifier a range of history again: into a topic or a file, or by two models for a report
     Replay(Box<replay::Args>),
     /// Look at records that could not be judged, and send them again
     DeadLetters(dead_letters::Args),
@@ -96,7 +96,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(EngineError::KernelUnknown(..) | EngineError::KernelUnavailable(..)))
         || error.downcast_ref().is_some_and(RegistryError::is_usage)
         || error.downcast_ref().is_some_and(RetrainError::is_usage)
-        || error.is::<Mistakes>()
+        || error.is::<ConfigErrors>()
 }
 
 /// Runs the command line of this process.

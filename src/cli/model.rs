@@ -3,7 +3,7 @@
 use crate::config::load;
 use crate::registry::{Name, Store};
 use anyhow::{Context as _, bail};
-use nunchi_engine::Warm;
+use nunchi_engine::LoadedModel;
 use nunchi_model::Model;
 use std::path::{Path, PathBuf};
 
@@ -47,8 +47,8 @@ impl ModelArgs {
     }
 
     /// The model, verified and packed for `kernel`, or for the best one of this CPU.
-    pub(super) fn warm(&self, kernel: Option<&str>) -> anyhow::Result<Warm> {
-        Ok(Warm::new(self.find()?, kernel)?)
+    pub(super) fn warm(&self, kernel: Option<&str>) -> anyhow::Result<LoadedModel> {
+        Ok(LoadedModel::new(self.find()?, kernel)?)
     }
 }
 

@@ -1,14 +1,14 @@
 //! `nunchi run`: settings, model, admin server, signals, and the workers until somebody says stop.
 
 use super::EXIT_USAGE;
-use crate::config::{Config, Flag, Loaded, Mistakes, load};
+use crate::config::{Config, ConfigErrors, Flag, Loaded, load};
 use crate::http::{self, Admin};
-use crate::pipeline::{EngineJudge, ModelSlot, Pipeline, PipelineError, Stop, worker_count};
-use crate::registry::{Bands, Follow, Follower, Log, RegistryError, first, who};
+use crate::pipeline::{ModelSlot, Pipeline, PipelineError, SlotClassifier, Stop, worker_count};
+use crate::registry::{CanaryThresholds, Follow, Follower, Log, RegistryError, first, who};
 use crate::telemetry::{Health, Metrics, init_logs};
 use anyhow::Context;
 use arc_swap::ArcSwap;
-use nunchi_engine::{EngineError, Warm};
+use nunchi_engine::{EngineError, LoadedModel};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -107,7 +107,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// Whether a start failed for what the user asked, not for what the world is like.
 fn is_usage(error: &anyhow::Error) -> bool {
-    error.is::<Mistakes>()
+    error.is::<ConfigErrors>()
         || matches!(error.downcast_ref(), Some(PipelineError::Configuration(_)))
         || matches!(
             error.downcast_ref(),
@@ -149,7 +149,7 @@ fn start(args: &Args) -> anyhow::Result<()> {
         ask_limits: true,
     };
     let tap = follower.as_ref().map(Follower::tap);
-    let result = pipeline.run(|| EngineJudge::new(Arc::clone(&slot)).with_tap(tap.clone()));
+    let result = pipeline.run(|| SlotClassifier::new(Arc::clone(&slot)).with_tap(tap.clone()));
     server.end(&runtime);
     drop(follower);
     let summary = result?;
@@ -158,13 +158,13 @@ fn start(args: &Args) -> anyhow::Result<()> {
 }
 
 /// The model to begin with; and, where none is named but a store is, how to follow the store from there.
-fn model(config: &Config, metrics: &Metrics) -> anyhow::Result<(Warm, Option<(Follow, Log)>)> {
+fn model(config: &Config, metrics: &Metrics) -> anyhow::Result<(LoadedModel, Option<(Follow, Log)>)> {
     let kernel = config.engine.kernel.clone();
     let (name, url) = (config.model.path.as_deref(), config.registry.url.as_deref());
     let Some(url) = url.filter(|_| name.is_none()) else {
         let name = name.map(|path| path.to_string_lossy());
         let model = super::model::find_model(name.as_deref(), url)?;
-        return Ok((Warm::new(model, kernel.as_deref())?, None));
+        return Ok((LoadedModel::new(model, kernel.as_deref())?, None));
     };
     let interval = Duration::from_secs_f64(config.registry.interval);
     let settings = &config.registry;
@@ -173,7 +173,7 @@ fn model(config: &Config, metrics: &Metrics) -> anyhow::Result<(Warm, Option<(Fo
         interval,
         kernel,
         metrics: metrics.clone(),
-        bands: Bands::from(settings),
+        bands: CanaryThresholds::from(settings),
         shadow: settings.shadow.clone().map(|name| (name, settings.shadow_share)),
         who: format!("nunchi run, {}, group {}", who(), config.kafka.group),
     };
@@ -182,7 +182,7 @@ fn model(config: &Config, metrics: &Metrics) -> anyhow::Result<(Warm, Option<(Fo
     Ok((warm, Some((follow, log))))
 }
 
-fn say_what_runs(config: &Config, warm: &Warm) {
+fn say_what_runs(config: &Config, warm: &LoadedModel) {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         model = warm.model().version,

@@ -1,6 +1,6 @@
 //! The list of settings: every name, and what is allowed there, in words and as a check.
 
-use super::{Config, Mistakes, Origin, properties::Origins};
+use super::{Config, ConfigErrors, Origin, properties::Origins};
 
 /// Sections of `[kafka]` that hold librdkafka's own names.
 pub(super) const PROPERTY_SECTIONS: [&str; 3] = ["properties", "consumer", "producer"];
@@ -143,7 +143,7 @@ pub(super) fn unknown(key: &str) -> String {
 }
 
 /// Checks every value's range, and that topics differ.
-pub(super) fn check(config: &Config, origins: &Origins, mistakes: &mut Mistakes) {
+pub(super) fn check(config: &Config, origins: &Origins, mistakes: &mut ConfigErrors) {
     let origin = |key: &str| origins.get(key).cloned().unwrap_or(Origin::Default);
     for setting in SETTINGS.iter().filter(|setting| !(setting.valid)(config)) {
         mistakes.add(origin(setting.key), format!("`{}` must be {}", setting.key, setting.allowed));
@@ -239,9 +239,9 @@ mod tests {
 
     #[test]
     fn the_defaults_are_in_range() {
-        let mut mistakes = Mistakes::default();
+        let mut mistakes = ConfigErrors::default();
         check(&Config::default(), &Origins::default(), &mut mistakes);
-        assert_eq!(mistakes, Mistakes::default());
+        assert_eq!(mistakes, ConfigErrors::default());
     }
 
     #[test]

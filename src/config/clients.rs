@@ -4,7 +4,7 @@
 //! no `Debug` or error shows a value that may be secret.
 
 use super::properties::{self, Origins};
-use super::{Config, Delivery, Mistakes, Origin};
+use super::{Config, ConfigErrors, Delivery, Origin};
 use rdkafka::ClientConfig;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -29,14 +29,14 @@ impl ClientProperties {
     ///
     /// # Errors
     /// All mistakes at once: refused properties, unknown names, refused values, missing variables and files.
-    pub fn resolve(config: &Config) -> Result<Self, Mistakes> {
+    pub fn resolve(config: &Config) -> Result<Self, ConfigErrors> {
         let (resolved, mistakes) = Self::resolve_with(config, &Origins::default());
         mistakes.none_or(resolved)
     }
 
     /// As [`ClientProperties::resolve`], and mistakes name where the property was set.
-    pub(super) fn resolve_with(config: &Config, origins: &Origins) -> (Self, Mistakes) {
-        let mut mistakes = Mistakes::default();
+    pub(super) fn resolve_with(config: &Config, origins: &Origins) -> (Self, ConfigErrors) {
+        let mut mistakes = ConfigErrors::default();
         let kafka = &config.kafka;
         let mut read = |section: &str, properties| {
             properties::resolve(&format!("kafka.{section}"), properties, origins, &mut mistakes)
@@ -88,7 +88,7 @@ impl ClientProperties {
     }
 
     /// Builds one client of each kind, without brokers, since some mistakes show in combinations only.
-    fn try_clients(&self, mistakes: &mut Mistakes) {
+    fn try_clients(&self, mistakes: &mut ConfigErrors) {
         let mut consumer = self.consumer(0);
         consumer.remove("bootstrap.servers").set_log_level(rdkafka::config::RDKafkaLogLevel::Emerg);
         if let Err(error) = consumer.create::<rdkafka::consumer::BaseConsumer>() {

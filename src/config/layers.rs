@@ -1,7 +1,7 @@
 //! Where settings stand before they are one: leaves of a file, of the environment and of flags, each with its origin.
 
 use super::catalog::PROPERTY_SECTIONS;
-use super::{Mistakes, Origin};
+use super::{ConfigErrors, Origin};
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::path::Path;
@@ -56,7 +56,7 @@ impl Flag {
 }
 
 /// Reads the settings of a TOML file; every syntax error is reported.
-pub(super) fn from_file(path: &Path, mistakes: &mut Mistakes) -> Vec<Leaf> {
+pub(super) fn from_file(path: &Path, mistakes: &mut ConfigErrors) -> Vec<Leaf> {
     let at = |line| Origin::File { path: path.to_owned(), line };
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
@@ -121,7 +121,7 @@ fn is_secret_reference(table: &DeTable<'_>) -> bool {
 /// Reads `NUNCHI__SECTION__KEY`; an empty value counts as unset. In names of librdkafka `_` stands for `.`.
 pub(super) fn from_environment(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
-    mistakes: &mut Mistakes,
+    mistakes: &mut ConfigErrors,
 ) -> Vec<Leaf> {
     let mut leaves = Vec::new();
     for (variable, value) in variables {
@@ -146,7 +146,7 @@ pub(super) fn from_environment(
 }
 
 /// Reads flags, in their order.
-pub(super) fn from_flags(flags: &[Flag], mistakes: &mut Mistakes) -> Vec<Leaf> {
+pub(super) fn from_flags(flags: &[Flag], mistakes: &mut ConfigErrors) -> Vec<Leaf> {
     let mut leaves = Vec::new();
     for Flag { flag, key, value } in flags {
         let origin = Origin::Flag(flag.clone());

@@ -6,7 +6,7 @@
 use super::catalog::{self, PROPERTY_SECTIONS};
 use super::layers::{self, Flag, Leaf, Raw};
 use super::properties::{self, Origins};
-use super::{ClientProperties, Config, Mistakes, Origin, Value};
+use super::{ClientProperties, Config, ConfigErrors, Origin, Value};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -44,8 +44,8 @@ pub fn load(
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     flags: &[Flag],
-) -> Result<Loaded, Mistakes> {
-    let mut mistakes = Mistakes::default();
+) -> Result<Loaded, ConfigErrors> {
+    let mut mistakes = ConfigErrors::default();
     let mut leaves = file.map_or_else(Vec::new, |path| layers::from_file(path, &mut mistakes));
     leaves.extend(layers::from_environment(environment, &mut mistakes));
     leaves.extend(layers::from_flags(flags, &mut mistakes));

@@ -54,20 +54,20 @@ impl fmt::Display for Mistake {
 
 /// All that is wrong; never empty when it is an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Mistakes(pub Vec<Mistake>);
+pub struct ConfigErrors(pub Vec<Mistake>);
 
-impl Mistakes {
+impl ConfigErrors {
     pub(super) fn add(&mut self, origin: Origin, message: impl Into<String>) {
         self.0.push(Mistake { origin, message: message.into() });
     }
 
     /// `Ok(value)` if there is none.
-    pub(super) fn none_or<T>(self, value: T) -> Result<T, Mistakes> {
+    pub(super) fn none_or<T>(self, value: T) -> Result<T, ConfigErrors> {
         if self.0.is_empty() { Ok(value) } else { Err(self) }
     }
 }
 
-impl fmt::Display for Mistakes {
+impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.as_slice() {
             [only] => write!(f, "the configuration has a mistake:\n  {only}"),
@@ -79,4 +79,4 @@ impl fmt::Display for Mistakes {
     }
 }
 
-impl std::error::Error for Mistakes {}
+impl std::error::Error for ConfigErrors {}

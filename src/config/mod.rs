@@ -14,5 +14,5 @@ pub use clients::ClientProperties;
 pub use layers::Flag;
 pub use load::{Effective, Loaded, load};
 pub use log_filter::LOG_LEVELS;
-pub use mistakes::{Mistake, Mistakes, Origin};
+pub use mistakes::{ConfigErrors, Mistake, Origin};
 pub use settings::*;

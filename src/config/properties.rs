@@ -1,7 +1,7 @@
 //! librdkafka properties: which are refused as ours, and what each value resolves to.
 
 use super::clients::Map;
-use super::{Mistakes, Origin, Properties, Value};
+use super::{ConfigErrors, Origin, Properties, Value};
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use std::collections::BTreeMap;
@@ -60,7 +60,7 @@ pub(super) fn resolve(
     section: &str,
     properties: &Properties,
     origins: &Origins,
-    mistakes: &mut Mistakes,
+    mistakes: &mut ConfigErrors,
 ) -> Map {
     let mut resolved = Map::new();
     for (name, value) in properties {

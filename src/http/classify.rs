@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use nunchi_engine::{Engine, Judgement};
+use nunchi_engine::{Engine, Prediction};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 use tokio::sync::{Mutex, Semaphore};
@@ -95,10 +95,10 @@ fn judge(admin: &Admin, body: &[u8]) -> Result<Vec<u8>, Refusal> {
     let texts: Vec<&str> = comments.iter().map(|comment| comment.text.as_ref()).collect();
     // An engine of this request: one that is kept would keep an old model in memory until the next request.
     let mut engine = Engine::new(admin.model.load_full());
-    let mut judgements = Vec::new();
-    engine.classify(&texts, &mut judgements);
+    let mut predictions = Vec::new();
+    engine.classify(&texts, &mut predictions);
     let model = engine.warm().model();
-    Ok(verdicts(&comments, &judgements, &model.labels, &model.version, is_array))
+    Ok(verdicts(&comments, &predictions, &model.labels, &model.version, is_array))
 }
 
 /// The comments of a request; what is wrong is told with the item's place, counted from 0.
@@ -119,7 +119,7 @@ fn comments<'a>(reader: &Reader, text: &'a str, is_array: bool) -> Result<Vec<Co
 
 fn verdicts(
     comments: &[Comment<'_>],
-    judgements: &[Judgement],
+    predictions: &[Prediction],
     labels: &[String],
     model: &str,
     is_array: bool,
@@ -128,11 +128,11 @@ fn verdicts(
     if is_array {
         json.push(b'[');
     }
-    for (place, (comment, judgement)) in comments.iter().zip(judgements).enumerate() {
+    for (place, (comment, prediction)) in comments.iter().zip(predictions).enumerate() {
         if place > 0 {
             json.push(b',');
         }
-        Verdict { id: comment.id, judgement, labels, model }.write(&[], &[], &mut json);
+        Verdict { id: comment.id, prediction, labels, model }.write(&[], &[], &mut json);
     }
     if is_array {
         json.push(b']');

@@ -1,7 +1,7 @@
 //! `GET /v1/model`: which model serves, and what it is. `POST /v1/model/reload`: look at the store now.
 
 use super::{Admin, answer};
-use crate::registry::Looked;
+use crate::registry::LookResult;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -42,9 +42,9 @@ pub(super) async fn reload(State(admin): State<Admin>) -> Response {
         return answer::error(StatusCode::SERVICE_UNAVAILABLE, sentence).into_response();
     };
     let code = match looked {
-        Looked::Unchanged { .. } | Looked::Swapped { .. } => StatusCode::OK,
-        Looked::Refused { .. } => StatusCode::CONFLICT,
-        Looked::Away { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        LookResult::Unchanged { .. } | LookResult::Swapped { .. } => StatusCode::OK,
+        LookResult::Refused { .. } => StatusCode::CONFLICT,
+        LookResult::Away { .. } => StatusCode::SERVICE_UNAVAILABLE,
     };
     (code, Json(looked)).into_response()
 }

@@ -21,7 +21,7 @@ const SKEW_MS: i64 = 5_000;
 
 /// What becomes of a record.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Answer<'a> {
+pub(super) enum Output<'a> {
     /// A verdict, with and without the echoed fields.
     Verdict {
         /// The verdict's JSON.
@@ -44,7 +44,7 @@ pub(super) type Outgoing<'a> = BaseRecord<'a, [u8], [u8]>;
 
 /// Makes answers. One per turn: `now` is the turn's.
 #[derive(Debug)]
-pub(super) struct Answerer<'t> {
+pub(super) struct OutputBuilder<'t> {
     topics: &'t Topics,
     now_ms: i64,
     skew_ms: i64,
@@ -54,21 +54,25 @@ pub(super) struct Answerer<'t> {
 
 /// What `answer` made.
 #[derive(Debug)]
-pub(super) struct Answered<'a> {
+pub(super) struct OutputRecord<'a> {
     pub(super) record: Outgoing<'a>,
     /// The class, if it became a dead letter (a verdict may, if it fits nowhere).
     pub(super) dead: Option<DeadLetterClass>,
 }
 
-impl<'t> Answerer<'t> {
+impl<'t> OutputBuilder<'t> {
     /// `extra_skew_ms` is added to the tolerance of timestamps, after a broker refused one all the same; `replay` is the
     /// ID of the replay that answers.
     pub(super) fn new(topics: &'t Topics, now_ms: i64, extra_skew_ms: i64, replay: Option<&'t str>) -> Self {
-        Answerer { topics, now_ms, skew_ms: SKEW_MS + extra_skew_ms, replay, source: String::new() }
+        OutputBuilder { topics, now_ms, skew_ms: SKEW_MS + extra_skew_ms, replay, source: String::new() }
     }
 
     /// The record that answers `message`.
-    pub(super) fn answer<'a>(&mut self, message: &'a BorrowedMessage<'_>, answer: Answer<'a>) -> Answered<'a>
+    pub(super) fn answer<'a>(
+        &mut self,
+        message: &'a BorrowedMessage<'_>,
+        answer: Output<'a>,
+    ) -> OutputRecord<'a>
     where
         't: 'a,
     {
@@ -77,15 +81,15 @@ impl<'t> Answerer<'t> {
         let _ = write!(self.source, "{}/{}/{}", message.topic(), message.partition(), message.offset());
         let output = &self.topics.output;
         match answer {
-            Answer::DeadLetter(letter) => self.dead_letter(message, letter),
-            Answer::Tombstone => {
+            Output::DeadLetter(letter) => self.dead_letter(message, letter),
+            Output::Tombstone => {
                 let headers = self.headers(message, output, true, 1);
                 match self.fit(output, message, message.key(), None, headers) {
-                    Some(record) => Answered { record, dead: None },
+                    Some(record) => OutputRecord { record, dead: None },
                     None => self.no_room(message),
                 }
             }
-            Answer::Verdict { full, plain, truncated, model } => {
+            Output::Verdict { full, plain, truncated, model } => {
                 for value in std::iter::once(full).chain(plain) {
                     let mut headers = self.headers(message, output, true, 3);
                     headers.add("nunchi-model", model.as_bytes());
@@ -93,7 +97,7 @@ impl<'t> Answerer<'t> {
                         headers.add("nunchi-truncated", b"true");
                     }
                     if let Some(record) = self.fit(output, message, message.key(), Some(value), headers) {
-                        return Answered { record, dead: None };
+                        return OutputRecord { record, dead: None };
                     }
                 }
                 self.no_room(message)
@@ -102,7 +106,7 @@ impl<'t> Answerer<'t> {
     }
 
     /// A record whose key and headers leave no room for its answer.
-    fn no_room<'a>(&self, message: &'a BorrowedMessage<'_>) -> Answered<'a>
+    fn no_room<'a>(&self, message: &'a BorrowedMessage<'_>) -> OutputRecord<'a>
     where
         't: 'a,
     {
@@ -114,7 +118,7 @@ impl<'t> Answerer<'t> {
 
     /// The smallest answer: nothing of the record but where it came from. For a record whose answer the producer
     /// refused although it seemed to fit.
-    pub(super) fn bare<'a>(&mut self, message: &'a BorrowedMessage<'_>) -> Answered<'a>
+    pub(super) fn bare<'a>(&mut self, message: &'a BorrowedMessage<'_>) -> OutputRecord<'a>
     where
         't: 'a,
     {
@@ -130,10 +134,10 @@ impl<'t> Answerer<'t> {
             Some(&[]),
             self.described(message, &letter, value, false),
         );
-        Answered { record, dead: Some(letter.class) }
+        OutputRecord { record, dead: Some(letter.class) }
     }
 
-    fn dead_letter<'a>(&self, message: &'a BorrowedMessage<'_>, letter: &DeadLetter) -> Answered<'a>
+    fn dead_letter<'a>(&self, message: &'a BorrowedMessage<'_>, letter: &DeadLetter) -> OutputRecord<'a>
     where
         't: 'a,
     {
@@ -142,18 +146,18 @@ impl<'t> Answerer<'t> {
         let dead = Some(letter.class);
         let whole = self.classified(message, letter, true);
         if let Some(record) = self.fit(target, message, message.key(), Some(value), whole) {
-            return Answered { record, dead };
+            return OutputRecord { record, dead };
         }
         for (kept, key) in [(true, message.key()), (false, message.key())] {
             let described = self.described(message, letter, value, kept);
             if let Some(record) = self.fit(target, message, key, Some(&[]), described) {
-                return Answered { record, dead };
+                return OutputRecord { record, dead };
             }
         }
         // Small enough for every topic that can hold records at all.
         let record =
             self.build(target, message, None, Some(&[]), self.described(message, letter, value, false));
-        Answered { record, dead }
+        OutputRecord { record, dead }
     }
 
     fn classified(&self, message: &BorrowedMessage<'_>, letter: &DeadLetter, kept: bool) -> Built {

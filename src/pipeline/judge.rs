@@ -1,16 +1,16 @@
-//! What a worker needs of a network: judgements for a turn's comments, and a name for who judged.
+//! What a worker needs of a network: predictions for a turn's comments, and a name for who judged.
 
 use crate::registry::{ModelSlot, Tap};
-use nunchi_engine::{Engine, Judgement, Times};
+use nunchi_engine::{Engine, Prediction, Times};
 use std::sync::Arc;
 
 /// Judges the comments of a turn. One per worker; the pipeline knows no more about networks than this.
-pub trait Judge: Send {
+pub trait Classifier: Send {
     /// Called at the top of every turn: from here on, until the next call, one and the same model judges.
     fn refresh(&mut self);
 
-    /// Judges `comments`; `out` is cleared and gets one judgement for each, in order.
-    fn judge(&mut self, comments: &[&str], out: &mut Vec<Judgement>);
+    /// Judges `comments`; `out` is cleared and gets one prediction for each, in order.
+    fn judge(&mut self, comments: &[&str], out: &mut Vec<Prediction>);
 
     /// The model's VERSION, as verdicts carry it.
     fn version(&self) -> &str;
@@ -18,13 +18,13 @@ pub trait Judge: Send {
     /// Class names. Two: `negative` and `positive`, and a score is the probability of the second.
     fn labels(&self) -> &[String];
 
-    /// Times of the last call of [`Judge::judge`].
+    /// Times of the last call of [`Classifier::judge`].
     fn times(&self) -> Times;
 }
 
 /// The judge of `run`: an engine on the slot's model.
 #[derive(Debug)]
-pub struct EngineJudge {
+pub struct SlotClassifier {
     slot: ModelSlot,
     engine: Engine,
     tap: Option<Tap>,
@@ -32,20 +32,20 @@ pub struct EngineJudge {
     offered: usize,
 }
 
-impl EngineJudge {
+impl SlotClassifier {
     /// An engine of its own, on whatever model `slot` holds at the top of each turn.
     pub fn new(slot: ModelSlot) -> Self {
         let engine = Engine::new(slot.load_full());
-        EngineJudge { slot, engine, tap: None, offered: 0 }
+        SlotClassifier { slot, engine, tap: None, offered: 0 }
     }
 
     /// As this one, and a share of what it judges goes to `tap`.
     pub fn with_tap(self, tap: Option<Tap>) -> Self {
-        EngineJudge { tap, ..self }
+        SlotClassifier { tap, ..self }
     }
 }
 
-impl Judge for EngineJudge {
+impl Classifier for SlotClassifier {
     fn refresh(&mut self) {
         let current = self.slot.load();
         if !Arc::ptr_eq(self.engine.warm(), &current) {
@@ -53,7 +53,7 @@ impl Judge for EngineJudge {
         }
     }
 
-    fn judge(&mut self, comments: &[&str], out: &mut Vec<Judgement>) {
+    fn judge(&mut self, comments: &[&str], out: &mut Vec<Prediction>) {
         self.engine.classify(comments, out);
         if let Some(tap) = &self.tap {
             tap.offer(self.engine.warm(), comments, out, &mut self.offered);
@@ -76,43 +76,43 @@ impl Judge for EngineJudge {
 /// Several engines on one model: a turn's comments are shared out among threads. For readers that are one, and have more
 /// than one core to judge with.
 #[derive(Debug)]
-pub struct TeamJudge {
-    members: Vec<(EngineJudge, Vec<Judgement>)>,
+pub struct ParallelClassifier {
+    members: Vec<(SlotClassifier, Vec<Prediction>)>,
 }
 
-impl TeamJudge {
+impl ParallelClassifier {
     /// `members` engines, at least one, on whatever model `slot` holds at the top of each turn.
     pub fn new(slot: &ModelSlot, members: usize) -> Self {
-        let member = |_| (EngineJudge::new(Arc::clone(slot)), Vec::new());
-        TeamJudge { members: (0..members.max(1)).map(member).collect() }
+        let member = |_| (SlotClassifier::new(Arc::clone(slot)), Vec::new());
+        ParallelClassifier { members: (0..members.max(1)).map(member).collect() }
     }
 
-    fn first(&self) -> &EngineJudge {
+    fn first(&self) -> &SlotClassifier {
         &self.members[0].0
     }
 }
 
-impl Judge for TeamJudge {
+impl Classifier for ParallelClassifier {
     fn refresh(&mut self) {
         self.members.iter_mut().for_each(|(judge, _)| judge.refresh());
     }
 
-    fn judge(&mut self, comments: &[&str], out: &mut Vec<Judgement>) {
+    fn judge(&mut self, comments: &[&str], out: &mut Vec<Prediction>) {
         out.clear();
         let share = comments.len().div_ceil(self.members.len()).max(1);
         std::thread::scope(|threads| {
             let mut shares = comments.chunks(share).zip(&mut self.members);
             let mine = shares.next();
-            for (comments, (judge, judgements)) in shares {
-                threads.spawn(move || judge.judge(comments, judgements));
+            for (comments, (judge, predictions)) in shares {
+                threads.spawn(move || judge.judge(comments, predictions));
             }
-            if let Some((comments, (judge, judgements))) = mine {
-                judge.judge(comments, judgements);
+            if let Some((comments, (judge, predictions))) = mine {
+                judge.judge(comments, predictions);
             }
         });
         let used = comments.len().div_ceil(share);
-        for (_, judgements) in self.members.iter_mut().take(used) {
-            out.append(judgements);
+        for (_, predictions) in self.members.iter_mut().take(used) {
+            out.append(predictions);
         }
     }
 

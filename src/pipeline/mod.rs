@@ -27,7 +27,7 @@ mod worker;
 
 pub use crate::registry::ModelSlot;
 pub use error::PipelineError;
-pub use judge::{EngineJudge, Judge, TeamJudge};
+pub use judge::{Classifier, ParallelClassifier, SlotClassifier};
 pub use pacer::{Pace, Pacer};
 pub use scope::{Counts, Scope};
 pub use stop::Stop;

@@ -2,7 +2,7 @@
 
 use super::pacer::Pacer;
 use super::watch::PartitionStats;
-use crate::telemetry::Turn;
+use crate::telemetry::BatchStats;
 use rdkafka::message::{BorrowedMessage, Message};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -83,7 +83,7 @@ impl Scope {
     }
 
     /// A turn was committed.
-    pub(super) fn count(&self, turn: &Turn, outside: u64) {
+    pub(super) fn count(&self, turn: &BatchStats, outside: u64) {
         let add = |counter: &AtomicU64, count: u64| counter.fetch_add(count, Ordering::Relaxed);
         add(&self.counts.answered, turn.records());
         add(&self.counts.outside, outside);

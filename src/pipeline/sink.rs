@@ -1,7 +1,7 @@
 //! Where answers go: one producer, with or without transactions.
 //!
 //! Always holds: after an error nothing that was written since [`Sink::begin`] becomes visible to `read_committed`
-//! readers, unless [`Setback::Rebuild`] says that the end is unknown; then [`Sink::rebuild`] settles it. No transaction
+//! readers, unless [`TransactionError::Rebuild`] says that the end is unknown; then [`Sink::rebuild`] settles it. No transaction
 //! stays open: dropping the sink aborts it.
 
 use super::answer::Outgoing;
@@ -32,12 +32,12 @@ const BATCH_BYTES: usize = 1_000_000;
 
 /// What kept a turn from being committed.
 #[derive(Debug)]
-pub(super) enum Setback {
+pub(super) enum TransactionError {
     /// Nothing of the turn stays, its records come again.
     Abort(String),
     /// Whether the turn was committed is unknown: the producer has to be built again.
     Rebuild(String),
-    /// A broker refused a timestamp that should have been fine: clocks differ. Else as [`Setback::Abort`].
+    /// A broker refused a timestamp that should have been fine: clocks differ. Else as [`TransactionError::Abort`].
     Clock,
     /// The worker has to end.
     Fatal(PipelineError),
@@ -45,7 +45,7 @@ pub(super) enum Setback {
 
 /// Who a sink works for.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct WorkerContext<'a> {
     pub(super) config: &'a Config,
     pub(super) clients: &'a ClientProperties,
     pub(super) topics: &'a Topics,
@@ -58,7 +58,7 @@ pub(super) struct Place<'a> {
 
 /// One producer.
 pub(super) struct Sink<'a> {
-    place: Place<'a>,
+    place: WorkerContext<'a>,
     transactional: bool,
     producer: ThreadedProducer<Context>,
     deliveries: Arc<Deliveries>,
@@ -69,7 +69,7 @@ pub(super) struct Sink<'a> {
 impl<'a> Sink<'a> {
     /// A producer that is ready to write; waits, as long as it takes, for brokers that do not answer. `None` if a stop
     /// was asked for.
-    pub(super) fn open(place: Place<'a>) -> Result<Option<Self>, PipelineError> {
+    pub(super) fn open(place: WorkerContext<'a>) -> Result<Option<Self>, PipelineError> {
         let transactional = place.config.kafka.delivery == Delivery::ExactlyOnce;
         loop {
             let deliveries = Arc::new(Deliveries::default());
@@ -129,7 +129,7 @@ impl<'a> Sink<'a> {
     }
 
     /// Begins a turn's output.
-    pub(super) fn begin(&mut self) -> Result<(), Setback> {
+    pub(super) fn begin(&mut self) -> Result<(), TransactionError> {
         self.deliveries.forget_failure();
         if self.transactional {
             self.producer.begin_transaction().map_err(|error| self.setback(error))?;
@@ -139,7 +139,7 @@ impl<'a> Sink<'a> {
     }
 
     /// Hands a record over; waits while the queue is full. Gives a record back that is too large for the producer.
-    pub(super) fn send<'r>(&self, record: Outgoing<'r>) -> Result<Option<Outgoing<'r>>, Setback> {
+    pub(super) fn send<'r>(&self, record: Outgoing<'r>) -> Result<Option<Outgoing<'r>>, TransactionError> {
         let mut record = record;
         self.deliveries.expect_one();
         loop {
@@ -165,9 +165,9 @@ impl<'a> Sink<'a> {
     }
 
     /// Waits until every record of the turn is with the brokers.
-    pub(super) fn deliver(&self) -> Result<(), Setback> {
+    pub(super) fn deliver(&self) -> Result<(), TransactionError> {
         if let Err(count) = self.deliveries.wait(END) {
-            return Err(Setback::Rebuild(format!("{count} records were not acknowledged in time")));
+            return Err(TransactionError::Rebuild(format!("{count} records were not acknowledged in time")));
         }
         if let Some((error, topic)) = self.deliveries.failure() {
             return Err(self.undelivered(&error, &topic));
@@ -185,7 +185,7 @@ impl<'a> Sink<'a> {
         topic: &str,
         spans: &BTreeMap<i32, Span>,
         group: &ConsumerGroupMetadata,
-    ) -> Result<(), Setback> {
+    ) -> Result<(), TransactionError> {
         self.producer
             .send_offsets_to_transaction(&offsets(topic, spans), group, END)
             .map_err(|error| self.setback(error))?;
@@ -195,12 +195,12 @@ impl<'a> Sink<'a> {
     }
 
     /// Ends the turn without a trace; whether that worked.
-    pub(super) fn abort(&mut self) -> Result<(), Setback> {
+    pub(super) fn abort(&mut self) -> Result<(), TransactionError> {
         if !std::mem::take(&mut self.open) {
             // Without transactions nothing can be taken back, but what waits must not mix with the next turn.
             return match self.deliveries.outstanding() {
                 0 => Ok(()),
-                count => Err(Setback::Rebuild(format!("{count} records wait for brokers"))),
+                count => Err(TransactionError::Rebuild(format!("{count} records wait for brokers"))),
             };
         }
         let done = self.producer.abort_transaction(END);
@@ -209,12 +209,14 @@ impl<'a> Sink<'a> {
         match (done, waited) {
             (Ok(()), Ok(())) => Ok(()),
             (Ok(()), Err(count)) => {
-                Err(Setback::Rebuild(format!("{count} records are in limbo after an abort")))
+                Err(TransactionError::Rebuild(format!("{count} records are in limbo after an abort")))
             }
             (Err(error), _) => match self.setback(error) {
-                Setback::Fatal(error) => Err(Setback::Fatal(error)),
-                Setback::Abort(reason) | Setback::Rebuild(reason) => Err(Setback::Rebuild(reason)),
-                Setback::Clock => Err(Setback::Rebuild("the abort failed".to_owned())),
+                TransactionError::Fatal(error) => Err(TransactionError::Fatal(error)),
+                TransactionError::Abort(reason) | TransactionError::Rebuild(reason) => {
+                    Err(TransactionError::Rebuild(reason))
+                }
+                TransactionError::Clock => Err(TransactionError::Rebuild("the abort failed".to_owned())),
             },
         }
     }
@@ -232,57 +234,61 @@ impl<'a> Sink<'a> {
     }
 
     /// What follows from a failed call.
-    fn setback(&self, error: KafkaError) -> Setback {
+    fn setback(&self, error: KafkaError) -> TransactionError {
         let reason = error.to_string();
         let error = match error {
             KafkaError::Transaction(error) => error,
             // How far the commit came is unknown.
-            KafkaError::Flush(_) => return Setback::Rebuild(reason),
+            KafkaError::Flush(_) => return TransactionError::Rebuild(reason),
             _ => {
                 return match self.fatal_error() {
-                    Some(fatal) => Setback::Fatal(self.failed("producing", &fatal)),
-                    None => Setback::Abort(reason),
+                    Some(fatal) => TransactionError::Fatal(self.failed("producing", &fatal)),
+                    None => TransactionError::Abort(reason),
                 };
             }
         };
         if let Some(refusal) = self.refusal(error.code()) {
-            return Setback::Fatal(refusal);
+            return TransactionError::Fatal(refusal);
         }
         if error.is_fatal() {
-            return Setback::Fatal(self.failed("the transaction", &error));
+            return TransactionError::Fatal(self.failed("the transaction", &error));
         }
         debug!(worker = self.place.worker, code = %error.code(), reason, "a transaction's call failed");
-        if error.txn_requires_abort() { Setback::Abort(reason) } else { Setback::Rebuild(reason) }
+        if error.txn_requires_abort() {
+            TransactionError::Abort(reason)
+        } else {
+            TransactionError::Rebuild(reason)
+        }
     }
 
     /// What follows from a record that could not be delivered.
-    fn undelivered(&self, error: &KafkaError, topic: &str) -> Setback {
+    fn undelivered(&self, error: &KafkaError, topic: &str) -> TransactionError {
         let code = kafka::code(error);
         if let Some(refusal) = code.and_then(|code| self.refusal(code)) {
-            return Setback::Fatal(refusal);
+            return TransactionError::Fatal(refusal);
         }
         if let Some(fatal) = self.fatal_error() {
-            return Setback::Fatal(self.failed("producing", &fatal));
+            return TransactionError::Fatal(self.failed("producing", &fatal));
         }
         match code {
-            Some(RDKafkaErrorCode::InvalidTimestamp) => Setback::Clock,
+            Some(RDKafkaErrorCode::InvalidTimestamp) => TransactionError::Clock,
             Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) => {
                 let config = self.place.config;
                 let output = topic == config.output.topic;
-                Setback::Fatal(PipelineError::MissingTopic {
+                TransactionError::Fatal(PipelineError::MissingTopic {
                     topic: topic.to_owned(),
                     setting: if output { "output.topic" } else { "dead_letters.topic" },
                     brokers: config.kafka.brokers.clone(),
                 })
             }
-            Some(RDKafkaErrorCode::MessageSizeTooLarge) => Setback::Fatal(PipelineError::Kafka {
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => TransactionError::Fatal(PipelineError::Kafka {
                 worker: self.place.worker,
                 doing: "writing",
                 reason: format!(
                     "topic `{topic}` takes smaller records than when this process started; start it again"
                 ),
             }),
-            _ => Setback::Abort(format!("a record for `{topic}` was not delivered: {error}")),
+            _ => TransactionError::Abort(format!("a record for `{topic}` was not delivered: {error}")),
         }
     }
 
@@ -325,7 +331,7 @@ impl Drop for Sink<'_> {
 }
 
 /// The producer's properties, with sizes that the topics allow.
-fn properties(place: Place<'_>) -> ClientConfig {
+fn properties(place: WorkerContext<'_>) -> ClientConfig {
     let mut properties = place.clients.producer(place.worker);
     let (output, dead_letters) = (place.topics.output.max_bytes, place.topics.dead_letters.max_bytes);
     if properties.get("message.max.bytes").is_none() {

@@ -367,9 +367,9 @@ impl Source {
     }
 
     /// What the callbacks left behind since the last call.
-    pub(super) fn news(&self) -> Option<News> {
+    pub(super) fn news(&self) -> Option<ConsumerEvents> {
         let watch = self.consumer.context();
-        watch.take_news().then(|| News {
+        watch.take_news().then(|| ConsumerEvents {
             failure: watch.failure(),
             rebalanced: watch.take_rebalanced(),
             assigned: watch.assigned(),
@@ -406,7 +406,7 @@ impl Source {
 
 /// What happened to the consumer, for the worker to tell others.
 #[derive(Debug)]
-pub(super) struct News {
+pub(super) struct ConsumerEvents {
     /// Why the consumer cannot go on.
     pub(super) failure: Option<String>,
     /// How many rebalances there were.

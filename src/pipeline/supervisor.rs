@@ -1,10 +1,10 @@
 //! Starts the workers, and ends all of them when one ends.
 
 use super::scope::Scope;
-use super::sink::Place;
+use super::sink::WorkerContext;
 use super::topics::{self, Topics};
 use super::worker::Worker;
-use super::{Judge, PipelineError, Stop};
+use super::{Classifier, PipelineError, Stop};
 use crate::config::{ClientProperties, Config};
 use crate::telemetry::{Health, Metrics};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -67,7 +67,7 @@ impl Pipeline<'_> {
     ///
     /// # Errors
     /// What the first worker to fail could not mend by trying again; a stop that outlives `worker.stop_seconds`.
-    pub fn run<J: Judge + 'static>(&self, judge: impl Fn() -> J) -> Result<Summary, PipelineError> {
+    pub fn run<J: Classifier + 'static>(&self, judge: impl Fn() -> J) -> Result<Summary, PipelineError> {
         self.run_within(None, judge)
     }
 
@@ -76,7 +76,7 @@ impl Pipeline<'_> {
     ///
     /// # Errors
     /// As [`Pipeline::run`].
-    pub fn run_within<J: Judge + 'static>(
+    pub fn run_within<J: Classifier + 'static>(
         &self,
         scope: Option<&Arc<Scope>>,
         judge: impl Fn() -> J,
@@ -150,8 +150,8 @@ impl Pipeline<'_> {
 }
 
 /// One worker's life; a panic is an ending like others, so that the process can end.
-fn work<J: Judge>(shared: &Shared, worker: usize, judge: J) -> Result<u64, PipelineError> {
-    let place = Place {
+fn work<J: Classifier>(shared: &Shared, worker: usize, judge: J) -> Result<u64, PipelineError> {
+    let place = WorkerContext {
         config: &shared.config,
         clients: &shared.clients,
         topics: &shared.topics,

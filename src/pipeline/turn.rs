@@ -1,22 +1,22 @@
 //! One turn: a batch of records becomes answers, and both become visible together.
 
-use super::answer::{Answer, Answered, Answerer};
+use super::answer::{Output, OutputBuilder, OutputRecord};
 use super::batch::Batch;
 use super::decoded::Decoded;
-use super::sink::{Setback, Sink};
+use super::sink::{Sink, TransactionError};
 use super::source::Source;
 use super::worker::Worker;
-use super::{Judge, PipelineError};
+use super::{Classifier, PipelineError};
 use crate::record::{Comment, DeadLetterClass, Verdict};
-use crate::telemetry::{Turn, WorkerMetrics};
-use nunchi_engine::Judgement;
+use crate::telemetry::{BatchStats, WorkerMetrics};
+use nunchi_engine::Prediction;
 use nunchi_engine::score::{WrittenScore, label_index};
 use rdkafka::Timestamp;
 use rdkafka::message::Message;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tracing::warn;
 
-/// Places of a turn's stages in [`crate::telemetry::Turn::stage_seconds`].
+/// Places of a turn's stages in [`crate::telemetry::BatchStats::stage_seconds`].
 mod stage {
     pub(super) const POLL: usize = 0;
     pub(super) const DECODE: usize = 1;
@@ -26,7 +26,7 @@ mod stage {
     pub(super) const COMMIT: usize = 5;
 }
 
-impl<J: Judge> Worker<'_, J> {
+impl<J: Classifier> Worker<'_, J> {
     /// Answers `batch`, whose drain began at `start`. After an error nothing of it counts.
     pub(super) fn answer(
         &mut self,
@@ -34,7 +34,7 @@ impl<J: Judge> Worker<'_, J> {
         sink: &mut Sink<'_>,
         batch: &mut Batch<'_>,
         start: Instant,
-    ) -> Result<(), Setback> {
+    ) -> Result<(), TransactionError> {
         self.turn.clear();
         self.turn.verdicts.resize(self.judge.labels().len(), 0);
         let mut clock = Clock { last: start };
@@ -71,12 +71,17 @@ impl<J: Judge> Worker<'_, J> {
     }
 
     /// Decodes, judges and hands the answers to the producer.
-    fn write(&mut self, sink: &mut Sink<'_>, batch: &Batch<'_>, clock: &mut Clock) -> Result<(), Setback> {
+    fn write(
+        &mut self,
+        sink: &mut Sink<'_>,
+        batch: &Batch<'_>,
+        clock: &mut Clock,
+    ) -> Result<(), TransactionError> {
         let decoded = self.decode(batch)?;
         self.turn.stage_seconds[stage::DECODE] = clock.lap();
 
         let texts: Vec<&str> = decoded.iter().filter_map(Decoded::text).collect();
-        self.judge.judge(&texts, &mut self.judgements);
+        self.judge.judge(&texts, &mut self.predictions);
         let times = self.judge.times();
         self.turn.stage_seconds[stage::TOKENISE] = times.tokenise.as_secs_f64();
         self.turn.stage_seconds[stage::INFER] = times.infer.as_secs_f64();
@@ -87,7 +92,7 @@ impl<J: Judge> Worker<'_, J> {
     }
 
     /// Reads every record; trips the breaker before anything is written.
-    fn decode<'m>(&mut self, batch: &'m Batch<'_>) -> Result<Vec<Decoded<'m>>, Setback> {
+    fn decode<'m>(&mut self, batch: &'m Batch<'_>) -> Result<Vec<Decoded<'m>>, TransactionError> {
         let mut decoded = Vec::with_capacity(batch.messages.len());
         self.timestamps.clear();
         for message in &batch.messages {
@@ -98,7 +103,7 @@ impl<J: Judge> Worker<'_, J> {
                 _ => None,
             };
             if self.breaker.record(poisoned.is_some()) {
-                return Err(Setback::Fatal(PipelineError::Breaker {
+                return Err(TransactionError::Fatal(PipelineError::Breaker {
                     poisoned: self.breaker.poisoned(),
                     window: self.breaker.window(),
                     last: poisoned.map_or_else(String::new, |letter| letter.sentence.clone()),
@@ -149,43 +154,43 @@ impl<J: Judge> Worker<'_, J> {
         sink: &Sink<'_>,
         batch: &Batch<'_>,
         decoded: &[Decoded<'_>],
-    ) -> Result<(), Setback> {
-        let mut answerer = Answerer::new(
+    ) -> Result<(), TransactionError> {
+        let mut answerer = OutputBuilder::new(
             self.place.topics,
             now_ms(),
             self.extra_skew_ms,
             self.place.scope.map(|scope| scope.replay.as_str()),
         );
         let mut verdicts = VerdictBuffers::default();
-        let mut judgements = self.judgements.iter();
+        let mut predictions = self.predictions.iter();
         for (message, decoded) in batch.messages.iter().zip(decoded) {
-            let (answer, judgement) = match decoded {
+            let (answer, prediction) = match decoded {
                 // Who asks for verdicts of one kind asks for no tombstones.
                 Decoded::Tombstone if self.place.scope.is_some_and(|scope| scope.labels.is_some()) => {
                     self.turn.left_out += 1;
                     continue;
                 }
-                Decoded::Tombstone => (Answer::Tombstone, None),
-                Decoded::Poisoned(letter) => (Answer::DeadLetter(letter), None),
+                Decoded::Tombstone => (Output::Tombstone, None),
+                Decoded::Poisoned(letter) => (Output::DeadLetter(letter), None),
                 Decoded::Comment(comment) => {
-                    let judgement = judgements.next().expect("a judgement for every comment");
-                    if self.place.scope.is_some_and(|scope| !scope.writes(label_index(judgement))) {
+                    let prediction = predictions.next().expect("a prediction for every comment");
+                    if self.place.scope.is_some_and(|scope| !scope.writes(label_index(prediction))) {
                         self.turn.left_out += 1;
                         continue;
                     }
                     let labels = self.judge.labels();
-                    let verdict = Verdict { id: comment.id, judgement, labels, model: &self.version };
-                    (verdicts.write(&verdict, self.reader.echo(), comment), Some(judgement))
+                    let verdict = Verdict { id: comment.id, prediction, labels, model: &self.version };
+                    (verdicts.write(&verdict, self.reader.echo(), comment), Some(prediction))
                 }
             };
-            let Answered { record, dead } = answerer.answer(message, answer);
-            let mut fate = Fate { judgement, dead, bytes: record.payload.map_or(0, <[u8]>::len) };
+            let OutputRecord { record, dead } = answerer.answer(message, answer);
+            let mut fate = RecordOutcome { prediction, dead, bytes: record.payload.map_or(0, <[u8]>::len) };
             if sink.send(record)?.is_some() {
                 // It seemed to fit and does not: headers that cannot be measured.
-                let Answered { record, dead } = answerer.bare(message);
-                fate = Fate { judgement: None, dead, bytes: 0 };
+                let OutputRecord { record, dead } = answerer.bare(message);
+                fate = RecordOutcome { prediction: None, dead, bytes: 0 };
                 if sink.send(record)?.is_some() {
-                    return Err(Setback::Fatal(PipelineError::Configuration(
+                    return Err(TransactionError::Fatal(PipelineError::Configuration(
                         "message.max.bytes is too small for the smallest dead letter".to_owned(),
                     )));
                 }
@@ -196,10 +201,17 @@ impl<J: Judge> Worker<'_, J> {
     }
 
     /// Commits the offsets: in the transaction, or after delivery.
-    fn commit(&mut self, source: &Source, sink: &mut Sink<'_>, batch: &Batch<'_>) -> Result<(), Setback> {
+    fn commit(
+        &mut self,
+        source: &Source,
+        sink: &mut Sink<'_>,
+        batch: &Batch<'_>,
+    ) -> Result<(), TransactionError> {
         if sink.transactional() {
-            let group =
-                batch.group.as_ref().ok_or_else(|| Setback::Abort("not a member of the group".to_owned()))?;
+            let group = batch
+                .group
+                .as_ref()
+                .ok_or_else(|| TransactionError::Abort("not a member of the group".to_owned()))?;
             return sink.commit(&self.place.config.input.topic, &batch.spans, group);
         }
         // All is delivered: whatever becomes of the commit, nothing is lost. If we are not a member any more, somebody
@@ -219,7 +231,7 @@ struct VerdictBuffers {
 }
 
 impl VerdictBuffers {
-    fn write<'b>(&'b mut self, verdict: &Verdict<'b>, echo: &[String], comment: &Comment<'_>) -> Answer<'b> {
+    fn write<'b>(&'b mut self, verdict: &Verdict<'b>, echo: &[String], comment: &Comment<'_>) -> Output<'b> {
         self.full.clear();
         verdict.write(echo, &comment.fields, &mut self.full);
         let mut plain = None;
@@ -228,40 +240,40 @@ impl VerdictBuffers {
             verdict.write(&[], &[], &mut self.plain);
             plain = Some(self.plain.as_slice());
         }
-        Answer::Verdict {
+        Output::Verdict {
             full: &self.full,
             plain,
-            truncated: verdict.judgement.truncated,
+            truncated: verdict.prediction.truncated,
             model: verdict.model,
         }
     }
 }
 
 /// What was written for a record.
-struct Fate<'j> {
+struct RecordOutcome<'j> {
     /// Of a comment.
-    judgement: Option<&'j Judgement>,
+    prediction: Option<&'j Prediction>,
     /// Of a dead letter (a comment becomes one if its verdict fits nowhere).
     dead: Option<DeadLetterClass>,
     /// Of the value.
     bytes: usize,
 }
 
-impl Fate<'_> {
-    fn count(&self, turn: &mut Turn, metrics: &WorkerMetrics) {
+impl RecordOutcome<'_> {
+    fn count(&self, turn: &mut BatchStats, metrics: &WorkerMetrics) {
         turn.bytes_out += self.bytes as u64;
-        if let Some(judgement) = self.judgement {
-            turn.tokens += judgement.tokens as u64;
-            turn.unknown_tokens += judgement.unknown as u64;
-            turn.truncated += u64::from(judgement.truncated);
+        if let Some(prediction) = self.prediction {
+            turn.tokens += prediction.tokens as u64;
+            turn.unknown_tokens += prediction.unknown as u64;
+            turn.truncated += u64::from(prediction.truncated);
         }
-        match (self.dead, self.judgement) {
+        match (self.dead, self.prediction) {
             (Some(class), _) => turn.dead_letters[class as usize] += 1,
-            (None, Some(judgement)) => {
-                if let Some(count) = turn.verdicts.get_mut(label_index(judgement)) {
+            (None, Some(prediction)) => {
+                if let Some(count) = turn.verdicts.get_mut(label_index(prediction)) {
                     *count += 1;
                 }
-                metrics.observe_score(WrittenScore::new(judgement.score).value());
+                metrics.observe_score(WrittenScore::new(prediction.score).value());
             }
             (None, None) => turn.tombstones += 1,
         }

@@ -3,12 +3,12 @@
 use super::batch::Batch;
 use super::breaker::Breaker;
 use super::lag::Lag;
-use super::sink::{Place, Setback, Sink};
-use super::source::{Drained, News, Source, Unusable};
-use super::{Judge, PipelineError};
+use super::sink::{Sink, TransactionError, WorkerContext};
+use super::source::{ConsumerEvents, Drained, Source, Unusable};
+use super::{Classifier, PipelineError};
 use crate::record::Reader;
-use crate::telemetry::{Metrics, Turn, WorkerMetrics};
-use nunchi_engine::Judgement;
+use crate::telemetry::{BatchStats, Metrics, WorkerMetrics};
+use nunchi_engine::Prediction;
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
@@ -17,19 +17,19 @@ const LEAVE: Duration = Duration::from_secs(10);
 /// Added to the tolerance of timestamps after a broker refused one that should have been fine.
 const CLOCK_STEP_MS: i64 = 300_000;
 /// Longest pause between turns that fail.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 /// One worker, on its own thread.
 pub(super) struct Worker<'a, J> {
-    pub(super) place: Place<'a>,
+    pub(super) place: WorkerContext<'a>,
     pub(super) reader: Reader,
     pub(super) judge: J,
     pub(super) version: String,
     pub(super) metrics: WorkerMetrics,
     pub(super) breaker: Breaker,
     pub(super) lag: Lag,
-    pub(super) turn: Turn,
-    pub(super) judgements: Vec<Judgement>,
+    pub(super) turn: BatchStats,
+    pub(super) predictions: Vec<Prediction>,
     /// Times of records, for the time from end to end.
     pub(super) timestamps: Vec<i64>,
     pub(super) extra_skew_ms: i64,
@@ -45,8 +45,8 @@ enum Ended {
     Lost(String),
 }
 
-impl<'a, J: Judge> Worker<'a, J> {
-    pub(super) fn new(place: Place<'a>, judge: J, metrics: &Metrics) -> Self {
+impl<'a, J: Classifier> Worker<'a, J> {
+    pub(super) fn new(place: WorkerContext<'a>, judge: J, metrics: &Metrics) -> Self {
         let config = place.config;
         Worker {
             reader: Reader::new(config),
@@ -54,8 +54,8 @@ impl<'a, J: Judge> Worker<'a, J> {
             metrics: WorkerMetrics::new(metrics, &config.input.topic, judge.labels(), judge.version()),
             breaker: Breaker::new(&config.dead_letters),
             lag: Lag::default(),
-            turn: Turn::default(),
-            judgements: Vec::new(),
+            turn: BatchStats::default(),
+            predictions: Vec::new(),
             timestamps: Vec::new(),
             extra_skew_ms: 0,
             warned_of_retention: false,
@@ -100,7 +100,7 @@ impl<'a, J: Judge> Worker<'a, J> {
         }
     }
 
-    /// Turn after turn, as long as this consumer lives. Hands the sink back for the next one; `None` if a stop was
+    /// BatchStats after turn, as long as this consumer lives. Hands the sink back for the next one; `None` if a stop was
     /// asked for while it was being built.
     fn consume<'s>(
         &mut self,
@@ -122,7 +122,7 @@ impl<'a, J: Judge> Worker<'a, J> {
             }
             let setback = match drained {
                 Drained::Nothing => continue,
-                Drained::Rebalanced => Setback::Abort("the assignment changed".to_owned()),
+                Drained::Rebalanced => TransactionError::Abort("the assignment changed".to_owned()),
                 Drained::Records if self.wait_for_rate(&batch) => break,
                 Drained::Records => match self.answer(source, &mut sink, &mut batch, start) {
                     Ok(()) => {
@@ -149,7 +149,7 @@ impl<'a, J: Judge> Worker<'a, J> {
         let due = self.place.scope.and_then(|scope| scope.pacer.reserve(batch.messages.len()));
         while let Some(left) = due.and_then(|due| due.checked_duration_since(Instant::now())) {
             self.place.health.beat(self.place.worker);
-            if self.place.stop.sleep(left.min(LONGEST_PAUSE)) {
+            if self.place.stop.sleep(left.min(MAX_PAUSE)) {
                 return true;
             }
         }
@@ -168,7 +168,7 @@ impl<'a, J: Judge> Worker<'a, J> {
 
     /// Tells metrics and probes what happened to the consumer; why it cannot go on, if so.
     fn tell(&mut self, source: &Source) -> Option<String> {
-        let News { failure, rebalanced, assigned, joined, statistics, errors } = source.news()?;
+        let ConsumerEvents { failure, rebalanced, assigned, joined, statistics, errors } = source.news()?;
         self.place.health.set_group_joined(self.place.worker, joined);
         if rebalanced > 0 {
             self.metrics.rebalanced(assigned.len());
@@ -188,7 +188,7 @@ impl<'a, J: Judge> Worker<'a, J> {
     /// Undoes a turn that was not committed, so that its records can come again.
     fn recover<'s>(
         &mut self,
-        setback: Setback,
+        setback: TransactionError,
         mut sink: Sink<'s>,
         failures: &mut u32,
     ) -> Result<Option<Sink<'s>>, PipelineError> {
@@ -196,18 +196,20 @@ impl<'a, J: Judge> Worker<'a, J> {
         let in_transaction = sink.is_open();
         let undone = match &setback {
             // What is unclear is left to the next producer to settle.
-            Setback::Rebuild(_) => Ok(()),
+            TransactionError::Rebuild(_) => Ok(()),
             _ => sink.abort(),
         };
         self.metrics.abort(in_transaction);
         let setback = match (setback, undone) {
-            (Setback::Fatal(error), _) | (_, Err(Setback::Fatal(error))) => return Err(error),
+            (TransactionError::Fatal(error), _) | (_, Err(TransactionError::Fatal(error))) => {
+                return Err(error);
+            }
             (setback, Ok(())) => setback,
             (_, Err(worse)) => worse,
         };
-        let start_over = matches!(setback, Setback::Rebuild(_));
+        let start_over = matches!(setback, TransactionError::Rebuild(_));
         match setback {
-            Setback::Clock => {
+            TransactionError::Clock => {
                 self.extra_skew_ms += CLOCK_STEP_MS;
                 warn!(
                     worker,
@@ -215,18 +217,18 @@ impl<'a, J: Judge> Worker<'a, J> {
                     "a broker's clock differs: it refused a timestamp"
                 );
             }
-            Setback::Abort(reason) if *failures == 0 => {
+            TransactionError::Abort(reason) if *failures == 0 => {
                 info!(worker, reason, "turn dropped, its records come again")
             }
-            Setback::Abort(reason) | Setback::Rebuild(reason) => {
+            TransactionError::Abort(reason) | TransactionError::Rebuild(reason) => {
                 warn!(worker, reason, "turn dropped, its records come again");
             }
-            Setback::Fatal(error) => return Err(error),
+            TransactionError::Fatal(error) => return Err(error),
         }
         // The first failure is everyday life (a rebalance); a row of them is a broker in need of time.
         if *failures > 0 {
             let pause = Duration::from_millis(10) * 2u32.saturating_pow((*failures).min(10));
-            self.place.stop.sleep(pause.min(LONGEST_PAUSE));
+            self.place.stop.sleep(pause.min(MAX_PAUSE));
         }
         *failures = failures.saturating_add(1);
         if start_over { sink.rebuild() } else { Ok(Some(sink)) }

@@ -10,17 +10,17 @@ fn class(value: &[u8]) -> DeadLetterClass {
     reader().read(value).expect_err("a dead letter").class
 }
 
-fn judgement(score: f32) -> Judgement {
-    Judgement { score, tokens: 1, ..Judgement::default() }
+fn prediction(score: f32) -> Prediction {
+    Prediction { score, tokens: 1, ..Prediction::default() }
 }
 
 fn labels() -> Vec<String> {
     vec!["negative".into(), "positive".into()]
 }
 
-fn written(id: Option<&str>, judgement: &Judgement) -> Value {
+fn written(id: Option<&str>, prediction: &Prediction) -> Value {
     let mut out = Vec::new();
-    Verdict { id, judgement, labels: &labels(), model: "0123456789ab" }.write(&[], &[], &mut out);
+    Verdict { id, prediction, labels: &labels(), model: "0123456789ab" }.write(&[], &[], &mut out);
     serde_json::from_slice(&out).unwrap()
 }
 
@@ -48,7 +48,7 @@ fn ids_come_back_exactly_as_they_came() {
         let comment = reader().read(value.as_bytes()).unwrap();
         assert_eq!(comment.id, Some(id));
         let mut out = Vec::new();
-        Verdict { id: comment.id, judgement: &judgement(0.9), labels: &labels(), model: "m" }.write(
+        Verdict { id: comment.id, prediction: &prediction(0.9), labels: &labels(), model: "m" }.write(
             &[],
             &[],
             &mut out,
@@ -63,7 +63,7 @@ fn an_id_of_another_type_is_null_and_no_poison() {
         let value = format!(r#"{{"id":{id},"text":"x"}}"#);
         assert_eq!(reader().read(value.as_bytes()).unwrap().id, None, "{id}");
     }
-    assert_eq!(written(None, &judgement(0.1))["id"], Value::Null);
+    assert_eq!(written(None, &prediction(0.1))["id"], Value::Null);
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn echoed_fields_come_back_under_fields() {
     let comment = reader.read(br#"{"id":"a","rating": [1, 2.0],"text":"b\n"}"#).unwrap();
     assert_eq!((comment.text.as_ref(), comment.id), ("b\n", Some("\"a\"")));
     let mut out = Vec::new();
-    Verdict { id: comment.id, judgement: &judgement(0.75), labels: &labels(), model: "m" }.write(
+    Verdict { id: comment.id, prediction: &prediction(0.75), labels: &labels(), model: "m" }.write(
         reader.echo(),
         &comment.fields,
         &mut out,
@@ -145,24 +145,24 @@ fn echoed_fields_come_back_under_fields() {
 
 #[test]
 fn the_label_follows_from_the_written_score() {
-    assert_eq!(written(None, &judgement(0.499_999_6))["label"], "positive");
-    assert_eq!(written(None, &judgement(0.499_999_4))["label"], "negative");
-    assert_eq!(written(None, &judgement(f32::NAN))["score"], 0.0);
-    assert_eq!(written(None, &judgement(1.0))["score"], 1.0);
+    assert_eq!(written(None, &prediction(0.499_999_6))["label"], "positive");
+    assert_eq!(written(None, &prediction(0.499_999_4))["label"], "negative");
+    assert_eq!(written(None, &prediction(f32::NAN))["score"], 0.0);
+    assert_eq!(written(None, &prediction(1.0))["score"], 1.0);
 }
 
 #[test]
 fn several_classes_are_all_written() {
     let labels: Vec<String> = ["나쁨", "보통", "좋음"].map(String::from).to_vec();
-    let judgement = Judgement {
+    let prediction = Prediction {
         label: 1,
         score: 0.5,
         scores: vec![0.25, 0.5, 0.25],
         truncated: true,
-        ..Judgement::default()
+        ..Prediction::default()
     };
     let mut out = Vec::new();
-    Verdict { id: None, judgement: &judgement, labels: &labels, model: "m" }.write(&[], &[], &mut out);
+    Verdict { id: None, prediction: &prediction, labels: &labels, model: "m" }.write(&[], &[], &mut out);
     assert_eq!(
         String::from_utf8(out).unwrap(),
         r#"{"id":null,"label":"보통","score":0.500000,"scores":{"나쁨":0.250000,"보통":0.500000,"좋음":0.250000},"model":"m","truncated":true}"#
@@ -180,13 +180,13 @@ proptest! {
         let value = serde_json::json!({ "id": id, "text": text, "other": { "text": 1 } }).to_string();
         let comment = reader().read(value.as_bytes()).unwrap();
         prop_assert_eq!(comment.text.as_ref(), text.as_str());
-        let verdict = written(comment.id, &judgement(0.3));
+        let verdict = written(comment.id, &prediction(0.3));
         prop_assert_eq!(verdict["id"].as_str(), Some(id.as_str()));
     }
 
     #[test]
     fn what_is_written_reads_back_and_agrees_with_its_label(score in 0f32..=1.0) {
-        let verdict = written(Some("1"), &judgement(score));
+        let verdict = written(Some("1"), &prediction(score));
         let read = verdict["score"].as_f64().unwrap();
         prop_assert!((read - f64::from(score)).abs() <= 0.5e-6 + 1e-12);
         prop_assert_eq!(verdict["label"] == "positive", read >= 0.5);

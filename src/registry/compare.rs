@@ -3,7 +3,7 @@
 use super::tap::Sample;
 use crate::telemetry::Metrics;
 use nunchi_engine::score::label_index;
-use nunchi_engine::{Engine, Judgement, Warm};
+use nunchi_engine::{Engine, LoadedModel, Prediction};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ pub(super) struct Comparison {
     engine: Engine,
     /// `previous` or `candidate`: a label of the metrics.
     role: &'static str,
-    judgements: Vec<Judgement>,
+    predictions: Vec<Prediction>,
     pub(super) counts: Counts,
 }
 
@@ -37,14 +37,14 @@ struct Side {
 }
 
 impl Side {
-    fn add(&mut self, judgement: &Judgement) {
-        let label = label_index(judgement);
+    fn add(&mut self, prediction: &Prediction) {
+        let label = label_index(prediction);
         if self.labels.len() <= label {
             self.labels.resize(label + 1, 0);
         }
         self.labels[label] += 1;
-        self.tokens += judgement.tokens as u64;
-        self.unknown += judgement.unknown as u64;
+        self.tokens += prediction.tokens as u64;
+        self.unknown += prediction.unknown as u64;
     }
 
     fn unknown_share(&self) -> f64 {
@@ -53,12 +53,12 @@ impl Side {
 }
 
 impl Comparison {
-    pub(super) fn new(warm: Arc<Warm>, role: &'static str) -> Self {
-        Comparison { engine: Engine::new(warm), role, judgements: Vec::new(), counts: Counts::default() }
+    pub(super) fn new(warm: Arc<LoadedModel>, role: &'static str) -> Self {
+        Comparison { engine: Engine::new(warm), role, predictions: Vec::new(), counts: Counts::default() }
     }
 
     /// The second judge.
-    pub(super) fn warm(&self) -> &Arc<Warm> {
+    pub(super) fn warm(&self) -> &Arc<LoadedModel> {
         self.engine.warm()
     }
 
@@ -66,9 +66,9 @@ impl Comparison {
     pub(super) fn add(&mut self, sample: &Sample, metrics: &Metrics) {
         let start = Instant::now();
         let comments: Vec<&str> = sample.comments.iter().map(String::as_str).collect();
-        self.engine.classify(&comments, &mut self.judgements);
+        self.engine.classify(&comments, &mut self.predictions);
         let before = self.counts.agreed;
-        for (serving, second) in sample.judgements.iter().zip(&self.judgements) {
+        for (serving, second) in sample.predictions.iter().zip(&self.predictions) {
             self.counts.add(serving, second);
         }
         let labels = [self.role, self.engine.warm().model().version.as_str()];
@@ -80,7 +80,7 @@ impl Comparison {
 }
 
 impl Counts {
-    fn add(&mut self, serving: &Judgement, second: &Judgement) {
+    fn add(&mut self, serving: &Prediction, second: &Prediction) {
         self.comments += 1;
         self.agreed += u64::from(label_index(serving) == label_index(second));
         self.shift += f64::from(second.score) - f64::from(serving.score);

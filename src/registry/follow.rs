@@ -1,13 +1,13 @@
 //! How a process follows a store: what it needs, what it can be asked, what it answers.
 
-use super::guard::Bands;
+use super::guard::CanaryThresholds;
 use super::log::Log;
 use super::tap::Tap;
 use super::watch::{Watch, lower_priority};
 use super::{RegistryError, Store, Version};
 use crate::telemetry::Metrics;
 use arc_swap::ArcSwap;
-use nunchi_engine::Warm;
+use nunchi_engine::LoadedModel;
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tracing::error;
 
 /// The model that serves now. Whoever stores another one here changes the judge of every worker's next turn.
-pub type ModelSlot = Arc<ArcSwap<Warm>>;
+pub type ModelSlot = Arc<ArcSwap<LoadedModel>>;
 
 /// Requests that may wait for the thread.
 const WAITING: usize = 16;
@@ -24,7 +24,7 @@ const WAITING: usize = 16;
 /// What a look at the store did.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
-pub enum Looked {
+pub enum LookResult {
     /// The current version serves already.
     Unchanged {
         /// The version that serves.
@@ -71,7 +71,7 @@ pub struct Follow {
     /// Where swaps are counted.
     pub metrics: Metrics,
     /// How a version is watched after its promotion.
-    pub bands: Bands,
+    pub bands: CanaryThresholds,
     /// A candidate that judges a share of the comments beside the current version: its name, and the share.
     pub shadow: Option<(String, f64)>,
     /// Who writes into the promotion log when a version is taken back.
@@ -88,7 +88,7 @@ const TRIED: usize = 4;
 /// # Errors
 /// A store that cannot be used or asked, a store where nothing was promoted, a version that is refused while none before it
 /// is sound.
-pub fn first(follow: &Follow) -> Result<(Warm, Log), RegistryError> {
+pub fn first(follow: &Follow) -> Result<(LoadedModel, Log), RegistryError> {
     let store = Store::open(&follow.url)?;
     let log = store.log()?;
     let current = log.current().ok_or_else(|| RegistryError::NothingPromoted(store.url().to_owned()))?;
@@ -109,9 +109,13 @@ pub fn first(follow: &Follow) -> Result<(Warm, Log), RegistryError> {
     Err(refused)
 }
 
-pub(super) fn warm(store: &Store, version: &Version, kernel: Option<&str>) -> Result<Warm, RegistryError> {
+pub(super) fn warm(
+    store: &Store,
+    version: &Version,
+    kernel: Option<&str>,
+) -> Result<LoadedModel, RegistryError> {
     let model = store.load(version)?;
-    Warm::new(model, kernel).map_err(|error| RegistryError::Cold { version: version.clone(), error })
+    LoadedModel::new(model, kernel).map_err(|error| RegistryError::Cold { version: version.clone(), error })
 }
 
 /// A running follower. Ends with its value, after the look that is under way.
@@ -123,19 +127,19 @@ pub struct Follower {
 
 /// Asks a follower to look now.
 #[derive(Clone, Debug)]
-pub struct Reload(SyncSender<oneshot::Sender<Looked>>);
+pub struct Reload(SyncSender<oneshot::Sender<LookResult>>);
 
 impl Reload {
     /// Asks for a look at the store and waits for what it did; `None` if too many wait already, or the process ends. A
     /// version that was refused is tried again.
-    pub async fn now(&self) -> Option<Looked> {
+    pub async fn now(&self) -> Option<LookResult> {
         let (answer, answered) = oneshot::channel();
         self.0.try_send(answer).ok()?;
         answered.await.ok()
     }
 
     /// As [`Reload::now`], for plain threads.
-    pub fn now_blocking(&self) -> Option<Looked> {
+    pub fn now_blocking(&self) -> Option<LookResult> {
         let (answer, answered) = oneshot::channel();
         self.0.send(answer).ok()?;
         answered.blocking_recv().ok()

@@ -8,13 +8,13 @@ use super::compare::Comparison;
 use super::tap::Sample;
 use crate::config::Registry;
 use crate::telemetry::Metrics;
-use nunchi_engine::Warm;
+use nunchi_engine::LoadedModel;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Bands that a new model must stay in, and how long it is watched: `[registry]`'s settings.
+/// CanaryThresholds that a new model must stay in, and how long it is watched: `[registry]`'s settings.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Bands {
+pub struct CanaryThresholds {
     /// How long; zero: no watch.
     pub time: Duration,
     /// Share of the comments that are judged twice.
@@ -31,9 +31,9 @@ pub struct Bands {
     pub errors: f64,
 }
 
-impl From<&Registry> for Bands {
+impl From<&Registry> for CanaryThresholds {
     fn from(settings: &Registry) -> Self {
-        Bands {
+        CanaryThresholds {
             time: Duration::from_secs_f64(settings.watch_seconds),
             share: settings.watch_share,
             comments: settings.watch_comments,
@@ -48,7 +48,7 @@ impl From<&Registry> for Bands {
 /// A watch that lasts.
 #[derive(Debug)]
 pub(super) struct Guard {
-    bands: Bands,
+    bands: CanaryThresholds,
     /// The version that is watched.
     pub(super) model: String,
     until: Instant,
@@ -79,7 +79,12 @@ impl Records {
 
 impl Guard {
     /// Watches `model`, which has just taken over from `previous`.
-    pub(super) fn new(bands: &Bands, model: &str, previous: Arc<Warm>, metrics: &Metrics) -> Self {
+    pub(super) fn new(
+        bands: &CanaryThresholds,
+        model: &str,
+        previous: Arc<LoadedModel>,
+        metrics: &Metrics,
+    ) -> Self {
         Guard {
             bands: bands.clone(),
             model: model.to_owned(),
@@ -91,7 +96,7 @@ impl Guard {
     }
 
     /// The model before.
-    pub(super) fn previous(&self) -> &Arc<Warm> {
+    pub(super) fn previous(&self) -> &Arc<LoadedModel> {
         self.comparison.warm()
     }
 

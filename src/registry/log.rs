@@ -11,7 +11,7 @@ use std::fmt;
 /// The folder of the log.
 pub(super) const FOLDER: &str = "promotions";
 /// Largest entry in bytes.
-pub(super) const MOST_BYTES: u64 = 1 << 16;
+pub(super) const MAX_BYTES: u64 = 1 << 16;
 
 /// What an entry does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

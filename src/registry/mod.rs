@@ -27,8 +27,8 @@ mod watch;
 mod who;
 
 pub use error::RegistryError;
-pub use follow::{Follow, Follower, Looked, ModelSlot, Reload, first};
-pub use guard::Bands;
+pub use follow::{Follow, Follower, LookResult, ModelSlot, Reload, first};
+pub use guard::CanaryThresholds;
 pub use log::{Action, Block, Entry, Log};
 pub use manifest::{Data, DataFile, Gate, Manifest, Precision, TopicRange};
 pub use name::{Name, Version};

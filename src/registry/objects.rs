@@ -21,9 +21,9 @@ use url::Url;
 /// Reads that are under way at once.
 const AT_ONCE: usize = 16;
 /// Longest time for one request with its body; ample for a large model on a slow line.
-const LONGEST_REQUEST: &str = "600 seconds";
+const MAX_REQUEST: &str = "600 seconds";
 /// Longest silence of a server.
-const LONGEST_SILENCE: &str = "20 seconds";
+const MAX_SILENCE: &str = "20 seconds";
 /// How long a request that failed is tried again.
 const RETRY: Duration = Duration::from_secs(15);
 
@@ -227,8 +227,8 @@ const SCHEMES: &str =
 fn cloud(url: &Url) -> Result<Box<dyn ObjectStore>, String> {
     let retry = RetryConfig { max_retries: 4, retry_timeout: RETRY, ..RetryConfig::default() };
     let limits = [
-        (ClientConfigKey::Timeout, LONGEST_REQUEST),
-        (ClientConfigKey::ReadTimeout, LONGEST_SILENCE),
+        (ClientConfigKey::Timeout, MAX_REQUEST),
+        (ClientConfigKey::ReadTimeout, MAX_SILENCE),
         (ClientConfigKey::ConnectTimeout, "5 seconds"),
     ];
     let failed = |error: object_store::Error| reason(&error);

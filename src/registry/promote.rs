@@ -1,6 +1,6 @@
 //! Promoting, rolling back, blocking: the next entry of the log, written create-if-absent.
 
-use super::log::{Action, Entry, Log, MOST_BYTES};
+use super::log::{Action, Entry, Log, MAX_BYTES};
 use super::store::entry_path;
 use super::{RegistryError, Store, Version, who};
 
@@ -169,7 +169,7 @@ impl Store {
         if self.objects.create(&path, entry.to_json())? {
             return Ok(entry);
         }
-        let json = self.objects.get(&path, MOST_BYTES)?;
+        let json = self.objects.get(&path, MAX_BYTES)?;
         let winner = Entry::parse(number, &json.unwrap_or_default())?;
         // A first try may have reached the store though its answer was lost: then this writer is the winner.
         if winner == entry { Ok(entry) } else { Err(RegistryError::LostRace(Box::new(winner))) }

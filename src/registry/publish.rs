@@ -4,7 +4,7 @@ use super::manifest::{Data, Gate, Manifest, Precision};
 use super::store::{hex, manifest_path, model_path, read};
 use super::{RegistryError, Store, Version, who};
 use crate::samples;
-use nunchi_engine::{Engine, EngineError, Judgement, Packed, Warm, kernels};
+use nunchi_engine::{Engine, EngineError, LoadedModel, Packed, Prediction, kernels};
 use nunchi_model::Model;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -122,10 +122,11 @@ fn precisions(model: &Model) -> Result<Vec<Precision>, RegistryError> {
     let samples = samples::comments().into_iter().map(|comment| comment.text);
     let texts: Vec<String> = model.golden.iter().map(|golden| golden.text.clone()).chain(samples).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let want = judge(Warm::new(model.clone(), Some("portable")).map_err(RegistryError::Unfit)?, &texts);
+    let want =
+        judge(LoadedModel::new(model.clone(), Some("portable")).map_err(RegistryError::Unfit)?, &texts);
     let measure = |kernel: &str| -> Result<Precision, EngineError> {
         let precision = Packed::new(&model.network, Some(kernel))?.precision();
-        let measured = match Warm::new(model.clone(), Some(kernel)) {
+        let measured = match LoadedModel::new(model.clone(), Some(kernel)) {
             Ok(warm) => Some(compare(&want, &judge(warm, &texts))),
             // It does not hold the golden scores: it is of no use for this model.
             Err(EngineError::Golden { .. }) => None,
@@ -144,7 +145,7 @@ fn precisions(model: &Model) -> Result<Vec<Precision>, RegistryError> {
 }
 
 /// Share of the same labels, and the largest difference between scores.
-fn compare(want: &[Judgement], got: &[Judgement]) -> (f64, f64) {
+fn compare(want: &[Prediction], got: &[Prediction]) -> (f64, f64) {
     let same = want.iter().zip(got).filter(|(want, got)| want.label == got.label).count();
     let errors = want.iter().zip(got).map(|(want, got)| f64::from((want.score - got.score).abs()));
     // Nine places: more say nothing, and do not come back from JSON the same.
@@ -152,10 +153,10 @@ fn compare(want: &[Judgement], got: &[Judgement]) -> (f64, f64) {
     (places(same as f64 / want.len().max(1) as f64), places(errors.fold(0.0, f64::max)))
 }
 
-fn judge(warm: Warm, texts: &[&str]) -> Vec<Judgement> {
-    let mut judgements = Vec::new();
-    Engine::new(Arc::new(warm)).classify(texts, &mut judgements);
-    judgements
+fn judge(warm: LoadedModel, texts: &[&str]) -> Vec<Prediction> {
+    let mut predictions = Vec::new();
+    Engine::new(Arc::new(warm)).classify(texts, &mut predictions);
+    predictions
 }
 
 /// Size and SHA-256 (hex) of a file's content, for [`super::DataFile`].

@@ -4,7 +4,7 @@ use super::log::{self, Entry, Log};
 use super::manifest::{self, Manifest};
 use super::objects::Objects;
 use super::{Name, RegistryError, Version};
-use nunchi_model::{MOST_BYTES, Model};
+use nunchi_model::{MAX_BYTES, Model};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::time::SystemTime;
@@ -72,7 +72,7 @@ impl Store {
     /// # Errors
     /// A version that is not there, a manifest that cannot be read, a store that does not answer.
     pub fn manifest(&self, version: &Version) -> Result<Manifest, RegistryError> {
-        let json = self.objects.get(&manifest_path(version), manifest::MOST_BYTES)?;
+        let json = self.objects.get(&manifest_path(version), manifest::MAX_BYTES)?;
         Manifest::parse(version, &json.ok_or_else(|| RegistryError::NoVersion(version.clone()))?)
     }
 
@@ -84,7 +84,7 @@ impl Store {
         let manifest = self.manifest(version)?;
         let damaged =
             |reason: String| RegistryError::Damaged { what: format!("the model of {version}"), reason };
-        if manifest.bytes > MOST_BYTES {
+        if manifest.bytes > MAX_BYTES {
             return Err(damaged(format!(
                 "its manifest says {} bytes, more than any model has",
                 manifest.bytes
@@ -144,7 +144,7 @@ impl Store {
         let complete: Vec<Version> =
             self.found()?.into_iter().filter(|found| found.complete).map(|found| found.version).collect();
         let paths: Vec<String> = complete.iter().map(manifest_path).collect();
-        let contents = self.objects.get_all(&paths, manifest::MOST_BYTES)?;
+        let contents = self.objects.get_all(&paths, manifest::MAX_BYTES)?;
         let parse = |(version, json): (&Version, Option<Vec<u8>>)| {
             json.map(|json| Manifest::parse(version, &json)) // Pruned in between: not there.
         };
@@ -192,7 +192,7 @@ impl Store {
         let numbers: Vec<u64> = listed.iter().filter_map(|listed| Entry::number(&listed.name)).collect();
         let paths: Vec<String> = numbers.iter().map(|number| entry_path(*number)).collect();
         let mut log = Log::default();
-        for (number, json) in numbers.into_iter().zip(self.objects.get_all(&paths, log::MOST_BYTES)?) {
+        for (number, json) in numbers.into_iter().zip(self.objects.get_all(&paths, log::MAX_BYTES)?) {
             if let Some(json) = json {
                 log.add(Entry::parse(number, &json)?);
             }
@@ -201,13 +201,13 @@ impl Store {
     }
 
     fn entry(&self, number: u64) -> Result<Option<Entry>, RegistryError> {
-        let json = self.objects.get(&entry_path(number), log::MOST_BYTES)?;
+        let json = self.objects.get(&entry_path(number), log::MAX_BYTES)?;
         json.map(|json| Entry::parse(number, &json)).transpose()
     }
 
     /// The version that an alias names.
     fn alias(&self, number: u32) -> Result<Option<Version>, RegistryError> {
-        let Some(json) = self.objects.get(&alias_path(number), log::MOST_BYTES)? else { return Ok(None) };
+        let Some(json) = self.objects.get(&alias_path(number), log::MAX_BYTES)? else { return Ok(None) };
         let alias: Alias = serde_json::from_slice(&json).map_err(|error| RegistryError::Damaged {
             what: format!("the alias v{number}"),
             reason: format!("it cannot be read ({error})"),

@@ -1,6 +1,6 @@
 //! A share of what workers judge, for whoever judges it a second time. Never makes a worker wait: what does not fit is left out.
 
-use nunchi_engine::{Judgement, Warm};
+use nunchi_engine::{LoadedModel, Prediction};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -14,9 +14,9 @@ const WAITING: usize = 8;
 #[derive(Debug)]
 pub(super) struct Sample {
     /// Who judged.
-    pub(super) judge: Arc<Warm>,
+    pub(super) judge: Arc<LoadedModel>,
     pub(super) comments: Vec<String>,
-    pub(super) judgements: Vec<Judgement>,
+    pub(super) predictions: Vec<Prediction>,
 }
 
 /// Where workers leave samples. Clones are the same tap.
@@ -44,9 +44,9 @@ impl Tap {
     /// Offers a turn's comments and what `judge` made of them; `at` counts one worker's comments from turn to turn.
     pub(crate) fn offer(
         &self,
-        judge: &Arc<Warm>,
+        judge: &Arc<LoadedModel>,
         comments: &[&str],
-        judgements: &[Judgement],
+        predictions: &[Prediction],
         at: &mut usize,
     ) {
         let stride = self.stride.load(Ordering::Relaxed) as usize;
@@ -57,11 +57,11 @@ impl Tap {
         let first = (stride - *at % stride) % stride;
         *at = at.wrapping_add(comments.len());
         let taken = (first..comments.len()).step_by(stride).take(MOST);
-        let (comments, judgements): (Vec<String>, Vec<Judgement>) =
-            taken.map(|place| (comments[place].to_owned(), judgements[place].clone())).unzip();
+        let (comments, predictions): (Vec<String>, Vec<Prediction>) =
+            taken.map(|place| (comments[place].to_owned(), predictions[place].clone())).unzip();
         if !comments.is_empty() {
             // Full: the thread has enough to do.
-            let _ = self.samples.try_send(Sample { judge: Arc::clone(judge), comments, judgements });
+            let _ = self.samples.try_send(Sample { judge: Arc::clone(judge), comments, predictions });
         }
     }
 }

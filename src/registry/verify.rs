@@ -3,7 +3,7 @@
 use super::log::{self, Entry, Log};
 use super::store::{entry_path, read};
 use super::{RegistryError, Store, Version};
-use nunchi_engine::Warm;
+use nunchi_engine::LoadedModel;
 
 /// What was found of one thing in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Store {
 
     fn check(&self, version: &Version) -> Result<(), RegistryError> {
         let (_, content) = self.fetch(version)?;
-        Warm::new(read(version, &content)?, None).map_err(RegistryError::Unfit).map(|_| ())
+        LoadedModel::new(read(version, &content)?, None).map_err(RegistryError::Unfit).map(|_| ())
     }
 
     /// Reads the log entry by entry: each can be read, none is missing, and the current version is there.
@@ -42,7 +42,7 @@ impl Store {
         let listed = self.objects.list(log::FOLDER)?;
         let numbers: Vec<u64> = listed.iter().filter_map(|listed| Entry::number(&listed.name)).collect();
         let paths: Vec<String> = numbers.iter().map(|number| entry_path(*number)).collect();
-        let contents = self.objects.get_all(&paths, log::MOST_BYTES)?;
+        let contents = self.objects.get_all(&paths, log::MAX_BYTES)?;
         let (mut findings, mut whole) = (Vec::new(), Log::default());
         for (number, json) in numbers.into_iter().zip(contents) {
             let mut wrong = None;

@@ -5,12 +5,12 @@
 //! warm and verified. Never: a store that is away or damaged changes what serves.
 
 use super::compare::Comparison;
-use super::follow::{Follow, Looked, ModelSlot, warm};
+use super::follow::{Follow, LookResult, ModelSlot, warm};
 use super::guard::Guard;
 use super::log::Log;
 use super::tap::{Sample, Tap};
 use super::{RegistryError, Remark, Store, Version};
-use nunchi_engine::Warm;
+use nunchi_engine::LoadedModel;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -42,11 +42,11 @@ pub(super) struct Watch {
     /// Opened at the first look, and kept.
     store: Option<Store>,
     /// The log's end at which its current version was refused, and what was said of it.
-    refused: Option<(u64, Looked)>,
+    refused: Option<(u64, LookResult)>,
     /// Why the store cannot be asked, while it cannot.
     away: Option<String>,
     /// Models that may still be in somebody's turn; freed here and not by a worker.
-    retired: Vec<Arc<Warm>>,
+    retired: Vec<Arc<LoadedModel>>,
     tap: Tap,
     samples: Receiver<Sample>,
     guard: Option<Guard>,
@@ -90,7 +90,7 @@ impl Watch {
         }
     }
 
-    pub(super) fn run(&mut self, requests: &Receiver<oneshot::Sender<Looked>>) {
+    pub(super) fn run(&mut self, requests: &Receiver<oneshot::Sender<LookResult>>) {
         self.find_shadow();
         let mut next = Instant::now() + self.follow.interval;
         loop {
@@ -117,13 +117,13 @@ impl Watch {
     }
 
     /// Asks the store once, and does what it says.
-    fn look(&mut self) -> Looked {
+    fn look(&mut self) -> LookResult {
         let looked = match self.ask() {
             Ok(Some(version)) => self.take(&version),
-            Ok(None) => Looked::Unchanged { model: self.serving() },
+            Ok(None) => LookResult::Unchanged { model: self.serving() },
             Err(error) => self.is_away(&error),
         };
-        let away = matches!(looked, Looked::Away { .. });
+        let away = matches!(looked, LookResult::Away { .. });
         self.follow.metrics.set_store(!away);
         if !away && self.away.take().is_some() {
             info!(store = self.follow.url, "the store of models answers again");
@@ -144,7 +144,7 @@ impl Watch {
     }
 
     /// Loads `version` and swaps it in, or refuses it.
-    fn take(&mut self, version: &Version) -> Looked {
+    fn take(&mut self, version: &Version) -> LookResult {
         if let Some((entry, looked)) = &self.refused
             && *entry == self.log.last()
         {
@@ -166,7 +166,7 @@ impl Watch {
                 error!(model, refused = %version, %error, "the store's current version is refused; what serves stays");
                 self.follow.metrics.model_swaps.with_label_values(&["refused"]).inc();
                 let (refused, reason) = (version.to_string(), error.to_string());
-                let looked = Looked::Refused { model, refused, reason };
+                let looked = LookResult::Refused { model, refused, reason };
                 self.refused = Some((self.log.last(), looked.clone()));
                 looked
             }
@@ -174,7 +174,7 @@ impl Watch {
     }
 
     /// Puts `warm` into the slot; if it was promoted, the watch begins.
-    fn swap(&mut self, warm: Arc<Warm>, start: Instant) -> Looked {
+    fn swap(&mut self, warm: Arc<LoadedModel>, start: Instant) -> LookResult {
         let (metrics, entry) = (self.follow.metrics.clone(), self.log.last());
         let model = warm.model().version.clone();
         metrics.set_model(&model, warm.precision(), warm.kernel());
@@ -191,7 +191,7 @@ impl Watch {
         self.retire(old);
         let seconds = start.elapsed().as_secs_f64();
         info!(model, previous, entry, seconds, "another model takes over with the next turns");
-        Looked::Swapped { model, previous, entry, seconds }
+        LookResult::Swapped { model, previous, entry, seconds }
     }
 
     /// Judges samples a second time, and takes the watched version back if it strays.
@@ -272,7 +272,7 @@ impl Watch {
     }
 
     /// Keeps a model that does not serve any more until nobody else has it.
-    fn retire(&mut self, old: Arc<Warm>) {
+    fn retire(&mut self, old: Arc<LoadedModel>) {
         let serves = Arc::ptr_eq(&old, &self.slot.load());
         if !serves && !self.retired.iter().any(|known| Arc::ptr_eq(known, &old)) {
             self.retired.push(old);
@@ -311,13 +311,13 @@ impl Watch {
     }
 
     /// Says so once, when it begins.
-    fn is_away(&mut self, error: &RegistryError) -> Looked {
+    fn is_away(&mut self, error: &RegistryError) -> LookResult {
         let reason = error.to_string();
         if self.away.is_none() {
             warn!(model = self.serving(), reason, "the store of models cannot be read; what serves stays");
         }
         self.away = Some(reason.clone());
-        Looked::Away { model: self.serving(), reason }
+        LookResult::Away { model: self.serving(), reason }
     }
 
     fn serving(&self) -> String {

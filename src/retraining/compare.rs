@@ -9,7 +9,7 @@ use super::report::{Ending, Measured, Report};
 use super::run::Start;
 use super::train::Candidate;
 use super::{Request, RetrainError, drift, flips, pairs, words};
-use nunchi_engine::{Engine, EngineError, Warm};
+use nunchi_engine::{Engine, EngineError, LoadedModel};
 use nunchi_model::Model;
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(super) fn compare(
     // judge in full precision, by the same kernel, unless one is named.
     let warm = |model: &Model| {
         let plain = Model { report: serde_json::Value::Null, ..model.clone() };
-        Warm::new(plain, request.kernel.as_deref())
+        LoadedModel::new(plain, request.kernel.as_deref())
     };
     let mut current = Engine::new(Arc::new(warm(&start.current)?));
     let mut new = match warm(&candidate.model) {

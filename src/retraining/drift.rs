@@ -38,8 +38,8 @@ pub fn part(name: &str, comments: &[Comment], labels: usize, current: &mut Engin
     let sample: Vec<Comment> = comments.iter().step_by(step).cloned().collect();
     let judged = judge(current, &sample);
     let count = sample.len().max(1) as f64;
-    let tokens: usize = judged.judgements.iter().map(|judgement| judgement.tokens).sum();
-    let unknown: usize = judged.judgements.iter().map(|judgement| judgement.unknown).sum();
+    let tokens: usize = judged.predictions.iter().map(|prediction| prediction.tokens).sum();
+    let unknown: usize = judged.predictions.iter().map(|prediction| prediction.unknown).sum();
     let mut stars = [0; 5];
     for rating in comments.iter().filter_map(|comment| comment.stars) {
         if (1.0..=5.0).contains(&rating) {

@@ -1,7 +1,7 @@
 //! The comments whose label changes.
 
 use super::comment::Comment;
-use super::measure::Judged;
+use super::measure::Measured;
 use serde::Serialize;
 
 /// Flips of a set that are shown.
@@ -25,9 +25,14 @@ pub struct Flip {
 }
 
 /// The flips of a set: how many there are, and those with the greatest change of score.
-pub fn flips(set: &str, comments: &[Comment], labels: &[String], judged: [&Judged; 2]) -> (usize, Vec<Flip>) {
+pub fn flips(
+    set: &str,
+    comments: &[Comment],
+    labels: &[String],
+    judged: [&Measured; 2],
+) -> (usize, Vec<Flip>) {
     let [current, candidate] = judged;
-    let pairs = current.judgements.iter().zip(&candidate.judgements);
+    let pairs = current.predictions.iter().zip(&candidate.predictions);
     let mut found: Vec<Flip> = comments
         .iter()
         .zip(pairs)

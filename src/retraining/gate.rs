@@ -1,13 +1,13 @@
 //! The gate: whether the candidate may take the current model's place. Every check says what it found and what its band is.
 
-use super::measure::Judged;
+use super::measure::Measured;
 use super::paired::Paired;
 use super::pairs::Tally;
 use serde::Serialize;
 
 /// What a candidate must hold.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Bands {
+pub struct GateThresholds {
     /// How sure the paired test must be before it calls a candidate worse.
     pub confidence: f64,
     /// Largest loss of accuracy on a set, whatever chance could explain.
@@ -22,9 +22,16 @@ pub struct Bands {
     pub plausible: f64,
 }
 
-impl Default for Bands {
+impl Default for GateThresholds {
     fn default() -> Self {
-        Bands { confidence: 0.95, most_loss: 0.02, ece: 0.05, pairs: 0.1, speed: 0.25, plausible: 0.6 }
+        GateThresholds {
+            confidence: 0.95,
+            most_loss: 0.02,
+            ece: 0.05,
+            pairs: 0.1,
+            speed: 0.25,
+            plausible: 0.6,
+        }
     }
 }
 
@@ -54,9 +61,9 @@ pub struct Set<'a> {
     /// What people call it.
     pub name: &'static str,
     /// The current model.
-    pub current: &'a Judged,
+    pub current: &'a Measured,
     /// The candidate.
-    pub candidate: &'a Judged,
+    pub candidate: &'a Measured,
 }
 
 /// What the gate looks at.
@@ -72,7 +79,7 @@ pub struct Evidence<'a> {
     pub speed: [f64; 2],
 }
 
-impl Bands {
+impl GateThresholds {
     /// Checks the evidence.
     pub fn judge(&self, evidence: &Evidence<'_>) -> Verdict {
         let mut checks = vec![self.labels(&evidence.fresh)];
@@ -203,7 +210,7 @@ mod tests {
     use nunchi_eval::metrics::{Metrics, Outcome};
 
     /// `right` of `count` comments are judged right with a probability that is right as often.
-    fn judged(count: usize, right: usize) -> Judged {
+    fn judged(count: usize, right: usize) -> Measured {
         let sure = right as f64 / count as f64;
         let outcomes: Vec<Outcome> = (0..count)
             .map(|index| {
@@ -213,12 +220,12 @@ mod tests {
             })
             .collect();
         let metrics = Metrics::of(&outcomes);
-        Judged { outcomes, judgements: Vec::new(), metrics }
+        Measured { outcomes, predictions: Vec::new(), metrics }
     }
 
-    fn verdict(current: &Judged, candidate: &Judged) -> Verdict {
+    fn verdict(current: &Measured, candidate: &Measured) -> Verdict {
         let fresh = Set { name: "fresh", current, candidate };
-        Bands::default().judge(&Evidence { fresh, golden: None, pairs: &[], speed: [100.0, 90.0] })
+        GateThresholds::default().judge(&Evidence { fresh, golden: None, pairs: &[], speed: [100.0, 90.0] })
     }
 
     #[test]
@@ -251,7 +258,7 @@ mod tests {
         let fresh = Set { name: "fresh", current: &good, candidate: &good };
         let tally = Tally { labelled: 20, right: [15, 10], ..Tally::default() };
         let evidence = Evidence { fresh, golden: None, pairs: &[tally], speed: [100.0, 60.0] };
-        let verdict = Bands::default().judge(&evidence);
+        let verdict = GateThresholds::default().judge(&evidence);
         let failed: Vec<&str> =
             verdict.checks.iter().filter(|check| !check.passed).map(|check| check.name.as_str()).collect();
         assert_eq!(failed, ["pairs that differ in order", "speed"]);

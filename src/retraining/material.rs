@@ -14,9 +14,9 @@ use nunchi_data::examples::{Source, file_name};
 use nunchi_model::{Model, SIGMOID_LABELS};
 
 /// Fewest comments of the rarer class in all that is new.
-const LEAST_OF_CLASS: usize = 20;
+const MIN_OF_CLASS: usize = 20;
 /// Fewest comments of the rarer class in what is measured with.
-const LEAST_OF_CLASS_IN_TEST: usize = 5;
+const MIN_OF_CLASS_IN_TEST: usize = 5;
 
 /// What was read.
 pub(super) struct Material {
@@ -89,7 +89,7 @@ impl Material {
             ));
         }
         let mut counts = classes(test, labels.len());
-        if let Some(class) = rarest(&counts).filter(|&class| counts[class] < LEAST_OF_CLASS_IN_TEST) {
+        if let Some(class) = rarest(&counts).filter(|&class| counts[class] < MIN_OF_CLASS_IN_TEST) {
             return Some(format!(
                 "of the last {} comments, which would measure, {} are {}: with one class alone nothing can be measured",
                 test.len(),
@@ -101,7 +101,7 @@ impl Material {
             let of_lesson = classes(&lesson.comments, labels.len());
             counts.iter_mut().zip(of_lesson).for_each(|(count, more)| *count += more);
         }
-        rarest(&counts).filter(|&class| counts[class] < LEAST_OF_CLASS).map(|class| {
+        rarest(&counts).filter(|&class| counts[class] < MIN_OF_CLASS).map(|class| {
             format!(
                 "of {all} new comments {} are {}: with one class alone nothing can be learned",
                 counts[class], labels[class]

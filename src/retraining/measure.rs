@@ -1,7 +1,7 @@
 //! Judging with the engine, as a running process would.
 
 use super::comment::Comment;
-use nunchi_engine::{Engine, Judgement};
+use nunchi_engine::{Engine, Prediction};
 use nunchi_eval::metrics::{Metrics, Outcome};
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
@@ -15,17 +15,17 @@ const ROUND: usize = 4_096;
 
 /// A set of comments, judged by one model.
 #[derive(Clone, Debug)]
-pub struct Judged {
+pub struct Measured {
     /// By comment.
     pub outcomes: Vec<Outcome>,
     /// By comment.
-    pub judgements: Vec<Judgement>,
+    pub predictions: Vec<Prediction>,
     /// Over all.
     pub metrics: Metrics,
 }
 
 /// Judges `comments`.
-pub fn judge(engine: &mut Engine, comments: &[Comment]) -> Judged {
+pub fn judge(engine: &mut Engine, comments: &[Comment]) -> Measured {
     let (mut all, mut part) = (Vec::with_capacity(comments.len()), Vec::new());
     for chunk in comments.chunks(CHUNK) {
         let texts: Vec<&str> = chunk.iter().map(|comment| comment.text.as_str()).collect();
@@ -33,16 +33,16 @@ pub fn judge(engine: &mut Engine, comments: &[Comment]) -> Judged {
         all.append(&mut part);
     }
     let outcomes: Vec<Outcome> =
-        all.iter().zip(comments).map(|(judgement, comment)| outcome(judgement, comment.class)).collect();
+        all.iter().zip(comments).map(|(prediction, comment)| outcome(prediction, comment.class)).collect();
     let metrics = Metrics::of(&outcomes);
-    Judged { outcomes, judgements: all, metrics }
+    Measured { outcomes, predictions: all, metrics }
 }
 
-fn outcome(judgement: &Judgement, class: usize) -> Outcome {
-    if judgement.scores.is_empty() {
-        Outcome::of_two(class, f64::from(judgement.score))
+fn outcome(prediction: &Prediction, class: usize) -> Outcome {
+    if prediction.scores.is_empty() {
+        Outcome::of_two(class, f64::from(prediction.score))
     } else {
-        Outcome { class, probabilities: judgement.scores.iter().map(|&score| f64::from(score)).collect() }
+        Outcome { class, probabilities: prediction.scores.iter().map(|&score| f64::from(score)).collect() }
     }
 }
 
@@ -54,12 +54,12 @@ pub fn speed(engines: [&mut Engine; 2], comments: &[Comment]) -> [f64; 2] {
         return [0.0; 2];
     }
     let mut best = [Duration::MAX; 2];
-    let mut judgements = Vec::new();
+    let mut predictions = Vec::new();
     let [first, second] = engines;
     for _ in 0..ROUNDS {
         for (engine, best) in [&mut *first, &mut *second].into_iter().zip(&mut best) {
             let begin = thread_time();
-            engine.classify(&texts, &mut judgements);
+            engine.classify(&texts, &mut predictions);
             *best = thread_time().saturating_sub(begin).min(*best);
         }
     }

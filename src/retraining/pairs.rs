@@ -125,7 +125,7 @@ pub fn tally(engines: [&mut Engine; 2], pairs: &[Pair]) -> Vec<Tally> {
     let comment = |text: &String| Comment { text: text.clone(), class: 0, id: None, time_ms: 0, stars: None };
     let comments: Vec<Comment> = pairs.iter().flat_map(|pair| pair.texts.iter().map(comment)).collect();
     let labels = engines.map(|engine| -> Vec<usize> {
-        judge(engine, &comments).judgements.iter().map(|judgement| judgement.label).collect()
+        judge(engine, &comments).predictions.iter().map(|prediction| prediction.label).collect()
     });
     let mut tallies: Vec<Tally> = Vec::new();
     for (index, pair) in pairs.iter().enumerate() {

@@ -3,7 +3,7 @@
 use super::corrections;
 use super::drift::Part;
 use super::flips::Flip;
-use super::gate::{Bands, Verdict};
+use super::gate::{GateThresholds, Verdict};
 use super::paired::Paired;
 use super::pairs::Tally;
 use super::topics;
@@ -104,7 +104,7 @@ pub struct Report {
     /// How it was trained.
     pub recipe: Recipe,
     /// The gate's bands.
-    pub bands: Bands,
+    pub bands: GateThresholds,
     /// Both models on every set.
     pub sets: Vec<Measured>,
     /// Both models on pairs.

@@ -3,7 +3,7 @@
 use super::RetrainError;
 use super::comment::classes;
 use super::compare::compare;
-use super::gate::{Bands, Verdict};
+use super::gate::{GateThresholds, Verdict};
 use super::material::Material;
 use super::report::{Ending, Learned, Report};
 use super::topics::Window;
@@ -50,7 +50,7 @@ pub struct Request {
     /// How to train.
     pub recipe: Recipe,
     /// The gate.
-    pub bands: Bands,
+    pub bands: GateThresholds,
     /// Whether to leave the promotion to somebody else.
     pub publish_only: bool,
     /// Who acts; empty: user@host.

@@ -6,9 +6,9 @@ use std::collections::HashSet;
 /// Share of what is learned from that chooses the epoch and the temperature.
 const DEV: f64 = 0.1;
 /// Most comments to choose on, of each source.
-const MOST_DEV: usize = 4_000;
+const MAX_DEV: usize = 4_000;
 /// Most comments to measure with: more make no decision surer.
-const MOST_TEST: usize = 20_000;
+const MAX_TEST: usize = 20_000;
 
 /// Comments of one source that are learned from.
 #[derive(Clone, Debug, Default)]
@@ -48,7 +48,7 @@ pub fn split(new: Vec<Lesson>, old: Vec<Lesson>, golden: &[Comment], test_share:
     let mut parts = Parts::default();
     let golden: HashSet<&str> = golden.iter().map(|comment| comment.text.trim()).collect();
     for mut lesson in new {
-        let count = ((lesson.comments.len() as f64 * test_share) as usize).min(MOST_TEST);
+        let count = ((lesson.comments.len() as f64 * test_share) as usize).min(MAX_TEST);
         let mut test = lesson.comments.split_off(lesson.comments.len() - count);
         parts.left_out += leave_out(&mut lesson.comments, |text| golden.contains(text));
         // A text that is learned measures nothing, and one that is golden is measured already.
@@ -84,7 +84,7 @@ pub fn split(new: Vec<Lesson>, old: Vec<Lesson>, golden: &[Comment], test_share:
 }
 
 fn dev(count: usize) -> usize {
-    ((count as f64 * DEV) as usize).min(MOST_DEV)
+    ((count as f64 * DEV) as usize).min(MAX_DEV)
 }
 
 fn leave_out(comments: &mut Vec<Comment>, is_out: impl Fn(&str) -> bool) -> usize {

@@ -59,9 +59,9 @@ pub fn moved<'a>(engines: [&mut Engine; 2], comments: impl Iterator<Item = &'a C
     found.truncate(MOST);
     let texts: Vec<&str> = found.iter().map(|&(word, _)| word).collect();
     let scores = engines.map(|engine| {
-        let mut judgements = Vec::new();
-        engine.classify(&texts, &mut judgements);
-        judgements
+        let mut predictions = Vec::new();
+        engine.classify(&texts, &mut predictions);
+        predictions
     });
     let mut moved: Vec<Moved> = found
         .iter()

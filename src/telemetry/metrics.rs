@@ -6,11 +6,11 @@ use prometheus::{
     IntGaugeVec, Opts, Registry,
 };
 
-/// Error classes of dead letters, in the order of [`super::Turn::dead_letters`].
+/// Error classes of dead letters, in the order of [`super::BatchStats::dead_letters`].
 pub const ERROR_CLASSES: [&str; 5] =
     ["invalid_utf8", "invalid_json", "missing_text", "text_not_string", "oversize"];
 
-/// Stages of a turn, in the order of [`super::Turn::stage_seconds`].
+/// Stages of a turn, in the order of [`super::BatchStats::stage_seconds`].
 pub const STAGES: [&str; 6] = ["poll", "decode", "tokenise", "infer", "produce", "commit"];
 
 /// Every metric of the process. Cheap to share; label look-ups hash and lock, so workers keep their children in

@@ -8,4 +8,4 @@ mod worker;
 pub use health::Health;
 pub use logs::{LogError, init_logs};
 pub use metrics::{ERROR_CLASSES, Metrics, STAGES};
-pub use worker::{Turn, WorkerMetrics};
+pub use worker::{BatchStats, WorkerMetrics};

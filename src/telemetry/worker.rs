@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 /// What one turn counted. Reused from turn to turn.
 #[derive(Debug, Default)]
-pub struct Turn {
+pub struct BatchStats {
     /// Records read, by partition of the input topic.
     pub records_in: BTreeMap<i32, u64>,
     /// Bytes of values read.
@@ -37,14 +37,14 @@ pub struct Turn {
     pub seconds: f64,
 }
 
-impl Turn {
+impl BatchStats {
     /// Forgets everything, keeps the memory.
     pub fn clear(&mut self) {
         let mut records_in = std::mem::take(&mut self.records_in);
         records_in.clear();
         let mut verdicts = std::mem::take(&mut self.verdicts);
         verdicts.clear();
-        *self = Turn { records_in, verdicts, ..Turn::default() };
+        *self = BatchStats { records_in, verdicts, ..BatchStats::default() };
     }
 
     /// Records read, over all partitions.
@@ -104,7 +104,7 @@ impl WorkerMetrics {
     }
 
     /// The turn is committed: all that it counted is added.
-    pub fn commit(&self, turn: &Turn, transactional: bool) {
+    pub fn commit(&self, turn: &BatchStats, transactional: bool) {
         for (partition, records) in &turn.records_in {
             // Few per turn; not kept, since partitions come and go.
             self.metrics
@@ -181,8 +181,8 @@ mod tests {
         WorkerMetrics::new(metrics, "comments", &["negative".to_owned(), "positive".to_owned()], "abc")
     }
 
-    fn turn() -> Turn {
-        let mut turn = Turn { verdicts: vec![1, 2], tokens: 9, ..Turn::default() };
+    fn turn() -> BatchStats {
+        let mut turn = BatchStats { verdicts: vec![1, 2], tokens: 9, ..BatchStats::default() };
         turn.records_in.insert(3, 4);
         turn.dead_letters[1] = 1;
         turn

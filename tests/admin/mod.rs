@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use nunchi::http::{self, Admin};
 use nunchi::pipeline::ModelSlot;
 use nunchi::telemetry::{Health, Metrics};
-use nunchi_engine::Warm;
+use nunchi_engine::LoadedModel;
 use nunchi_model::rnn::Cell;
 use nunchi_model::{Model, Precision};
 use std::sync::Arc;
@@ -39,7 +39,7 @@ impl Server {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let metrics = Metrics::new();
         let health = Arc::new(Health::new(2, stall));
-        let warm = Warm::new(random_model(7), None).unwrap();
+        let warm = LoadedModel::new(random_model(7), None).unwrap();
         metrics.set_model(&warm.model().version, warm.precision(), warm.kernel());
         let model: ModelSlot = Arc::new(ArcSwap::from_pointee(warm));
         let listener = runtime.block_on(http::bind("127.0.0.1:0")).unwrap();

@@ -9,9 +9,9 @@ mod process;
 pub use process::{Process, random_model};
 
 use nunchi::config::{ClientProperties, Config};
-use nunchi::pipeline::{Judge, Pipeline, PipelineError, Stop, Summary, worker_count};
+use nunchi::pipeline::{Classifier, Pipeline, PipelineError, Stop, Summary, worker_count};
 use nunchi::telemetry::{Health, Metrics};
-use nunchi_engine::{Judgement, Times};
+use nunchi_engine::{Prediction, Times};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -290,18 +290,18 @@ pub fn fake_score(text: &str) -> f32 {
     (hash >> 8) as f32 / (1u32 << 24) as f32
 }
 
-impl Judge for Fake {
+impl Classifier for Fake {
     fn refresh(&mut self) {}
 
-    fn judge(&mut self, comments: &[&str], out: &mut Vec<Judgement>) {
+    fn judge(&mut self, comments: &[&str], out: &mut Vec<Prediction>) {
         (self.before)(comments.len());
         out.clear();
-        out.extend(comments.iter().map(|text| Judgement {
+        out.extend(comments.iter().map(|text| Prediction {
             score: fake_score(text),
             tokens: 1,
             // So that a test can ask for a comment that was cut.
             truncated: text.starts_with("long"),
-            ..Judgement::default()
+            ..Prediction::default()
         }));
     }
 

@@ -2,7 +2,7 @@
 
 use super::common::{Process, Write, random_model};
 use super::{DAY, JANUARY, Place, last, partition};
-use nunchi_engine::{Engine, Warm};
+use nunchi_engine::{Engine, LoadedModel};
 use nunchi_model::Model;
 use std::sync::Arc;
 
@@ -35,11 +35,11 @@ fn fill(place: &Place) -> Vec<String> {
 
 /// What a model says of all texts, by the engine alone.
 fn scores(path: &str, texts: &[String]) -> Vec<f32> {
-    let warm = Warm::new(Model::load(std::path::Path::new(path)).unwrap(), None).unwrap();
-    let mut judgements = Vec::new();
+    let warm = LoadedModel::new(Model::load(std::path::Path::new(path)).unwrap(), None).unwrap();
+    let mut predictions = Vec::new();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    Engine::new(Arc::new(warm)).classify(&texts, &mut judgements);
-    judgements.iter().map(|judgement| judgement.score).collect()
+    Engine::new(Arc::new(warm)).classify(&texts, &mut predictions);
+    predictions.iter().map(|prediction| prediction.score).collect()
 }
 
 fn compare(place: &Place, more: &[&str]) -> Process {

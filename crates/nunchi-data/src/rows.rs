@@ -12,11 +12,11 @@ use std::rc::Rc;
 /// Files are read in pieces of this many bytes.
 const BUFFER: usize = 1 << 18;
 /// Longer rows are no comments: a quotation mark that is not closed, or no text file.
-const LONGEST_ROW: usize = 1 << 24;
+const MAX_ROW: usize = 1 << 24;
 /// A row over more lines holds other rows.
-const MOST_LINES: u64 = 200;
+const MAX_LINES: u64 = 200;
 /// Most columns that are asked for.
-const MOST_COLUMNS: usize = 3;
+const MAX_COLUMNS: usize = 3;
 /// A row behind the last one of a CSV: if it does not come out, a quotation mark swallowed it.
 const LAST_ROW: &[u8] = b"\n\x01\n";
 
@@ -72,7 +72,7 @@ pub(super) fn read<E: From<DataError>>(
     names: &[&str],
     take: impl FnMut(u64, Row<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    assert!(names.len() <= MOST_COLUMNS, "at most {MOST_COLUMNS} columns are asked for");
+    assert!(names.len() <= MAX_COLUMNS, "at most {MAX_COLUMNS} columns are asked for");
     let file = Input::open(path)?;
     match file.format {
         Format::Tsv => read_delimited(file, b'\t', names, take),
@@ -111,7 +111,7 @@ impl Input {
         } else {
             Box::new(file)
         };
-        let left = Rc::new(Cell::new(LONGEST_ROW));
+        let left = Rc::new(Cell::new(MAX_ROW));
         let limited = Limited { inner: bytes, left: Rc::clone(&left) };
         let reader: Box<dyn BufRead> = Box::new(BufReader::with_capacity(BUFFER, limited));
         let mut input = Input { path: path.to_owned(), format, gzip, reader, left };
@@ -205,7 +205,7 @@ impl Input {
     fn next_line(&mut self, bytes: &mut Vec<u8>, line: &mut u64) -> Result<bool, DataError> {
         loop {
             bytes.clear();
-            self.left.set(LONGEST_ROW);
+            self.left.set(MAX_ROW);
             let read = self.reader.read_until(b'\n', bytes).map_err(|error| self.error(error, *line))?;
             if read == 0 {
                 return Ok(false);
@@ -240,7 +240,7 @@ fn read_delimited<E: From<DataError>>(
     mut take: impl FnMut(u64, Row<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     let (mut reader, columns) = input.delimited(delimiter)?;
-    let mut places = [0; MOST_COLUMNS];
+    let mut places = [0; MAX_COLUMNS];
     for (place, name) in places.iter_mut().zip(names) {
         let found = columns.iter().position(|column| column == name);
         *place = found.ok_or_else(|| DataError::column(&input.path, name, &columns))?;
@@ -248,7 +248,7 @@ fn read_delimited<E: From<DataError>>(
     let mut record = csv::ByteRecord::new();
     let mut before = reader.position().line() - 1;
     loop {
-        input.left.set(LONGEST_ROW);
+        input.left.set(MAX_ROW);
         if !reader.read_byte_record(&mut record).map_err(|error| input.csv_error(error, before))? {
             return Ok(());
         }
@@ -262,11 +262,11 @@ fn read_delimited<E: From<DataError>>(
             }
         }
         before = reader.position().line() - 1;
-        let mut values = [""; MOST_COLUMNS];
+        let mut values = [""; MAX_COLUMNS];
         let row = fields(&record, &columns, &places[..names.len()], names, &mut values);
         let row = row.and_then(|()| {
             let lines = before + 1 - line;
-            if lines > MOST_LINES {
+            if lines > MAX_LINES {
                 return Err(Bad::from(format!("runs over {lines} lines: a quotation mark is not closed")));
             }
             Ok(&values[..names.len()])

@@ -49,9 +49,9 @@ pub fn kernels() -> String {
     kernel::names()
 }
 
-/// The judgement of one comment.
+/// The prediction of one comment.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Judgement {
+pub struct Prediction {
     /// Index into the model's labels.
     pub label: usize,
     /// The probability of positive; with n classes that of the most probable one.
@@ -68,12 +68,12 @@ pub struct Judgement {
 
 /// A model made warm: weights packed, tables built, golden comments checked. Shared by all workers.
 #[derive(Debug)]
-pub struct Warm {
+pub struct LoadedModel {
     model: Model,
     packed: Packed,
 }
 
-impl Warm {
+impl LoadedModel {
     /// Packs `model` for the kernel named, or for the best one of this CPU whose precision the model allows
     /// ([`Model::allows`]) and with which its golden comments score as recorded.
     ///
@@ -84,7 +84,7 @@ impl Warm {
             Some(_) => vec![kernel::choose(kernel)?],
             None => kernel::unasked(|precision| model.allows(precision)),
         };
-        let mut warm = Warm { packed: Packed::with(&model.network, kernels[0]), model };
+        let mut warm = LoadedModel { packed: Packed::with(&model.network, kernels[0]), model };
         let mut checked = warm.check_golden();
         for kernel in &kernels[1..] {
             // A kernel that does not hold is not chosen: lower precisions may not, nor the 16-bit tables of the faster kernels for
@@ -122,11 +122,11 @@ impl Warm {
     /// unless the recorded score is within the bound of it.
     fn check_golden(&self) -> Result<(), EngineError> {
         let texts: Vec<&str> = self.model.golden.iter().map(|golden| golden.text.as_str()).collect();
-        let (mut work, mut judgements) = (Work::default(), Vec::new());
-        work.classify(self, &texts, &mut judgements);
+        let (mut work, mut predictions) = (Work::default(), Vec::new());
+        work.classify(self, &texts, &mut predictions);
         let bound = bound(self.precision());
-        for (golden, judgement) in self.model.golden.iter().zip(judgements) {
-            let (got, want) = (f64::from(judgement.score), golden.score);
+        for (golden, prediction) in self.model.golden.iter().zip(predictions) {
+            let (got, want) = (f64::from(prediction.score), golden.score);
             let sides = (got >= 0.5) == (want >= 0.5) || (want - 0.5).abs() <= bound;
             // Written so that a score that is not a number fails.
             if !((got - want).abs() <= bound && sides) {
@@ -151,35 +151,35 @@ pub fn bound(precision: &str) -> f64 {
 pub struct Times {
     /// From text to tokens.
     pub tokenise: Duration,
-    /// From tokens to judgements.
+    /// From tokens to predictions.
     pub infer: Duration,
 }
 
 /// One worker's engine: a warm model and the scratch memory that is reused from turn to turn.
 #[derive(Debug)]
 pub struct Engine {
-    warm: Arc<Warm>,
+    warm: Arc<LoadedModel>,
     work: Work,
 }
 
 impl Engine {
     /// An engine for `warm`.
-    pub fn new(warm: Arc<Warm>) -> Self {
+    pub fn new(warm: Arc<LoadedModel>) -> Self {
         Engine { warm, work: Work::default() }
     }
 
     /// Judges with `warm` from now on. Cheap: the scratch memory is kept.
-    pub fn adopt(&mut self, warm: Arc<Warm>) {
+    pub fn adopt(&mut self, warm: Arc<LoadedModel>) {
         self.warm = warm;
     }
 
     /// The model in use.
-    pub fn warm(&self) -> &Arc<Warm> {
+    pub fn warm(&self) -> &Arc<LoadedModel> {
         &self.warm
     }
 
-    /// Judges `comments`; `out` is cleared and gets one judgement for each, in order.
-    pub fn classify(&mut self, comments: &[&str], out: &mut Vec<Judgement>) {
+    /// Judges `comments`; `out` is cleared and gets one prediction for each, in order.
+    pub fn classify(&mut self, comments: &[&str], out: &mut Vec<Prediction>) {
         self.work.classify(&self.warm, comments, out);
     }
 
@@ -215,7 +215,7 @@ struct Work {
 }
 
 impl Work {
-    fn classify(&mut self, warm: &Warm, comments: &[&str], out: &mut Vec<Judgement>) {
+    fn classify(&mut self, warm: &LoadedModel, comments: &[&str], out: &mut Vec<Prediction>) {
         let begin = Instant::now();
         out.clear();
         self.tokens.clear();
@@ -225,19 +225,19 @@ impl Work {
             let encoded = model.tokenizer.encode(comment, model.max_tokens, &mut self.text, &mut self.tokens);
             self.lengths
                 .push(u32::try_from(encoded.tokens).expect("a comment has at most max_tokens tokens"));
-            out.push(Judgement {
+            out.push(Prediction {
                 tokens: encoded.tokens,
                 unknown: encoded.unknown,
                 truncated: encoded.truncated,
-                ..Judgement::default()
+                ..Prediction::default()
             });
         }
         let tokenised = Instant::now();
         warm.packed.logits(&self.tokens, &self.lengths, &mut self.scratch, &mut self.logits);
         let shape = warm.packed.shape();
-        for (judgement, logits) in out.iter_mut().zip(self.logits.chunks_exact_mut(shape.outputs)) {
+        for (prediction, logits) in out.iter_mut().zip(self.logits.chunks_exact_mut(shape.outputs)) {
             probabilities(shape.head, warm.model.temperature, logits);
-            judge(shape.head, logits, judgement);
+            judge(shape.head, logits, prediction);
         }
         self.times = Times { tokenise: tokenised - begin, infer: tokenised.elapsed() };
     }
@@ -264,18 +264,18 @@ fn probabilities(head: HeadKind, temperature: f32, logits: &mut [f32]) {
 }
 
 /// Chooses the label: positive exactly when the score is at least 0.5; with a softmax the most probable class.
-fn judge(head: HeadKind, probabilities: &[f32], judgement: &mut Judgement) {
+fn judge(head: HeadKind, probabilities: &[f32], prediction: &mut Prediction) {
     match head {
         HeadKind::Sigmoid => {
-            judgement.score = probabilities[0];
-            judgement.label = usize::from(probabilities[0] >= 0.5);
+            prediction.score = probabilities[0];
+            prediction.label = usize::from(probabilities[0] >= 0.5);
         }
         HeadKind::Softmax => {
             let best = (1..probabilities.len())
                 .fold(0, |best, class| if probabilities[class] > probabilities[best] { class } else { best });
-            judgement.label = best;
-            judgement.score = probabilities[best];
-            judgement.scores = probabilities.to_vec();
+            prediction.label = best;
+            prediction.score = probabilities[best];
+            prediction.scores = probabilities.to_vec();
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Scores as they are written, and the label that follows from them.
 
-use crate::Judgement;
+use crate::Prediction;
 
 /// A probability as it is written: millionths, so that the label can follow from what a reader sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,11 +39,11 @@ impl WrittenScore {
     }
 }
 
-/// The label of `judgement` among `labels`: by the written score where there are two, else the most probable one.
-pub fn label_index(judgement: &Judgement) -> usize {
-    if judgement.scores.is_empty() {
-        usize::from(WrittenScore::new(judgement.score).is_positive())
+/// The label of `prediction` among `labels`: by the written score where there are two, else the most probable one.
+pub fn label_index(prediction: &Prediction) -> usize {
+    if prediction.scores.is_empty() {
+        usize::from(WrittenScore::new(prediction.score).is_positive())
     } else {
-        judgement.label
+        prediction.label
     }
 }

@@ -5,7 +5,7 @@ use super::spacing::Spacing;
 use crate::calibration;
 use nunchi_data::examples::DevSet;
 use nunchi_data::{Columns, DataError};
-use nunchi_engine::{Engine, EngineError, Judgement, Warm};
+use nunchi_engine::{Engine, EngineError, LoadedModel, Prediction};
 use nunchi_model::Model;
 use nunchi_text::Scratch;
 use std::path::{Path, PathBuf};
@@ -13,63 +13,66 @@ use std::sync::Arc;
 
 /// Comments judged together.
 const CHUNK: usize = 4_096;
-/// Mistakes of a model whose texts are kept, and verdicts that models differ in.
+/// ConfigErrors of a model whose texts are kept, and verdicts that models differ in.
 const CASES: usize = 24;
 
 /// What judges: the engine that `run` uses, or the readable mathematics that it is tested against.
-pub enum Judge {
+pub enum ModelUnderTest {
     /// The engine.
     Engine {
         /// It.
         engine: Box<Engine>,
-        /// Its judgements, reused from chunk to chunk.
-        judgements: Vec<Judgement>,
+        /// Its predictions, reused from chunk to chunk.
+        predictions: Vec<Prediction>,
     },
     /// The mathematics of [`nunchi_model::rnn`].
     Reference(Box<Model>),
     /// A judge that is given every comment with other spaces.
-    Respaced(Box<Judge>, Spacing),
+    Respaced(Box<ModelUnderTest>, Spacing),
 }
 
-impl Judge {
+impl ModelUnderTest {
     /// The engine, with the best kernel of this CPU.
     ///
     /// # Errors
     /// A model that cannot be made warm.
     pub fn engine(model: Model) -> Result<Self, EngineError> {
-        let engine = Box::new(Engine::new(Arc::new(Warm::new(model, None)?)));
-        Ok(Judge::Engine { engine, judgements: Vec::new() })
+        let engine = Box::new(Engine::new(Arc::new(LoadedModel::new(model, None)?)));
+        Ok(ModelUnderTest::Engine { engine, predictions: Vec::new() })
     }
 
     /// The mathematics.
     pub fn reference(model: Model) -> Self {
-        Judge::Reference(Box::new(model))
+        ModelUnderTest::Reference(Box::new(model))
     }
 
     /// The same judge, but given every comment with other spaces.
     pub fn respaced(self, spacing: Spacing) -> Self {
-        Judge::Respaced(Box::new(self), spacing)
+        ModelUnderTest::Respaced(Box::new(self), spacing)
     }
 
     /// The model that judges.
     pub fn model(&self) -> &Model {
         match self {
-            Judge::Engine { engine, .. } => engine.warm().model(),
-            Judge::Reference(model) => model,
-            Judge::Respaced(judge, _) => judge.model(),
+            ModelUnderTest::Engine { engine, .. } => engine.warm().model(),
+            ModelUnderTest::Reference(model) => model,
+            ModelUnderTest::Respaced(judge, _) => judge.model(),
         }
     }
 
     /// Appends what it says of each comment, beside the class that the comment has.
     pub(super) fn judge(&mut self, comments: &[&str], classes: &[usize], out: &mut Vec<Outcome>) {
         match self {
-            Judge::Engine { engine, judgements } => {
-                engine.classify(comments, judgements);
+            ModelUnderTest::Engine { engine, predictions } => {
+                engine.classify(comments, predictions);
                 out.extend(
-                    judgements.iter().zip(classes).map(|(judgement, &class)| of_judgement(judgement, class)),
+                    predictions
+                        .iter()
+                        .zip(classes)
+                        .map(|(prediction, &class)| of_prediction(prediction, class)),
                 );
             }
-            Judge::Reference(model) => {
+            ModelUnderTest::Reference(model) => {
                 let mut scratch = Scratch::default();
                 let mut tokens = vec![Vec::new(); comments.len()];
                 for (comment, tokens) in comments.iter().zip(&mut tokens) {
@@ -88,7 +91,7 @@ impl Judge {
                     );
                 }
             }
-            Judge::Respaced(judge, spacing) => {
+            ModelUnderTest::Respaced(judge, spacing) => {
                 let spaced: Vec<String> = comments.iter().map(|comment| spacing.apply(comment)).collect();
                 let views: Vec<&str> = spaced.iter().map(String::as_str).collect();
                 judge.judge(&views, classes, out);
@@ -97,11 +100,11 @@ impl Judge {
     }
 }
 
-fn of_judgement(judgement: &Judgement, class: usize) -> Outcome {
-    if judgement.scores.is_empty() {
-        Outcome::of_two(class, f64::from(judgement.score))
+fn of_prediction(prediction: &Prediction, class: usize) -> Outcome {
+    if prediction.scores.is_empty() {
+        Outcome::of_two(class, f64::from(prediction.score))
     } else {
-        Outcome { class, probabilities: judgement.scores.iter().map(|&score| f64::from(score)).collect() }
+        Outcome { class, probabilities: prediction.scores.iter().map(|&score| f64::from(score)).collect() }
     }
 }
 
@@ -158,7 +161,7 @@ pub struct Observations {
 /// # Errors
 /// Files that cannot be read or understood, or hold one class alone.
 pub fn observe(
-    judges: &mut [Judge],
+    judges: &mut [ModelUnderTest],
     parts: &[Part],
     columns: &Columns,
     mut heard: impl FnMut(usize),
@@ -186,7 +189,7 @@ pub fn observe(
 }
 
 /// Has every judge answer comments that are in memory.
-pub fn observe_sets(judges: &mut [Judge], sets: &[DevSet]) -> Observations {
+pub fn observe_sets(judges: &mut [ModelUnderTest], sets: &[DevSet]) -> Observations {
     let mut observer = Observer::new(judges);
     let mut seen = Observations::default();
     for set in sets.iter().filter(|set| !set.texts.is_empty()) {
@@ -204,7 +207,7 @@ pub fn observe_sets(judges: &mut [Judge], sets: &[DevSet]) -> Observations {
 
 /// Gathers comments, has them judged, and keeps what is worth keeping.
 struct Observer<'a> {
-    judges: &'a mut [Judge],
+    judges: &'a mut [ModelUnderTest],
     comments: Vec<String>,
     classes: Vec<usize>,
     lengths: Vec<u32>,
@@ -214,7 +217,7 @@ struct Observer<'a> {
 }
 
 impl<'a> Observer<'a> {
-    fn new(judges: &'a mut [Judge]) -> Self {
+    fn new(judges: &'a mut [ModelUnderTest]) -> Self {
         Observer {
             comments: Vec::new(),
             classes: Vec::new(),

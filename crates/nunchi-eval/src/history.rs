@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Points that are kept of a run at most; half as many at least, once there were so many steps.
-const MOST_POINTS: usize = 400;
+const MAX_POINTS: usize = 400;
 
 /// A stretch of steps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -123,7 +123,7 @@ impl Recorder {
         }
         let loss = loss / examples as f64;
         self.points.push(Point { step: self.steps, examples: self.examples, loss, rate });
-        if self.points.len() == MOST_POINTS {
+        if self.points.len() == MAX_POINTS {
             self.halve();
         }
     }
@@ -131,7 +131,7 @@ impl Recorder {
     /// Joins every two points; the losses weigh as many examples as they are of.
     fn halve(&mut self) {
         let mut before = 0;
-        let mut joined = Vec::with_capacity(MOST_POINTS);
+        let mut joined = Vec::with_capacity(MAX_POINTS);
         for pair in self.points.chunks_exact(2) {
             let [first, second] = pair else { continue };
             let counts = [first.examples - before, second.examples - first.examples].map(|n| n as f64);
@@ -158,7 +158,7 @@ mod tests {
             recorder.step(examples, loss, Some(step as f64));
         }
         let points = recorder.points();
-        assert!((MOST_POINTS / 2..=MOST_POINTS).contains(&points.len()), "{}", points.len());
+        assert!((MAX_POINTS / 2..=MAX_POINTS).contains(&points.len()), "{}", points.len());
         let mut before = 0;
         let mut sum = 0.0;
         for point in &points {

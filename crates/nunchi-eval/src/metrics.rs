@@ -1,4 +1,4 @@
-//! How good judgements are.
+//! How good predictions are.
 
 /// Equal bins of confidence for the calibration error, as Guo et al. (2017) use them.
 pub const BINS: usize = 15;
@@ -38,7 +38,7 @@ impl Outcome {
 /// Figures over a data set; all but `records` and `log_loss` are fractions of 1.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Metrics {
-    /// Judged examples.
+    /// ModelResult examples.
     pub records: usize,
     /// The share of right verdicts.
     pub accuracy: f64,

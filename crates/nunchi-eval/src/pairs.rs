@@ -5,7 +5,7 @@
 //! comment `b`. A pair is right when the model scores `a` below `b` and each hard label holds. No model may be trained on
 //! them.
 
-use super::evaluation::Judge;
+use super::evaluation::ModelUnderTest;
 use nunchi_engine::score::WrittenScore;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -166,7 +166,7 @@ fn pair([category, a, label_a, b, label_b]: [&str; COLUMNS.len()]) -> Result<Pai
 ///
 /// # Errors
 /// A model that does not have two classes.
-pub fn answers(judge: &mut Judge, pairs: &[Pair]) -> Result<Vec<Answer>, BehaviourError> {
+pub fn answers(judge: &mut ModelUnderTest, pairs: &[Pair]) -> Result<Vec<Answer>, BehaviourError> {
     let model = judge.model();
     if model.labels.len() != 2 {
         return Err(BehaviourError::Classes { name: model.name.clone(), classes: model.labels.len() });

@@ -17,10 +17,10 @@ use std::io::{Read as _, Write as _};
 use std::path::Path;
 
 /// Largest model file in bytes.
-pub const MOST_BYTES: u64 = 1 << 30;
+pub const MAX_BYTES: u64 = 1 << 30;
 /// Largest layer count and unit count of the metadata: products of them cannot overflow.
-const MOST_LAYERS: usize = 64;
-const MOST_UNITS: usize = 1 << 16;
+const MAX_LAYERS: usize = 64;
+const MAX_UNITS: usize = 1 << 16;
 
 const FORMAT: &str = "nunchi.format";
 const CHECKSUM: &str = "checksum";
@@ -72,12 +72,12 @@ pub fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
     let failed = |error| ModelError::File { verb: "read", path: path.to_owned(), error };
     let file = File::open(path).map_err(failed)?;
     let bytes = file.metadata().map_err(failed)?.len();
-    if bytes > MOST_BYTES {
-        return Err(ModelError::TooLarge { bytes, most: MOST_BYTES });
+    if bytes > MAX_BYTES {
+        return Err(ModelError::TooLarge { bytes, most: MAX_BYTES });
     }
     let mut content = Vec::with_capacity(bytes as usize);
     // A pipe or a growing file says less about its size than it holds.
-    file.take(MOST_BYTES + 1).read_to_end(&mut content).map_err(failed)?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut content).map_err(failed)?;
     Ok(content)
 }
 
@@ -164,8 +164,8 @@ fn metadata(model: &Model) -> Vec<(&'static str, String)> {
 
 /// Reads a model; the checksum holds, the tensors have the right names and shapes. What they say is not checked yet.
 pub(super) fn parse(bytes: &[u8]) -> Result<Model, ModelError> {
-    if bytes.len() as u64 > MOST_BYTES {
-        return Err(ModelError::TooLarge { bytes: bytes.len() as u64, most: MOST_BYTES });
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(ModelError::TooLarge { bytes: bytes.len() as u64, most: MAX_BYTES });
     }
     let damaged = |error: safetensors::SafeTensorError| ModelError::Damaged(error.to_string());
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
@@ -189,7 +189,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Model, ModelError> {
         network: network(shape, &tensors.tensors())?,
         tokenizer,
         labels: metadata.json("labels", "a JSON list of names")?,
-        max_tokens: metadata.number("max_tokens", super::MOST_TOKENS)?,
+        max_tokens: metadata.number("max_tokens", super::MAX_TOKENS)?,
         temperature: metadata.parse("temperature", "a positive number")?,
         golden: metadata.json::<Vec<Golden>>("golden", "a JSON list of {text, score}")?,
         report: metadata.json("report", "JSON")?,
@@ -300,17 +300,17 @@ impl Metadata<'_> {
         };
         let [vocabulary, embedding] = dimensions("embedding.weight")?;
         let [outputs, _] = dimensions("head.weight")?;
-        if embedding > MOST_UNITS || outputs > MOST_UNITS {
+        if embedding > MAX_UNITS || outputs > MAX_UNITS {
             return Err(ModelError::Inconsistent(format!(
-                "{embedding} embedding columns or {outputs} outputs are more than {MOST_UNITS}"
+                "{embedding} embedding columns or {outputs} outputs are more than {MAX_UNITS}"
             )));
         }
         Ok(Shape {
             cell: cell.ok_or_else(|| self.wrong("cell", "bag, simple, gru or lstm"))?,
             vocabulary,
             embedding,
-            hidden: self.number("hidden", MOST_UNITS)?,
-            layers: self.number("layers", MOST_LAYERS)?,
+            hidden: self.number("hidden", MAX_UNITS)?,
+            layers: self.number("layers", MAX_LAYERS)?,
             bidirectional: self.parse("bidirectional", "true or false")?,
             pooling: pooling.ok_or_else(|| self.wrong("pooling", "last, mean or max"))?,
             head: head.ok_or_else(|| self.wrong("head", "sigmoid or softmax"))?,

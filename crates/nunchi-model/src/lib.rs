@@ -21,7 +21,7 @@ pub mod summary;
 pub mod testing;
 
 pub use error::ModelError;
-pub use file::{MOST_BYTES, Precision, read as read_file};
+pub use file::{MAX_BYTES, Precision, read as read_file};
 
 use crate::rnn::{HeadKind, Network};
 use nunchi_text::{EXAMPLES, Scratch, Tokenizer};
@@ -33,10 +33,10 @@ pub const SIGMOID_LABELS: [&str; 2] = ["negative", "positive"];
 /// Golden comments with a score further off than this refuse a model (f32 arithmetic).
 pub const GOLDEN_BOUND: f64 = 1e-4;
 /// Largest `max_tokens`.
-const MOST_TOKENS: usize = 65_536;
+const MAX_TOKENS: usize = 65_536;
 /// Most golden comments, and their longest text in bytes: verifying stays quick.
-const MOST_GOLDEN: usize = 256;
-const LONGEST_GOLDEN: usize = 16_384;
+const MAX_GOLDEN: usize = 256;
+const MAX_GOLDEN_BYTES: usize = 16_384;
 
 /// A comment and the score that the stored weights give it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -197,16 +197,16 @@ impl Model {
                 "{classes} classes need as many different labels, but they are {labels:?}"
             ));
         }
-        if self.max_tokens == 0 || self.max_tokens > MOST_TOKENS {
-            return wrong(format!("max_tokens is {}; it must be 1 to {MOST_TOKENS}", self.max_tokens));
+        if self.max_tokens == 0 || self.max_tokens > MAX_TOKENS {
+            return wrong(format!("max_tokens is {}; it must be 1 to {MAX_TOKENS}", self.max_tokens));
         }
         if !self.temperature.is_finite() || self.temperature <= 0.0 {
             return wrong(format!("the temperature is {}; it must be a positive number", self.temperature));
         }
-        let too_long = self.golden.iter().any(|golden| golden.text.len() > LONGEST_GOLDEN);
-        if self.golden.is_empty() || self.golden.len() > MOST_GOLDEN || too_long {
+        let too_long = self.golden.iter().any(|golden| golden.text.len() > MAX_GOLDEN_BYTES);
+        if self.golden.is_empty() || self.golden.len() > MAX_GOLDEN || too_long {
             return wrong(format!(
-                "there must be 1 to {MOST_GOLDEN} golden comments of at most {LONGEST_GOLDEN} bytes"
+                "there must be 1 to {MAX_GOLDEN} golden comments of at most {MAX_GOLDEN_BYTES} bytes"
             ));
         }
         Ok(())

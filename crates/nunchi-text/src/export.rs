@@ -2,7 +2,7 @@
 //!
 //! Pieces, scores and ids are the same. What is done to a text before it is cut is told in their terms, as near as they go:
 //! characters one by one in sentencepiece's table of rules (both read it), and runs of equal characters (`ㅋㅋㅋㅋ` to `ㅋㅋㅋ`)
-//! up to [`LONGEST_RULED_RUN`] there, of any length in `tokenizer.json`, which also drops badges. Characters that only
+//! up to [`MAX_RULED_RUN`] there, of any length in `tokenizer.json`, which also drops badges. Characters that only
 //! normalise together (conjoining jamo, a letter and its combining accent) stay apart.
 
 use super::import::{ModelProto, NormaliserProto, PieceProto, TrainerProto};
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use std::ops::RangeInclusive;
 
 /// The longest run that one rule of sentencepiece shortens: a text must not match more than 32 rules at one place.
-const LONGEST_RULED_RUN: usize = 30;
+const MAX_RULED_RUN: usize = 30;
 /// Blocks that hold characters which a normaliser changes; what lies between is ideographs, Hangul syllables, private use and
 /// historic scripts (a test looks at all of them).
 const CHANGING: [RangeInclusive<u32>; 6] =
@@ -133,7 +133,7 @@ fn rules(normaliser: Normaliser, runs: bool) -> Vec<(String, String)> {
         let open = ('가'..='힣').step_by(28);
         let letters = ('\u{3131}'..='\u{3163}').chain(open).chain('a'..='z').chain('A'..='Z');
         for c in letters.chain(REPEATED.chars()) {
-            for count in 4..=LONGEST_RULED_RUN {
+            for count in 4..=MAX_RULED_RUN {
                 rules.push((c.to_string().repeat(count), c.to_lowercase().to_string().repeat(3)));
             }
         }

@@ -20,7 +20,7 @@ use super::TextError;
 use unicode_normalization::UnicodeNormalization;
 
 /// Equal characters in a row that `nunchi-1` keeps.
-const LONGEST_RUN: usize = 3;
+const MAX_RUN: usize = 3;
 /// What shops put in front of a comment.
 pub(super) const BADGES: [&str; 2] = ["재구매 ", "한달사용기 "];
 
@@ -79,9 +79,9 @@ impl Normaliser {
         match self {
             // What people type is nearly always made of characters that NFKC leaves alone.
             Normaliser::Nunchi1 | Normaliser::Nunchi2 if text.chars().all(is_inert) => {
-                fold(text.chars(), LONGEST_RUN, out);
+                fold(text.chars(), MAX_RUN, out);
             }
-            Normaliser::Nunchi1 | Normaliser::Nunchi2 => fold(compose(text).chars(), LONGEST_RUN, out),
+            Normaliser::Nunchi1 | Normaliser::Nunchi2 => fold(compose(text).chars(), MAX_RUN, out),
             Normaliser::Nfkc => fold_spaces(text.nfkc(), out),
             Normaliser::Plain => fold_spaces(text.chars(), out),
         }
@@ -213,7 +213,7 @@ fn fold(text: impl Iterator<Item = char>, longest_run: usize, out: &mut String) 
     }
 }
 
-/// Drops all spaces. What they held apart may belong together now: runs are shortened again, and letters and combining
+/// DropoutMasks all spaces. What they held apart may belong together now: runs are shortened again, and letters and combining
 /// accents compose.
 fn join(out: &mut String) {
     out.retain(|c| c != ' ');
@@ -224,7 +224,7 @@ fn join(out: &mut String) {
     out.retain(|c| {
         run = if c == last { run + 1 } else { 1 };
         last = c;
-        run <= LONGEST_RUN || c.is_ascii_digit()
+        run <= MAX_RUN || c.is_ascii_digit()
     });
 }
 
@@ -337,7 +337,7 @@ mod tests {
         #[test]
         fn the_fast_way_equals_the_slow_way(text in "[a-zA-Z0-9 !?~.\t가-힣ㄱ-ㅣ‘’·★♥❤\u{fe0f}👍🏻😂\u{200d}]{0,30}") {
             let mut slow = String::new();
-            fold(compose(&text).chars(), LONGEST_RUN, &mut slow);
+            fold(compose(&text).chars(), MAX_RUN, &mut slow);
             strip_badges(&mut slow);
             prop_assert_eq!(nunchi(&text), slow);
         }

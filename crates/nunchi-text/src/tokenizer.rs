@@ -18,7 +18,7 @@ const KIND: &str = "unigram";
 /// How much less probable than the rarest piece an unknown character is (sentencepiece's `kUnkPenalty`).
 const UNKNOWN_PENALTY: f32 = 10.0;
 /// Bytes for each token still wanted that are looked at of one word (a text without spaces is one): more than a token covers.
-const LONGEST_WORD: usize = 64;
+const MAX_WORD: usize = 64;
 /// Stands for "no piece" on a path.
 const NO_PIECE: u32 = u32::MAX;
 
@@ -203,7 +203,7 @@ impl Inner {
             let rest = &normal.as_bytes()[begin + 1..];
             let space = if self.across_words { None } else { memchr::memchr(b' ', rest) };
             end = space.map_or(normal.len(), |at| begin + 1 + at);
-            let most = LONGEST_WORD.saturating_mul(tokens.left.saturating_add(1));
+            let most = MAX_WORD.saturating_mul(tokens.left.saturating_add(1));
             if end - begin > most {
                 // More than the tokens that are left can cover: what lies beyond is not looked at.
                 end = floor_char_boundary(normal, begin + most);

@@ -4,7 +4,7 @@ use super::TextError;
 use std::collections::BTreeMap;
 
 /// Most different characters that pieces may be made of: renumbered, they stay below the surrogates.
-const MOST_CHARACTERS: usize = 0xd000;
+const MAX_CHARACTERS: usize = 0xd000;
 /// Entries of a page of the character table.
 const PAGE: usize = 256;
 
@@ -29,7 +29,7 @@ impl Trie {
         for c in records.clone().flat_map(|(text, _)| text.chars()) {
             *frequency.entry(c).or_default() += 1;
         }
-        if frequency.len() > MOST_CHARACTERS {
+        if frequency.len() > MAX_CHARACTERS {
             return Err(TextError::Damaged(format!(
                 "its pieces use {} different characters",
                 frequency.len()

@@ -9,9 +9,9 @@ use super::TextError;
 use std::collections::HashSet;
 
 /// Most pieces that a vocabulary may have.
-const MOST_PIECES: usize = 1 << 20;
+const MAX_PIECES: usize = 1 << 20;
 /// Longest piece in bytes.
-const LONGEST_PIECE: usize = 1024;
+const MAX_PIECE: usize = 1024;
 /// Largest absolute score: sums over a text stay finite.
 const HIGHEST_SCORE: f32 = 1e6;
 const FORMAT: u8 = 1;
@@ -76,17 +76,14 @@ impl Vocabulary {
     /// Checks `pieces`: one unknown piece, all byte pieces or none, finite scores, no text twice.
     pub fn new(pieces: Vec<Piece>, mark_first: bool) -> Result<Self, TextError> {
         let damaged = |what: String| Err(TextError::Damaged(what));
-        if pieces.is_empty() || pieces.len() > MOST_PIECES {
-            return damaged(format!("{} pieces; there must be 1 to {MOST_PIECES}", pieces.len()));
+        if pieces.is_empty() || pieces.len() > MAX_PIECES {
+            return damaged(format!("{} pieces; there must be 1 to {MAX_PIECES}", pieces.len()));
         }
         let mut unknown = None;
         let mut bytes = [u32::MAX; 256];
         let mut seen = HashSet::with_capacity(pieces.len());
         for (id, piece) in pieces.iter().enumerate() {
-            if !piece.score.is_finite()
-                || piece.score.abs() > HIGHEST_SCORE
-                || piece.text.len() > LONGEST_PIECE
-            {
+            if !piece.score.is_finite() || piece.score.abs() > HIGHEST_SCORE || piece.text.len() > MAX_PIECE {
                 return damaged(format!("piece {id} has a score or length that cannot be"));
             }
             if piece.role.matches_text() && (piece.text.is_empty() || !seen.insert(piece.text.as_str())) {
@@ -158,7 +155,7 @@ impl Vocabulary {
         for piece in &self.pieces {
             out.push(piece.role as u8);
             out.extend(piece.score.to_le_bytes());
-            // Checked by `new`: at most `LONGEST_PIECE`.
+            // Checked by `new`: at most `MAX_PIECE`.
             out.extend((piece.text.len() as u16).to_le_bytes());
             out.extend(piece.text.as_bytes());
         }

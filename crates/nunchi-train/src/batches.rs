@@ -158,10 +158,10 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::corpus::{Manner, NewRow, Writer};
+    use crate::corpus::{NewRow, RowOptions, Writer};
 
     /// Rows of one source, learned as `manner` says: the soft targets and lengths of what comes.
-    fn read(manner: Manner, every_token: bool) -> Vec<(Option<f32>, usize, Vec<u32>)> {
+    fn read(manner: RowOptions, every_token: bool) -> Vec<(Option<f32>, usize, Vec<u32>)> {
         let texts: Vec<String> =
             (0..300).map(|row| format!("{row}번 시켰는데 배송이 느려서 화가 났어요")).collect();
         let tokenizer = nunchi_text::train(texts.iter().cloned(), 300).unwrap();
@@ -195,16 +195,20 @@ mod tests {
     #[test]
     fn a_source_is_learned_in_its_own_manner() {
         let lengths = |rows: &[(Option<f32>, usize, Vec<u32>)]| rows.iter().map(|row| row.1).sum::<usize>();
-        let usual = read(Manner::default(), false);
+        let usual = read(RowOptions::default(), false);
         assert!(usual.iter().all(|row| (row.0.unwrap() - 0.4).abs() < 1e-6), "0.8 of 0.25 and 0.2 of 1");
 
-        let own = Manner { teacher_share: Some(0.0), word_dropout: Some(0.0), vary: 0.0 };
+        let own = RowOptions { teacher_share: Some(0.0), word_dropout: Some(0.0), vary: 0.0 };
         let strict = read(own, false);
         assert!(strict.iter().all(|row| row.0.is_none_or(|soft| soft == 1.0)), "the label alone");
         assert!(lengths(&usual) * 3 < lengths(&strict) * 2, "half of the tokens are left out elsewhere");
-        assert_eq!(lengths(&read(Manner::default(), true)), lengths(&strict), "what is predicted is there");
+        assert_eq!(
+            lengths(&read(RowOptions::default(), true)),
+            lengths(&strict),
+            "what is predicted is there"
+        );
 
-        let varied = read(Manner { vary: 1.0, ..own }, false);
+        let varied = read(RowOptions { vary: 1.0, ..own }, false);
         assert_eq!(varied.len(), strict.len());
         let known: std::collections::HashSet<&Vec<u32>> = strict.iter().map(|row| &row.2).collect();
         assert!(varied.iter().filter(|row| !known.contains(&row.2)).count() > varied.len() / 3);

@@ -4,7 +4,7 @@
 //! Always holds: a run that goes on from a checkpoint comes to the weights of an undisturbed one, bit by bit.
 
 use super::optimiser::{Average, Moments, Optimiser};
-use super::trainer::Place;
+use super::trainer::TrainingCursor;
 use ndarray::{ArrayD, IxDyn};
 use nunchi_model::rnn::{HeadKind, Network, RnnError, Shape};
 use safetensors::SafeTensors;
@@ -51,7 +51,7 @@ pub enum CheckpointError {
 pub(super) struct Checkpoint {
     pub network: Network<f32>,
     pub optimiser: State,
-    pub place: Place,
+    pub place: TrainingCursor,
     pub best: Option<Network<f32>>,
 }
 
@@ -78,7 +78,7 @@ pub(super) fn save(
     network: &Network<f32>,
     optimiser: &Optimiser,
     best: Option<&Network<f32>>,
-    place: &Place,
+    place: &TrainingCursor,
 ) -> Result<(), CheckpointError> {
     let mut tensors: Vec<(String, Vec<usize>, Dtype, Vec<u8>)> = Vec::new();
     let floats = |values: &[f32]| bytemuck::cast_slice::<f32, u8>(values).to_vec();
@@ -197,7 +197,8 @@ pub(super) fn load(
     if shape.vocabulary != network.shape.vocabulary || shape.hidden != network.shape.hidden {
         return Err(CheckpointError::Other(path.to_owned()));
     }
-    let place: Place = serde_json::from_str(&text("place")?).map_err(|error| damaged(error.to_string()))?;
+    let place: TrainingCursor =
+        serde_json::from_str(&text("place")?).map_err(|error| damaged(error.to_string()))?;
     let network = reader.network("network", shape)?;
     let best = match text("best.shape")?.as_str() {
         "" => None,

@@ -1,4 +1,4 @@
-//! Made-up sentences in which one word turns the judgement: contrast, denial, double denial, hopes and fears.
+//! Made-up sentences in which one word turns the prediction: contrast, denial, double denial, hopes and fears.
 //!
 //! Real comments hold few of these, so a network learns to add up words instead of reading. The sentences are data to
 //! train on, beside real ones. They are made from lists (`words`), endings (`inflect`), claims (`claims`) and patterns

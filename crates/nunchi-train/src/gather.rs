@@ -2,7 +2,7 @@
 //!
 //! Always holds: no comment of a development set, as a network reads it, is in the corpus.
 
-use super::corpus::{Corpus, CorpusError, Manner, NewRow, TextHasher, Writer};
+use super::corpus::{Corpus, CorpusError, NewRow, RowOptions, TextHasher, Writer};
 use nunchi_data::examples::{DevSet, Source, file_name};
 use nunchi_data::{Columns, Counts};
 use std::collections::HashSet;
@@ -163,7 +163,7 @@ impl Gathering {
     fn begin(&mut self, source: &Source) {
         self.writer.begin_source(source.weight);
         let teacher_share = source.teacher_share.map(|share| share as f32);
-        self.writer.set_manner(Manner {
+        self.writer.set_manner(RowOptions {
             teacher_share,
             word_dropout: source.word_dropout,
             vary: source.vary,

@@ -5,7 +5,7 @@
 
 use super::optimiser::Optimiser;
 use ndarray::Array2;
-use nunchi_engine::backprop::{Backprop, Drops, Pass, ShardGradients, Weights, spread};
+use nunchi_engine::backprop::{Backprop, DropoutMasks, Pass, ShardGradients, Weights, spread};
 use nunchi_model::rnn::{Network, Target, pool, unpool};
 
 /// Examples that one thread takes at a time, and whose gradients are added up in one place.
@@ -69,7 +69,7 @@ pub struct Shard<'a> {
     /// Examples of the whole batch.
     pub batch: usize,
     /// What to drop.
-    pub drops: Drops,
+    pub drops: DropoutMasks,
     /// How the step computes.
     pub settings: &'a StepSettings,
     /// Memory.
@@ -160,8 +160,8 @@ impl Stepper {
 
 impl StepSettings {
     /// What is dropped in a shard: it does not depend on which thread drops it.
-    fn drops(&self, shard: usize) -> Drops {
-        Drops {
+    fn drops(&self, shard: usize) -> DropoutMasks {
+        DropoutMasks {
             inputs: self.dropout_inputs,
             features: self.dropout_features,
             key: self.key.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(shard as u64),

@@ -1,7 +1,7 @@
 //! The same comment as somebody else would have typed it: another ending, a slip, another sign at the end.
 //!
 //! Comments that were written to teach something are few; each time they are read they may look a little different
-//! (`FILE,vary=SHARE`), so that what they mean is learned rather than how they look. The judgement never changes.
+//! (`FILE,vary=SHARE`), so that what they mean is learned rather than how they look. The prediction never changes.
 
 use super::hangul::{PIEUP_SIOT, SIOT, SSANG_SIOT, final_of, with_final};
 use rand::Rng;

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use nunchi_train::corpus::{Corpus, CorpusError, Manner, NewRow, Row, TextHasher, Writer};
+use nunchi_train::corpus::{Corpus, CorpusError, NewRow, Row, RowOptions, TextHasher, Writer};
 use proptest::prelude::*;
 use std::collections::HashSet;
 use std::path::Path;
@@ -93,7 +93,7 @@ fn no_teacher_is_asked_about_labels_that_it_must_not_contradict() {
     let (mut writer, mut hasher) = (Writer::new(None, 2).unwrap(), TextHasher::default());
     for teacher_share in [None, Some(0.0), Some(0.5)] {
         writer.begin_source(1.0);
-        writer.set_manner(Manner { teacher_share, ..Manner::default() });
+        writer.set_manner(RowOptions { teacher_share, ..RowOptions::default() });
         for row in 0..700 {
             let text = format!("{teacher_share:?} {row}");
             let class = (row % 7 > 0).then_some(row % 2);

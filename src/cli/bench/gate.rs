@@ -1,7 +1,7 @@
 //! What holds the workers of a measurement back until everything is in place, and the judge that does nothing.
 
-use crate::pipeline::{EngineJudge, Judge};
-use nunchi_engine::{Judgement, Times};
+use crate::pipeline::{Classifier, SlotClassifier};
+use nunchi_engine::{Prediction, Times};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -37,25 +37,25 @@ pub(super) struct Gated {
 /// Who judges.
 pub(super) enum Inner {
     /// The engine.
-    Network(Box<EngineJudge>),
+    Network(Box<SlotClassifier>),
     /// Says 0 to everything; holds the labels.
     Nothing(Vec<String>),
 }
 
-impl Judge for Gated {
+impl Classifier for Gated {
     fn refresh(&mut self) {
         if let Inner::Network(judge) = &mut self.inner {
             judge.refresh();
         }
     }
 
-    fn judge(&mut self, comments: &[&str], out: &mut Vec<Judgement>) {
+    fn judge(&mut self, comments: &[&str], out: &mut Vec<Prediction>) {
         self.gate.pass();
         match &mut self.inner {
             Inner::Network(judge) => judge.judge(comments, out),
             Inner::Nothing(_) => {
                 out.clear();
-                out.resize(comments.len(), Judgement::default());
+                out.resize(comments.len(), Prediction::default());
             }
         }
     }

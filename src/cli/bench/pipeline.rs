@@ -8,13 +8,13 @@ use super::super::model::ModelArgs;
 use super::gate::{Gate, Gated, Inner};
 use super::text;
 use crate::config::{ClientProperties, Config, Delivery};
-use crate::pipeline::replay::{Asked, Means, Replay, Request, Target};
-use crate::pipeline::{EngineJudge, ModelSlot, Pace, Pipeline, Stop};
+use crate::pipeline::replay::{Replay, ReplayContext, ReplaySpec, Request, Target};
+use crate::pipeline::{ModelSlot, Pace, Pipeline, SlotClassifier, Stop};
 use crate::samples;
 use crate::telemetry::{Health, Metrics};
 use anyhow::{Context, ensure};
 use arc_swap::ArcSwap;
-use nunchi_engine::{Engine, Warm};
+use nunchi_engine::{Engine, LoadedModel};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -126,7 +126,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 struct Bench<'a> {
     args: &'a Args,
     comments: Vec<String>,
-    warm: Option<Arc<Warm>>,
+    warm: Option<Arc<LoadedModel>>,
 }
 
 /// One measurement's result.
@@ -198,11 +198,11 @@ impl Bench<'_> {
         let share = self.args.records as usize / workers.max(1);
         let work = || {
             let mut engine = Engine::new(Arc::clone(warm));
-            let (mut turn, mut judgements, mut left, mut next) = (Vec::new(), Vec::new(), share, 0);
+            let (mut turn, mut predictions, mut left, mut next) = (Vec::new(), Vec::new(), share, 0);
             while left > 0 {
                 turn.clear();
                 turn.extend((0..left.min(turn_records)).map(|place| texts[(next + place) % texts.len()]));
-                engine.classify(&turn, &mut judgements);
+                engine.classify(&turn, &mut predictions);
                 next += turn.len();
                 left -= turn.len();
             }
@@ -233,7 +233,7 @@ impl Bench<'_> {
             gate: Arc::clone(&gate),
             inner: match (&slot, what) {
                 (Some(slot), What::Run | What::Replay) => {
-                    Inner::Network(Box::new(EngineJudge::new(Arc::clone(slot))))
+                    Inner::Network(Box::new(SlotClassifier::new(Arc::clone(slot))))
                 }
                 _ => Inner::Nothing(["negative", "positive"].map(String::from).to_vec()),
             },
@@ -279,7 +279,7 @@ impl Bench<'_> {
     }
 
     /// Replays the input topic into the output topic.
-    fn replay<J: crate::pipeline::Judge + 'static>(
+    fn replay<J: crate::pipeline::Classifier + 'static>(
         &self,
         pipeline: &Pipeline<'_>,
         judge: &(impl Fn() -> J + Sync),
@@ -298,8 +298,8 @@ impl Bench<'_> {
                 dead_letters: config.dead_letters.topic.clone(),
             },
         };
-        let replay = Replay::prepare(config, &config.kafka.group, &Asked::Request(request))?;
-        let means = Means {
+        let replay = Replay::prepare(config, &config.kafka.group, &ReplaySpec::Request(request))?;
+        let means = ReplayContext {
             metrics: pipeline.metrics,
             health: pipeline.health,
             stop: pipeline.stop,

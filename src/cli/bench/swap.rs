@@ -8,13 +8,13 @@ use super::super::model::ModelArgs;
 use super::pipeline::{Topics, fill};
 use super::text;
 use crate::config::{ClientProperties, Config};
-use crate::pipeline::{EngineJudge, Judge, ModelSlot, Pipeline, Stop};
-use crate::registry::{Bands, Draft, Follow, Follower, Log, Looked, Store, Version, first};
+use crate::pipeline::{Classifier, ModelSlot, Pipeline, SlotClassifier, Stop};
+use crate::registry::{CanaryThresholds, Draft, Follow, Follower, Log, LookResult, Store, Version, first};
 use crate::samples;
 use crate::telemetry::{Health, Metrics};
 use anyhow::{Context, bail, ensure};
 use arc_swap::ArcSwap;
-use nunchi_engine::{Judgement, Times};
+use nunchi_engine::{Prediction, Times};
 use nunchi_model::{Model, Precision};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -70,13 +70,13 @@ struct Turn {
 
 /// A judge that notes when its turns begin and end.
 struct Timed {
-    judge: EngineJudge,
+    judge: SlotClassifier,
     begin: Option<Instant>,
     comments: usize,
     turns: Arc<Mutex<Vec<Turn>>>,
 }
 
-impl Judge for Timed {
+impl Classifier for Timed {
     fn refresh(&mut self) {
         let end = Instant::now();
         if let Some(begin) = self.begin.replace(end)
@@ -89,7 +89,7 @@ impl Judge for Timed {
         self.judge.refresh();
     }
 
-    fn judge(&mut self, comments: &[&str], out: &mut Vec<Judgement>) {
+    fn judge(&mut self, comments: &[&str], out: &mut Vec<Prediction>) {
         self.comments = comments.len();
         self.judge.judge(comments, out);
     }
@@ -205,7 +205,7 @@ fn measure(
         interval: PATIENCE,
         kernel: args.kernel.clone(),
         metrics: metrics.clone(),
-        bands: Bands { time: Duration::ZERO, ..Bands::from(&config.registry) },
+        bands: CanaryThresholds { time: Duration::ZERO, ..CanaryThresholds::from(&config.registry) },
         shadow: None,
         who: "nunchi bench swap".to_owned(),
     };
@@ -218,7 +218,7 @@ fn measure(
     let pipeline =
         Pipeline { config, clients, metrics: &metrics, health: &health, stop: &stop, ask_limits: true };
     let judge = || Timed {
-        judge: EngineJudge::new(Arc::clone(&slot)),
+        judge: SlotClassifier::new(Arc::clone(&slot)),
         begin: None,
         comments: 0,
         turns: Arc::clone(&turns),
@@ -263,7 +263,7 @@ fn swap_while(
         let begin = Instant::now();
         versions.promote_other()?;
         match reload.now_blocking() {
-            Some(Looked::Swapped { .. }) => {}
+            Some(LookResult::Swapped { .. }) => {}
             other => bail!("the swap failed: {other:?}"),
         }
         if left() {

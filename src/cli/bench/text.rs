@@ -2,7 +2,7 @@
 
 use anyhow::{Context, ensure};
 use flate2::read::MultiGzDecoder;
-use nunchi_engine::{Engine, Judgement, Scratch, Warm};
+use nunchi_engine::{Engine, LoadedModel, Prediction, Scratch};
 use nunchi_model::{Model, Precision};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ pub struct Args {
     /// Kernel to use instead of the best one for this CPU
     #[arg(long)]
     kernel: Option<String>,
-    /// Also say how the judgements differ from those of this kernel
+    /// Also say how the predictions differ from those of this kernel
     #[arg(long, value_name = "KERNEL")]
     compare: Option<String>,
     /// Write the model here, with the precision of the measured kernel allowed by default, if at most 0.1 % (int8: 0.5 %) of
@@ -44,12 +44,15 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     ensure!(!comments.is_empty(), "{} holds no comments", args.file.display());
     let comments: Vec<&str> = comments.iter().map(String::as_str).collect();
     let model = Model::load(&args.model)?;
-    let warm = Arc::new(Warm::new(model.clone(), args.kernel.as_deref())?);
+    let warm = Arc::new(LoadedModel::new(model.clone(), args.kernel.as_deref())?);
     let rates = measure(&warm, &comments, &args);
     let difference = match &args.compare {
-        Some(kernel) => {
-            Some(difference(&warm, &Arc::new(Warm::new(model, Some(kernel))?), &comments, args.turn as usize))
-        }
+        Some(kernel) => Some(difference(
+            &warm,
+            &Arc::new(LoadedModel::new(model, Some(kernel))?),
+            &comments,
+            args.turn as usize,
+        )),
         None => None,
     };
     print(&args, &warm, &comments, &rates, difference.as_ref());
@@ -74,13 +77,13 @@ impl Rates {
     }
 }
 
-fn measure(warm: &Arc<Warm>, comments: &[&str], args: &Args) -> Rates {
+fn measure(warm: &Arc<LoadedModel>, comments: &[&str], args: &Args) -> Rates {
     let turns: Vec<&[&str]> = comments.chunks(args.turn as usize).collect();
     let mut engine = Engine::new(warm.clone());
-    let mut judgements = Vec::new();
+    let mut predictions = Vec::new();
     let together = rate(comments.len(), args.rounds, || {
         for turn in &turns {
-            engine.classify(turn, &mut judgements);
+            engine.classify(turn, &mut predictions);
         }
     });
     let (model, mut scratch, mut tokens) = (warm.model(), nunchi_text::Scratch::default(), Vec::new());
@@ -130,7 +133,7 @@ fn rate(things: usize, rounds: u32, mut round: impl FnMut()) -> f64 {
 
 /// Records that a precision was measured on the model, if it holds.
 fn allow(
-    warm: &Warm,
+    warm: &LoadedModel,
     difference: &Difference,
     args: &Args,
     comments: usize,
@@ -168,16 +171,21 @@ fn allow(
     Ok(())
 }
 
-/// How two kernels' judgements differ.
+/// How two kernels' predictions differ.
 struct Difference {
     labels: usize,
     largest: f64,
 }
 
-fn difference(one: &Arc<Warm>, other: &Arc<Warm>, comments: &[&str], turn: usize) -> Difference {
-    let judge = |warm: &Arc<Warm>| {
+fn difference(
+    one: &Arc<LoadedModel>,
+    other: &Arc<LoadedModel>,
+    comments: &[&str],
+    turn: usize,
+) -> Difference {
+    let judge = |warm: &Arc<LoadedModel>| {
         let (mut engine, mut all, mut some) =
-            (Engine::new(warm.clone()), Vec::<Judgement>::new(), Vec::new());
+            (Engine::new(warm.clone()), Vec::<Prediction>::new(), Vec::new());
         for turn in comments.chunks(turn) {
             engine.classify(turn, &mut some);
             all.append(&mut some);
@@ -192,7 +200,7 @@ fn difference(one: &Arc<Warm>, other: &Arc<Warm>, comments: &[&str], turn: usize
     difference
 }
 
-fn print(args: &Args, warm: &Warm, comments: &[&str], rates: &Rates, difference: Option<&Difference>) {
+fn print(args: &Args, warm: &LoadedModel, comments: &[&str], rates: &Rates, difference: Option<&Difference>) {
     if args.json {
         let mut line = serde_json::json!({
             "engine": "nunchi", "model": warm.model().version, "kernel": warm.kernel(), "precision": warm.precision(),

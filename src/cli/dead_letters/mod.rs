@@ -142,9 +142,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     match done {
         Err(error)
-            if error.is::<config::Mistakes>()
+            if error.is::<config::ConfigErrors>()
                 || matches!(error.downcast_ref(), Some(ReplayError::Usage(_)))
-                || error.is::<Wrong>() =>
+                || error.is::<UsageError>() =>
         {
             eprintln!("nunchi: {error:#}");
             Ok(ExitCode::from(EXIT_USAGE))
@@ -162,7 +162,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// What is wrong with the command line.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct Wrong(String);
+struct UsageError(String);
 
 fn open(common: &Common) -> anyhow::Result<(Config, Letters)> {
     let given =
@@ -178,11 +178,11 @@ fn open(common: &Common) -> anyhow::Result<(Config, Letters)> {
     Ok((config, letters))
 }
 
-fn choice(args: &ChoiceArgs, only: &[(i32, i64)]) -> Result<Choice, Wrong> {
+fn choice(args: &ChoiceArgs, only: &[(i32, i64)]) -> Result<Choice, UsageError> {
     if let (Some(from), Some(to)) = (args.from, args.to)
         && from >= to
     {
-        return Err(Wrong(format!("--from {from} must be before --to {to}")));
+        return Err(UsageError(format!("--from {from} must be before --to {to}")));
     }
     Ok(Choice {
         classes: args.class.iter().cloned().collect(),
@@ -275,7 +275,7 @@ fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
     };
     let mut stdout = io::stdout().lock();
     if args.raw {
-        original.as_ref().map_err(|error| Wrong(error.to_string()))?;
+        original.as_ref().map_err(|error| UsageError(error.to_string()))?;
         stdout.write_all(value)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -330,7 +330,7 @@ fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     if args.to_topic.as_ref() == Some(&config.dead_letters.topic) {
         let sentence =
             format!("`{}` is the topic of dead letters itself (--to-topic)", config.dead_letters.topic);
-        return Err(Wrong(sentence).into());
+        return Err(UsageError(sentence).into());
     }
     let stop = Stop::new();
     stop_on_signals(&stop)?;

@@ -18,7 +18,7 @@ pub fn show(events: &Receiver<Event>, mut done: impl FnMut() -> bool) -> anyhow:
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut stats = Stats::new(Instant::now());
     loop {
-        // Asked before the channel is emptied, so that nothing is left in it at the end.
+        // ReplaySpec before the channel is emptied, so that nothing is left in it at the end.
         let last = done();
         let mut next = events.recv_timeout(PAUSE).ok();
         while let Some(event) = next {

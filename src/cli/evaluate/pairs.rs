@@ -1,6 +1,6 @@
 //! `nunchi evaluate --pairs`: what models understood, category by category.
 
-use nunchi_eval::evaluation::Judge;
+use nunchi_eval::evaluation::ModelUnderTest;
 use nunchi_eval::pairs::{self, Answer, Pair, Tally};
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 const WIDTH: usize = 17;
 
 /// Measures every judge on the pairs of `path` and prints a table, or a JSON object a model.
-pub fn run(judges: &mut [Judge], path: &Path, json: bool, wrong: bool) -> anyhow::Result<ExitCode> {
+pub fn run(judges: &mut [ModelUnderTest], path: &Path, json: bool, wrong: bool) -> anyhow::Result<ExitCode> {
     let pairs = pairs::read(path)?;
     let mut answers = Vec::with_capacity(judges.len());
     for judge in judges.iter_mut() {
@@ -61,7 +61,7 @@ fn object(version: &str, pairs: &[Pair], answers: &[Answer], wrong: bool) -> Val
 }
 
 /// One row a category, one column a model.
-fn print_table(judges: &[Judge], pairs: &[Pair], answers: &[Vec<Answer>]) {
+fn print_table(judges: &[ModelUnderTest], pairs: &[Pair], answers: &[Vec<Answer>]) {
     let columns: Vec<Vec<(&str, Tally)>> =
         answers.iter().map(|answers| pairs::by_category(pairs, answers)).collect();
     let Some(categories) = columns.first() else { return };
@@ -85,8 +85,8 @@ fn print_table(judges: &[Judge], pairs: &[Pair], answers: &[Vec<Answer>]) {
     line("all", &mut answers.iter().map(|answers| pairs::total(answers)));
 }
 
-/// Wrong pairs, a line each: what must be lower on the left.
-fn print_wrong(judge: &Judge, pairs: &[Pair], answers: &[Answer]) {
+/// UsageError pairs, a line each: what must be lower on the left.
+fn print_wrong(judge: &ModelUnderTest, pairs: &[Pair], answers: &[Answer]) {
     let mark = |label: Option<bool>| match label {
         Some(true) => "+",
         Some(false) => "-",

@@ -1,16 +1,16 @@
 //! `nunchi replay --compare A,B`: two models judge the same records; the report goes to the terminal, to a page, to JSON.
 
 use super::progress::Shown;
-use super::{Args, Wrong, generated_id, html, report, say_plan};
+use super::{Args, UsageError, generated_id, html, report, say_plan};
 use crate::cli::model::find_model;
 use crate::cli::signals::stop_on_signals;
 use crate::config::Config;
-use crate::pipeline::replay::{Means, Replay, Request, Target};
-use crate::pipeline::{ModelSlot, Stop, TeamJudge, worker_count};
+use crate::pipeline::replay::{Replay, ReplayContext, Request, Target};
+use crate::pipeline::{ModelSlot, ParallelClassifier, Stop, worker_count};
 use crate::telemetry::{Health, Metrics};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use nunchi_engine::Warm;
+use nunchi_engine::LoadedModel;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,17 +19,17 @@ use std::time::{Duration, Instant};
 /// Runs the comparison.
 pub(super) fn run(args: &Args, config: Config, names: &[String]) -> anyhow::Result<ExitCode> {
     let [first, second] = names else { unreachable!("the flags were checked") };
-    let warm = |name: &str| -> anyhow::Result<Arc<Warm>> {
+    let warm = |name: &str| -> anyhow::Result<Arc<LoadedModel>> {
         let model = find_model(Some(name), config.registry.url.as_deref())
-            .map_err(|error| Wrong(vec![format!("--compare {name}: {error:#}")]))?;
-        Ok(Arc::new(Warm::new(model, config.engine.kernel.as_deref())?))
+            .map_err(|error| UsageError(vec![format!("--compare {name}: {error:#}")]))?;
+        Ok(Arc::new(LoadedModel::new(model, config.engine.kernel.as_deref())?))
     };
     if let Some(page) = &args.html {
         // Found out before the work, not after it.
         let folder = page.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
             return Err(
-                Wrong(vec![format!("the folder {} (--html) does not exist", folder.display())]).into()
+                UsageError(vec![format!("the folder {} (--html) does not exist", folder.display())]).into()
             );
         }
     }
@@ -57,7 +57,7 @@ pub(super) fn run(args: &Args, config: Config, names: &[String]) -> anyhow::Resu
     let metrics = Metrics::new();
     // No verdict is written, so none is counted by label.
     let shown = Shown::new(&id, &[], "", &metrics, false);
-    let means = Means {
+    let means = ReplayContext {
         metrics: &metrics,
         health: &health,
         stop: &stop,
@@ -68,7 +68,7 @@ pub(super) fn run(args: &Args, config: Config, names: &[String]) -> anyhow::Resu
     let workers = worker_count(&config);
     let judges = [0, 1].map(|side: usize| {
         let slot: ModelSlot = Arc::new(ArcSwap::from(Arc::clone(&warm[side])));
-        TeamJudge::new(&slot, workers)
+        ParallelClassifier::new(&slot, workers)
     });
     let compared = replay.compare(&means, short_names(first, second), judges);
     shown.clear();

@@ -15,13 +15,15 @@ use self::progress::{Shown, human_time};
 use super::run::{Server, runtime};
 use super::signals::stop_on_signals;
 use super::{EXIT_USAGE, model};
-use crate::config::{Config, Log, Mistakes, load};
+use crate::config::{Config, ConfigErrors, Log, load};
 use crate::http::{self, Admin};
-use crate::pipeline::replay::{Asked, Means, Outcome, Replay, ReplayError, Request, Standing, Target};
-use crate::pipeline::{EngineJudge, ModelSlot, PipelineError, Stop, TeamJudge, worker_count};
+use crate::pipeline::replay::{
+    Outcome, Replay, ReplayContext, ReplayError, ReplaySpec, ReplayStatus, Request, Target,
+};
+use crate::pipeline::{ModelSlot, ParallelClassifier, PipelineError, SlotClassifier, Stop, worker_count};
 use crate::telemetry::{Health, Metrics, init_logs};
 use arc_swap::ArcSwap;
-use nunchi_engine::Warm;
+use nunchi_engine::LoadedModel;
 use serde_json::{Value, json};
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -34,7 +36,7 @@ use tokio::runtime::Runtime;
 /// What is wrong with the command line, all of it.
 #[derive(Debug, Error)]
 #[error("{}", .0.join("\n        "))]
-struct Wrong(Vec<String>);
+struct UsageError(Vec<String>);
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -49,8 +51,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 fn is_usage(error: &anyhow::Error) -> bool {
     super::is_usage(error)
-        || error.is::<Mistakes>()
-        || error.is::<Wrong>()
+        || error.is::<ConfigErrors>()
+        || error.is::<UsageError>()
         || matches!(
             error.downcast_ref(),
             Some(ReplayError::Usage(_) | ReplayError::Pipeline(PipelineError::Configuration(_)))
@@ -61,7 +63,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
 struct Scene<'a> {
     args: &'a Args,
     config: Config,
-    warm: Arc<Warm>,
+    warm: Arc<LoadedModel>,
     metrics: Metrics,
     stop: Stop,
 }
@@ -72,11 +74,11 @@ fn settings(args: &Args) -> anyhow::Result<Config> {
     let loaded = load(args.config.as_deref(), std::env::vars_os(), &args.flags());
     let loaded = match loaded {
         Ok(loaded) if mistakes.is_empty() => loaded,
-        Ok(_) => return Err(Wrong(mistakes).into()),
+        Ok(_) => return Err(UsageError(mistakes).into()),
         Err(more) if mistakes.is_empty() => return Err(more.into()),
         Err(more) => {
             mistakes.push(more.to_string());
-            return Err(Wrong(mistakes).into());
+            return Err(UsageError(mistakes).into());
         }
     };
     let mut config = loaded.config;
@@ -96,7 +98,7 @@ fn start(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let name = config.model.path.as_deref().map(|path| path.to_string_lossy());
     let model = model::find_model(name.as_deref(), config.registry.url.as_deref())?;
-    let warm = Arc::new(Warm::new(model, config.engine.kernel.as_deref())?);
+    let warm = Arc::new(LoadedModel::new(model, config.engine.kernel.as_deref())?);
     let metrics = Metrics::new();
     metrics.set_model(&warm.model().version, warm.precision(), warm.kernel());
     let stop = Stop::new();
@@ -111,14 +113,14 @@ impl Scene<'_> {
         let labels = self.chosen_labels(args.where_label.as_deref())?;
         let model = self.warm.model().version.clone();
         let asked = if args.is_as_planned() {
-            Asked::AsPlanned { model }
+            ReplaySpec::AsPlanned { model }
         } else {
-            Asked::Request(self.request(model))
+            ReplaySpec::Request(self.request(model))
         };
         let begin = Instant::now();
         let replay = Replay::prepare(&self.config, &id, &asked)?;
         say_plan(&replay, begin.elapsed(), args.json);
-        if replay.standing == Standing::Finished {
+        if replay.standing == ReplayStatus::Finished {
             self.say_finished_before(&replay);
             return Ok(ExitCode::SUCCESS);
         }
@@ -164,7 +166,7 @@ impl Scene<'_> {
         if let Some(unknown) = wanted.iter().find(|label| !labels.contains(label)) {
             let sentence =
                 format!("the model knows no label `{unknown}` (--where-label); it has {}", labels.join(", "));
-            return Err(Wrong(vec![sentence]).into());
+            return Err(UsageError(vec![sentence]).into());
         }
         Ok(Some(labels.iter().map(|label| wanted.contains(label)).collect()))
     }
@@ -192,7 +194,7 @@ impl Scene<'_> {
         let shown = self.shown(replay);
         let begin = Instant::now();
         let (runtime, server) = self.serve(&health, &slot)?;
-        let means = Means {
+        let means = ReplayContext {
             metrics: &self.metrics,
             health: &health,
             stop: &self.stop,
@@ -201,9 +203,9 @@ impl Scene<'_> {
             observer: &|progress| shown.show(progress),
         };
         let outcome = match &replay.plan.request.target {
-            Target::Topic { .. } => replay.into_topic(&means, || EngineJudge::new(Arc::clone(&slot))),
+            Target::Topic { .. } => replay.into_topic(&means, || SlotClassifier::new(Arc::clone(&slot))),
             Target::File(path) => {
-                let judge = TeamJudge::new(&slot, worker_count(config));
+                let judge = ParallelClassifier::new(&slot, worker_count(config));
                 replay.into_file(Path::new(path), &means, judge)
             }
             Target::Report => unreachable!("a comparison is planned nowhere"),
@@ -297,9 +299,9 @@ fn say_plan(replay: &Replay, took: Duration, json: bool) {
             "target": request.target, "shares": shares, "offsets": plan.offsets(), "gone": replay.gone,
             "planned_in_s": (took.as_secs_f64() * 1e3).round() / 1e3,
             "standing": match replay.standing {
-                Standing::New => "new",
-                Standing::Planned => "planned",
-                Standing::Finished => "finished",
+                ReplayStatus::New => "new",
+                ReplayStatus::Planned => "planned",
+                ReplayStatus::Finished => "finished",
             },
         });
         println!("{event}");
@@ -318,7 +320,7 @@ fn say_plan(replay: &Replay, took: Duration, json: bool) {
         plan.shares.len(),
         request.model,
         request.target,
-        if replay.standing == Standing::Planned { "; planned before, going on" } else { "" },
+        if replay.standing == ReplayStatus::Planned { "; planned before, going on" } else { "" },
     );
     for gone in &replay.gone {
         eprintln!("{gone}");

@@ -4,7 +4,7 @@ use crate::cli::columns::ColumnArgs;
 use crate::cli::replay::{span, time};
 use crate::config::{Config, Flag};
 use crate::retraining::Request;
-use crate::retraining::gate::Bands;
+use crate::retraining::gate::GateThresholds;
 use crate::retraining::schedule::Schedule;
 use crate::retraining::topics::Window;
 use crate::retraining::train::Recipe;
@@ -149,22 +149,22 @@ struct GateArgs {
     #[arg(long, value_name = "SHARE", default_value_t = 0.2, value_parser = test_share)]
     test_share: f64,
     /// How sure the paired test must be that the candidate is worse
-    #[arg(long, value_name = "SHARE", default_value_t = Bands::default().confidence, value_parser = share)]
+    #[arg(long, value_name = "SHARE", default_value_t = GateThresholds::default().confidence, value_parser = share)]
     confidence: f64,
     /// Largest loss of accuracy on a set, even where chance could explain it
-    #[arg(long, value_name = "SHARE", default_value_t = Bands::default().most_loss, value_parser = share)]
+    #[arg(long, value_name = "SHARE", default_value_t = GateThresholds::default().most_loss, value_parser = share)]
     most_loss: f64,
     /// How much the calibration error may rise
-    #[arg(long, value_name = "SHARE", default_value_t = Bands::default().ece, value_parser = share)]
+    #[arg(long, value_name = "SHARE", default_value_t = GateThresholds::default().ece, value_parser = share)]
     ece_band: f64,
     /// Largest loss of pairs judged right, as a share of all
-    #[arg(long, value_name = "SHARE", default_value_t = Bands::default().pairs, value_parser = share)]
+    #[arg(long, value_name = "SHARE", default_value_t = GateThresholds::default().pairs, value_parser = share)]
     pairs_band: f64,
     /// Largest loss of speed, as a share
-    #[arg(long, value_name = "SHARE", default_value_t = Bands::default().speed, value_parser = share)]
+    #[arg(long, value_name = "SHARE", default_value_t = GateThresholds::default().speed, value_parser = share)]
     speed_band: f64,
     /// Least accuracy of the current model on the new labels; below, the labels are doubted
-    #[arg(long, value_name = "SHARE", default_value_t = Bands::default().plausible, value_parser = share)]
+    #[arg(long, value_name = "SHARE", default_value_t = GateThresholds::default().plausible, value_parser = share)]
     plausible: f64,
 }
 
@@ -279,7 +279,7 @@ impl Args {
             least: collect.least,
             test_share: gate.test_share,
             recipe: self.train.recipe(),
-            bands: Bands {
+            bands: GateThresholds {
                 confidence: gate.confidence,
                 most_loss: gate.most_loss,
                 ece: gate.ece_band,

@@ -7,7 +7,7 @@ use nunchi_train::trainer::{Keep, Settings};
 use std::path::PathBuf;
 
 /// Longer comments keep their first tokens.
-const MAX_TOKENS: usize = 128;
+const DEFAULT_MAX_TOKENS: usize = 128;
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum CellName {
@@ -163,7 +163,7 @@ fn positive(text: &str) -> Result<f64, String> {
 impl NetworkArgs {
     /// After how many tokens comments are cut off; `before` is what the model to begin with says.
     pub fn max_tokens(&self, before: Option<usize>) -> usize {
-        self.max_tokens.map_or(before.unwrap_or(MAX_TOKENS), |tokens| tokens as usize)
+        self.max_tokens.map_or(before.unwrap_or(DEFAULT_MAX_TOKENS), |tokens| tokens as usize)
     }
 
     /// Whether a layer sees the token that it would have to predict: one above a layer that reads both ways.

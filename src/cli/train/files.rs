@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// Without development data: one row in so many is held out …
 const HOLD_OUT: u64 = 20;
 /// … but no more of a file than tell models half a per cent apart for certain.
-const MOST_HELD_OUT: usize = 20_000;
+const MAX_HELD_OUT: usize = 20_000;
 
 /// Where the model goes; checked before an hour of training rather than after it.
 pub fn out(args: &Args) -> anyhow::Result<PathBuf> {
@@ -95,7 +95,7 @@ pub fn plan(args: &Args, labels: &[String]) -> anyhow::Result<Plan> {
     }
     plan.hold_out = match args.hold_out {
         Some(every) => HoldOut { every, at_most: 0 },
-        None if plan.dev.is_empty() => HoldOut { every: HOLD_OUT, at_most: MOST_HELD_OUT },
+        None if plan.dev.is_empty() => HoldOut { every: HOLD_OUT, at_most: MAX_HELD_OUT },
         None => HoldOut::default(),
     };
     Ok(plan)

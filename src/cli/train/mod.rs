@@ -60,7 +60,7 @@ pub struct Args {
     /// The model's name
     #[arg(long)]
     name: Option<String>,
-    /// Models whose judgement is learned too, on labelled and unlabelled comments; of several the mean
+    /// Models whose prediction is learned too, on labelled and unlabelled comments; of several the mean
     #[arg(long, value_name = "MODEL", help_heading = "Training")]
     teacher: Vec<PathBuf>,
     /// Begin with the weights (and the shape, and the tokenizer) of this model

@@ -1,7 +1,7 @@
 //! The report that `nunchi train` leaves beside the model.
 
 use nunchi_data::examples::DevSet;
-use nunchi_eval::evaluation::{self, Judge};
+use nunchi_eval::evaluation::{self, ModelUnderTest};
 use nunchi_eval::history::History;
 use nunchi_eval::report::{Report, Subject};
 use nunchi_model::Model;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Measures the model as it was written, and leaves `MODEL.report.html` and `MODEL.report.json` beside it.
 pub(super) fn leave(model: &Path, dev: &[DevSet], history: History) -> anyhow::Result<PathBuf> {
-    let mut judges = [Judge::engine(Model::load(model)?)?];
+    let mut judges = [ModelUnderTest::engine(Model::load(model)?)?];
     let seen = evaluation::observe_sets(&mut judges, dev);
     let page = model.with_extension("report.html");
     Report::new(&[Subject { model: judges[0].model(), history: Some(history) }], &seen).write(&page)?;

@@ -1,13 +1,13 @@
 //! Asks teachers what they think of the comments to train on.
 
 use anyhow::{Context, bail};
-use nunchi_engine::{Engine, Warm};
+use nunchi_engine::{Engine, LoadedModel};
 use nunchi_model::Model;
 use nunchi_train::corpus::Corpus;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Models whose judgement is learned.
+/// Models whose prediction is learned.
 pub struct Teachers {
     engines: Vec<Engine>,
     versions: Vec<String>,
@@ -27,7 +27,7 @@ impl Teachers {
                 );
             }
             teachers.versions.push(model.version.clone());
-            teachers.engines.push(Engine::new(Arc::new(Warm::new(model, None)?)));
+            teachers.engines.push(Engine::new(Arc::new(LoadedModel::new(model, None)?)));
         }
         Ok(teachers)
     }
@@ -42,13 +42,13 @@ impl Teachers {
         }
         let plural = if count == 1 { "" } else { "s" };
         eprintln!("asking {count} teacher{plural} about {} comments…", corpus.asked());
-        let mut judgements = Vec::new();
+        let mut predictions = Vec::new();
         let asked = corpus.rescore(|texts| {
             let mut logits = vec![0.0_f32; texts.len()];
             for teacher in teachers.iter_mut() {
-                teacher.classify(texts, &mut judgements);
-                for (logit, judgement) in logits.iter_mut().zip(&judgements) {
-                    let score = judgement.score.clamp(1e-6, 1.0 - 1e-6);
+                teacher.classify(texts, &mut predictions);
+                for (logit, prediction) in logits.iter_mut().zip(&predictions) {
+                    let score = prediction.score.clamp(1e-6, 1.0 - 1e-6);
                     *logit += (score / (1.0 - score)).ln();
                 }
             }

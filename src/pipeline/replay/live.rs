@@ -28,7 +28,7 @@ pub(super) struct Look {
 
 /// Decides from look to look whether to wait.
 #[derive(Debug)]
-pub(super) struct Valve {
+pub(super) struct LagThrottle {
     bound: i64,
     last: Option<Look>,
     closed: bool,
@@ -36,9 +36,9 @@ pub(super) struct Valve {
     moved: Instant,
 }
 
-impl Valve {
+impl LagThrottle {
     pub(super) fn new(bound: i64, now: Instant) -> Self {
-        Valve { bound, last: None, closed: false, calm: 0, moved: now }
+        LagThrottle { bound, last: None, closed: false, calm: 0, moved: now }
     }
 
     /// Whether the replay is to wait from now on.
@@ -72,7 +72,7 @@ pub(super) fn watch(
         Ok(brokers) => brokers,
         Err(error) => return warn!(%error, "the live group cannot be watched"),
     };
-    let mut valve = Valve::new(bound, Instant::now());
+    let mut valve = LagThrottle::new(bound, Instant::now());
     loop {
         let before = Instant::now();
         match look(&brokers, topic) {
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn a_lag_that_grows_beyond_the_bound_closes() {
         let start = Instant::now();
-        let mut valve = Valve::new(100, start);
+        let mut valve = LagThrottle::new(100, start);
         let mut at = |second: u64, lag: i64| {
             let committed = i64::try_from(second).unwrap();
             valve.observe(Look { lag, committed }, start + Duration::from_secs(second))
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn a_group_that_does_not_move_is_not_waited_for() {
         let start = Instant::now();
-        let mut valve = Valve::new(100, start);
+        let mut valve = LagThrottle::new(100, start);
         let mut at = |second: i64| {
             valve.observe(
                 Look { lag: 200 + second, committed: 7 },

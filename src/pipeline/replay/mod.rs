@@ -17,9 +17,9 @@ mod topic;
 
 pub use error::ReplayError;
 pub use file::Form;
-pub use plan::{Gone, Plan, Share};
+pub use plan::{Plan, RetentionGap, Share};
 pub use request::{Bound, Request, Target};
-pub use topic::{Means, Observer, Outcome, Progress};
+pub use topic::{Observer, Outcome, Progress, ReplayContext};
 
 use self::brokers::Brokers;
 use self::ledger::{Ledger, Update};
@@ -35,7 +35,7 @@ pub fn group(id: &str) -> String {
 
 /// How a replay stood when this process came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum ReplayStatus {
     /// Nobody had planned it before.
     New,
     /// It was planned before; this process goes on, alone or with others.
@@ -49,9 +49,9 @@ pub struct Replay {
     /// The plan.
     pub plan: Plan,
     /// How it stood.
-    pub standing: Standing,
+    pub standing: ReplayStatus,
     /// What of the range is missing; known where this process made the plan.
-    pub gone: Vec<Gone>,
+    pub gone: Vec<RetentionGap>,
     /// The settings, with the replay's group and topics in them.
     config: Config,
     clients: ClientProperties,
@@ -62,7 +62,7 @@ pub struct Replay {
 
 /// What to replay: a request, or whatever is planned under the id.
 #[derive(Clone, Debug)]
-pub enum Asked {
+pub enum ReplaySpec {
     /// A range and a target, all of it.
     Request(Request),
     /// What is planned under the id, judged by the model of this VERSION.
@@ -78,7 +78,7 @@ impl Replay {
     ///
     /// # Errors
     /// Topics that do not exist; another plan under the same id; brokers that do not answer.
-    pub fn prepare(config: &Config, id: &str, asked: &Asked) -> Result<Self, ReplayError> {
+    pub fn prepare(config: &Config, id: &str, asked: &ReplaySpec) -> Result<Self, ReplayError> {
         let live = resolve(config)?;
         let mut config = config.clone();
         config.kafka.group = group(id);
@@ -86,7 +86,7 @@ impl Replay {
         config.kafka.delivery = Delivery::ExactlyOnce;
         let clients = resolve(&config)?;
         let brokers = Brokers::connect(&clients)?;
-        if let Asked::Request(request) = asked {
+        if let ReplaySpec::Request(request) = asked {
             check_topics(request, &brokers)?;
         }
         let (plan, standing, gone) = agree(&config, &clients, &brokers, id, asked)?;
@@ -146,21 +146,21 @@ fn agree(
     clients: &ClientProperties,
     brokers: &Brokers,
     id: &str,
-    asked: &Asked,
-) -> Result<(Plan, Standing, Vec<Gone>), ReplayError> {
+    asked: &ReplaySpec,
+) -> Result<(Plan, ReplayStatus, Vec<RetentionGap>), ReplayError> {
     let ledger = Ledger::open(clients, brokers, &config.replay.topic)?;
     ledger.update(id, &group(id), |found| match (found, asked) {
         (Some(value), _) => {
             let plan = Plan::read(id, value)?;
             refuse_differences(&plan, asked)?;
             let standing =
-                if plan.completed_at.is_some() { Standing::Finished } else { Standing::Planned };
+                if plan.completed_at.is_some() { ReplayStatus::Finished } else { ReplayStatus::Planned };
             Ok(Update::Keep((plan, standing, Vec::new())))
         }
-        (None, Asked::AsPlanned { .. }) => Err(ReplayError::Usage(format!(
+        (None, ReplaySpec::AsPlanned { .. }) => Err(ReplayError::Usage(format!(
             "no replay is planned under --id {id}; say what to replay: --from, --to, and --to-topic or --to-file"
         ))),
-        (None, Asked::Request(request)) => {
+        (None, ReplaySpec::Request(request)) => {
             if let Target::File(path) = &request.target {
                 file::check_new(std::path::Path::new(path))?;
             }
@@ -169,15 +169,15 @@ fn agree(
                 Target::Topic { .. } => Some(beginnings(&plan, brokers)?),
                 Target::File(_) | Target::Report => None,
             };
-            Ok(Update::Write { value: plan.to_json(), offsets, then: (plan, Standing::New, gone) })
+            Ok(Update::Write { value: plan.to_json(), offsets, then: (plan, ReplayStatus::New, gone) })
         }
     })
 }
 
-fn refuse_differences(plan: &Plan, asked: &Asked) -> Result<(), ReplayError> {
+fn refuse_differences(plan: &Plan, asked: &ReplaySpec) -> Result<(), ReplayError> {
     let id = &plan.id;
     match asked {
-        Asked::Request(request) => {
+        ReplaySpec::Request(request) => {
             let differences = plan.request.differences(request);
             if differences.is_empty() {
                 return Ok(());
@@ -188,11 +188,11 @@ fn refuse_differences(plan: &Plan, asked: &Asked) -> Result<(), ReplayError> {
                 differences.join("; ")
             )))
         }
-        Asked::AsPlanned { model } if *model != plan.request.model => Err(ReplayError::Usage(format!(
+        ReplaySpec::AsPlanned { model } if *model != plan.request.model => Err(ReplayError::Usage(format!(
             "replay `{id}` was planned with model {}, this one is {model}; name it with --model",
             plan.request.model
         ))),
-        Asked::AsPlanned { .. } => Ok(()),
+        ReplaySpec::AsPlanned { .. } => Ok(()),
     }
 }
 

@@ -43,7 +43,7 @@ pub struct Plan {
 
 /// What is missing of a range because the brokers have deleted it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Gone {
+pub struct RetentionGap {
     /// The partition.
     pub partition: i32,
     /// The first record that is left, if there is any.
@@ -57,7 +57,11 @@ impl Plan {
     ///
     /// # Errors
     /// Topics or partitions that do not exist; brokers that do not answer.
-    pub fn make(id: &str, request: &Request, brokers: &Brokers) -> Result<(Self, Vec<Gone>), ReplayError> {
+    pub fn make(
+        id: &str,
+        request: &Request,
+        brokers: &Brokers,
+    ) -> Result<(Self, Vec<RetentionGap>), ReplayError> {
         let topic = &request.topic;
         let all = brokers.partitions(topic)?.ok_or_else(|| unknown_topic(topic, "--topic"))?;
         let partitions = chosen(request, &all)?;
@@ -183,7 +187,7 @@ fn gone(
     request: &Request,
     brokers: &Brokers,
     ends: &BTreeMap<i32, (i64, i64)>,
-) -> Result<Vec<Gone>, ReplayError> {
+) -> Result<Vec<RetentionGap>, ReplayError> {
     let begun: BTreeMap<i32, i64> =
         ends.iter().filter(|(_, (first, _))| *first > 0).map(|(&p, &(first, _))| (p, first)).collect();
     let left =
@@ -202,12 +206,12 @@ fn gone(
             Some(Bound::Time(_)) | None => None,
         };
         let first_left = first_left.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-        gone.push(Gone { partition, first_left, offsets });
+        gone.push(RetentionGap { partition, first_left, offsets });
     }
     Ok(gone)
 }
 
-impl std::fmt::Display for Gone {
+impl std::fmt::Display for RetentionGap {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "partition {}: ", self.partition)?;
         match self.offsets {

@@ -4,7 +4,7 @@
 use super::brokers::Brokers;
 use super::error::ReplayError;
 use super::{Plan, Replay, live};
-use crate::pipeline::{Judge, Pace, Pacer, Pipeline, Scope, Stop, worker_count};
+use crate::pipeline::{Classifier, Pace, Pacer, Pipeline, Scope, Stop, worker_count};
 use crate::telemetry::{Health, Metrics};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -88,7 +88,7 @@ pub enum Outcome {
 pub type Observer<'o> = &'o (dyn Fn(&Progress) + Sync);
 
 /// What the workers of a replay need besides the plan.
-pub struct Means<'a> {
+pub struct ReplayContext<'a> {
     /// Where the workers count.
     pub metrics: &'a Metrics,
     /// Where they say how they are.
@@ -108,9 +108,9 @@ impl Replay {
     ///
     /// # Errors
     /// What the workers could not mend; offsets of the group that have expired.
-    pub fn into_topic<J: Judge + 'static>(
+    pub fn into_topic<J: Classifier + 'static>(
         &self,
-        with: &Means<'_>,
+        with: &ReplayContext<'_>,
         judge: impl Fn() -> J + Sync,
     ) -> Result<Outcome, ReplayError> {
         let reached = self.reached(Duration::from_secs(30))?;
@@ -212,7 +212,13 @@ impl Replay {
     }
 
     /// Watches the committed offsets; stops the workers when all is done, or when the process is to stop.
-    fn oversee(&self, with: &Means<'_>, scope: &Scope, waits_for: &Mutex<Option<i64>>, workers_stop: &Stop) {
+    fn oversee(
+        &self,
+        with: &ReplayContext<'_>,
+        scope: &Scope,
+        waits_for: &Mutex<Option<i64>>,
+        workers_stop: &Stop,
+    ) {
         // A client of its own: the answers of the other one are not to wait for this one's.
         let brokers = match Brokers::connect(&self.clients) {
             Ok(brokers) => brokers,

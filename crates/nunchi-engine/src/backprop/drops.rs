@@ -6,7 +6,7 @@ use pulp::{Arch, NullaryFnOnce};
 /// What to drop in one pass: a share of the embeddings' values and a share of the values between layers and before the head
 /// (Srivastava et al. 2014).
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Drops {
+pub struct DropoutMasks {
     /// Share of the embeddings' values, in `0..1`.
     pub inputs: f32,
     /// Share of the values between layers and before the head.
@@ -15,8 +15,8 @@ pub struct Drops {
     pub key: u64,
 }
 
-impl Drops {
-    /// Drops values of place `place` (a layer's number): the same ones in every call.
+impl DropoutMasks {
+    /// DropoutMasks values of place `place` (a layer's number): the same ones in every call.
     pub fn apply(&self, arch: Arch, place: u32, share: f32, values: &mut [f32]) {
         if share <= 0.0 {
             return;
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn drops_the_share_it_should_and_keeps_the_mean() {
-        let drops = Drops { inputs: 0.3, features: 0.0, key: 7 };
+        let drops = DropoutMasks { inputs: 0.3, features: 0.0, key: 7 };
         let mut values = vec![1.0_f32; 200_000];
         drops.apply(Arch::new(), 0, drops.inputs, &mut values);
         let dropped = values.iter().filter(|&&value| value == 0.0).count() as f64 / values.len() as f64;
@@ -80,7 +80,7 @@ mod tests {
     fn places_and_keys_choose() {
         let draw = |key, place| {
             let mut values = vec![1.0_f32; 300];
-            Drops { inputs: 0.5, features: 0.5, key }.apply(Arch::new(), place, 0.5, &mut values);
+            DropoutMasks { inputs: 0.5, features: 0.5, key }.apply(Arch::new(), place, 0.5, &mut values);
             values
         };
         assert_eq!(draw(1, 0), draw(1, 0));

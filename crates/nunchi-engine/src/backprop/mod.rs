@@ -10,7 +10,7 @@ mod drops;
 mod gates;
 mod threads;
 
-pub use drops::Drops;
+pub use drops::DropoutMasks;
 pub use threads::on_threads;
 pub use threads::spread;
 
@@ -42,7 +42,7 @@ pub struct Ready {
 }
 
 /// Buffers that a pass keeps for its objective.
-const MOST_SPARE: usize = 8;
+const MAX_SPARE: usize = 8;
 
 /// One pass over a shard: what the forward pass leaves for the way back, and its memory.
 #[derive(Debug, Default)]
@@ -183,7 +183,7 @@ impl Backprop {
         network: &Network<f32>,
         weights: &Weights,
         sequences: &[&[u32]],
-        drops: &Drops,
+        drops: &DropoutMasks,
         pass: &mut Pass,
     ) {
         let shape = &network.shape;
@@ -230,7 +230,7 @@ impl Backprop {
         &self,
         network: &Network<f32>,
         weights: &Weights,
-        drops: &Drops,
+        drops: &DropoutMasks,
         pass: &mut Pass,
         gradients: &mut ShardGradients,
     ) {
@@ -286,7 +286,7 @@ impl Pass {
     /// Takes a buffer back.
     pub fn give(&mut self, buffer: Vec<f32>) {
         // Not every objective takes as many as it gives.
-        if self.spare.len() < MOST_SPARE {
+        if self.spare.len() < MAX_SPARE {
             self.spare.push(buffer);
         }
     }

@@ -208,9 +208,9 @@ fn a_softmax_sums_to_one_and_picks_the_most_probable_class() {
     let mut logits = [1.0f32, 3.0, 2.0, -400.0];
     probabilities(HeadKind::Softmax, 0.5, &mut logits);
     assert!((logits.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-    let mut judgement = Judgement::default();
-    judge(HeadKind::Softmax, &logits, &mut judgement);
-    assert_eq!((judgement.label, judgement.score, judgement.scores.len()), (1, logits[1], 4));
+    let mut prediction = Prediction::default();
+    judge(HeadKind::Softmax, &logits, &mut prediction);
+    assert_eq!((prediction.label, prediction.score, prediction.scores.len()), (1, logits[1], 4));
     let ratio = f64::from(logits[1] / logits[2]);
     assert!((ratio - (1.0f64 / 0.5).exp()).abs() < 1e-4, "the temperature divides the logits: {ratio}");
 }
@@ -220,9 +220,9 @@ fn a_sigmoid_says_positive_from_one_half_on() {
     for (logit, label) in [(0.0f32, 1), (-1e-3, 0), (1e-3, 1), (90.0, 1), (-90.0, 0)] {
         let mut value = [logit];
         probabilities(HeadKind::Sigmoid, 1.0, &mut value);
-        let mut judgement = Judgement::default();
-        judge(HeadKind::Sigmoid, &value, &mut judgement);
-        assert_eq!(judgement.label, label, "{logit}");
-        assert!(judgement.scores.is_empty());
+        let mut prediction = Prediction::default();
+        judge(HeadKind::Sigmoid, &value, &mut prediction);
+        assert_eq!(prediction.label, label, "{logit}");
+        assert!(prediction.scores.is_empty());
     }
 }

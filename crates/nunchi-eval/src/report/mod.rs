@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Longer comments are cut in a report, in characters.
-const LONGEST_TEXT: usize = 600;
+const MAX_TEXT: usize = 600;
 
 /// Why a report is not there.
 #[derive(Debug, Error)]
@@ -57,7 +57,7 @@ pub struct Report {
     /// What was measured on.
     pub data: Data,
     /// The models, in the order in which they were named.
-    pub models: Vec<Judged>,
+    pub models: Vec<ModelResult>,
     /// Where some models are right and others wrong, the furthest apart first; empty for one model.
     pub disagreements: Vec<Told>,
 }
@@ -90,7 +90,7 @@ pub struct File {
 
 /// One model, measured.
 #[derive(Clone, Debug, Serialize)]
-pub struct Judged {
+pub struct ModelResult {
     /// Its name.
     pub name: String,
     /// Its version.
@@ -213,7 +213,12 @@ pub fn json_beside(html: &Path) -> Result<PathBuf, ReportError> {
     }
 }
 
-fn judged(subject: &Subject<'_>, outcomes: &[Outcome], mistakes: &[Case], seen: &Observations) -> Judged {
+fn judged(
+    subject: &Subject<'_>,
+    outcomes: &[Outcome],
+    mistakes: &[Case],
+    seen: &Observations,
+) -> ModelResult {
     let model = subject.model;
     let metrics = Metrics::of(outcomes);
     let right = outcomes.iter().filter(|outcome| outcome.chosen() == outcome.class).count();
@@ -224,7 +229,7 @@ fn judged(subject: &Subject<'_>, outcomes: &[Outcome], mistakes: &[Case], seen: 
         files.push(Metrics::of(part));
         rest = after;
     }
-    Judged {
+    ModelResult {
         name: model.name.clone(),
         version: model.version.clone(),
         network: model.network.shape,
@@ -246,7 +251,7 @@ fn judged(subject: &Subject<'_>, outcomes: &[Outcome], mistakes: &[Case], seen: 
 }
 
 fn told(case: &Case, labels: &[String]) -> Told {
-    let mut text: String = case.text.chars().take(LONGEST_TEXT).collect();
+    let mut text: String = case.text.chars().take(MAX_TEXT).collect();
     if text.len() < case.text.len() {
         text.push('…');
     }

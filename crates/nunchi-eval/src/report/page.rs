@@ -3,7 +3,7 @@
 use super::markup::{counted, escaped, grouped, percent};
 use super::pictures;
 use super::tables::{self, key};
-use super::{Judged, Report};
+use super::{ModelResult, Report};
 use std::fmt::Write as _;
 
 /// Colours and lines of pictures, for light and dark ground.
@@ -101,7 +101,7 @@ fn subtitle(report: &Report) -> String {
     text
 }
 
-fn tiles(out: &mut String, model: &Judged) {
+fn tiles(out: &mut String, model: &ModelResult) {
     let metrics = &model.metrics;
     let [low, high] = model.accuracy_95;
     let tile = |out: &mut String, figure: String, what: &str| {
@@ -174,7 +174,7 @@ fn learning(out: &mut String, report: &Report) {
 }
 
 fn judging(out: &mut String, report: &Report) {
-    let each = |part: &dyn Fn(&Judged) -> String| -> String {
+    let each = |part: &dyn Fn(&ModelResult) -> String| -> String {
         let parts: Vec<_> = report.models.iter().map(|model| (model.name.clone(), part(model))).collect();
         many(report, &parts)
     };

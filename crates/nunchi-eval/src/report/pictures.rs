@@ -3,7 +3,7 @@
 use super::chart::{Axis, Chart, Unit, colour};
 use super::markup::{counted, grouped, percent};
 use super::measures::{LengthBin, SCORE_BINS};
-use super::{Judged, Report};
+use super::{ModelResult, Report};
 
 /// A picture beside another one, a square one, and one of many small ones.
 const HALF: [f64; 2] = [500.0, 300.0];
@@ -16,7 +16,7 @@ const SMOOTHING: f64 = 0.12;
 /// Training loss by step: every point thinly, and what it tends to; `None` where no model has such points.
 pub(super) fn loss(report: &Report) -> Option<String> {
     let runs = || {
-        let points = |model: &Judged| model.history.as_ref().map(|history| history.points.clone());
+        let points = |model: &ModelResult| model.history.as_ref().map(|history| history.points.clone());
         report.models.iter().enumerate().filter_map(move |(at, model)| Some((at, points(model)?)))
     };
     let last = runs().filter_map(|(_, points)| points.last().map(|point| point.step)).max()?;
@@ -210,7 +210,7 @@ pub(super) fn lengths(report: &Report, wide: bool) -> Option<String> {
 
 /// How a model's scores lie: one group upwards, the other downwards. Heights are square roots: most comments lie at the
 /// ends, and what lies between is what matters.
-pub(super) fn scores(model: &Judged, wide: bool) -> String {
+pub(super) fn scores(model: &ModelResult, wide: bool) -> String {
     let [lower, upper] = &model.scores.groups;
     let root = |count: usize| (count as f64).sqrt();
     let most = |counts: &[usize]| counts.iter().copied().max().map_or(1.0, root).max(1.0);

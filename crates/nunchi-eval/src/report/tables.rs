@@ -2,15 +2,15 @@
 
 use super::chart::colour;
 use super::markup::{counted, escaped, grouped, percent, span};
-use super::{Judged, Report, Told};
+use super::{ModelResult, Report, Told};
 use serde_json::Value;
 use std::fmt::Write as _;
 
-/// Mistakes a model that are shown when there are several models.
+/// ConfigErrors a model that are shown when there are several models.
 const FEW: usize = 8;
 
 /// A figure of a model; more is better.
-type Figure = fn(&Judged) -> f64;
+type Figure = fn(&ModelResult) -> f64;
 /// A figure and how it is written.
 type Column = (Figure, fn(f64) -> String);
 
@@ -87,7 +87,7 @@ pub(super) fn files(report: &Report) -> String {
 }
 
 /// What is taken for what: rows are classes, columns verdicts; shares of the row give the depth of colour.
-pub(super) fn confusion(model: &Judged, labels: &[String]) -> String {
+pub(super) fn confusion(model: &ModelResult, labels: &[String]) -> String {
     let mut out = "<table class=\"matrix\"><tr><th></th>".to_owned();
     for label in labels {
         let _ = write!(out, "<th>judged {}</th>", escaped(label));
@@ -113,7 +113,7 @@ pub(super) fn confusion(model: &Judged, labels: &[String]) -> String {
 }
 
 /// Precision, recall and F1 of each class.
-fn rates(model: &Judged, labels: &[String]) -> String {
+fn rates(model: &ModelResult, labels: &[String]) -> String {
     let mut out =
         "<table class=\"rates\"><tr><th></th><th>precision</th><th>recall</th><th>F1</th></tr>".to_owned();
     for (class, (label, row)) in labels.iter().zip(&model.confusion).enumerate() {
@@ -184,7 +184,7 @@ pub(super) fn disagreements(report: &Report) -> String {
 }
 
 /// What the model is made of and how it was trained.
-pub(super) fn made_of(model: &Judged) -> String {
+pub(super) fn made_of(model: &ModelResult) -> String {
     let shape = &model.network;
     let mut rows = vec![("version".to_owned(), model.version.clone())];
     let mut row = |name: &str, value: String| rows.push((name.to_owned(), value));

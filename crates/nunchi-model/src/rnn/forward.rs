@@ -47,7 +47,7 @@ impl<F: Real> Network<F> {
         self.forward(sequences, None).logits
     }
 
-    /// The judgement after each token of one comment, `[tokens, outputs]`; the last row equals [`Network::logits`].
+    /// The prediction after each token of one comment, `[tokens, outputs]`; the last row equals [`Network::logits`].
     ///
     /// A network that reads one way and takes its last state has the head applied at every time step (many to many).
     /// Bidirectional and pooled networks judge each prefix as a comment of its own.

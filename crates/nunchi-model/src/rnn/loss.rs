@@ -10,7 +10,7 @@ pub struct Target<F: Real> {
     pub class: usize,
     /// The factor of its loss.
     pub weight: F,
-    /// With a sigmoid: the probability of class 1 that is wanted instead of the class itself (a teacher's judgement).
+    /// With a sigmoid: the probability of class 1 that is wanted instead of the class itself (a teacher's prediction).
     pub soft: Option<F>,
 }
 

@@ -4,11 +4,11 @@ use super::{Normaliser, TextError};
 use std::collections::HashMap;
 
 /// Above this many different words the rarest so far are forgotten, down to half as many.
-const MOST_COUNTED: usize = 4_000_000;
+const MAX_COUNTED: usize = 4_000_000;
 /// Most different words that training looks at, the most frequent ones.
-const MOST_WORDS: usize = 500_000;
+const MAX_WORDS: usize = 500_000;
 /// Longer words are cut: their probability must not underflow (see `model`).
-const LONGEST_WORD: usize = 32;
+const MAX_WORD: usize = 32;
 /// The share of all characters that get pieces of their own; the rare rest is spelled in bytes.
 const COVERAGE: f64 = 0.9998;
 /// From this many pieces on, all jamo and ASCII characters get pieces even if the texts lack them.
@@ -16,7 +16,7 @@ const ROOM_FOR_ALPHABETS: usize = 4_000;
 
 /// Words and characters with their counts, in a fixed order.
 pub(super) struct Corpus {
-    /// Stretches of one script; none longer than [`LONGEST_WORD`].
+    /// Stretches of one script; none longer than [`MAX_WORD`].
     pub words: Vec<(String, u64)>,
     /// Characters that get pieces of their own. Words are made of them alone.
     pub characters: Vec<(char, u64)>,
@@ -58,8 +58,8 @@ impl Corpus {
                     }
                 });
             }
-            if counts.len() > MOST_COUNTED {
-                forget_rare(&mut counts, MOST_COUNTED / 2);
+            if counts.len() > MAX_COUNTED {
+                forget_rare(&mut counts, MAX_COUNTED / 2);
             }
         }
         if counts.is_empty() {
@@ -67,13 +67,13 @@ impl Corpus {
         }
         let mut words: Vec<(String, u64)> = counts.into_iter().collect();
         words.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        words.truncate(MOST_WORDS);
+        words.truncate(MAX_WORDS);
         let characters = frequent_characters(&words, wanted);
         Ok(Corpus { words: without_rare(words, &characters), characters })
     }
 }
 
-/// Drops the words seen once so far, then those seen twice, …, until at most `most` are left.
+/// DropoutMasks the words seen once so far, then those seen twice, …, until at most `most` are left.
 fn forget_rare(counts: &mut HashMap<String, u64>, most: usize) {
     let mut rare = 1;
     while counts.len() > most {
@@ -88,7 +88,7 @@ fn for_each_stretch(word: &str, stretch: &mut String, mut each: impl FnMut(&str)
     let (mut script, mut length) = (None, 0);
     for c in word.chars() {
         let this = Some(Script::of(c));
-        if (script.is_some() && script != this) || length == LONGEST_WORD {
+        if (script.is_some() && script != this) || length == MAX_WORD {
             each(stretch);
             stretch.clear();
             length = 0;

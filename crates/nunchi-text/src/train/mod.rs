@@ -24,7 +24,7 @@ const RESERVED: usize = 257;
 /// Substrings to begin with, for each piece wanted.
 const SEEDS_PER_PIECE: usize = 20;
 /// Longest piece in characters.
-const LONGEST_PIECE: usize = 12;
+const MAX_PIECE: usize = 12;
 /// What is kept of the pieces in each round.
 const SHRINK: f64 = 0.75;
 /// Pieces are pruned down to this multiple of what is wanted; the last ones go by probability.
@@ -68,7 +68,7 @@ fn seeds(corpus: &Corpus, wanted: usize) -> Vec<(String, f64)> {
     for (word, count) in &corpus.words {
         let places: Vec<usize> = word.char_indices().map(|(at, _)| at).chain([word.len()]).collect();
         for begin in 0..places.len() {
-            for end in begin + 2..places.len().min(begin + LONGEST_PIECE + 1) {
+            for end in begin + 2..places.len().min(begin + MAX_PIECE + 1) {
                 *counts.entry(&word[places[begin]..places[end]]).or_default() += count;
             }
         }

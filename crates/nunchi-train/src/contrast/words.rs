@@ -43,13 +43,13 @@ pub(super) struct Domain {
     pub(super) early: &'static [&'static str],
     /// How later ones are called.
     pub(super) later: &'static [&'static str],
-    /// What may stand before everything and says nothing of the judgement.
+    /// What may stand before everything and says nothing of the prediction.
     pub(super) openings: &'static [&'static str],
     /// Its parts: lists that several kinds share.
     pub(super) aspects: &'static [&'static [Aspect]],
     /// Verdicts on the whole.
     pub(super) verdicts: &'static [Sides],
-    /// What happened: judgements without a word of opinion.
+    /// What happened: predictions without a word of opinion.
     pub(super) events: &'static [Sides],
     /// Denials of a denial, and denials of the only good or bad that could be.
     pub(super) doubles: &'static [Sides],

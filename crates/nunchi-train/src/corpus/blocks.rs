@@ -55,7 +55,7 @@ impl Header {
 
 /// Where a block is: all that memory holds of it.
 #[derive(Debug)]
-struct Place {
+struct BlockIndex {
     /// Where it begins in the file.
     offset: u64,
     /// Rows before it that are not dropped.
@@ -66,7 +66,7 @@ struct Place {
 #[derive(Debug)]
 pub(super) struct Store {
     file: Mutex<File>,
-    places: Vec<Place>,
+    places: Vec<BlockIndex>,
     /// Rows of the last block, dropped ones included.
     last: usize,
     /// Bytes of the file.
@@ -116,7 +116,7 @@ impl Store {
         let file = self.file.get_mut().unwrap_or_else(PoisonError::into_inner);
         file.seek(SeekFrom::Start(self.bytes))?;
         file.write_all(&bytes)?;
-        self.places.push(Place { offset: self.bytes, first_row: self.rows });
+        self.places.push(BlockIndex { offset: self.bytes, first_row: self.rows });
         self.last = headers.len();
         self.bytes += bytes.len() as u64;
         self.rows += headers.len() as u64;
@@ -153,7 +153,7 @@ impl Store {
         file.write_all(&bytes)
     }
 
-    /// Drops the rows of which `drop` says so; numbers the others anew.
+    /// DropoutMasks the rows of which `drop` says so; numbers the others anew.
     pub fn retain(&mut self, mut drop: impl FnMut(&Header) -> bool) -> io::Result<()> {
         let mut rows = 0;
         for block in 0..self.blocks() {

@@ -70,7 +70,7 @@ pub enum CorpusError {
 
 /// How the comments of a source are learned.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Manner {
+pub struct RowOptions {
     /// How much a teacher's word counts against the label, in `0..=1`, where the source has a say in it.
     pub teacher_share: Option<f32>,
     /// The share of tokens that is left out of a comment, where the source has a say in it, in `0..=1`.
@@ -79,7 +79,7 @@ pub struct Manner {
     pub vary: f64,
 }
 
-impl Manner {
+impl RowOptions {
     /// Whether what a teacher says of a labelled comment counts nothing.
     fn hears_no_teacher(&self) -> bool {
         self.teacher_share == Some(0.0)
@@ -98,7 +98,7 @@ pub struct Row {
     /// What a teacher says: the probability of positive.
     pub soft: Option<f32>,
     /// How it is to be learned.
-    pub manner: Manner,
+    pub manner: RowOptions,
     /// The file it comes from, in the order in which they were read.
     pub source: u16,
     /// Its number among all rows, counted from 0 without gaps.
@@ -112,7 +112,7 @@ pub struct Corpus {
     /// By source, then by class; the last entry is for comments without a label.
     weights: Vec<Vec<f32>>,
     /// By source.
-    manners: Vec<Manner>,
+    manners: Vec<RowOptions>,
     /// Rows by source, then by class; the last entry counts comments without a label.
     counts: Vec<Vec<u64>>,
     fingerprint: String,

@@ -1,7 +1,7 @@
 //! Fills a corpus, row by row and source by source.
 
 use super::blocks::{BLOCK, Header, Store};
-use super::{Corpus, CorpusError, Manner};
+use super::{Corpus, CorpusError, RowOptions};
 use nunchi_text::Normaliser;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
@@ -50,7 +50,7 @@ pub struct Writer {
     /// Each source's weight.
     sources: Vec<f64>,
     /// How each source's rows are learned.
-    manners: Vec<Manner>,
+    manners: Vec<RowOptions>,
     counts: Vec<Vec<u64>>,
     headers: Vec<Header>,
     texts: Vec<u8>,
@@ -83,12 +83,12 @@ impl Writer {
     /// Begins a source; each of its comments counts `weight` on average. Rows that are pushed from now on belong to it.
     pub fn begin_source(&mut self, weight: f64) {
         self.sources.push(weight);
-        self.manners.push(Manner::default());
+        self.manners.push(RowOptions::default());
         self.counts.push(vec![0; self.classes + 1]);
     }
 
     /// How the rows of the source that was begun last are to be learned, if not as all others.
-    pub fn set_manner(&mut self, manner: Manner) {
+    pub fn set_manner(&mut self, manner: RowOptions) {
         if let Some(last) = self.manners.last_mut() {
             *last = manner;
         }
@@ -160,7 +160,7 @@ impl Writer {
             self.digest.update(weight.to_le_bytes());
         }
         for (source, manner) in self.manners.iter().enumerate() {
-            if *manner != Manner::default() {
+            if *manner != RowOptions::default() {
                 self.digest.update((source as u64).to_le_bytes());
                 self.digest.update(manner.teacher_share.unwrap_or(f32::NAN).to_le_bytes());
                 self.digest.update(manner.word_dropout.unwrap_or(f64::NAN).to_le_bytes());

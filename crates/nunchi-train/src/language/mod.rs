@@ -232,7 +232,7 @@ impl Side<'_> {
 mod tests {
     use super::*;
     use crate::step::{Example, StepSettings};
-    use nunchi_engine::backprop::{Drops, Pass, Weights};
+    use nunchi_engine::backprop::{DropoutMasks, Pass, Weights};
     use nunchi_model::rnn::{Cell, Pooling, Target};
 
     /// The gradients are those of the loss: central differences in a few places.
@@ -278,7 +278,7 @@ mod tests {
                     weights: &weights,
                     examples: &examples,
                     batch: examples.len(),
-                    drops: Drops::default(),
+                    drops: DropoutMasks::default(),
                     settings: &settings,
                     pass: &mut Pass::default(),
                     gradients: &mut gradients,

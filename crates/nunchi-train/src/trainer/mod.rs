@@ -6,7 +6,7 @@
 
 mod run;
 
-pub(super) use run::Place;
+pub(super) use run::TrainingCursor;
 
 use super::checkpoint::CheckpointError;
 use super::corpus::Corpus;

@@ -1,4 +1,4 @@
-//! What a report of two judgements is made of: counts of groups, of ways, of stretches of time, changes of the score, examples.
+//! What a report of two predictions is made of: counts of groups, of ways, of stretches of time, changes of the score, examples.
 
 use super::paired::Paired;
 use jiff::Timestamp;

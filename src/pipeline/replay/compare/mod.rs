@@ -11,16 +11,16 @@ pub use paired::Paired;
 pub use tally::{GRID, Tally};
 
 use super::error::ReplayError;
-use super::topic::{Means, Progress};
-use super::{Brokers, Gone, Plan, Replay, Request, Standing, check_topics, group, resolve};
+use super::topic::{Progress, ReplayContext};
+use super::{Brokers, Plan, Replay, ReplayStatus, Request, RetentionGap, check_topics, group, resolve};
 use crate::config::Config;
 use crate::pipeline::batch::Batch;
 use crate::pipeline::decoded::Decoded;
 use crate::pipeline::source::{Drained, Source};
-use crate::pipeline::{Judge, Pace, Pacer, Scope};
+use crate::pipeline::{Classifier, Pace, Pacer, Scope};
 use crate::record::{Comment, Reader};
-use crate::telemetry::Turn;
-use nunchi_engine::Judgement;
+use crate::telemetry::BatchStats;
+use nunchi_engine::Prediction;
 use rdkafka::message::Message;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -43,7 +43,7 @@ pub struct Report {
     /// The plan that was followed.
     pub plan: Plan,
     /// What of the range is missing.
-    pub gone: Vec<Gone>,
+    pub gone: Vec<RetentionGap>,
     /// Whether every record was judged; false after a stop.
     pub complete: bool,
     /// Records that no model can judge.
@@ -75,16 +75,16 @@ impl Replay {
         let brokers = Brokers::connect(&clients)?;
         check_topics(request, &brokers)?;
         let (plan, gone) = Plan::make(id, request, &brokers)?;
-        Ok(Replay { plan, standing: Standing::New, gone, config, clients, live, brokers })
+        Ok(Replay { plan, standing: ReplayStatus::New, gone, config, clients, live, brokers })
     }
 
     /// Judges the plan's records with both models.
     ///
     /// # Errors
     /// Models with different labels; brokers that fail.
-    pub fn compare<J: Judge>(
+    pub fn compare<J: Classifier>(
         &self,
-        means: &Means<'_>,
+        means: &ReplayContext<'_>,
         names: [String; 2],
         mut judges: [J; 2],
     ) -> Result<Report, ReplayError> {
@@ -104,14 +104,14 @@ impl Replay {
         let scope = self.scope(Pacer::new(means.pace, 1, first_ms), None);
         let sides = [0, 1]
             .map(|side: usize| Side { name: names[side].clone(), model: judges[side].version().to_owned() });
-        let looker = Looker {
+        let looker = ModelComparison {
             replay: self,
             means,
             judges,
             reader: Reader::new(&self.config),
             tally: Tally::new(sides, left),
             reached: self.plan.starts(),
-            turn: Turn::default(),
+            turn: BatchStats::default(),
             tombstones: 0,
         };
         self.beside_live(&scope, |waits_for| looker.look(&scope, waits_for))
@@ -119,18 +119,18 @@ impl Replay {
 }
 
 /// Judges twice and counts.
-struct Looker<'a, J> {
+struct ModelComparison<'a, J> {
     replay: &'a Replay,
-    means: &'a Means<'a>,
+    means: &'a ReplayContext<'a>,
     judges: [J; 2],
     reader: Reader,
     tally: Tally,
     reached: BTreeMap<i32, i64>,
-    turn: Turn,
+    turn: BatchStats,
     tombstones: u64,
 }
 
-impl<J: Judge> Looker<'_, J> {
+impl<J: Classifier> ModelComparison<'_, J> {
     fn look(mut self, scope: &Scope, waits_for: &Mutex<Option<i64>>) -> Result<Report, ReplayError> {
         let (plan, begin) = (&self.replay.plan, Instant::now());
         let source = Source::assign(&self.replay.config, &self.replay.clients, &self.reached)?;
@@ -186,7 +186,7 @@ impl<J: Judge> Looker<'_, J> {
             batch.messages.iter().map(|message| Decoded::read(&self.reader, message.payload())).collect();
         let texts: Vec<&str> = decoded.iter().filter_map(Decoded::text).collect();
         let [left, right] = &mut self.judges;
-        let mut judged: [Vec<Judgement>; 2] = Default::default();
+        let mut judged: [Vec<Prediction>; 2] = Default::default();
         let [first, second] = &mut judged;
         std::thread::scope(|threads| {
             threads.spawn(|| left.judge(&texts, first));
@@ -199,14 +199,14 @@ impl<J: Judge> Looker<'_, J> {
                 Decoded::Tombstone => self.tombstones += 1,
                 Decoded::Poisoned(letter) => self.turn.dead_letters[letter.class as usize] += 1,
                 Decoded::Comment(comment) => {
-                    let pair = pairs.next().expect("two judgements for every comment");
+                    let pair = pairs.next().expect("two predictions for every comment");
                     self.tally.add(&tally::Seen {
                         comment,
                         rating: rating(comment),
                         product: product(comment),
                         timestamp_ms: message.timestamp().to_millis(),
                         source: (message.topic(), message.partition(), message.offset()),
-                        judgements: [pair.0, pair.1],
+                        predictions: [pair.0, pair.1],
                     });
                 }
             }

@@ -1,10 +1,10 @@
-//! What is counted of two judgements of the same comment: flips and their ways, by product, time and length, changes of
+//! What is counted of two predictions of the same comment: flips and their ways, by product, time and length, changes of
 //! the score, examples, and who agrees with the stars.
 
 use super::figures::{Cell, Change, Example, Named, Side, Stars, TimeBucket, Unit, Way};
 use crate::record::Comment;
 use jiff::Timestamp;
-use nunchi_engine::Judgement;
+use nunchi_engine::Prediction;
 use nunchi_engine::score::{WrittenScore, label_index};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -70,7 +70,7 @@ pub(super) struct Seen<'a> {
     pub(super) product: Option<String>,
     pub(super) timestamp_ms: Option<i64>,
     pub(super) source: (&'a str, i32, i64),
-    pub(super) judgements: [&'a Judgement; 2],
+    pub(super) predictions: [&'a Prediction; 2],
 }
 
 impl Tally {
@@ -107,7 +107,7 @@ impl Tally {
 
     /// Counts a comment.
     pub(super) fn add(&mut self, seen: &Seen<'_>) {
-        let labels = seen.judgements.map(label_index);
+        let labels = seen.predictions.map(label_index);
         self.all.add(labels);
         for (said, label) in self.said.iter_mut().zip(labels) {
             if let Some(count) = said.get_mut(label) {
@@ -182,8 +182,8 @@ impl Tally {
     }
 
     fn add_change(&mut self, seen: &Seen<'_>, labels: [usize; 2]) -> f64 {
-        let [first, second] = seen.judgements;
-        let scores = [first, second].map(|judgement| WrittenScore::new(judgement.score).value());
+        let [first, second] = seen.predictions;
+        let scores = [first, second].map(|prediction| WrittenScore::new(prediction.score).value());
         let change = if first.scores.is_empty() {
             scores[1] - scores[0]
         } else {
@@ -228,7 +228,7 @@ impl Tally {
             timestamp: seen.timestamp_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()),
             source: format!("{topic}/{partition}/{offset}"),
             labels: labels.map(|label| self.labels.get(label).cloned().unwrap_or_default()),
-            scores: seen.judgements.map(|judgement| WrittenScore::new(judgement.score).value()),
+            scores: seen.predictions.map(|prediction| WrittenScore::new(prediction.score).value()),
             change,
         };
         let place = kept.partition_point(|other| other.change.abs() >= change.abs());
@@ -293,14 +293,14 @@ mod tests {
 
     fn add(tally: &mut Tally, text: &str, ms: i64, rating: Option<u8>, scores: [f32; 2]) {
         let comment = Comment { text: text.into(), ..Comment::default() };
-        let judgements = scores.map(|score| Judgement { score, ..Judgement::default() });
+        let predictions = scores.map(|score| Prediction { score, ..Prediction::default() });
         tally.add(&Seen {
             comment: &comment,
             rating,
             product: Some(format!("P-{}", text.len())),
             timestamp_ms: Some(ms),
             source: ("comments", 0, ms),
-            judgements: [&judgements[0], &judgements[1]],
+            predictions: [&predictions[0], &predictions[1]],
         });
     }
 

@@ -13,15 +13,15 @@ use self::parquet::Parquet;
 use self::part::{Opened, Part};
 use self::rows::{Row, Rows, What};
 use super::error::ReplayError;
-use super::topic::{Means, Outcome, Progress};
-use super::{Replay, Standing};
+use super::topic::{Outcome, Progress, ReplayContext};
+use super::{Replay, ReplayStatus};
 use crate::pipeline::batch::Batch;
 use crate::pipeline::decoded::Decoded;
 use crate::pipeline::source::{Drained, Source};
-use crate::pipeline::{Judge, Pace, Pacer, Scope};
+use crate::pipeline::{Classifier, Pace, Pacer, Scope};
 use crate::record::{Reader, Verdict};
-use crate::telemetry::{Turn, WorkerMetrics};
-use nunchi_engine::Judgement;
+use crate::telemetry::{BatchStats, WorkerMetrics};
+use nunchi_engine::Prediction;
 use nunchi_engine::score::label_index;
 use rdkafka::message::Message;
 use std::collections::BTreeMap;
@@ -43,14 +43,14 @@ impl Replay {
     ///
     /// # Errors
     /// The file or its beginnings belong to somebody else; it cannot be written; brokers that fail.
-    pub fn into_file<J: Judge>(
+    pub fn into_file<J: Classifier>(
         &self,
         path: &Path,
-        means: &Means<'_>,
+        means: &ReplayContext<'_>,
         judge: J,
     ) -> Result<Outcome, ReplayError> {
         let form = Form::of(path)?;
-        let (part, reached) = match Part::open(path, form, &self.plan, self.standing == Standing::New)? {
+        let (part, reached) = match Part::open(path, form, &self.plan, self.standing == ReplayStatus::New)? {
             Opened::Complete => {
                 let progress = Progress::all(&self.plan);
                 return Ok(Outcome::Finished { at: self.complete()?, progress });
@@ -67,30 +67,30 @@ impl Replay {
             Pace::Free | Pace::Rate(_) => None,
         };
         let scope = self.scope(Pacer::new(means.pace, 1, first_ms), means.labels.clone());
-        let clerk = Clerk::new(self, means, judge, rows, part, reached);
+        let clerk = FileWriter::new(self, means, judge, rows, part, reached);
         self.beside_live(&scope, |waits_for| clerk.write(&scope, waits_for))
     }
 }
 
 /// Writes the file.
-struct Clerk<'a, J> {
+struct FileWriter<'a, J> {
     replay: &'a Replay,
-    means: &'a Means<'a>,
+    means: &'a ReplayContext<'a>,
     judge: J,
     reader: Reader,
     metrics: WorkerMetrics,
-    turn: Turn,
-    judgements: Vec<Judgement>,
+    turn: BatchStats,
+    predictions: Vec<Prediction>,
     rows: Box<dyn Rows>,
     part: Part,
     /// Offsets up to which records are in the file.
     reached: BTreeMap<i32, i64>,
 }
 
-impl<'a, J: Judge> Clerk<'a, J> {
+impl<'a, J: Classifier> FileWriter<'a, J> {
     fn new(
         replay: &'a Replay,
-        means: &'a Means<'a>,
+        means: &'a ReplayContext<'a>,
         mut judge: J,
         rows: Box<dyn Rows>,
         part: Part,
@@ -98,11 +98,11 @@ impl<'a, J: Judge> Clerk<'a, J> {
     ) -> Self {
         judge.refresh();
         let topic = &replay.config.input.topic;
-        Clerk {
+        FileWriter {
             metrics: WorkerMetrics::new(means.metrics, topic, judge.labels(), judge.version()),
             reader: Reader::new(&replay.config),
-            turn: Turn::default(),
-            judgements: Vec::new(),
+            turn: BatchStats::default(),
+            predictions: Vec::new(),
             replay,
             means,
             judge,
@@ -169,25 +169,25 @@ impl<'a, J: Judge> Clerk<'a, J> {
         let decoded: Vec<Decoded<'_>> =
             batch.messages.iter().map(|message| Decoded::read(&self.reader, message.payload())).collect();
         let texts: Vec<&str> = decoded.iter().filter_map(Decoded::text).collect();
-        self.judge.judge(&texts, &mut self.judgements);
-        let mut judgements = self.judgements.iter();
+        self.judge.judge(&texts, &mut self.predictions);
+        let mut predictions = self.predictions.iter();
         for (message, decoded) in batch.messages.iter().zip(&decoded) {
             *self.turn.records_in.entry(message.partition()).or_default() += 1;
             self.turn.bytes_in += message.payload_len() as u64;
             let what = match decoded {
                 Decoded::Comment(comment) => {
-                    let judgement = judgements.next().expect("a judgement for every comment");
-                    let label = label_index(judgement);
+                    let prediction = predictions.next().expect("a prediction for every comment");
+                    let label = label_index(prediction);
                     if !scope.writes(label) {
                         self.turn.left_out += 1;
                         continue;
                     }
                     self.turn.verdicts[label] += 1;
-                    self.turn.tokens += judgement.tokens as u64;
-                    self.turn.unknown_tokens += judgement.unknown as u64;
-                    self.turn.truncated += u64::from(judgement.truncated);
+                    self.turn.tokens += prediction.tokens as u64;
+                    self.turn.unknown_tokens += prediction.unknown as u64;
+                    self.turn.truncated += u64::from(prediction.truncated);
                     let (labels, model) = (self.judge.labels(), self.judge.version());
-                    let verdict = Verdict { id: comment.id, judgement, labels, model };
+                    let verdict = Verdict { id: comment.id, prediction, labels, model };
                     What::Verdict { verdict, echo: self.reader.echo(), fields: &comment.fields }
                 }
                 Decoded::Tombstone if scope.labels.is_some() => {

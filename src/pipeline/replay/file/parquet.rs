@@ -126,22 +126,22 @@ impl Columns {
             self.truncated.push(None);
             return 0;
         };
-        let judgement = verdict.judgement;
+        let prediction = verdict.prediction;
         // A string without its quotes; a number as it came.
         let id = verdict.id.map(|id| serde_json::from_str::<String>(id).unwrap_or_else(|_| id.to_owned()));
         self.id.push(id.as_deref().and_then(text));
-        self.label.push(verdict.labels.get(label_index(judgement)).and_then(|label| text(label)));
-        self.score.push(Some(WrittenScore::new(judgement.score).value()));
+        self.label.push(verdict.labels.get(label_index(prediction)).and_then(|label| text(label)));
+        self.score.push(Some(WrittenScore::new(prediction.score).value()));
         let scores: serde_json::Map<String, serde_json::Value> = verdict
             .labels
             .iter()
-            .zip(&judgement.scores)
+            .zip(&prediction.scores)
             .map(|(label, &score)| (label.clone(), WrittenScore::new(score).value().into()))
             .collect();
         let scores = (!scores.is_empty()).then(|| serde_json::Value::Object(scores).to_string());
         self.scores.push(scores.as_deref().and_then(text));
         self.model.push(text(verdict.model));
-        self.truncated.push(Some(judgement.truncated));
+        self.truncated.push(Some(prediction.truncated));
         let present: Vec<String> = echo
             .iter()
             .zip(*fields)

@@ -23,7 +23,7 @@ const GOOD_EVERY: u64 = 50;
 
 /// The place in a run, as it stands in a checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Place {
+pub(crate) struct TrainingCursor {
     /// 0: predicting tokens; 1: telling classes apart.
     pub stage: usize,
     /// The epoch, counted from 1; 0 before the first.
@@ -53,7 +53,7 @@ pub(super) struct Run<'a> {
     optimiser: Optimiser,
     stepper: Stepper,
     backprop: Backprop,
-    place: Place,
+    place: TrainingCursor,
     best: Option<Network<f32>>,
     /// What it began with, where something of that is kept.
     start: Option<Network<f32>>,
@@ -88,7 +88,7 @@ impl<'a> Run<'a> {
                 let network =
                     if first_stage == 0 { stages::for_tokens(&network, task.settings.seed) } else { network };
                 let optimiser = new_optimiser(task.settings, &network, backprop);
-                (network, optimiser, Place { stage: first_stage, ..Place::default() }, None)
+                (network, optimiser, TrainingCursor { stage: first_stage, ..TrainingCursor::default() }, None)
             }
         };
         let good = (network.clone(), optimiser.clone());
@@ -111,7 +111,7 @@ impl<'a> Run<'a> {
     }
 
     fn begin_epoch(&mut self, number: usize) {
-        self.place = Place {
+        self.place = TrainingCursor {
             epoch: number,
             window: 0,
             batch: 0,

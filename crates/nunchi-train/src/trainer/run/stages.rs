@@ -1,6 +1,6 @@
 //! The two stages of a run: predicting next tokens, then telling classes apart.
 
-use super::{Place, Run, new_optimiser};
+use super::{Run, TrainingCursor, new_optimiser};
 use crate::batches::Reading;
 use crate::checkpoint;
 use crate::language::{self, Frequencies};
@@ -40,7 +40,7 @@ impl<'a> Run<'a> {
         self.network = for_classes(averaged, &self.head_wanted());
         self.optimiser = new_optimiser(self.task.settings, &self.network, self.backprop);
         self.stepper = Stepper::new(self.backprop);
-        self.place = Place { stage: 1, ..Place::default() };
+        self.place = TrainingCursor { stage: 1, ..TrainingCursor::default() };
         self.remember()
     }
 
