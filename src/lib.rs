@@ -23,10 +23,14 @@
 
 pub mod cli;
 pub mod config;
+pub mod dead_letters;
 pub mod http;
+pub mod kafka;
 pub mod pipeline;
 pub mod record;
 pub mod registry;
+pub mod replay;
 pub mod retraining;
 pub mod samples;
+pub mod stop;
 pub mod telemetry;

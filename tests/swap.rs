@@ -7,12 +7,14 @@ mod common;
 
 use arc_swap::ArcSwap;
 use common::{Kafka, PATIENCE, Process, Read, Topics, Write, assert_answered_once, comment, kafka, wait_for};
-use nunchi::config::{ClientProperties, Config};
-use nunchi::pipeline::{ModelSlot, Pipeline, PipelineError, SlotClassifier, Stop, Summary, worker_count};
+use nunchi::config::Config;
+use nunchi::kafka::ClientProperties;
+use nunchi::pipeline::{ModelSlot, Pipeline, PipelineError, SlotClassifier, Summary, worker_count};
 use nunchi::registry::{
     CanaryThresholds, Draft, Follow, Follower, Log, LookResult, Reload, Remark, Store, Version, first,
 };
 use nunchi::samples;
+use nunchi::stop::Stop;
 use nunchi::telemetry::{Health, Metrics};
 use nunchi_engine::{Engine, LoadedModel};
 use nunchi_model::rnn::Cell;

@@ -1,6 +1,7 @@
 //! `nunchi classify`: a Unix filter. Order is kept, memory is flat, and a pipe that closes early (`| head`) is no error.
 
-use super::colour::{self, Paint, Tone};
+use super::colour;
+use super::colour::{Paint, Tone};
 use super::lines::{Line, Lines, MAX_LINE};
 use super::model::ModelArgs;
 use crate::config::{Config, InputFormat};

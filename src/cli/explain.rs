@@ -3,7 +3,8 @@
 //! Each value is the engine's prediction of the comment up to and with that token, so the last one is what `classify` says
 //! of the whole. (For a network that reads one way these are the states it passes through anyway: many to many.)
 
-use super::colour::{self, Paint, Tone};
+use super::colour;
+use super::colour::{Paint, Tone};
 use super::model::ModelArgs;
 use nunchi_engine::score::{WrittenScore, label_index};
 use nunchi_engine::{Engine, Prediction};

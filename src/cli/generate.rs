@@ -4,9 +4,10 @@
 use crate::cli::EXIT_USAGE;
 use crate::cli::publish::{Limit, Publisher};
 use crate::cli::signals::stop_on_signals;
-use crate::config::{self, Flag};
-use crate::pipeline::Stop;
+use crate::config;
+use crate::config::Flag;
 use crate::samples::Stream;
+use crate::stop::Stop;
 use anyhow::Context as _;
 use nunchi_train::contrast;
 use std::fs::File;

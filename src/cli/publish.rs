@@ -1,7 +1,7 @@
 //! Publishes a stream of sample comments at a steady rate: what `nunchi generate` and `nunchi demo` have in common.
 
-use crate::pipeline::Stop;
 use crate::samples::Stream;
+use crate::stop::Stop;
 use jiff::Timestamp;
 use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;

@@ -2,9 +2,11 @@
 
 use super::EXIT_USAGE;
 use crate::config::{Config, ConfigErrors, Flag, Loaded, load};
-use crate::http::{self, Admin};
-use crate::pipeline::{ModelSlot, Pipeline, PipelineError, SlotClassifier, Stop, worker_count};
+use crate::http;
+use crate::http::Admin;
+use crate::pipeline::{ModelSlot, Pipeline, PipelineError, SlotClassifier, worker_count};
 use crate::registry::{CanaryThresholds, Follow, Follower, Log, RegistryError, first, who};
+use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics, init_logs};
 use anyhow::Context;
 use arc_swap::ArcSwap;

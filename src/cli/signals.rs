@@ -1,6 +1,6 @@
 //! SIGINT and SIGTERM: the first asks for a clean stop, the second ends the process at once.
 
-use crate::pipeline::Stop;
+use crate::stop::Stop;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{SignalKind, signal};

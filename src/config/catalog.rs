@@ -1,6 +1,7 @@
 //! The list of settings: every name, and what is allowed there, in words and as a check.
 
-use super::{Config, ConfigErrors, Origin, properties::Origins};
+use super::{Config, ConfigErrors, Origin};
+use crate::kafka::properties::Origins;
 
 /// Sections of `[kafka]` that hold librdkafka's own names.
 pub(super) const PROPERTY_SECTIONS: [&str; 3] = ["properties", "consumer", "producer"];

@@ -3,10 +3,11 @@
 //! Each value is first tried alone, so that each mistake is known with its place, also that of a value which another
 //! layer overrides.
 
-use super::catalog::{self, PROPERTY_SECTIONS};
-use super::layers::{self, Flag, Leaf, Raw};
-use super::properties::{self, Origins};
-use super::{ClientProperties, Config, ConfigErrors, Origin, Value};
+use super::catalog::PROPERTY_SECTIONS;
+use super::layers::{Flag, Leaf, Raw};
+use super::{Config, ConfigErrors, Origin, Value, catalog, layers};
+use crate::kafka::properties::Origins;
+use crate::kafka::{ClientProperties, properties};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;

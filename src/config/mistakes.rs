@@ -57,12 +57,12 @@ impl fmt::Display for Mistake {
 pub struct ConfigErrors(pub Vec<Mistake>);
 
 impl ConfigErrors {
-    pub(super) fn add(&mut self, origin: Origin, message: impl Into<String>) {
+    pub(crate) fn add(&mut self, origin: Origin, message: impl Into<String>) {
         self.0.push(Mistake { origin, message: message.into() });
     }
 
     /// `Ok(value)` if there is none.
-    pub(super) fn none_or<T>(self, value: T) -> Result<T, ConfigErrors> {
+    pub(crate) fn none_or<T>(self, value: T) -> Result<T, ConfigErrors> {
         if self.0.is_empty() { Ok(value) } else { Err(self) }
     }
 }

@@ -2,15 +2,12 @@
 //! reported at once (exit status 64), and secrets are never shown.
 
 mod catalog;
-mod clients;
 mod layers;
 mod load;
 mod log_filter;
-mod mistakes;
-mod properties;
+pub(crate) mod mistakes;
 mod settings;
 
-pub use clients::ClientProperties;
 pub use layers::Flag;
 pub use load::{Effective, Loaded, load};
 pub use log_filter::LOG_LEVELS;

@@ -5,7 +5,7 @@ use crate::config::DeadLetters;
 /// Remembers which of the last records were poisoned. A clone is a snapshot: an aborted turn's records come again and
 /// must not count twice.
 #[derive(Clone, Debug)]
-pub(super) struct Breaker {
+pub(crate) struct Breaker {
     window: Vec<bool>,
     next: usize,
     seen: usize,
@@ -14,7 +14,7 @@ pub(super) struct Breaker {
 }
 
 impl Breaker {
-    pub(super) fn new(settings: &DeadLetters) -> Self {
+    pub(crate) fn new(settings: &DeadLetters) -> Self {
         let window = settings.breaker_window.max(1);
         Breaker {
             window: vec![false; window],
@@ -26,7 +26,7 @@ impl Breaker {
     }
 
     /// Takes note of a record; whether too many are poisoned now.
-    pub(super) fn record(&mut self, poisoned: bool) -> bool {
+    pub(crate) fn record(&mut self, poisoned: bool) -> bool {
         let oldest = std::mem::replace(&mut self.window[self.next], poisoned);
         self.next = (self.next + 1) % self.window.len();
         self.seen = self.seen.saturating_add(1);
@@ -35,12 +35,12 @@ impl Breaker {
     }
 
     /// Poisoned records in the window.
-    pub(super) fn poisoned(&self) -> usize {
+    pub(crate) fn poisoned(&self) -> usize {
         self.poisoned
     }
 
     /// The window in records.
-    pub(super) fn window(&self) -> usize {
+    pub(crate) fn window(&self) -> usize {
         self.window.len()
     }
 }

@@ -3,7 +3,7 @@
 use crate::record::{Comment, DeadLetter, Reader};
 
 /// What a record turned out to be.
-pub(super) enum Decoded<'m> {
+pub(crate) enum Decoded<'m> {
     /// A comment, to be judged.
     Comment(Comment<'m>),
     /// A null value.
@@ -14,7 +14,7 @@ pub(super) enum Decoded<'m> {
 
 impl<'m> Decoded<'m> {
     /// Reads a value.
-    pub(super) fn read(reader: &Reader, value: Option<&'m [u8]>) -> Self {
+    pub(crate) fn read(reader: &Reader, value: Option<&'m [u8]>) -> Self {
         match value.map(|value| reader.read(value)) {
             None => Decoded::Tombstone,
             Some(Ok(comment)) => Decoded::Comment(comment),
@@ -23,7 +23,7 @@ impl<'m> Decoded<'m> {
     }
 
     /// The comment's text, if it is one.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match self {
             Decoded::Comment(comment) => Some(comment.text.as_ref()),
             Decoded::Tombstone | Decoded::Poisoned(_) => None,

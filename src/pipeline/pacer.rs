@@ -43,7 +43,7 @@ impl Pacer {
     }
 
     /// How many records a turn may hold, if `most` is what it may hold otherwise.
-    pub(super) fn turn(&self, most: usize) -> usize {
+    pub(crate) fn turn(&self, most: usize) -> usize {
         match self.pace {
             Pace::Rate(rate) => ((rate * QUANTUM) as usize / self.workers).clamp(1, most),
             Pace::Free | Pace::Speed(_) => most,
@@ -51,7 +51,7 @@ impl Pacer {
     }
 
     /// Takes `records` from the rate's budget: when they are due.
-    pub(super) fn reserve(&self, records: usize) -> Option<Instant> {
+    pub(crate) fn reserve(&self, records: usize) -> Option<Instant> {
         let Pace::Rate(rate) = self.pace else { return None };
         if records == 0 {
             return None;
@@ -64,7 +64,7 @@ impl Pacer {
     }
 
     /// When a record of this timestamp is due, if the records' own speed counts.
-    pub(super) fn due(&self, timestamp_ms: i64) -> Option<Instant> {
+    pub(crate) fn due(&self, timestamp_ms: i64) -> Option<Instant> {
         let Pace::Speed(speed) = self.pace else { return None };
         let (begin, first_ms) = *lock(&self.anchor).get_or_insert_with(|| (Instant::now(), timestamp_ms));
         let since = (timestamp_ms - first_ms).max(0) as f64 / 1_000.0 / speed;

@@ -1,7 +1,7 @@
 //! What workers are to answer where it is not everything for ever: a replay's range of offsets and times.
 
 use super::pacer::Pacer;
-use super::watch::PartitionStats;
+use crate::kafka::events::PartitionStats;
 use crate::telemetry::BatchStats;
 use rdkafka::message::{BorrowedMessage, Message};
 use std::collections::BTreeMap;
@@ -42,7 +42,7 @@ pub struct Counts {
 
 /// What is to be done with a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Admission {
+pub(crate) enum Admission {
     /// It is to be answered, now or at this moment.
     Inside(Option<Instant>),
     /// Its time is outside of the range.
@@ -53,7 +53,7 @@ pub(super) enum Admission {
 
 impl Scope {
     /// What is to be done with `message`.
-    pub(super) fn admit(&self, message: &BorrowedMessage<'_>) -> Admission {
+    pub(crate) fn admit(&self, message: &BorrowedMessage<'_>) -> Admission {
         let end = self.ends.get(&message.partition()).copied().unwrap_or(i64::MIN);
         if message.offset() >= end {
             return Admission::Beyond(end);
@@ -72,18 +72,18 @@ impl Scope {
     }
 
     /// What the statistics say of a partition, as if it ended where the scope does.
-    pub(super) fn bound(&self, partition: &PartitionStats) -> PartitionStats {
+    pub(crate) fn bound(&self, partition: &PartitionStats) -> PartitionStats {
         let end = self.ends.get(&partition.partition).copied().unwrap_or(0);
         PartitionStats { last_stable: partition.last_stable.min(end), ..*partition }
     }
 
     /// Whether a verdict with the label of this index is to be written.
-    pub(super) fn writes(&self, label: usize) -> bool {
+    pub(crate) fn writes(&self, label: usize) -> bool {
         self.labels.as_ref().is_none_or(|labels| labels.get(label).copied().unwrap_or(false))
     }
 
     /// A turn was committed.
-    pub(super) fn count(&self, turn: &BatchStats, outside: u64) {
+    pub(crate) fn count(&self, turn: &BatchStats, outside: u64) {
         let add = |counter: &AtomicU64, count: u64| counter.fetch_add(count, Ordering::Relaxed);
         add(&self.counts.answered, turn.records());
         add(&self.counts.outside, outside);

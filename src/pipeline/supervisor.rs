@@ -1,11 +1,13 @@
 //! Starts the workers, and ends all of them when one ends.
 
 use super::scope::Scope;
-use super::sink::WorkerContext;
-use super::topics::{self, Topics};
 use super::worker::Worker;
-use super::{Classifier, PipelineError, Stop};
-use crate::config::{ClientProperties, Config};
+use super::{Classifier, PipelineError};
+use crate::config::Config;
+use crate::kafka::producer::WorkerContext;
+use crate::kafka::topics::Topics;
+use crate::kafka::{ClientProperties, topics};
+use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};

@@ -1,11 +1,11 @@
 //! The loop: poll, decode, classify, produce, commit.
 
-use super::batch::Batch;
 use super::breaker::Breaker;
-use super::lag::Lag;
-use super::sink::{Sink, TransactionError, WorkerContext};
-use super::source::{ConsumerEvents, Drained, Source, Unusable};
 use super::{Classifier, PipelineError};
+use crate::kafka::batch::Batch;
+use crate::kafka::consumer::{ConsumerEvents, Drained, Source, Unusable};
+use crate::kafka::lag::Lag;
+use crate::kafka::producer::{Sink, TransactionError, WorkerContext};
 use crate::record::Reader;
 use crate::telemetry::{BatchStats, Metrics, WorkerMetrics};
 use nunchi_engine::Prediction;
@@ -20,21 +20,21 @@ const CLOCK_STEP_MS: i64 = 300_000;
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 /// One worker, on its own thread.
-pub(super) struct Worker<'a, J> {
-    pub(super) place: WorkerContext<'a>,
-    pub(super) reader: Reader,
-    pub(super) judge: J,
-    pub(super) version: String,
-    pub(super) metrics: WorkerMetrics,
-    pub(super) breaker: Breaker,
-    pub(super) lag: Lag,
-    pub(super) turn: BatchStats,
-    pub(super) predictions: Vec<Prediction>,
+pub(crate) struct Worker<'a, J> {
+    pub(crate) place: WorkerContext<'a>,
+    pub(crate) reader: Reader,
+    pub(crate) judge: J,
+    pub(crate) version: String,
+    pub(crate) metrics: WorkerMetrics,
+    pub(crate) breaker: Breaker,
+    pub(crate) lag: Lag,
+    pub(crate) turn: BatchStats,
+    pub(crate) predictions: Vec<Prediction>,
     /// Times of records, for the time from end to end.
-    pub(super) timestamps: Vec<i64>,
-    pub(super) extra_skew_ms: i64,
-    pub(super) warned_of_retention: bool,
-    pub(super) records: u64,
+    pub(crate) timestamps: Vec<i64>,
+    pub(crate) extra_skew_ms: i64,
+    pub(crate) warned_of_retention: bool,
+    pub(crate) records: u64,
 }
 
 /// Why a consumer's time is over.
@@ -46,7 +46,7 @@ enum Ended {
 }
 
 impl<'a, J: Classifier> Worker<'a, J> {
-    pub(super) fn new(place: WorkerContext<'a>, judge: J, metrics: &Metrics) -> Self {
+    pub(crate) fn new(place: WorkerContext<'a>, judge: J, metrics: &Metrics) -> Self {
         let config = place.config;
         Worker {
             reader: Reader::new(config),
@@ -66,7 +66,7 @@ impl<'a, J: Classifier> Worker<'a, J> {
     }
 
     /// Works until a stop is asked for; how many records were answered.
-    pub(super) fn run(mut self) -> Result<u64, PipelineError> {
+    pub(crate) fn run(mut self) -> Result<u64, PipelineError> {
         let mut kept: Option<Sink<'a>> = None;
         loop {
             // Joining the group goes on behind the scenes while the producer meets its coordinator.

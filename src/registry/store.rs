@@ -1,9 +1,9 @@
 //! A store: its versions, by name.
 
-use super::log::{self, Entry, Log};
-use super::manifest::{self, Manifest};
+use super::log::{Entry, Log};
+use super::manifest::Manifest;
 use super::objects::Objects;
-use super::{Name, RegistryError, Version};
+use super::{Name, RegistryError, Version, log, manifest};
 use nunchi_model::{MAX_BYTES, Model};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;

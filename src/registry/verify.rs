@@ -1,8 +1,8 @@
 //! Verifying a whole store: every version as if it were to serve, and the log.
 
-use super::log::{self, Entry, Log};
+use super::log::{Entry, Log};
 use super::store::{entry_path, read};
-use super::{RegistryError, Store, Version};
+use super::{RegistryError, Store, Version, log};
 use nunchi_engine::LoadedModel;
 
 /// What was found of one thing in the store.

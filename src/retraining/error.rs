@@ -1,7 +1,7 @@
 //! Why a retraining cannot go on. Whatever the reason: nothing was published that is not whole.
 
-use crate::pipeline::replay::ReplayError;
 use crate::registry::{Entry, RegistryError, Version};
+use crate::replay::ReplayError;
 use nunchi_data::DataError;
 use nunchi_engine::EngineError;
 use nunchi_model::ModelError;

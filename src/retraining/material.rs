@@ -1,14 +1,14 @@
 //! Everything that a run reads before it trains, and whether that is enough.
 
 use super::comment::{Comment, classes};
-use super::corrections::{self, Corrections};
-use super::pairs::{self, Pair};
+use super::corrections::Corrections;
+use super::pairs::Pair;
 use super::split::{Lesson, Parts, split};
-use super::topics::{self, Collected, collect};
-use super::{Request, RetrainError, files};
-use crate::config::ClientProperties;
-use crate::pipeline::replay::history::History;
+use super::topics::{Collected, collect};
+use super::{Request, RetrainError, corrections, files, pairs, topics};
+use crate::kafka::ClientProperties;
 use crate::registry::Data;
+use crate::replay::history::History;
 use nunchi_data::Wanted;
 use nunchi_data::examples::{Source, file_name};
 use nunchi_model::{Model, SIGMOID_LABELS};

@@ -1,14 +1,13 @@
 //! What one run found and decided: for the manifest, for machines, and (see [`super::page`]) for people.
 
-use super::corrections;
 use super::drift::Part;
 use super::flips::Flip;
 use super::gate::{GateThresholds, Verdict};
 use super::paired::Paired;
 use super::pairs::Tally;
-use super::topics;
 use super::train::Recipe;
 use super::words::{Moved, NewWord};
+use super::{corrections, topics};
 use crate::registry::Data;
 use jiff::Timestamp;
 use nunchi_eval::metrics::Metrics;

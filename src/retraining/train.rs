@@ -5,7 +5,7 @@ use super::RetrainError;
 use super::comment::Comment;
 use super::comment::classes;
 use super::split::{Lesson, Parts};
-use crate::pipeline::Stop;
+use crate::stop::Stop;
 use nunchi_data::examples::{Examples, Group};
 use nunchi_eval::calibration;
 use nunchi_model::rnn::{Network, Shape};

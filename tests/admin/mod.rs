@@ -3,7 +3,8 @@
 #![allow(dead_code, clippy::unwrap_used)] // Shared by several tests; outside of `#[test]` too a failure fails the test.
 
 use arc_swap::ArcSwap;
-use nunchi::http::{self, Admin};
+use nunchi::http;
+use nunchi::http::Admin;
 use nunchi::pipeline::ModelSlot;
 use nunchi::telemetry::{Health, Metrics};
 use nunchi_engine::LoadedModel;

@@ -8,8 +8,10 @@ mod process;
 
 pub use process::{Process, random_model};
 
-use nunchi::config::{ClientProperties, Config};
-use nunchi::pipeline::{Classifier, Pipeline, PipelineError, Stop, Summary, worker_count};
+use nunchi::config::Config;
+use nunchi::kafka::ClientProperties;
+use nunchi::pipeline::{Classifier, Pipeline, PipelineError, Summary, worker_count};
+use nunchi::stop::Stop;
 use nunchi::telemetry::{Health, Metrics};
 use nunchi_engine::{Prediction, Times};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};

@@ -6,10 +6,9 @@
 //! normalise together (conjoining jamo, a letter and its combining accent) stay apart.
 
 use super::import::{ModelProto, NormaliserProto, PieceProto, TrainerProto};
-use super::rules;
 use super::tokenizer::{MARK, Tokenizer};
 use super::vocabulary::Role;
-use super::{Normaliser, normalise};
+use super::{Normaliser, normalise, rules};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use prost::Message as _;

@@ -7,10 +7,12 @@
 use super::super::model::ModelArgs;
 use super::gate::{Gate, Gated, Inner};
 use super::text;
-use crate::config::{ClientProperties, Config, Delivery};
-use crate::pipeline::replay::{Replay, ReplayContext, ReplaySpec, Request, Target};
-use crate::pipeline::{ModelSlot, Pace, Pipeline, SlotClassifier, Stop};
+use crate::config::{Config, Delivery};
+use crate::kafka::ClientProperties;
+use crate::pipeline::{ModelSlot, Pace, Pipeline, SlotClassifier};
+use crate::replay::{Replay, ReplayContext, ReplaySpec, Request, Target};
 use crate::samples;
+use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics};
 use anyhow::{Context, ensure};
 use arc_swap::ArcSwap;

@@ -7,10 +7,12 @@
 use super::super::model::ModelArgs;
 use super::pipeline::{Topics, fill};
 use super::text;
-use crate::config::{ClientProperties, Config};
-use crate::pipeline::{Classifier, ModelSlot, Pipeline, SlotClassifier, Stop};
+use crate::config::Config;
+use crate::kafka::ClientProperties;
+use crate::pipeline::{Classifier, ModelSlot, Pipeline, SlotClassifier};
 use crate::registry::{CanaryThresholds, Draft, Follow, Follower, Log, LookResult, Store, Version, first};
 use crate::samples;
+use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics};
 use anyhow::{Context, bail, ensure};
 use arc_swap::ArcSwap;

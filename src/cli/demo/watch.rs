@@ -2,7 +2,7 @@
 
 use super::stats::{DeadLetter, Event, Verdict};
 use crate::cli::publish::SENT_HEADER;
-use crate::pipeline::Stop;
+use crate::stop::Stop;
 use anyhow::Context;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};

@@ -3,7 +3,7 @@
 use super::values;
 use crate::config::Flag;
 use crate::pipeline::Pace;
-use crate::pipeline::replay::Bound;
+use crate::replay::Bound;
 use jiff::Timestamp;
 use std::path::PathBuf;
 

@@ -2,7 +2,7 @@
 
 use super::progress::{grouped, human_time};
 use super::report::conclusion;
-use crate::pipeline::replay::compare::{Cell, Example, GRID, Report, Tally, Unit};
+use crate::replay::compare::{Cell, Example, GRID, Report, Tally, Unit};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nunchi_eval::report::escaped;
@@ -70,7 +70,7 @@ pub(super) fn page(report: &Report) -> String {
 
 fn subtitle(report: &Report) -> String {
     let (plan, request) = (&report.plan, &report.plan.request);
-    let bound = |bound: &Option<crate::pipeline::replay::Bound>, open: &str| {
+    let bound = |bound: &Option<crate::replay::Bound>, open: &str| {
         bound.as_ref().map_or_else(|| open.to_owned(), ToString::to_string)
     };
     let mut text = format!(

@@ -16,11 +16,11 @@ use super::run::{Server, runtime};
 use super::signals::stop_on_signals;
 use super::{EXIT_USAGE, model};
 use crate::config::{Config, ConfigErrors, Log, load};
-use crate::http::{self, Admin};
-use crate::pipeline::replay::{
-    Outcome, Replay, ReplayContext, ReplayError, ReplaySpec, ReplayStatus, Request, Target,
-};
-use crate::pipeline::{ModelSlot, ParallelClassifier, PipelineError, SlotClassifier, Stop, worker_count};
+use crate::http;
+use crate::http::Admin;
+use crate::pipeline::{ModelSlot, ParallelClassifier, PipelineError, SlotClassifier, worker_count};
+use crate::replay::{Outcome, Replay, ReplayContext, ReplayError, ReplaySpec, ReplayStatus, Request, Target};
+use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics, init_logs};
 use arc_swap::ArcSwap;
 use nunchi_engine::LoadedModel;
@@ -307,7 +307,7 @@ fn say_plan(replay: &Replay, took: Duration, json: bool) {
         println!("{event}");
         return;
     }
-    let bound = |bound: &Option<crate::pipeline::replay::Bound>, open: &str| {
+    let bound = |bound: &Option<crate::replay::Bound>, open: &str| {
         bound.as_ref().map_or_else(|| open.to_owned(), ToString::to_string)
     };
     eprintln!(

@@ -1,6 +1,6 @@
 //! What a person or a machine sees of a replay on its way: a bar on a terminal, a line now and then elsewhere, or JSON.
 
-use crate::pipeline::replay::Progress;
+use crate::replay::Progress;
 use crate::telemetry::Metrics;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};

@@ -2,7 +2,7 @@
 
 use super::progress::{grouped, human_time};
 use crate::cli::colour::push_harmless;
-use crate::pipeline::replay::compare::{Cell, Report};
+use crate::replay::compare::{Cell, Report};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 

@@ -1,7 +1,7 @@
 //! What people write behind flags: times, spans, rates, partitions, offsets.
 
 use crate::pipeline::Pace;
-use crate::pipeline::replay::Bound;
+use crate::replay::Bound;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Span, SpanRelativeTo, Timestamp, Unit};

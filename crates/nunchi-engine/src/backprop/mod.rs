@@ -11,8 +11,7 @@ mod gates;
 mod threads;
 
 pub use drops::DropoutMasks;
-pub use threads::on_threads;
-pub use threads::spread;
+pub use threads::{on_threads, spread};
 
 pub use super::kernel::{Matrix, PackedMatrix, ProductScratch, Products};
 

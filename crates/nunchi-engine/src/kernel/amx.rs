@@ -6,12 +6,11 @@
 //! Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18 (programming with AMX);
 //! for the permission, the Linux kernel's Documentation/arch/x86/xstate.rst.
 
-use super::Session;
 use super::avx512::Vector;
 use super::product::TileProducts;
 use super::tiled::Tiled;
 use super::tiles::{ROWS, Tiles, tile_routines};
-use super::{amx_layout, product_tiles};
+use super::{Session, amx_layout, product_tiles};
 use std::arch::asm;
 use std::arch::x86_64::*;
 use std::sync::LazyLock;

@@ -8,8 +8,7 @@ use super::plain::plain16::Vector;
 use super::product::TileProducts;
 use super::tiled::Tiled;
 use super::tiles::{BLOCK, Narrow, ROWS, Tiles, tile_routines};
-use super::{Session, simd::Simd};
-use super::{plain_layout, product_tiles};
+use super::{Session, plain_layout, product_tiles, simd::Simd};
 use half::bf16;
 
 /// The kernel.

@@ -1,9 +1,8 @@
 //! The page: what stands where.
 
 use super::markup::{counted, escaped, grouped, percent};
-use super::pictures;
 use super::tables::{self, key};
-use super::{ModelResult, Report};
+use super::{ModelResult, Report, pictures};
 use std::fmt::Write as _;
 
 /// Colours and lines of pictures, for light and dark ground.

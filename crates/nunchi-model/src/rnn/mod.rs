@@ -20,8 +20,7 @@ mod shape;
 mod slice;
 mod weights;
 
-pub use activation::Activate;
-pub use activation::exp;
+pub use activation::{Activate, exp};
 pub use backward::{Gradients, SparseRows};
 pub use batch::Batch;
 pub use dropout::Dropout;

@@ -1,0 +1,148 @@
+//! A dead letter, and which ones are meant.
+
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// A record's place: `topic/partition/offset`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The offset.
+    pub offset: i64,
+}
+
+impl Position {
+    /// Reads `topic/partition/offset`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.rsplitn(3, '/');
+        let (offset, partition, topic) = (parts.next()?, parts.next()?, parts.next()?);
+        Some(Position {
+            topic: topic.to_owned(),
+            partition: partition.parse().ok()?,
+            offset: offset.parse().ok()?,
+        })
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.topic, self.partition, self.offset)
+    }
+}
+
+/// A dead letter.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// Where it lies.
+    pub at: Position,
+    /// Its timestamp, in milliseconds of Unix time.
+    pub timestamp_ms: Option<i64>,
+    /// Its key.
+    pub key: Option<Vec<u8>>,
+    /// Its value: the original bytes, or none where they did not fit.
+    pub value: Vec<u8>,
+    /// All headers, in order.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// Whether it was sent again.
+    pub sent: bool,
+}
+
+impl Letter {
+    pub(crate) fn read(message: &BorrowedMessage<'_>, sent: bool) -> Self {
+        // A header's name that is not UTF-8 makes the reading of headers panic.
+        let headers = message.headers().and_then(|headers| {
+            catch_unwind(AssertUnwindSafe(|| {
+                headers
+                    .iter()
+                    .map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec)))
+                    .collect()
+            }))
+            .ok()
+        });
+        Letter {
+            at: Position {
+                topic: message.topic().to_owned(),
+                partition: message.partition(),
+                offset: message.offset(),
+            },
+            timestamp_ms: message.timestamp().to_millis(),
+            key: message.key().map(<[u8]>::to_vec),
+            value: message.payload().unwrap_or_default().to_vec(),
+            headers: headers.unwrap_or_default(),
+            sent,
+        }
+    }
+
+    /// The text of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(key, _)| key == name)?;
+        std::str::from_utf8(value.as_deref()?).ok()
+    }
+
+    /// Why it is one: `nunchi-error-class`.
+    pub fn class(&self) -> &str {
+        self.header("nunchi-error-class").unwrap_or("unknown")
+    }
+
+    /// Why, in words.
+    pub fn error(&self) -> &str {
+        self.header("nunchi-error").unwrap_or_default()
+    }
+
+    /// The record that it was.
+    pub fn source(&self) -> Option<Position> {
+        Position::parse(self.header("nunchi-source")?)
+    }
+
+    /// Whether the original bytes did not fit and lie at the source only.
+    pub fn is_described(&self) -> bool {
+        self.value.is_empty() && self.header("nunchi-size").is_some()
+    }
+
+    /// The timestamp that the original had.
+    pub(crate) fn original_ms(&self) -> Option<i64> {
+        self.header("nunchi-timestamp").and_then(|ms| ms.parse().ok()).or(self.timestamp_ms)
+    }
+}
+
+/// Which letters.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// Only these classes, if there are any.
+    pub classes: BTreeSet<String>,
+    /// Only these places (partition and offset), if there are any.
+    pub places: BTreeSet<(i32, i64)>,
+    /// Only letters of this time and later, in milliseconds of Unix time.
+    pub from_ms: Option<i64>,
+    /// Only letters before this time.
+    pub to_ms: Option<i64>,
+}
+
+impl Choice {
+    pub(crate) fn takes(&self, letter: &Letter) -> bool {
+        let place = (letter.at.partition, letter.at.offset);
+        let time = letter.timestamp_ms;
+        (self.classes.is_empty() || self.classes.contains(letter.class()))
+            && (self.places.is_empty() || self.places.contains(&place))
+            && self.from_ms.is_none_or(|from| time.is_some_and(|time| time >= from))
+            && self.to_ms.is_none_or(|to| time.is_some_and(|time| time < to))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_read_from_the_end() {
+        let position = Position::parse("a/b/3/17").unwrap();
+        assert_eq!((position.topic.as_str(), position.partition, position.offset), ("a/b", 3, 17));
+        assert_eq!(position.to_string(), "a/b/3/17");
+        assert!(["", "3/17", "a/x/1", "a/1/x"].iter().all(|text| Position::parse(text).is_none()));
+    }
+}

@@ -1,0 +1,65 @@
+//! Which letters were sent: a set of offsets for each partition, kept as ranges.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Offsets that were sent, by partition, as ranges from the first to behind the last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Memory {
+    pub(crate) sent: BTreeMap<i32, Vec<[i64; 2]>>,
+}
+
+impl Memory {
+    pub(crate) fn holds(&self, partition: i32, offset: i64) -> bool {
+        let Some(ranges) = self.sent.get(&partition) else { return false };
+        let behind = ranges.partition_point(|range| range[0] <= offset);
+        behind > 0 && offset < ranges[behind - 1][1]
+    }
+
+    pub(crate) fn add(&mut self, partition: i32, offset: i64) {
+        if self.holds(partition, offset) {
+            return;
+        }
+        let ranges = self.sent.entry(partition).or_default();
+        let place = ranges.partition_point(|range| range[0] <= offset);
+        let joins_before = place > 0 && ranges[place - 1][1] == offset;
+        let joins_after = place < ranges.len() && ranges[place][0] == offset + 1;
+        match (joins_before, joins_after) {
+            (true, true) => {
+                ranges[place - 1][1] = ranges[place][1];
+                ranges.remove(place);
+            }
+            (true, false) => ranges[place - 1][1] = offset + 1,
+            (false, true) => ranges[place][0] = offset,
+            (false, false) => ranges.insert(place, [offset, offset + 1]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn memory_is_a_set(offsets in proptest::collection::vec((0..2i32, 0..60i64), 0..200)) {
+            let (mut memory, mut set) = (Memory::default(), BTreeSet::new());
+            for (partition, offset) in offsets {
+                memory.add(partition, offset);
+                set.insert((partition, offset));
+            }
+            for partition in 0..3 {
+                for offset in -1..61 {
+                    prop_assert_eq!(memory.holds(partition, offset), set.contains(&(partition, offset)));
+                }
+            }
+            // Neighbours are one range.
+            for ranges in memory.sent.values() {
+                prop_assert!(ranges.iter().all(|range| range[0] < range[1]));
+                prop_assert!(ranges.windows(2).all(|pair| pair[0][1] < pair[1][0]));
+            }
+        }
+    }
+}

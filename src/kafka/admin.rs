@@ -1,0 +1,238 @@
+//! Questions to the brokers: which partitions, which offsets, at what time, committed by whom.
+
+use crate::kafka::{ClientProperties, events};
+use crate::replay::error::ReplayError;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+use tracing::debug;
+
+/// How long one answer may take.
+const ASK: Duration = Duration::from_secs(10);
+
+/// What a client says on the way is told by its answers; an end of a partition is no error.
+pub(crate) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
+        events::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        debug!(%error, reason, "a client that asks reports an error");
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+/// A consumer that is member of no group, and asks.
+pub struct Brokers {
+    consumer: BaseConsumer<Quiet>,
+    addresses: String,
+}
+
+/// The first record at or behind an offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct First {
+    /// Its offset.
+    pub offset: i64,
+    /// Its timestamp, in milliseconds of Unix time.
+    pub timestamp_ms: Option<i64>,
+}
+
+impl Brokers {
+    /// A client with the group and the properties of `clients`. Reads what is committed only.
+    ///
+    /// # Errors
+    /// Properties that librdkafka refuses.
+    pub fn connect(clients: &ClientProperties) -> Result<Self, ReplayError> {
+        let mut properties = clients.consumer(0);
+        properties.set("enable.partition.eof", "true").set("auto.offset.reset", "earliest");
+        properties.remove("group.instance.id");
+        // Errors on the way are told by the answers.
+        properties.set_log_level(rdkafka::config::RDKafkaLogLevel::Critical);
+        let addresses = properties.get("bootstrap.servers").unwrap_or_default().to_owned();
+        let consumer = properties
+            .create_with_context(Quiet)
+            .map_err(|error| ReplayError::kafka("making a client", error))?;
+        Ok(Brokers { consumer, addresses })
+    }
+
+    /// Who the group of these properties is, to a transaction.
+    ///
+    /// # Errors
+    /// The client knows no group.
+    pub fn group(&self) -> Result<ConsumerGroupMetadata, ReplayError> {
+        self.consumer
+            .group_metadata()
+            .ok_or_else(|| ReplayError::kafka("naming the group", "the client has none"))
+    }
+
+    /// The partitions of `topic`; `None` if there is no such topic.
+    ///
+    /// # Errors
+    /// The brokers do not answer or refuse.
+    pub fn partitions(&self, topic: &str) -> Result<Option<Vec<i32>>, ReplayError> {
+        let doing = || format!("asking {} for topic `{topic}`", self.addresses);
+        let metadata = self
+            .consumer
+            .fetch_metadata(Some(topic), ASK)
+            .map_err(|error| ReplayError::kafka(doing(), error))?;
+        let Some(found) = metadata.topics().first() else { return Ok(None) };
+        match found.error().map(RDKafkaErrorCode::from) {
+            None if found.partitions().is_empty() => Ok(None),
+            None => {
+                let mut partitions: Vec<i32> =
+                    found.partitions().iter().map(|partition| partition.id()).collect();
+                partitions.sort_unstable();
+                Ok(Some(partitions))
+            }
+            Some(
+                RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::InvalidTopic,
+            ) => Ok(None),
+            Some(code) => Err(ReplayError::kafka(doing(), code)),
+        }
+    }
+
+    /// The first offset that is left in a partition, and the one behind the last committed record.
+    ///
+    /// # Errors
+    /// The brokers do not answer.
+    pub fn ends(&self, topic: &str, partition: i32) -> Result<(i64, i64), ReplayError> {
+        self.consumer.fetch_watermarks(topic, partition, ASK).map_err(|error| {
+            ReplayError::kafka(format!("asking where partition {partition} of `{topic}` ends"), error)
+        })
+    }
+
+    /// By partition the offset of the first record that is not older than a time; `None` where there is none.
+    ///
+    /// # Errors
+    /// The brokers do not answer.
+    pub fn at_time(
+        &self,
+        topic: &str,
+        partitions: &[i32],
+        time_ms: i64,
+    ) -> Result<BTreeMap<i32, Option<i64>>, ReplayError> {
+        let doing = || format!("asking for offsets of `{topic}` by time");
+        let mut list = TopicPartitionList::new();
+        for &partition in partitions {
+            // Before 1970 there is nothing, and negative times mean other things to brokers.
+            list.add_partition_offset(topic, partition, Offset::Offset(time_ms.max(0)))
+                .map_err(|error| ReplayError::kafka(doing(), error))?;
+        }
+        let found =
+            self.consumer.offsets_for_times(list, ASK).map_err(|error| ReplayError::kafka(doing(), error))?;
+        let mut offsets = BTreeMap::new();
+        for element in found.elements() {
+            element.error().map_err(|error| ReplayError::kafka(doing(), error))?;
+            let offset = match element.offset() {
+                Offset::Offset(offset) => Some(offset),
+                _ => None,
+            };
+            offsets.insert(element.partition(), offset);
+        }
+        Ok(offsets)
+    }
+
+    /// By partition the group's committed offset; `None` where there is none.
+    ///
+    /// # Errors
+    /// The coordinator does not answer, or a transaction with offsets stays open.
+    pub fn committed(
+        &self,
+        topic: &str,
+        partitions: &[i32],
+        limit: Duration,
+    ) -> Result<BTreeMap<i32, Option<i64>>, ReplayError> {
+        let doing = || "asking for committed offsets".to_owned();
+        let mut list = TopicPartitionList::new();
+        for &partition in partitions {
+            list.add_partition(topic, partition);
+        }
+        let found = self
+            .consumer
+            .committed_offsets(list, limit)
+            .map_err(|error| ReplayError::kafka(doing(), error))?;
+        let mut offsets = BTreeMap::new();
+        for element in found.elements() {
+            element.error().map_err(|error| ReplayError::kafka(doing(), error))?;
+            let offset = match element.offset() {
+                Offset::Offset(offset) => Some(offset),
+                _ => None,
+            };
+            offsets.insert(element.partition(), offset);
+        }
+        Ok(offsets)
+    }
+
+    /// By partition the first record at or behind an offset; partitions without one are missing.
+    ///
+    /// # Errors
+    /// The brokers do not answer in time.
+    pub fn first_records(
+        &self,
+        topic: &str,
+        offsets: &BTreeMap<i32, i64>,
+    ) -> Result<BTreeMap<i32, First>, ReplayError> {
+        let mut found = BTreeMap::new();
+        self.read(topic, offsets, |record| {
+            if let Some(message) = record {
+                let first = First { offset: message.offset(), timestamp_ms: message.timestamp().to_millis() };
+                found.entry(message.partition()).or_insert(first);
+            }
+            false
+        })?;
+        Ok(found)
+    }
+
+    /// Reads from `offsets` on. `see` gets every record, and says whether its partition goes on; a partition ends at its
+    /// end at the latest.
+    ///
+    /// # Errors
+    /// No broker answers for [`ASK`].
+    pub(crate) fn read(
+        &self,
+        topic: &str,
+        offsets: &BTreeMap<i32, i64>,
+        mut see: impl FnMut(Option<&rdkafka::message::BorrowedMessage<'_>>) -> bool,
+    ) -> Result<(), ReplayError> {
+        let failed = |error: KafkaError| ReplayError::kafka(format!("reading topic `{topic}`"), error);
+        let mut list = TopicPartitionList::new();
+        for (&partition, &offset) in offsets {
+            list.add_partition_offset(topic, partition, Offset::Offset(offset)).map_err(failed)?;
+        }
+        let mut open: BTreeSet<i32> = offsets.keys().copied().collect();
+        self.consumer.assign(&list).map_err(failed)?;
+        let mut heard = Instant::now();
+        let result = loop {
+            if open.is_empty() {
+                break Ok(());
+            }
+            match self.consumer.poll(Duration::from_millis(100)) {
+                Some(Ok(message)) => {
+                    heard = Instant::now();
+                    if open.contains(&message.partition()) && !see(Some(&message)) {
+                        open.remove(&message.partition());
+                    }
+                }
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    heard = Instant::now();
+                    open.remove(&partition);
+                }
+                Some(Err(error)) if heard.elapsed() > ASK => break Err(failed(error)),
+                None if heard.elapsed() > ASK => {
+                    break Err(ReplayError::kafka(format!("reading topic `{topic}`"), "no broker answers"));
+                }
+                Some(Err(_)) | None => {}
+            }
+        };
+        self.consumer.unassign().map_err(failed)?;
+        result
+    }
+}

@@ -1,0 +1,233 @@
+//! What the settings mean to librdkafka: one property map for consumers, one for producers, secrets resolved.
+//!
+//! Always holds: nothing that a guarantee rests on can be overridden, names and values were accepted by librdkafka, and
+//! no `Debug` or error shows a value that may be secret.
+
+use super::properties;
+use super::properties::Origins;
+use crate::config::{Config, ConfigErrors, Delivery, Origin};
+use rdkafka::ClientConfig;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// Property names and values as librdkafka takes them.
+pub(crate) type Map = BTreeMap<String, String>;
+
+/// The librdkafka properties of every client of this process, resolved once at start.
+#[derive(Clone)]
+pub struct ClientProperties {
+    group: String,
+    instance: String,
+    delivery: Delivery,
+    common: Map,
+    consumer: Map,
+    producer: Map,
+    hidden: BTreeSet<String>,
+}
+
+impl ClientProperties {
+    /// Resolves secrets, and has librdkafka check every name and value. `kafka.instance` becomes random unless set.
+    ///
+    /// # Errors
+    /// All mistakes at once: refused properties, unknown names, refused values, missing variables and files.
+    pub fn resolve(config: &Config) -> Result<Self, ConfigErrors> {
+        let (resolved, mistakes) = Self::resolve_with(config, &Origins::default());
+        mistakes.none_or(resolved)
+    }
+
+    /// As [`ClientProperties::resolve`], and mistakes name where the property was set.
+    pub(crate) fn resolve_with(config: &Config, origins: &Origins) -> (Self, ConfigErrors) {
+        let mut mistakes = ConfigErrors::default();
+        let kafka = &config.kafka;
+        let mut read = |section: &str, properties| {
+            properties::resolve(&format!("kafka.{section}"), properties, origins, &mut mistakes)
+        };
+        let resolved = ClientProperties {
+            group: kafka.group.clone(),
+            instance: kafka.instance.clone().unwrap_or_else(random_instance),
+            delivery: kafka.delivery,
+            common: read("properties", &kafka.properties),
+            consumer: read("consumer", &kafka.consumer),
+            producer: read("producer", &kafka.producer),
+            hidden: hidden_names(config),
+        }
+        .with_ours(config);
+        if mistakes.0.is_empty() {
+            resolved.try_clients(&mut mistakes);
+        }
+        (resolved, mistakes)
+    }
+
+    /// Adds what nunchi sets: defaults below the user's properties, and what the guarantees rest on above them.
+    fn with_ours(mut self, config: &Config) -> Self {
+        self.common.insert("bootstrap.servers".to_owned(), config.kafka.brokers.clone());
+        defaults(&mut self.common, &[("client.id", "nunchi")]);
+        self.consumer = layered(&self.common, &self.consumer);
+        self.producer = layered(&self.common, &self.producer);
+        let modern = self.consumer.get("group.protocol").is_some_and(|protocol| protocol == "consumer");
+        if !modern {
+            // KIP-848 leaves these to the broker and librdkafka refuses them there.
+            defaults(
+                &mut self.consumer,
+                &[
+                    ("session.timeout.ms", "10000"),
+                    ("heartbeat.interval.ms", "1000"),
+                    ("partition.assignment.strategy", "cooperative-sticky"),
+                ],
+            );
+        }
+        let start = match config.input.start {
+            crate::config::Start::Earliest => "earliest",
+            crate::config::Start::Latest => "latest",
+        };
+        defaults(&mut self.consumer, CONSUMER_DEFAULTS);
+        always(&mut self.consumer, CONSUMER_OURS);
+        always(&mut self.consumer, &[("group.id", &self.group), ("auto.offset.reset", start)]);
+        defaults(&mut self.producer, PRODUCER_DEFAULTS);
+        always(&mut self.producer, PRODUCER_OURS);
+        self
+    }
+
+    /// Builds one client of each kind, without brokers, since some mistakes show in combinations only.
+    fn try_clients(&self, mistakes: &mut ConfigErrors) {
+        let mut consumer = self.consumer(0);
+        consumer.remove("bootstrap.servers").set_log_level(rdkafka::config::RDKafkaLogLevel::Emerg);
+        if let Err(error) = consumer.create::<rdkafka::consumer::BaseConsumer>() {
+            mistakes.add(Origin::Together("[kafka.properties] with [kafka.consumer]"), self.describe(&error));
+        }
+        let mut producer = self.producer(0);
+        producer.remove("bootstrap.servers").set_log_level(rdkafka::config::RDKafkaLogLevel::Emerg);
+        if let Err(error) = producer.create::<rdkafka::producer::BaseProducer>() {
+            mistakes.add(Origin::Together("[kafka.properties] with [kafka.producer]"), self.describe(&error));
+        }
+    }
+
+    fn describe(&self, error: &rdkafka::error::KafkaError) -> String {
+        let mut message = format!("librdkafka refuses them together: {error}");
+        for (name, value) in self.consumer.iter().chain(&self.producer) {
+            if self.hidden.contains(name) && !value.is_empty() {
+                message = message.replace(value.as_str(), "***");
+            }
+        }
+        message
+    }
+
+    /// The configuration of worker `worker`'s consumer.
+    pub fn consumer(&self, worker: usize) -> ClientConfig {
+        let mut config = client_config(&self.consumer);
+        if let Some(member) = self.consumer.get("group.instance.id") {
+            // Each worker is a member of its own; two under one static name would fence each other.
+            config.set("group.instance.id", format!("{member}-{worker}"));
+        }
+        config
+    }
+
+    /// The configuration of worker `worker`'s producer; transactional with `exactly_once`.
+    pub fn producer(&self, worker: usize) -> ClientConfig {
+        let mut config = client_config(&self.producer);
+        match self.delivery {
+            Delivery::ExactlyOnce => {
+                config.set("transactional.id", self.transactional_id(worker));
+            }
+            // Known to the transactional producer only.
+            Delivery::AtLeastOnce => {
+                config.remove("transaction.timeout.ms");
+            }
+        }
+        config
+    }
+
+    /// The configuration of a client that only asks for metadata or publishes plainly: no group, no transactions.
+    pub fn plain(&self) -> ClientConfig {
+        client_config(&self.common)
+    }
+
+    /// `{group}-{instance}-{worker}`: two live producers must never share it, or they fence each other for ever.
+    pub fn transactional_id(&self, worker: usize) -> String {
+        format!("{}-{}-{worker}", self.group, self.instance)
+    }
+
+    /// This process's name among its peers.
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    /// Delivery guarantee.
+    pub fn delivery(&self) -> Delivery {
+        self.delivery
+    }
+}
+
+impl fmt::Debug for ClientProperties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientProperties")
+            .field("group", &self.group)
+            .field("instance", &self.instance)
+            .field("delivery", &self.delivery)
+            .field("consumer", &self.consumer.keys())
+            .field("producer", &self.producer.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Can be overridden. Fetched bytes are bounded: the queue is the only place where records wait.
+const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
+    ("queued.max.messages.kbytes", "16384"),
+    ("queued.min.messages", "100000"),
+    ("fetch.wait.max.ms", "50"),
+    // One answer of a broker is not counted before it is cut into records.
+    ("fetch.max.bytes", "16777216"),
+    // A full queue is looked at again soon: the default of a second would leave a fast worker without records.
+    ("fetch.queue.backoff.ms", "10"),
+];
+
+/// What no setting may change: offsets move with the verdicts alone, and nothing aborted is read.
+const CONSUMER_OURS: &[(&str, &str)] = &[
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    ("isolation.level", "read_committed"),
+];
+
+/// Can be overridden. An open transaction holds up every `read_committed` reader until its time-out: 10 s, not 60.
+const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
+    ("transaction.timeout.ms", "10000"),
+    ("queue.buffering.max.messages", "200000"),
+    ("queue.buffering.max.kbytes", "65536"),
+    ("linger.ms", "5"),
+    ("partitioner", "murmur2_random"),
+];
+
+/// What no setting may change.
+const PRODUCER_OURS: &[(&str, &str)] = &[("enable.idempotence", "true"), ("acks", "all")];
+
+fn defaults(map: &mut Map, values: &[(&str, &str)]) {
+    for (name, value) in values {
+        map.entry((*name).to_owned()).or_insert_with(|| (*value).to_owned());
+    }
+}
+
+fn always(map: &mut Map, values: &[(&str, &str)]) {
+    map.extend(values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+}
+
+fn layered(below: &Map, above: &Map) -> Map {
+    let mut map = below.clone();
+    map.extend(above.iter().map(|(name, value)| (name.clone(), value.clone())));
+    map
+}
+
+fn client_config(map: &Map) -> ClientConfig {
+    map.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Names of properties whose values are never shown: secrets by name, and whatever came from a variable or a file.
+fn hidden_names(config: &Config) -> BTreeSet<String> {
+    let kafka = &config.kafka;
+    let all = kafka.properties.iter().chain(&kafka.consumer).chain(&kafka.producer);
+    let hidden = all.filter(|(name, value)| properties::is_hidden(name, value));
+    hidden.map(|(name, _)| name.clone()).collect()
+}
+
+fn random_instance() -> String {
+    format!("{:08x}", rand::random::<u32>())
+}

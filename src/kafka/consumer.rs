@@ -1,0 +1,434 @@
+//! Where comments come from: one consumer of the group, drained turn by turn.
+//!
+//! Always holds: a batch's group metadata is older than its first record, and a batch during which the assignment
+//! changed is never answered. Both together fence a worker whose partitions somebody else owns already.
+
+use super::batch::{Batch, Span};
+use crate::config::Config;
+use crate::kafka::events::{PartitionStats, Watch};
+use crate::kafka::{ClientProperties, error};
+use crate::pipeline::PipelineError;
+use crate::pipeline::scope::{Admission, Scope};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tracing::{debug, warn};
+
+/// How long the brokers may take to tell committed offsets, and librdkafka to seek.
+const REWIND_TIMEOUT: Duration = Duration::from_secs(10);
+/// A record that is due within this time is waited for; for a later one the partitions are paused, and polled meanwhile.
+const SOON: Duration = Duration::from_millis(200);
+/// Longest wait without a look at the clock.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// What a drain brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drained {
+    /// No record came in time.
+    Nothing,
+    /// At least one record.
+    Records,
+    /// The assignment changed while records were being drained: they are not ours to answer, and what is still owned
+    /// must be rewound.
+    Rebalanced,
+}
+
+/// Why a consumer is of no use any more; a new one starts at the committed offsets.
+#[derive(Debug)]
+pub(crate) struct Unusable(pub(crate) String);
+
+/// One consumer of the group.
+pub(crate) struct Source {
+    consumer: BaseConsumer<Watch>,
+    topic: String,
+    brokers: String,
+    poll: Duration,
+    most_records: usize,
+    most_bytes: usize,
+    /// Whether fetching was stopped until records are due.
+    paused: AtomicBool,
+    /// Whether a group deals out the partitions.
+    grouped: bool,
+}
+
+impl Source {
+    /// Joins the group; a bounded one has offsets from its beginning.
+    pub(crate) fn open(
+        config: &Config,
+        clients: &ClientProperties,
+        worker: usize,
+        bounded: bool,
+    ) -> Result<Self, PipelineError> {
+        let mut properties = clients.consumer(worker);
+        if bounded {
+            // Where a bounded group begins is committed before anybody joins. Nothing may begin elsewhere by itself.
+            properties.set("auto.offset.reset", "error");
+        }
+        let source = Self::make(config, properties, true)?;
+        source
+            .consumer
+            .subscribe(&[&config.input.topic])
+            .map_err(|error| PipelineError::Configuration(format!("cannot subscribe: {error}")))?;
+        Ok(source)
+    }
+
+    /// Reads these partitions from these offsets, as a member of no group.
+    pub(crate) fn assign(
+        config: &Config,
+        clients: &ClientProperties,
+        starts: &BTreeMap<i32, i64>,
+    ) -> Result<Self, PipelineError> {
+        let mut properties = clients.consumer(0);
+        properties.set("auto.offset.reset", "error");
+        let source = Self::make(config, properties, false)?;
+        let mut list = TopicPartitionList::new();
+        for (&partition, &offset) in starts {
+            list.add_partition_offset(&config.input.topic, partition, Offset::Offset(offset))
+                .map_err(|error| PipelineError::Configuration(format!("cannot begin there: {error}")))?;
+        }
+        source
+            .consumer
+            .assign(&list)
+            .map_err(|error| PipelineError::Configuration(format!("cannot read there: {error}")))?;
+        Ok(source)
+    }
+
+    fn make(config: &Config, mut properties: ClientConfig, grouped: bool) -> Result<Self, PipelineError> {
+        // Once a second: whether brokers answer, and how far behind we are. Ends of partitions tell a true zero.
+        properties.set("statistics.interval.ms", "1000").set("enable.partition.eof", "true");
+        let consumer: BaseConsumer<Watch> =
+            properties.create_with_context(Watch::new(&config.input.topic)).map_err(|error| {
+                PipelineError::Configuration(format!("the consumer cannot be made: {error}"))
+            })?;
+        Ok(Source {
+            consumer,
+            topic: config.input.topic.clone(),
+            brokers: config.kafka.brokers.clone(),
+            poll: Duration::from_millis(config.worker.poll_ms),
+            most_records: config.worker.turn_records.max(1),
+            most_bytes: config.worker.turn_bytes.max(1),
+            paused: AtomicBool::new(false),
+            grouped,
+        })
+    }
+
+    /// Takes what is there now, waiting only for the first record; within `scope` only what belongs to it and is due.
+    pub(crate) fn drain<'c>(
+        &'c self,
+        batch: &mut Batch<'c>,
+        scope: Option<&Scope>,
+    ) -> Result<Drained, PipelineError> {
+        let watch = self.consumer.context();
+        batch.clear();
+        let epoch = watch.epoch();
+        // Before the first record, or metadata of a later generation would bless records of an earlier one.
+        batch.group = self.consumer.group_metadata();
+        let drained = |batch: &mut Batch<'_>| {
+            self.retire(&std::mem::take(&mut batch.foreign));
+            if batch.spans.is_empty() { Drained::Nothing } else { Drained::Records }
+        };
+        let most_records = scope.map_or(self.most_records, |scope| scope.pacer.turn(self.most_records));
+        let mut wait = self.poll;
+        if let Some(scope) = scope
+            && self.wait_for_due(batch, scope)?
+        {
+            if watch.epoch() != epoch {
+                return Ok(if batch.is_untouched() { Drained::Nothing } else { Drained::Rebalanced });
+            }
+            return Ok(drained(batch));
+        }
+        while batch.seen() < most_records && batch.bytes < self.most_bytes {
+            let events = watch.events();
+            match self.consumer.poll(wait) {
+                Some(Ok(message)) => {
+                    self.sort_in(batch, message, scope);
+                    wait = Duration::ZERO;
+                    if !batch.held.is_empty() {
+                        break;
+                    }
+                }
+                Some(Err(error)) => self.absorb(error, batch, scope)?,
+                // `None` also means that an event was handled; behind it more records may wait.
+                None if batch.spans.is_empty() || watch.events() == events => break,
+                None => {}
+            }
+            if watch.epoch() != epoch {
+                return Ok(if batch.is_untouched() { Drained::Nothing } else { Drained::Rebalanced });
+            }
+        }
+        Ok(drained(batch))
+    }
+
+    /// Puts a record where it belongs.
+    fn sort_in<'c>(&self, batch: &mut Batch<'c>, message: BorrowedMessage<'c>, scope: Option<&Scope>) {
+        let Some(scope) = scope else { return batch.push(message) };
+        let now = Instant::now();
+        match scope.admit(&message) {
+            Admission::Inside(Some(due)) if due > now => batch.held.push((due, message)),
+            // Behind a record that waits, everything of its partition waits: order is kept.
+            _ if batch.holds(message.partition()) => batch.held.push((now, message)),
+            admission => batch.take(message, admission),
+        }
+    }
+
+    /// Waits a moment if there are records that are not due yet, or if the gate is closed; whether it did so, and the
+    /// drain is over. Records that have become due are in the batch.
+    fn wait_for_due<'c>(&'c self, batch: &mut Batch<'c>, scope: &Scope) -> Result<bool, PipelineError> {
+        let closed = scope.pacer.is_closed();
+        if batch.held.is_empty() && !closed {
+            self.pause_all(false);
+            return Ok(false);
+        }
+        let next = batch.held.iter().map(|(due, _)| *due).min();
+        let left = next.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
+        if closed || left > SOON {
+            // Who waits for long stays a member of the group only if it polls; paused, it gets nothing to keep.
+            self.pause_all(true);
+            match self.consumer.poll(GLANCE) {
+                Some(Ok(message)) => {
+                    let due = match scope.admit(&message) {
+                        Admission::Inside(Some(due)) => due,
+                        _ => Instant::now(),
+                    };
+                    batch.held.push((due, message));
+                }
+                Some(Err(error)) => self.absorb(error, batch, Some(scope))?,
+                None => {}
+            }
+            return Ok(true);
+        }
+        self.pause_all(false);
+        std::thread::sleep(left.min(GLANCE));
+        // In order within a partition: what stands behind a record that is not due waits with it.
+        let now = Instant::now();
+        for (due, message) in std::mem::take(&mut batch.held) {
+            if due > now || batch.holds(message.partition()) {
+                batch.held.push((due, message));
+            } else {
+                let admission = scope.admit(&message);
+                batch.take(message, admission);
+            }
+        }
+        for partition in std::mem::take(&mut batch.held_to_end) {
+            batch.reached_end(partition, scope);
+        }
+        Ok(!batch.held.is_empty())
+    }
+
+    /// Stops fetching, or goes on. What cannot be paused comes and is kept: nothing is lost.
+    fn pause_all(&self, pause: bool) {
+        if self.paused.swap(pause, Ordering::Relaxed) == pause && !pause {
+            return;
+        }
+        let done = self.consumer.assignment().and_then(|assignment| {
+            if pause { self.consumer.pause(&assignment) } else { self.consumer.resume(&assignment) }
+        });
+        if let Err(error) = done {
+            debug!(%error, pause, "the partitions cannot be paused or resumed");
+        }
+    }
+
+    /// A turn was committed: partitions that are done are not fetched any further.
+    pub(crate) fn retire(&self, finished: &[i32]) {
+        if finished.is_empty() {
+            return;
+        }
+        let mut list = TopicPartitionList::new();
+        for &partition in finished {
+            list.add_partition(&self.topic, partition);
+        }
+        if let Err(error) = self.consumer.pause(&list) {
+            debug!(%error, "partitions that are done cannot be paused; what comes is dropped");
+        }
+    }
+
+    /// Sorts the consumer's errors: what heals by itself is left to librdkafka, the rest ends the worker.
+    fn absorb(
+        &self,
+        error: KafkaError,
+        batch: &mut Batch<'_>,
+        scope: Option<&Scope>,
+    ) -> Result<(), PipelineError> {
+        match error {
+            KafkaError::PartitionEOF(partition) => {
+                self.consumer.context().reached_end(partition);
+                if let Some(scope) = scope {
+                    batch.reached_end(partition, scope);
+                }
+            }
+            KafkaError::MessageConsumptionFatal(code) => {
+                return Err(PipelineError::Consumer(code.to_string()));
+            }
+            KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) if scope.is_some() => {
+                if let Some(sentence) = scope.and_then(|scope| self.lost(scope)) {
+                    return Err(PipelineError::Kafka {
+                        worker: 0,
+                        doing: "reading the plan's records",
+                        reason: sentence,
+                    });
+                }
+                debug!("a partition that is not planned has no offset");
+            }
+            KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition) => {
+                return Err(PipelineError::MissingTopic {
+                    topic: self.topic.clone(),
+                    setting: "input.topic",
+                    brokers: self.brokers.clone(),
+                });
+            }
+            KafkaError::MessageConsumption(code) => {
+                let refused = error::refusal(code, &self.brokers, "reading the input topic in this group");
+                match refused {
+                    // Who was let in once may be let in again: a broker that restarts says no for a while.
+                    Some(PipelineError::Authentication { .. }) if self.consumer.context().joined() => {}
+                    Some(error) => return Err(error),
+                    None => {}
+                }
+                debug!(%code, "the consumer reports an error that it tries to mend");
+            }
+            error => debug!(%error, "the consumer reports an error that it tries to mend"),
+        }
+        Ok(())
+    }
+
+    /// Which planned partition's next record is not there any more, in a sentence; `None` if all are.
+    fn lost(&self, scope: &Scope) -> Option<String> {
+        let assignment = self.consumer.assignment().ok()?;
+        let mut planned = TopicPartitionList::new();
+        for element in assignment.elements() {
+            if scope.ends.contains_key(&element.partition()) {
+                planned.add_partition(&self.topic, element.partition());
+            }
+        }
+        let committed = if self.grouped {
+            self.consumer.committed_offsets(planned, REWIND_TIMEOUT).ok()?
+        } else {
+            assignment
+        };
+        committed.elements().iter().find_map(|element| {
+            let (topic, partition) = (&self.topic, element.partition());
+            let (first, end) = self.consumer.fetch_watermarks(topic, partition, REWIND_TIMEOUT).ok()?;
+            let Offset::Offset(offset) = element.offset() else { return None };
+            (offset < first || offset > end).then(|| {
+                format!(
+                    "the record at offset {offset} of partition {partition} of `{topic}` is not there any more, the                      topic holds {first} to {end}: it was deleted after the replay was planned, so this plan cannot be                      kept"
+                )
+            })
+        })
+    }
+
+    /// Goes back, in the partitions of `batch` that are still owned, to the committed offsets; to the first record of
+    /// `batch` where nothing was ever committed.
+    pub(crate) fn rewind(&self, batch: &Batch<'_>) -> Result<(), Unusable> {
+        let unusable = |doing: &str, error: KafkaError| Unusable(format!("{doing}: {error}"));
+        let assignment =
+            self.consumer.assignment().map_err(|error| unusable("reading the assignment", error))?;
+        let mut wanted = TopicPartitionList::new();
+        for &partition in batch.spans.keys() {
+            if assignment.find_partition(&self.topic, partition).is_some() {
+                wanted.add_partition(&self.topic, partition);
+            }
+        }
+        if wanted.count() == 0 {
+            return Ok(());
+        }
+        let committed = self
+            .consumer
+            .committed_offsets(wanted, REWIND_TIMEOUT)
+            .map_err(|error| unusable("reading committed offsets", error))?;
+        let mut targets = TopicPartitionList::new();
+        for element in committed.elements() {
+            element.error().map_err(|error| unusable("reading committed offsets", error))?;
+            let offset = match element.offset() {
+                Offset::Offset(offset) => offset,
+                _ => batch.spans[&element.partition()].first,
+            };
+            targets
+                .add_partition_offset(&self.topic, element.partition(), Offset::Offset(offset))
+                .map_err(|error| unusable("naming an offset", error))?;
+        }
+        let sought = self
+            .consumer
+            .seek_partitions(targets, REWIND_TIMEOUT)
+            .map_err(|error| unusable("seeking", error))?;
+        for element in sought.elements() {
+            element.error().map_err(|error| unusable("seeking", error))?;
+        }
+        Ok(())
+    }
+
+    /// Commits a turn's offsets, where no transaction carries them.
+    pub(crate) fn commit(&self, spans: &BTreeMap<i32, Span>) -> Result<(), KafkaError> {
+        let offsets = offsets(&self.topic, spans);
+        self.consumer.commit(&offsets, rdkafka::consumer::CommitMode::Sync)
+    }
+
+    /// What the callbacks left behind since the last call.
+    pub(crate) fn news(&self) -> Option<ConsumerEvents> {
+        let watch = self.consumer.context();
+        watch.take_news().then(|| ConsumerEvents {
+            failure: watch.failure(),
+            rebalanced: watch.take_rebalanced(),
+            assigned: watch.assigned(),
+            joined: watch.joined(),
+            statistics: watch.take_statistics(),
+            errors: watch.take_errors(),
+        })
+    }
+
+    /// Whether `partition` was read to its end, and nothing since.
+    pub(crate) fn at_end(&self, partition: i32) -> bool {
+        self.consumer.context().at_end(partition)
+    }
+
+    /// Says that records of these partitions were read: they are not at their ends.
+    pub(crate) fn moved(&self, spans: &BTreeMap<i32, Span>) {
+        self.consumer.context().moved(spans.keys());
+    }
+
+    /// Leaves the group, within `deadline`: dropping a consumer knows none.
+    pub(crate) fn close(self, deadline: Duration) {
+        let (closed, waiting) = std::sync::mpsc::channel();
+        let consumer = self.consumer;
+        std::thread::spawn(move || {
+            drop(consumer);
+            // Nobody waits any more if this took too long.
+            let _ = closed.send(());
+        });
+        if waiting.recv_timeout(deadline).is_err() {
+            warn!("the consumer did not leave its group within {} s", deadline.as_secs());
+        }
+    }
+}
+
+/// What happened to the consumer, for the worker to tell others.
+#[derive(Debug)]
+pub(crate) struct ConsumerEvents {
+    /// Why the consumer cannot go on.
+    pub(crate) failure: Option<String>,
+    /// How many rebalances there were.
+    pub(crate) rebalanced: usize,
+    /// Partitions owned now.
+    pub(crate) assigned: BTreeSet<i32>,
+    /// Whether we are a member of the group.
+    pub(crate) joined: bool,
+    /// The last statistics.
+    pub(crate) statistics: Option<(bool, Vec<PartitionStats>)>,
+    /// How many errors the client reported.
+    pub(crate) errors: u64,
+}
+
+/// The offsets to commit for `spans`.
+pub(crate) fn offsets(topic: &str, spans: &BTreeMap<i32, Span>) -> TopicPartitionList {
+    let mut offsets = TopicPartitionList::with_capacity(spans.len());
+    for (&partition, span) in spans {
+        offsets
+            .add_partition_offset(topic, partition, Offset::Offset(span.next))
+            .expect("a record's offset is not negative");
+    }
+    offsets
+}

@@ -1,0 +1,97 @@
+//! What becomes of records that were handed to a producer: how many have no answer yet, and what went wrong.
+
+use crate::kafka::events;
+use rdkafka::ClientContext;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::producer::{NoCustomPartitioner, ProducerContext};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tracing::debug;
+
+/// Counts deliveries, and keeps the turn's first failure.
+#[derive(Debug, Default)]
+pub(crate) struct Deliveries {
+    outstanding: AtomicUsize,
+    failure: Mutex<Option<(KafkaError, String)>>,
+    none_outstanding: Condvar,
+}
+
+impl Deliveries {
+    fn lock(&self) -> MutexGuard<'_, Option<(KafkaError, String)>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn outstanding(&self) -> usize {
+        self.outstanding.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn expect_one(&self) {
+        self.outstanding.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn expect_one_less(&self) {
+        self.outstanding.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn forget_failure(&self) {
+        *self.lock() = None;
+    }
+
+    pub(crate) fn failure(&self) -> Option<(KafkaError, String)> {
+        self.lock().clone()
+    }
+
+    /// Waits until nothing is outstanding; how much still is after `limit`.
+    pub(crate) fn wait(&self, limit: Duration) -> Result<(), usize> {
+        let waiting = self.lock();
+        let (waiting, _) = self
+            .none_outstanding
+            .wait_timeout_while(waiting, limit, |_| self.outstanding() > 0)
+            .unwrap_or_else(PoisonError::into_inner);
+        drop(waiting);
+        match self.outstanding() {
+            0 => Ok(()),
+            outstanding => Err(outstanding),
+        }
+    }
+
+    /// One record's fate is known.
+    fn report(&self, failure: Option<(KafkaError, String)>) {
+        if failure.is_some() {
+            let mut first = self.lock();
+            if first.is_none() {
+                *first = failure;
+            }
+        }
+        if self.outstanding.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // With the lock, or who is about to wait could miss it.
+            let _guard = self.lock();
+            self.none_outstanding.notify_one();
+        }
+    }
+}
+
+/// The producer's context.
+pub(crate) struct Context(pub(crate) Arc<Deliveries>);
+
+impl ProducerContext<NoCustomPartitioner> for Context {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        let failure =
+            result.as_ref().err().map(|(error, message)| (error.clone(), message.topic().to_owned()));
+        self.0.report(failure);
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
+        events::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        debug!(%error, reason, "the producer reports an error");
+    }
+}

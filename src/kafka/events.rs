@@ -1,0 +1,276 @@
+//! What librdkafka tells a consumer between records: rebalances, statistics, errors.
+//!
+//! All callbacks run on the worker's own thread, within `poll` (or, at the end, on the thread that closes the
+//! consumer); the locks here are never contended.
+
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientContext, TopicPartitionList};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tracing::{debug, error, info, warn};
+
+/// The consumer's context.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    topic: String,
+    /// Counts changes of the assignment.
+    epoch: AtomicU64,
+    /// Counts callbacks of any kind.
+    events: AtomicU64,
+    news: AtomicBool,
+    joined: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    assigned: BTreeSet<i32>,
+    rebalanced: usize,
+    failure: Option<String>,
+    statistics: Option<(bool, Vec<PartitionStats>)>,
+    ends: BTreeSet<i32>,
+    errors: u64,
+}
+
+/// What the statistics say of a partition that is owned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PartitionStats {
+    pub(crate) partition: i32,
+    /// The last stable offset: where `read_committed` readers end.
+    pub(crate) last_stable: i64,
+    /// The next offset to fetch.
+    pub(crate) next: i64,
+    /// The committed offset when the partition was assigned; negative if there was none.
+    pub(crate) committed: i64,
+    /// The first offset that is left.
+    pub(crate) first: i64,
+}
+
+impl Watch {
+    pub(crate) fn new(topic: &str) -> Self {
+        Watch { topic: topic.to_owned(), ..Watch::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes with every change of the assignment.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Changes with every callback.
+    pub(crate) fn events(&self) -> u64 {
+        self.events.load(Ordering::Relaxed)
+    }
+
+    fn happened(&self) {
+        self.events.fetch_add(1, Ordering::Relaxed);
+        self.news.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether anything happened since the last call.
+    pub(crate) fn take_news(&self) -> bool {
+        self.news.swap(false, Ordering::Relaxed)
+    }
+
+    pub(crate) fn take_rebalanced(&self) -> usize {
+        std::mem::take(&mut self.state().rebalanced)
+    }
+
+    pub(crate) fn take_statistics(&self) -> Option<(bool, Vec<PartitionStats>)> {
+        self.state().statistics.take()
+    }
+
+    pub(crate) fn take_errors(&self) -> u64 {
+        std::mem::take(&mut self.state().errors)
+    }
+
+    pub(crate) fn assigned(&self) -> BTreeSet<i32> {
+        self.state().assigned.clone()
+    }
+
+    pub(crate) fn joined(&self) -> bool {
+        self.joined.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.state().failure.clone()
+    }
+
+    /// `partition` was read to its end.
+    pub(crate) fn reached_end(&self, partition: i32) {
+        self.state().ends.insert(partition);
+    }
+
+    pub(crate) fn at_end(&self, partition: i32) -> bool {
+        self.state().ends.contains(&partition)
+    }
+
+    pub(crate) fn moved<'p>(&self, partitions: impl Iterator<Item = &'p i32>) {
+        let mut state = self.state();
+        for partition in partitions {
+            state.ends.remove(partition);
+        }
+    }
+
+    /// Carries out a rebalance, and compares what librdkafka made of it with what was expected.
+    fn carry_out(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        assign: bool,
+        list: &TopicPartitionList,
+    ) -> Result<(), String> {
+        let cooperative = matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
+        let done: KafkaResult<()> = match (assign, cooperative) {
+            (true, true) => consumer.incremental_assign(list),
+            (true, false) => consumer.assign(list),
+            (false, true) => consumer.incremental_unassign(list),
+            (false, false) => consumer.unassign(),
+        };
+        done.map_err(|error| error.to_string())?;
+        let partitions = list.elements().iter().map(|element| element.partition()).collect::<BTreeSet<_>>();
+        let mut expected = self.assigned();
+        match (assign, cooperative) {
+            (true, true) => expected.extend(&partitions),
+            (true, false) => expected = partitions.clone(),
+            (false, true) => expected.retain(|partition| !partitions.contains(partition)),
+            (false, false) => expected.clear(),
+        }
+        let assignment = consumer.assignment().map_err(|error| error.to_string())?;
+        let actual = assignment.elements().iter().map(|element| element.partition()).collect::<BTreeSet<_>>();
+        let mut state = self.state();
+        // An assigned partition starts at its committed offset, wherever it was before.
+        state
+            .ends
+            .retain(|partition| actual.contains(partition) && !(assign && partitions.contains(partition)));
+        state.assigned = actual.clone();
+        if actual == expected {
+            Ok(())
+        } else {
+            Err(format!("partitions {expected:?} were expected, {actual:?} are assigned"))
+        }
+    }
+}
+
+impl ConsumerContext for Watch {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, err: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let assign = match err {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => true,
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => false,
+            other => {
+                self.state().failure = Some(RDKafkaErrorCode::from(other).to_string());
+                return self.happened();
+            }
+        };
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+        if let Err(reason) = self.carry_out(consumer, assign, list) {
+            warn!(reason, "a rebalance could not be carried out");
+            self.state().failure = Some(format!("a rebalance could not be carried out: {reason}"));
+        }
+        let partitions: Vec<i32> = list.elements().iter().map(|element| element.partition()).collect();
+        if assign {
+            self.joined.store(true, Ordering::Relaxed);
+        }
+        if !partitions.is_empty() {
+            self.state().rebalanced += 1;
+            let verb = if assign { "assigned" } else { "revoked" };
+            info!(topic = self.topic, ?partitions, "partitions {verb}");
+        }
+        self.happened();
+    }
+
+    fn commit_callback(&self, _result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        self.happened();
+    }
+}
+
+impl ClientContext for Watch {
+    fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
+        self.events.fetch_add(1, Ordering::Relaxed);
+        log(level, facility, message);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        match serde_json::from_slice::<Statistics>(statistics) {
+            Ok(statistics) => self.state().statistics = Some(statistics.digest(&self.topic)),
+            Err(error) => debug!(%error, "librdkafka's statistics cannot be read"),
+        }
+        self.happened();
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        // Poll reports it too, and there it is judged.
+        if matches!(error, KafkaError::Global(RDKafkaErrorCode::PartitionEOF)) {
+            // Not an error: librdkafka says by this way that a partition is read to its end.
+            return;
+        }
+        debug!(%error, reason, "the consumer reports an error");
+        self.state().errors += 1;
+        self.happened();
+    }
+}
+
+/// Passes librdkafka's log on. Its lines about brokers that went away repeat often and heal: warnings, not errors.
+pub(crate) fn log(level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
+    use rdkafka::config::RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
+    match level {
+        Emerg | Alert | Critical => error!(target: "librdkafka", facility, "{message}"),
+        Error | Warning => warn!(target: "librdkafka", facility, "{message}"),
+        Notice | Info => info!(target: "librdkafka", facility, "{message}"),
+        Debug => debug!(target: "librdkafka", facility, "{message}"),
+    }
+}
+
+/// The part of librdkafka's statistics that we read (its `STATISTICS.md`).
+#[derive(Deserialize)]
+struct Statistics {
+    #[serde(default)]
+    brokers: BTreeMap<String, BrokerStatistics>,
+    #[serde(default)]
+    topics: BTreeMap<String, TopicStatistics>,
+}
+
+#[derive(Deserialize)]
+struct BrokerStatistics {
+    nodeid: i64,
+    state: String,
+}
+
+#[derive(Deserialize)]
+struct TopicStatistics {
+    #[serde(default)]
+    partitions: BTreeMap<String, PartitionStatistics>,
+}
+
+#[derive(Deserialize)]
+struct PartitionStatistics {
+    partition: i32,
+    desired: bool,
+    ls_offset: i64,
+    lo_offset: i64,
+    next_offset: i64,
+    committed_offset: i64,
+}
+
+impl Statistics {
+    /// Whether a broker answers, and the partitions that are owned.
+    fn digest(self, topic: &str) -> (bool, Vec<PartitionStats>) {
+        let up = self.brokers.values().any(|broker| broker.nodeid >= 0 && broker.state == "UP");
+        let partitions = self.topics.get(topic).into_iter().flat_map(|topic| topic.partitions.values());
+        let owned = partitions.filter(|partition| partition.partition >= 0 && partition.desired);
+        let digest = |partition: &PartitionStatistics| PartitionStats {
+            partition: partition.partition,
+            last_stable: partition.ls_offset,
+            next: partition.next_offset,
+            committed: partition.committed_offset,
+            first: partition.lo_offset,
+        };
+        (up, owned.map(digest).collect())
+    }
+}

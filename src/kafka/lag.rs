@@ -1,0 +1,85 @@
+//! How far behind the worker is, partition by partition.
+//!
+//! On transactional topics the position never reaches the last stable offset by records alone: transactions end with
+//! control records that nobody is given. A partition read to its end has lag 0 whatever the offsets say.
+
+use super::batch::Span;
+use crate::kafka::events::PartitionStats;
+use crate::telemetry::WorkerMetrics;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Offsets up to which partitions were answered.
+#[derive(Debug, Default)]
+pub(crate) struct Lag {
+    answered: BTreeMap<i32, i64>,
+    told: BTreeSet<i32>,
+}
+
+impl Lag {
+    /// A turn was committed.
+    pub(crate) fn advance(&mut self, spans: &BTreeMap<i32, Span>) {
+        for (&partition, span) in spans {
+            self.answered.insert(partition, span.next);
+        }
+    }
+
+    /// Tells the lag of a partition that is owned.
+    pub(crate) fn observe(&mut self, partition: &PartitionStats, at_end: bool, metrics: &WorkerMetrics) {
+        if let Some(records) = lag(partition, self.answered.get(&partition.partition).copied(), at_end) {
+            metrics.set_lag(partition.partition, records);
+            self.told.insert(partition.partition);
+        }
+    }
+
+    /// Whoever owns the other partitions says their lag.
+    pub(crate) fn keep_only(&mut self, owned: &BTreeSet<i32>, metrics: &WorkerMetrics) {
+        self.answered.retain(|partition, _| owned.contains(partition));
+        self.told.retain(|partition| {
+            let kept = owned.contains(partition);
+            if !kept {
+                metrics.forget_lag(*partition);
+            }
+            kept
+        });
+    }
+
+    /// Nothing is owned any more.
+    pub(crate) fn forget(&mut self, metrics: &WorkerMetrics) {
+        self.keep_only(&BTreeSet::new(), metrics);
+    }
+}
+
+/// Records not answered yet; `None` while the brokers have not told where the partition ends.
+fn lag(partition: &PartitionStats, answered: Option<i64>, at_end: bool) -> Option<i64> {
+    if partition.last_stable < 0 {
+        return None;
+    }
+    let committed = if partition.committed >= 0 { partition.committed } else { partition.first.max(0) };
+    let reached = if at_end { partition.next } else { answered.unwrap_or(committed) };
+    Some((partition.last_stable - reached).max(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARTITION: PartitionStats =
+        PartitionStats { partition: 0, last_stable: 100, next: 100, committed: 40, first: 10 };
+
+    #[test]
+    fn lag_counts_from_what_was_answered() {
+        assert_eq!(lag(&PARTITION, Some(90), false), Some(10));
+        assert_eq!(lag(&PARTITION, None, false), Some(60), "nothing answered yet: from the committed offset");
+        let fresh = PartitionStats { committed: -1001, ..PARTITION };
+        assert_eq!(lag(&fresh, None, false), Some(90), "nothing committed yet: from the first record");
+        let unknown = PartitionStats { last_stable: -1001, ..PARTITION };
+        assert_eq!(lag(&unknown, Some(90), false), None);
+    }
+
+    #[test]
+    fn a_partition_read_to_its_end_has_no_lag_although_control_records_follow() {
+        assert_eq!(lag(&PARTITION, Some(98), true), Some(0));
+        let grown = PartitionStats { last_stable: 103, ..PARTITION };
+        assert_eq!(lag(&grown, Some(98), true), Some(3));
+    }
+}

@@ -1,0 +1,301 @@
+//! From a record and what became of it to the record that is written: headers, timestamp, partition, size.
+//!
+//! Always holds: whatever came in, something can be written for it. What fits nowhere loses its echoed fields, then its
+//! value, then its headers, then its key, and says so.
+
+use super::topics::{Target, Topics};
+use crate::record::{DeadLetter, DeadLetterClass};
+use rdkafka::Timestamp;
+use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
+use rdkafka::producer::BaseRecord;
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Kafka's own bytes of a batch of one record: the batch's header (61), then lengths and deltas as varints.
+const RECORD_OVERHEAD: usize = 61 + 36;
+/// Lengths of a header's key and value as varints.
+const HEADER_OVERHEAD: usize = 10;
+/// Clocks differ: a timestamp this close to what the broker refuses counts as refused.
+const SKEW_MS: i64 = 5_000;
+
+/// What becomes of a record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Output<'a> {
+    /// A verdict, with and without the echoed fields.
+    Verdict {
+        /// The verdict's JSON.
+        full: &'a [u8],
+        /// Without echoed fields, where `full` has some.
+        plain: Option<&'a [u8]>,
+        /// Whether the comment was cut.
+        truncated: bool,
+        /// Who judged.
+        model: &'a str,
+    },
+    /// A null value, passed on.
+    Tombstone,
+    /// A record that cannot be judged.
+    DeadLetter(&'a DeadLetter),
+}
+
+/// A record to be written.
+pub(crate) type Outgoing<'a> = BaseRecord<'a, [u8], [u8]>;
+
+/// Makes answers. One per turn: `now` is the turn's.
+#[derive(Debug)]
+pub(crate) struct OutputBuilder<'t> {
+    topics: &'t Topics,
+    now_ms: i64,
+    skew_ms: i64,
+    replay: Option<&'t str>,
+    source: String,
+}
+
+/// What `answer` made.
+#[derive(Debug)]
+pub(crate) struct OutputRecord<'a> {
+    pub(crate) record: Outgoing<'a>,
+    /// The class, if it became a dead letter (a verdict may, if it fits nowhere).
+    pub(crate) dead: Option<DeadLetterClass>,
+}
+
+impl<'t> OutputBuilder<'t> {
+    /// `extra_skew_ms` is added to the tolerance of timestamps, after a broker refused one all the same; `replay` is the
+    /// ID of the replay that answers.
+    pub(crate) fn new(topics: &'t Topics, now_ms: i64, extra_skew_ms: i64, replay: Option<&'t str>) -> Self {
+        OutputBuilder { topics, now_ms, skew_ms: SKEW_MS + extra_skew_ms, replay, source: String::new() }
+    }
+
+    /// The record that answers `message`.
+    pub(crate) fn answer<'a>(
+        &mut self,
+        message: &'a BorrowedMessage<'_>,
+        answer: Output<'a>,
+    ) -> OutputRecord<'a>
+    where
+        't: 'a,
+    {
+        self.source.clear();
+        // Writing to a string does not fail.
+        let _ = write!(self.source, "{}/{}/{}", message.topic(), message.partition(), message.offset());
+        let output = &self.topics.output;
+        match answer {
+            Output::DeadLetter(letter) => self.dead_letter(message, letter),
+            Output::Tombstone => {
+                let headers = self.headers(message, output, true, 1);
+                match self.fit(output, message, message.key(), None, headers) {
+                    Some(record) => OutputRecord { record, dead: None },
+                    None => self.no_room(message),
+                }
+            }
+            Output::Verdict { full, plain, truncated, model } => {
+                for value in std::iter::once(full).chain(plain) {
+                    let mut headers = self.headers(message, output, true, 3);
+                    headers.add("nunchi-model", model.as_bytes());
+                    if truncated {
+                        headers.add("nunchi-truncated", b"true");
+                    }
+                    if let Some(record) = self.fit(output, message, message.key(), Some(value), headers) {
+                        return OutputRecord { record, dead: None };
+                    }
+                }
+                self.no_room(message)
+            }
+        }
+    }
+
+    /// A record whose key and headers leave no room for its answer.
+    fn no_room<'a>(&self, message: &'a BorrowedMessage<'_>) -> OutputRecord<'a>
+    where
+        't: 'a,
+    {
+        let topic = &self.topics.output.topic;
+        let sentence = format!("key and headers leave no room for an answer in topic `{topic}`");
+        let letter = DeadLetter { class: DeadLetterClass::Oversize, sentence };
+        self.dead_letter(message, &letter)
+    }
+
+    /// The smallest answer: nothing of the record but where it came from. For a record whose answer the producer
+    /// refused although it seemed to fit.
+    pub(crate) fn bare<'a>(&mut self, message: &'a BorrowedMessage<'_>) -> OutputRecord<'a>
+    where
+        't: 'a,
+    {
+        let letter = DeadLetter {
+            class: DeadLetterClass::Oversize,
+            sentence: "the answer is larger than the producer or the topic takes".to_owned(),
+        };
+        let value = message.payload().unwrap_or_default();
+        let record = self.build(
+            &self.topics.dead_letters,
+            message,
+            None,
+            Some(&[]),
+            self.described(message, &letter, value, false),
+        );
+        OutputRecord { record, dead: Some(letter.class) }
+    }
+
+    fn dead_letter<'a>(&self, message: &'a BorrowedMessage<'_>, letter: &DeadLetter) -> OutputRecord<'a>
+    where
+        't: 'a,
+    {
+        let target = &self.topics.dead_letters;
+        let value = message.payload().unwrap_or_default();
+        let dead = Some(letter.class);
+        let whole = self.classified(message, letter, true);
+        if let Some(record) = self.fit(target, message, message.key(), Some(value), whole) {
+            return OutputRecord { record, dead };
+        }
+        for (kept, key) in [(true, message.key()), (false, message.key())] {
+            let described = self.described(message, letter, value, kept);
+            if let Some(record) = self.fit(target, message, key, Some(&[]), described) {
+                return OutputRecord { record, dead };
+            }
+        }
+        // Small enough for every topic that can hold records at all.
+        let record =
+            self.build(target, message, None, Some(&[]), self.described(message, letter, value, false));
+        OutputRecord { record, dead }
+    }
+
+    fn classified(&self, message: &BorrowedMessage<'_>, letter: &DeadLetter, kept: bool) -> Built {
+        let mut headers = self.headers(message, &self.topics.dead_letters, kept, 4);
+        headers.add("nunchi-error-class", letter.class.name().as_bytes());
+        headers.add("nunchi-error", letter.sentence.as_bytes());
+        headers
+    }
+
+    /// Headers of a dead letter that says what its value was instead of holding it.
+    fn described(
+        &self,
+        message: &BorrowedMessage<'_>,
+        letter: &DeadLetter,
+        value: &[u8],
+        kept: bool,
+    ) -> Built {
+        let mut headers = self.classified(message, letter, kept);
+        headers.add("nunchi-size", value.len().to_string().as_bytes());
+        headers.add("nunchi-sha256", hexadecimal(&Sha256::digest(value)).as_bytes());
+        headers
+    }
+
+    /// The headers that every answer carries: those of the record, unless `kept` is false, without our own of old.
+    fn headers(&self, message: &BorrowedMessage<'_>, target: &Target, kept: bool, more: usize) -> Built {
+        let original = message.headers().filter(|_| kept);
+        let mut built = match original {
+            None => Built::with_capacity(more + 3),
+            // A name that is not UTF-8 makes the reading of headers panic: such headers are copied as they are.
+            Some(original) => catch_unwind(AssertUnwindSafe(|| {
+                let mut built = Built::with_capacity(original.count() + more + 3);
+                for header in original.iter().filter(|header| !header.key.starts_with("nunchi-")) {
+                    built.add_value(header.key, header.value);
+                }
+                built
+            }))
+            .unwrap_or_else(|_| Built { headers: Some(original.detach()), bytes: 0 }),
+        };
+        built.add("nunchi-source", self.source.as_bytes());
+        if let Some(replay) = self.replay {
+            built.add("nunchi-replay", replay.as_bytes());
+        }
+        if let Some(refused) = self.timestamp(message, target).original {
+            built.add("nunchi-timestamp", refused.to_string().as_bytes());
+        }
+        built
+    }
+
+    /// The timestamp to write: the record's own, or now where a broker would refuse it.
+    fn timestamp(&self, message: &BorrowedMessage<'_>, target: &Target) -> Stamp {
+        let original = match message.timestamp() {
+            Timestamp::NotAvailable => return Stamp { written: self.now_ms, original: None },
+            Timestamp::CreateTime(ms) | Timestamp::LogAppendTime(ms) => ms,
+        };
+        let oldest = self.now_ms.saturating_sub(target.before_ms).saturating_add(self.skew_ms);
+        let newest = self.now_ms.saturating_add(target.after_ms).saturating_sub(self.skew_ms);
+        // librdkafka takes 0 for "now".
+        if original > 0 && (original >= oldest || target.before_ms == i64::MAX) && original <= newest {
+            Stamp { written: original, original: None }
+        } else {
+            Stamp { written: self.now_ms, original: Some(original) }
+        }
+    }
+
+    /// The record, if the topic takes one of its size.
+    fn fit<'a>(
+        &self,
+        target: &'t Target,
+        message: &BorrowedMessage<'_>,
+        key: Option<&'a [u8]>,
+        value: Option<&'a [u8]>,
+        headers: Built,
+    ) -> Option<Outgoing<'a>>
+    where
+        't: 'a,
+    {
+        let bytes =
+            RECORD_OVERHEAD + key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + headers.bytes;
+        (bytes <= target.max_bytes).then(|| self.build(target, message, key, value, headers))
+    }
+
+    fn build<'a>(
+        &self,
+        target: &'t Target,
+        message: &BorrowedMessage<'_>,
+        key: Option<&'a [u8]>,
+        value: Option<&'a [u8]>,
+        headers: Built,
+    ) -> Outgoing<'a>
+    where
+        't: 'a,
+    {
+        // Dead letters go by key; the others stay in their partition where there are as many.
+        let in_step = std::ptr::eq(target, &self.topics.output)
+            && target.partitions == self.topics.input_partitions
+            && message.partition() < target.partitions;
+        BaseRecord {
+            topic: &target.topic,
+            partition: in_step.then(|| message.partition()),
+            payload: value,
+            key,
+            timestamp: Some(self.timestamp(message, target).written),
+            headers: headers.headers,
+            delivery_opaque: (),
+        }
+    }
+}
+
+/// A timestamp to write, and the one that would have been refused.
+struct Stamp {
+    written: i64,
+    original: Option<i64>,
+}
+
+/// Headers under construction, and their size.
+struct Built {
+    headers: Option<OwnedHeaders>,
+    bytes: usize,
+}
+
+impl Built {
+    fn with_capacity(capacity: usize) -> Self {
+        Built { headers: Some(OwnedHeaders::new_with_capacity(capacity)), bytes: 0 }
+    }
+
+    fn add(&mut self, key: &str, value: &[u8]) {
+        self.add_value(key, Some(value));
+    }
+
+    fn add_value(&mut self, key: &str, value: Option<&[u8]>) {
+        self.bytes += key.len() + value.map_or(0, <[u8]>::len) + HEADER_OVERHEAD;
+        self.headers = self.headers.take().map(|headers| headers.insert(Header { key, value }));
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,348 @@
+//! Where answers go: one producer, with or without transactions.
+//!
+//! Always holds: after an error nothing that was written since [`Sink::begin`] becomes visible to `read_committed`
+//! readers, unless [`TransactionError::Rebuild`] says that the end is unknown; then [`Sink::rebuild`] settles it. No transaction
+//! stays open: dropping the sink aborts it.
+
+use super::batch::Span;
+use super::deliveries::{Context, Deliveries};
+use super::topics::Topics;
+use crate::config::{Config, Delivery};
+use crate::kafka::consumer::offsets;
+use crate::kafka::output::Outgoing;
+use crate::kafka::{ClientProperties, error};
+use crate::pipeline::PipelineError;
+use crate::pipeline::scope::Scope;
+use crate::stop::Stop;
+use crate::telemetry::Health;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{Producer, ThreadedProducer};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::{debug, info, warn};
+
+/// One attempt to reach the transaction coordinator; between attempts the worker shows that it lives.
+const INIT: Duration = Duration::from_secs(5);
+/// Longest wait for a call of a transaction before its end counts as unclear: longer than the broker's own time-out by
+/// default, and short enough that a turn with several such waits does not look like a hanging worker.
+const END: Duration = Duration::from_secs(15);
+/// librdkafka's default of `batch.size`.
+const BATCH_BYTES: usize = 1_000_000;
+
+/// What kept a turn from being committed.
+#[derive(Debug)]
+pub(crate) enum TransactionError {
+    /// Nothing of the turn stays, its records come again.
+    Abort(String),
+    /// Whether the turn was committed is unknown: the producer has to be built again.
+    Rebuild(String),
+    /// A broker refused a timestamp that should have been fine: clocks differ. Else as [`TransactionError::Abort`].
+    Clock,
+    /// The worker has to end.
+    Fatal(PipelineError),
+}
+
+/// Who a sink works for.
+#[derive(Clone, Copy)]
+pub(crate) struct WorkerContext<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) clients: &'a ClientProperties,
+    pub(crate) topics: &'a Topics,
+    pub(crate) health: &'a Health,
+    pub(crate) stop: &'a Stop,
+    /// The bounds of the work, if it has any.
+    pub(crate) scope: Option<&'a Scope>,
+    pub(crate) worker: usize,
+}
+
+/// One producer.
+pub(crate) struct Sink<'a> {
+    place: WorkerContext<'a>,
+    transactional: bool,
+    producer: ThreadedProducer<Context>,
+    deliveries: Arc<Deliveries>,
+    /// Between `begin` and the transaction's end.
+    open: bool,
+}
+
+impl<'a> Sink<'a> {
+    /// A producer that is ready to write; waits, as long as it takes, for brokers that do not answer. `None` if a stop
+    /// was asked for.
+    pub(crate) fn open(place: WorkerContext<'a>) -> Result<Option<Self>, PipelineError> {
+        let transactional = place.config.kafka.delivery == Delivery::ExactlyOnce;
+        loop {
+            let deliveries = Arc::new(Deliveries::default());
+            let producer: ThreadedProducer<Context> =
+                properties(place).create_with_context(Context(Arc::clone(&deliveries))).map_err(|error| {
+                    PipelineError::Configuration(format!("the producer cannot be made: {error}"))
+                })?;
+            let sink = Sink { place, transactional, producer, deliveries, open: false };
+            if !transactional || sink.init_transactions()? {
+                return Ok(Some(sink));
+            }
+            if place.stop.sleep(Duration::from_millis(500)) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Fences older producers of the same id and ends what they left open. False if it takes another producer to try
+    /// again, or if a stop was asked for.
+    fn init_transactions(&self) -> Result<bool, PipelineError> {
+        let place = self.place;
+        let mut attempts = 0;
+        loop {
+            place.health.beat(place.worker);
+            let error = match self.producer.init_transactions(INIT) {
+                Ok(()) => {
+                    place.health.set_brokers_reached(place.worker, true);
+                    return Ok(true);
+                }
+                Err(KafkaError::Transaction(error)) => error,
+                Err(error) => return Err(self.failed("starting transactions", &error)),
+            };
+            if let Some(refusal) = self.refusal(error.code()) {
+                return Err(refusal);
+            }
+            if error.is_fatal() {
+                return Err(self.failed("starting transactions", &error));
+            }
+            attempts += 1;
+            if attempts == 1 || attempts % 12 == 0 {
+                warn!(worker = place.worker, reason = %error, "transactions cannot start; trying on");
+            }
+            if place.stop.requested() || !error.is_retriable() {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Whether turns are transactions.
+    pub(crate) fn transactional(&self) -> bool {
+        self.transactional
+    }
+
+    /// Whether a transaction is open.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Begins a turn's output.
+    pub(crate) fn begin(&mut self) -> Result<(), TransactionError> {
+        self.deliveries.forget_failure();
+        if self.transactional {
+            self.producer.begin_transaction().map_err(|error| self.setback(error))?;
+            self.open = true;
+        }
+        Ok(())
+    }
+
+    /// Hands a record over; waits while the queue is full. Gives a record back that is too large for the producer.
+    pub(crate) fn send<'r>(&self, record: Outgoing<'r>) -> Result<Option<Outgoing<'r>>, TransactionError> {
+        let mut record = record;
+        self.deliveries.expect_one();
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => return Ok(None),
+                Err((error, returned)) => {
+                    record = returned;
+                    match error::code(&error) {
+                        // Acknowledgements make room within milliseconds.
+                        Some(RDKafkaErrorCode::QueueFull) => std::thread::sleep(Duration::from_millis(1)),
+                        Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
+                            self.deliveries.expect_one_less();
+                            return Ok(Some(record));
+                        }
+                        _ => {
+                            self.deliveries.expect_one_less();
+                            return Err(self.setback(error));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until every record of the turn is with the brokers.
+    pub(crate) fn deliver(&self) -> Result<(), TransactionError> {
+        if let Err(count) = self.deliveries.wait(END) {
+            return Err(TransactionError::Rebuild(format!("{count} records were not acknowledged in time")));
+        }
+        if let Some((error, topic)) = self.deliveries.failure() {
+            return Err(self.undelivered(&error, &topic));
+        }
+        // The last report is being handed in at this moment; committing before would flush in slices of 100 ms.
+        while self.producer.in_flight_count() > 0 {
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+
+    /// Ends the transaction: `spans` and everything written since `begin` become visible together.
+    pub(crate) fn commit(
+        &mut self,
+        topic: &str,
+        spans: &BTreeMap<i32, Span>,
+        group: &ConsumerGroupMetadata,
+    ) -> Result<(), TransactionError> {
+        self.producer
+            .send_offsets_to_transaction(&offsets(topic, spans), group, END)
+            .map_err(|error| self.setback(error))?;
+        self.producer.commit_transaction(END).map_err(|error| self.setback(error))?;
+        self.open = false;
+        Ok(())
+    }
+
+    /// Ends the turn without a trace; whether that worked.
+    pub(crate) fn abort(&mut self) -> Result<(), TransactionError> {
+        if !std::mem::take(&mut self.open) {
+            // Without transactions nothing can be taken back, but what waits must not mix with the next turn.
+            return match self.deliveries.outstanding() {
+                0 => Ok(()),
+                count => Err(TransactionError::Rebuild(format!("{count} records wait for brokers"))),
+            };
+        }
+        let done = self.producer.abort_transaction(END);
+        // Aborting waits for every record; what is still reported belongs to this turn.
+        let waited = self.deliveries.wait(INIT);
+        match (done, waited) {
+            (Ok(()), Ok(())) => Ok(()),
+            (Ok(()), Err(count)) => {
+                Err(TransactionError::Rebuild(format!("{count} records are in limbo after an abort")))
+            }
+            (Err(error), _) => match self.setback(error) {
+                TransactionError::Fatal(error) => Err(TransactionError::Fatal(error)),
+                TransactionError::Abort(reason) | TransactionError::Rebuild(reason) => {
+                    Err(TransactionError::Rebuild(reason))
+                }
+                TransactionError::Clock => Err(TransactionError::Rebuild("the abort failed".to_owned())),
+            },
+        }
+    }
+
+    /// Replaces the producer by one of the same transactional id: whatever it had begun is ended by the brokers before
+    /// the new one may write. `None` if a stop was asked for.
+    pub(crate) fn rebuild(self) -> Result<Option<Self>, PipelineError> {
+        let place = self.place;
+        info!(worker = place.worker, "building the producer again");
+        let mut old = self;
+        // Not aborted: the end of this transaction is unknown, and the next producer settles it.
+        old.open = false;
+        drop(old);
+        Sink::open(place)
+    }
+
+    /// What follows from a failed call.
+    fn setback(&self, error: KafkaError) -> TransactionError {
+        let reason = error.to_string();
+        let error = match error {
+            KafkaError::Transaction(error) => error,
+            // How far the commit came is unknown.
+            KafkaError::Flush(_) => return TransactionError::Rebuild(reason),
+            _ => {
+                return match self.fatal_error() {
+                    Some(fatal) => TransactionError::Fatal(self.failed("producing", &fatal)),
+                    None => TransactionError::Abort(reason),
+                };
+            }
+        };
+        if let Some(refusal) = self.refusal(error.code()) {
+            return TransactionError::Fatal(refusal);
+        }
+        if error.is_fatal() {
+            return TransactionError::Fatal(self.failed("the transaction", &error));
+        }
+        debug!(worker = self.place.worker, code = %error.code(), reason, "a transaction's call failed");
+        if error.txn_requires_abort() {
+            TransactionError::Abort(reason)
+        } else {
+            TransactionError::Rebuild(reason)
+        }
+    }
+
+    /// What follows from a record that could not be delivered.
+    fn undelivered(&self, error: &KafkaError, topic: &str) -> TransactionError {
+        let code = error::code(error);
+        if let Some(refusal) = code.and_then(|code| self.refusal(code)) {
+            return TransactionError::Fatal(refusal);
+        }
+        if let Some(fatal) = self.fatal_error() {
+            return TransactionError::Fatal(self.failed("producing", &fatal));
+        }
+        match code {
+            Some(RDKafkaErrorCode::InvalidTimestamp) => TransactionError::Clock,
+            Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) => {
+                let config = self.place.config;
+                let output = topic == config.output.topic;
+                TransactionError::Fatal(PipelineError::MissingTopic {
+                    topic: topic.to_owned(),
+                    setting: if output { "output.topic" } else { "dead_letters.topic" },
+                    brokers: config.kafka.brokers.clone(),
+                })
+            }
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => TransactionError::Fatal(PipelineError::Kafka {
+                worker: self.place.worker,
+                doing: "writing",
+                reason: format!(
+                    "topic `{topic}` takes smaller records than when this process started; start it again"
+                ),
+            }),
+            _ => TransactionError::Abort(format!("a record for `{topic}` was not delivered: {error}")),
+        }
+    }
+
+    fn refusal(&self, code: RDKafkaErrorCode) -> Option<PipelineError> {
+        error::refusal(code, &self.place.config.kafka.brokers, "writing verdicts and dead letters")
+    }
+
+    fn fatal_error(&self) -> Option<String> {
+        let (code, reason) = self.producer.client().fatal_error()?;
+        Some(format!("{reason} ({code})"))
+    }
+
+    fn failed(&self, doing: &'static str, error: &dyn std::fmt::Display) -> PipelineError {
+        let reason = error.to_string();
+        let worker = self.place.worker;
+        let fenced = self.producer.client().fatal_error().is_some_and(|(code, _)| {
+            matches!(
+                code,
+                RDKafkaErrorCode::Fenced
+                    | RDKafkaErrorCode::ProducerFenced
+                    | RDKafkaErrorCode::InvalidProducerEpoch
+            )
+        });
+        if fenced {
+            PipelineError::Fenced { transactional_id: self.place.clients.transactional_id(worker), reason }
+        } else {
+            PipelineError::Kafka { worker, doing, reason }
+        }
+    }
+}
+
+impl Drop for Sink<'_> {
+    fn drop(&mut self) {
+        if std::mem::take(&mut self.open)
+            && let Err(error) = self.producer.abort_transaction(INIT)
+        {
+            warn!(worker = self.place.worker, %error, "an open transaction could not be aborted; it times out");
+        }
+    }
+}
+
+/// The producer's properties, with sizes that the topics allow.
+fn properties(place: WorkerContext<'_>) -> ClientConfig {
+    let mut properties = place.clients.producer(place.worker);
+    let (output, dead_letters) = (place.topics.output.max_bytes, place.topics.dead_letters.max_bytes);
+    if properties.get("message.max.bytes").is_none() {
+        let most = (output.max(dead_letters) + 1_000).clamp(1_000, 1_000_000_000);
+        properties.set("message.max.bytes", most.to_string());
+    }
+    if properties.get("batch.size").is_none() {
+        // A topic's limit is the limit of a batch.
+        properties.set("batch.size", output.min(dead_letters).clamp(1, BATCH_BYTES).to_string());
+    }
+    properties
+}

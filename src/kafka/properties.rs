@@ -1,0 +1,125 @@
+//! librdkafka properties: which are refused as ours, and what each value resolves to.
+
+use crate::config::{ConfigErrors, Origin, Properties, Value};
+use crate::kafka::client_properties::Map;
+use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
+use std::collections::BTreeMap;
+
+/// Where each setting was set, by its dotted name.
+pub(crate) type Origins = BTreeMap<String, Origin>;
+
+/// Properties that no setting may change, with the sentence that says why and what to do instead. Aliases included.
+const REFUSED: &[(&[&str], &str)] = &[
+    (&["bootstrap.servers", "metadata.broker.list"], "the brokers are the setting `kafka.brokers`"),
+    (&["group.id"], "the group is the setting `kafka.group`, and transactional ids are built from it"),
+    (
+        &["auto.offset.reset"],
+        "where a group without offsets begins is the setting `input.start` (`earliest` or `latest`)",
+    ),
+    (
+        &["enable.auto.commit", "auto.commit.enable"],
+        "offsets are committed with the verdicts that they cover; committed by a timer they could run ahead and lose records",
+    ),
+    (
+        &["enable.auto.offset.store"],
+        "offsets are stored when their verdicts are; stored on reading they could run ahead and lose records",
+    ),
+    (&["isolation.level"], "comments are always read `read_committed`; aborted records were never written"),
+    (
+        &["transactional.id"],
+        "it is always `{group}-{instance}-{worker}`; set `kafka.instance` to keep it over restarts",
+    ),
+    (
+        &["enable.idempotence"],
+        "it is always on; without it a retry could write a verdict twice or out of order",
+    ),
+    (&["enable.partition.eof"], "it is always on; the end of a partition tells when a worker has caught up"),
+    (&["statistics.interval.ms"], "it is always one second; lag is read from the statistics"),
+    (
+        &["acks", "request.required.acks"],
+        "it is always `all`; with less, an acknowledged verdict is lost with one broker",
+    ),
+];
+
+/// Whether the value of property `name` must never be shown.
+pub(crate) fn is_secret(name: &str) -> bool {
+    const MARKS: &[&str] =
+        &["password", "secret", "pem", "token", "private", "credential", "ssl.key", "oauthbearer.config"];
+    // Paths are no secrets, and help to find the mistake.
+    !name.ends_with(".location") && MARKS.iter().any(|mark| name.contains(mark))
+}
+
+/// Whether `value` must never be shown: a secret by its name, or read from a variable or a file.
+pub(crate) fn is_hidden(name: &str, value: &Value) -> bool {
+    !matches!(value, Value::Literal(_)) || is_secret(name)
+}
+
+/// Resolves the properties of one section; what is wrong goes to `mistakes`, and the rest is returned.
+pub(crate) fn resolve(
+    section: &str,
+    properties: &Properties,
+    origins: &Origins,
+    mistakes: &mut ConfigErrors,
+) -> Map {
+    let mut resolved = Map::new();
+    for (name, value) in properties {
+        let key = format!("{section}.{name}");
+        let origin = origins.get(&key).cloned().unwrap_or_default();
+        match check(name, value) {
+            Ok(text) => {
+                resolved.insert(name.clone(), text);
+            }
+            Err(message) => mistakes.add(origin, format!("`{key}`: {message}")),
+        }
+    }
+    resolved
+}
+
+fn check(name: &str, value: &Value) -> Result<String, String> {
+    if let Some((_, why)) = REFUSED.iter().find(|(names, _)| names.contains(&name)) {
+        return Err(format!("refused: {why}"));
+    }
+    let text = value.resolve()?;
+    if matches!(name, "max.in.flight.requests.per.connection" | "max.in.flight")
+        && text.parse::<u32>().is_ok_and(|requests| requests > 5)
+    {
+        return Err(
+            "refused: more than 5 requests in flight break the order and idempotence of writes".to_owned()
+        );
+    }
+    match ClientConfig::new().set(name, &text).create_native_config().err() {
+        None => Ok(text),
+        Some(KafkaError::ClientConfig(_, why, _, _)) if text.is_empty() || !is_hidden(name, value) => {
+            Err(why)
+        }
+        Some(KafkaError::ClientConfig(_, why, _, _)) => Err(why.replace(&text, "***")),
+        Some(_) => Err("holds a zero byte, which librdkafka cannot take".to_owned()),
+    }
+}
+
+impl Value {
+    /// The text that librdkafka gets.
+    pub(crate) fn resolve(&self) -> Result<String, String> {
+        match self {
+            Value::Env { env } => std::env::var(env).map_err(|error| match error {
+                std::env::VarError::NotPresent => format!("the environment variable {env} is not set"),
+                std::env::VarError::NotUnicode(_) => format!("the environment variable {env} is not UTF-8"),
+            }),
+            Value::File { file } => {
+                let text = std::fs::read_to_string(file)
+                    .map_err(|error| format!("cannot read the file {}: {error}", file.display()))?;
+                let text = text.strip_suffix('\n').unwrap_or(&text);
+                Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
+            }
+            Value::Literal(toml::Value::String(text)) => Ok(text.clone()),
+            Value::Literal(toml::Value::Integer(number)) => Ok(number.to_string()),
+            Value::Literal(toml::Value::Float(number)) => Ok(number.to_string()),
+            Value::Literal(toml::Value::Boolean(flag)) => Ok(flag.to_string()),
+            Value::Literal(_) => Err(
+                "must be a string, a number, `true` or `false`, or a secret `{ env = \"NAME\" }` or `{ file = \"PATH\" }`"
+                    .to_owned(),
+            ),
+        }
+    }
+}

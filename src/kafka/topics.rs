@@ -1,0 +1,238 @@
+//! The three topics, looked at before the first turn: are they there, how many partitions have they, what would their
+//! brokers refuse?
+
+use crate::config::Config;
+use crate::kafka::{ClientProperties, error, events};
+use crate::pipeline::{Pipeline, PipelineError};
+use rdkafka::ClientContext;
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tracing::{info, warn};
+
+/// Kafka's default of `max.message.bytes`.
+const DEFAULT_MAX_BYTES: usize = 1_048_588;
+/// Kafka's default of `message.timestamp.after.max.ms`.
+const DEFAULT_AFTER_MS: i64 = 3_600_000;
+/// How long one question to the brokers may take.
+const ASK: Duration = Duration::from_secs(5);
+
+/// A topic that is written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) topic: String,
+    pub(crate) partitions: i32,
+    /// `max.message.bytes`.
+    pub(crate) max_bytes: usize,
+    /// `message.timestamp.before.max.ms`.
+    pub(crate) before_ms: i64,
+    /// `message.timestamp.after.max.ms`.
+    pub(crate) after_ms: i64,
+    /// `retention.ms`, if records leave by age at all.
+    pub(crate) retention_ms: Option<i64>,
+}
+
+/// The topics as they were found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Topics {
+    /// Partitions of the input topic.
+    pub(crate) input_partitions: i32,
+    pub(crate) output: Target,
+    pub(crate) dead_letters: Target,
+}
+
+/// Looks at the topics; waits, as long as it takes, for brokers that do not answer. `None` if a stop was asked for.
+pub(crate) fn look(pipeline: &Pipeline<'_>, workers: usize) -> Result<Option<Topics>, PipelineError> {
+    let Pipeline { config, clients, health, stop, ask_limits, .. } = *pipeline;
+    let brokers = &config.kafka.brokers;
+    let invalid =
+        |error: KafkaError| PipelineError::Configuration(format!("the client cannot be made: {error}"));
+    let asker = Arc::new(Asker::default());
+    let client: BaseConsumer<AskerContext> =
+        clients.plain().create_with_context(AskerContext(Arc::clone(&asker))).map_err(invalid)?;
+    let mut attempts = 0;
+    loop {
+        (0..workers).for_each(|worker| health.beat(worker));
+        match partitions(config, &client) {
+            Ok(counts) => {
+                (0..workers).for_each(|worker| health.set_brokers_reached(worker, true));
+                return describe(config, clients, &counts, ask_limits).map(Some);
+            }
+            Err(Failure::Final(error)) => return Err(error),
+            Err(Failure::Unreachable(reason)) => {
+                // What the brokers said on the way is told to the context; poll lets it speak.
+                client.poll(Duration::from_millis(100));
+                let refusal = asker.refusal();
+                if let Some(error) =
+                    refusal.and_then(|code| error::refusal(code, brokers, "reading metadata"))
+                {
+                    return Err(error);
+                }
+                attempts += 1;
+                if attempts == 1 || attempts % 12 == 0 {
+                    warn!(brokers, reason, "the brokers do not answer; trying on, and not ready meanwhile");
+                }
+            }
+        }
+        if stop.sleep(Duration::from_millis(500)) {
+            return Ok(None);
+        }
+    }
+}
+
+/// Partitions of the input, output and dead-letter topics.
+type Counts = [i32; 3];
+
+enum Failure {
+    Unreachable(String),
+    Final(PipelineError),
+}
+
+fn partitions<C: ConsumerContext>(config: &Config, client: &BaseConsumer<C>) -> Result<Counts, Failure> {
+    let topics = [
+        (&config.input.topic, "input.topic"),
+        (&config.output.topic, "output.topic"),
+        (&config.dead_letters.topic, "dead_letters.topic"),
+    ];
+    let mut counts = Counts::default();
+    for (count, (topic, setting)) in counts.iter_mut().zip(topics) {
+        let metadata = client
+            .fetch_metadata(Some(topic), ASK)
+            .map_err(|error| Failure::Unreachable(error.to_string()))?;
+        let found = metadata.topics().first();
+        let error = found.and_then(|found| found.error()).map(RDKafkaErrorCode::from);
+        let partitions = found.filter(|_| error.is_none()).map_or(0, |found| found.partitions().len());
+        match error {
+            None if partitions > 0 => *count = i32::try_from(partitions).unwrap_or(i32::MAX),
+            Some(code @ (RDKafkaErrorCode::LeaderNotAvailable | RDKafkaErrorCode::NotCoordinator)) => {
+                return Err(Failure::Unreachable(format!("{topic}: {code}")));
+            }
+            Some(RDKafkaErrorCode::InvalidTopic) => {
+                return Err(Failure::Final(PipelineError::Configuration(format!(
+                    "`{topic}` ({setting}) is not a name that a topic can have"
+                ))));
+            }
+            Some(code) => {
+                let brokers = &config.kafka.brokers;
+                let refused = error::refusal(code, brokers, &format!("topic `{topic}` ({setting})"));
+                return Err(Failure::Final(refused.unwrap_or_else(|| missing(config, topic, setting))));
+            }
+            None => return Err(Failure::Final(missing(config, topic, setting))),
+        }
+    }
+    Ok(counts)
+}
+
+fn missing(config: &Config, topic: &str, setting: &'static str) -> PipelineError {
+    PipelineError::MissingTopic { topic: topic.to_owned(), setting, brokers: config.kafka.brokers.clone() }
+}
+
+/// Asks for the limits of the topics that are written to; Kafka's defaults where we may not ask.
+fn describe(
+    config: &Config,
+    clients: &ClientProperties,
+    counts: &Counts,
+    ask: bool,
+) -> Result<Topics, PipelineError> {
+    let names = [&config.output.topic, &config.dead_letters.topic];
+    let unknown = |reason| {
+        info!(reason, "the topics' settings cannot be read; taking Kafka's defaults");
+        vec![None, None]
+    };
+    let described = if ask { ask_limits(clients, &names).unwrap_or_else(unknown) } else { vec![None, None] };
+    // What our own producer refuses counts as well.
+    let ours = clients
+        .producer(0)
+        .get("message.max.bytes")
+        .and_then(|bytes| bytes.parse().ok())
+        .unwrap_or(usize::MAX);
+    let mut targets = names.iter().zip(&counts[1..]).zip(described).map(|((topic, &partitions), found)| {
+        let entry = |name: &str| Some(found.as_ref()?.get(name)?.value.as_deref()?.to_owned());
+        let number = |name: &str| entry(name)?.parse::<i64>().ok();
+        if entry("message.timestamp.type").as_deref() == Some("LogAppendTime") {
+            warn!(topic, "the topic stamps records itself (message.timestamp.type=LogAppendTime): times of comments are lost");
+        }
+        let expires = entry("cleanup.policy").is_none_or(|policy| policy.contains("delete"));
+        Target {
+            topic: (*topic).clone(),
+            partitions,
+            max_bytes: number("max.message.bytes")
+                .and_then(|bytes| bytes.try_into().ok())
+                .unwrap_or(DEFAULT_MAX_BYTES)
+                .min(ours),
+            before_ms: number("message.timestamp.before.max.ms").unwrap_or(i64::MAX),
+            after_ms: number("message.timestamp.after.max.ms").unwrap_or(DEFAULT_AFTER_MS),
+            retention_ms: number("retention.ms").filter(|&retention| expires && retention >= 0),
+        }
+    });
+    let (Some(output), Some(dead_letters)) = (targets.next(), targets.next()) else {
+        unreachable!("two names make two targets")
+    };
+    Ok(Topics { input_partitions: counts[0], output, dead_letters })
+}
+
+fn ask_limits(clients: &ClientProperties, topics: &[&String]) -> Result<Vec<Option<ConfigResource>>, String> {
+    let admin: AdminClient<AskerContext> = clients
+        .plain()
+        .create_with_context(AskerContext(Arc::default()))
+        .map_err(|error| error.to_string())?;
+    let specifiers: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
+    let options = AdminOptions::new().request_timeout(Some(ASK));
+    let answers =
+        block_on(admin.describe_configs(&specifiers, &options)).map_err(|error| error.to_string())?;
+    let answers: Vec<_> = answers.into_iter().map(|answer| answer.map_err(|code| code.to_string())).collect();
+    if let Some(Err(code)) = answers.iter().find(|answer| answer.is_err()) {
+        return Err(code.clone());
+    }
+    Ok(answers.into_iter().map(Result::ok).collect())
+}
+
+/// Waits for a future on this thread.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let mut context = std::task::Context::from_waker(&waker);
+    let mut future = std::pin::pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(output) => return output,
+            std::task::Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+/// Remembers the last error that says more than "no answer".
+#[derive(Debug, Default)]
+struct Asker {
+    refusal: Mutex<Option<RDKafkaErrorCode>>,
+}
+
+impl Asker {
+    fn refusal(&self) -> Option<RDKafkaErrorCode> {
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct AskerContext(Arc<Asker>);
+
+impl ClientContext for AskerContext {
+    fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
+        events::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, _reason: &str) {
+        let code = error::code(&error);
+        if let Some(code) = code.filter(|&code| error::refusal(code, "", "").is_some()) {
+            *self.0.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(code);
+        }
+    }
+}
+
+impl ConsumerContext for AskerContext {}

@@ -1,0 +1,45 @@
+//! Why a replay cannot begin or had to end.
+
+use crate::pipeline::PipelineError;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Why a replay cannot begin or had to end.
+#[derive(Debug, Error)]
+pub enum ReplayError {
+    /// What was asked for cannot be: another question helps, trying again does not.
+    #[error("{0}")]
+    Usage(String),
+    /// Kafka failed.
+    #[error("{doing} failed: {reason}")]
+    Kafka {
+        /// What was done.
+        doing: String,
+        /// What librdkafka said.
+        reason: String,
+    },
+    /// The workers failed.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    /// A file could not be written.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
+    /// What an earlier process left behind does not allow to go on.
+    #[error("{0}")]
+    State(String),
+}
+
+impl ReplayError {
+    pub(crate) fn kafka(doing: impl Into<String>, reason: impl std::fmt::Display) -> Self {
+        ReplayError::Kafka { doing: doing.into(), reason: reason.to_string() }
+    }
+
+    pub(crate) fn file(path: &Path, reason: impl std::fmt::Display) -> Self {
+        ReplayError::File { path: path.to_owned(), reason: reason.to_string() }
+    }
+}

@@ -1,0 +1,198 @@
+//! A file on its way: `FILE.part`, and in `FILE.part.json` how much of it counts. The file appears under its name when it
+//! is complete.
+//!
+//! Always holds: the offsets in `FILE.part.json` cover nothing but bytes that were brought to the disk before.
+
+use super::rows::Form;
+use crate::replay::Plan;
+use crate::replay::error::ReplayError;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+/// What `FILE.part.json` holds.
+#[derive(Debug, Serialize, Deserialize)]
+struct State {
+    /// The replay's ID.
+    id: String,
+    /// So many bytes of `FILE.part` count.
+    bytes: u64,
+    /// By partition the offset up to which they hold records.
+    offsets: BTreeMap<i32, i64>,
+}
+
+/// A file on its way, locked for this process.
+pub(crate) struct Part {
+    path: PathBuf,
+    part: PathBuf,
+    state: PathBuf,
+    id: String,
+    file: File,
+    form: Form,
+}
+
+/// What stands where the file is to be.
+pub(crate) enum Opened {
+    /// The whole file; only its completion was not written down.
+    Complete,
+    /// A beginning, perhaps empty.
+    Begun {
+        /// The file, cut to what counts.
+        part: Part,
+        /// Where to go on.
+        reached: BTreeMap<i32, i64>,
+    },
+}
+
+/// Refuses what can be refused before a plan is written: a file that is there, a folder that is not.
+pub(crate) fn check_new(path: &Path) -> Result<(), ReplayError> {
+    Form::of(path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        return Err(ReplayError::Usage(format!(
+            "the folder {} (--to-file) does not exist",
+            folder.display()
+        )));
+    }
+    for there in [path, &beside(path, ".part"), &beside(path, ".part.json")] {
+        if there.exists() {
+            return Err(ReplayError::Usage(format!(
+                "{} exists already; move it away, or name another file with --to-file",
+                there.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
+impl Part {
+    /// Opens the file's beginning, or makes one. `new`: this process made the plan.
+    pub(crate) fn open(path: &Path, form: Form, plan: &Plan, new: bool) -> Result<Opened, ReplayError> {
+        let (part, state) = (beside(path, ".part"), beside(path, ".part.json"));
+        let known = read(&state)?;
+        if let Some(other) = known.as_ref().filter(|known| known.id != plan.id) {
+            return Err(ReplayError::State(format!(
+                "{} belongs to replay `{}`; finish that one, or name another file",
+                state.display(),
+                other.id
+            )));
+        }
+        if path.exists() && !part.exists() && !new {
+            // Killed between the file's appearance and the record of its completion.
+            remove(&state)?;
+            return Ok(Opened::Complete);
+        }
+        if path.exists() {
+            return Err(ReplayError::State(format!(
+                "{} exists, although its replay is not finished; move it away",
+                path.display()
+            )));
+        }
+        let failed = |error: std::io::Error| ReplayError::file(&part, error);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&part)
+            .map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(ReplayError::State(format!(
+                    "another process writes {}; a file is written by one",
+                    part.display()
+                )));
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        let (bytes, reached) = match known.filter(|_| form.goes_on()) {
+            Some(known) => (known.bytes, known.offsets),
+            None => (0, plan.starts()),
+        };
+        let length = file.metadata().map_err(failed)?.len();
+        if length < bytes {
+            return Err(ReplayError::State(format!(
+                "{} has {length} bytes, and {bytes} were written; remove it and {} to begin anew",
+                part.display(),
+                state.display()
+            )));
+        }
+        file.set_len(bytes).map_err(failed)?;
+        let part = Part { path: path.to_owned(), part: part.clone(), state, id: plan.id.clone(), file, form };
+        // From now on the beginning says whose it is.
+        part.save(bytes, &reached)?;
+        Ok(Opened::Begun { part, reached })
+    }
+
+    /// The file, at its end.
+    pub(crate) fn file(&self) -> Result<File, ReplayError> {
+        let mut file = self.file.try_clone().map_err(|error| self.failed(error))?;
+        file.seek(SeekFrom::End(0)).map_err(|error| self.failed(error))?;
+        Ok(file)
+    }
+
+    /// The error of a file that cannot be written.
+    pub(crate) fn failed(&self, error: impl std::fmt::Display) -> ReplayError {
+        ReplayError::file(&self.part, error)
+    }
+
+    /// `bytes` bytes are on the disk, and hold the records up to `reached`.
+    pub(crate) fn commit(&self, bytes: u64, reached: &BTreeMap<i32, i64>) -> Result<(), ReplayError> {
+        if self.form.goes_on() { self.save(bytes, reached) } else { Ok(()) }
+    }
+
+    fn save(&self, bytes: u64, reached: &BTreeMap<i32, i64>) -> Result<(), ReplayError> {
+        let state = State { id: self.id.clone(), bytes, offsets: reached.clone() };
+        let json = serde_json::to_vec(&state).expect("numbers and strings");
+        let new = beside(&self.state, ".new");
+        let write = || {
+            let mut file = File::create(&new)?;
+            file.write_all(&json)?;
+            file.sync_data()?;
+            std::fs::rename(&new, &self.state)?;
+            sync_folder(&self.state)
+        };
+        write().map_err(|error: std::io::Error| ReplayError::file(&self.state, error))
+    }
+
+    /// The file is whole and on the disk: it gets its name.
+    pub(crate) fn complete(&self) -> Result<(), ReplayError> {
+        let name = || {
+            self.file.sync_all()?;
+            std::fs::rename(&self.part, &self.path)?;
+            sync_folder(&self.path)
+        };
+        name().map_err(|error: std::io::Error| ReplayError::file(&self.path, error))?;
+        remove(&self.state)
+    }
+}
+
+fn read(state: &Path) -> Result<Option<State>, ReplayError> {
+    match std::fs::read(state) {
+        Ok(json) => serde_json::from_slice(&json).map(Some).map_err(|error| ReplayError::file(state, error)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(ReplayError::file(state, error)),
+    }
+}
+
+fn remove(state: &Path) -> Result<(), ReplayError> {
+    match std::fs::remove_file(state) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(ReplayError::file(state, error)),
+        _ => Ok(()),
+    }
+}
+
+/// A name is on the disk when its folder is.
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}

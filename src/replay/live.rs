@@ -1,0 +1,159 @@
+//! An eye on the live group: while its lag grows beyond a bound, the replay waits.
+
+use super::error::ReplayError;
+use crate::kafka::ClientProperties;
+use crate::kafka::admin::Brokers;
+use crate::pipeline::Pacer;
+use crate::stop::Stop;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+use tracing::{debug, info, warn};
+
+/// How often to look.
+const LOOK: Duration = Duration::from_secs(1);
+/// A lag above the bound that has not grown for so many looks does not grow.
+const CALM: u32 = 5;
+/// A live group that has not moved for so long does not suffer from the replay.
+const DEAD: Duration = Duration::from_secs(30);
+/// How long one answer may take.
+const ASK: Duration = Duration::from_secs(5);
+
+/// What a look at the live group found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Look {
+    /// Records that are not committed.
+    pub(crate) lag: i64,
+    /// The sum of committed offsets.
+    pub(crate) committed: i64,
+}
+
+/// Decides from look to look whether to wait.
+#[derive(Debug)]
+pub(crate) struct LagThrottle {
+    bound: i64,
+    last: Option<Look>,
+    closed: bool,
+    calm: u32,
+    moved: Instant,
+}
+
+impl LagThrottle {
+    pub(crate) fn new(bound: i64, now: Instant) -> Self {
+        LagThrottle { bound, last: None, closed: false, calm: 0, moved: now }
+    }
+
+    /// Whether the replay is to wait from now on.
+    pub(crate) fn observe(&mut self, look: Look, now: Instant) -> bool {
+        let grows = self.last.is_some_and(|last| look.lag > last.lag);
+        if self.last.is_none_or(|last| look.committed != last.committed) {
+            self.moved = now;
+        }
+        self.calm = if grows { 0 } else { self.calm + 1 };
+        self.last = Some(look);
+        self.closed = if look.lag <= self.bound || now.duration_since(self.moved) >= DEAD {
+            false
+        } else {
+            // Once closed, a lag that shrinks has time to come back below the bound.
+            grows || (self.closed && self.calm < CALM)
+        };
+        self.closed
+    }
+}
+
+/// Closes and opens `pacer` as the live group of `clients` on `topic` needs it, until `stop`. `lag` tells others why.
+pub(crate) fn watch(
+    clients: &ClientProperties,
+    topic: &str,
+    bound: i64,
+    pacer: &Pacer,
+    lag: &Mutex<Option<i64>>,
+    stop: &Stop,
+) {
+    let brokers = match Brokers::connect(clients) {
+        Ok(brokers) => brokers,
+        Err(error) => return warn!(%error, "the live group cannot be watched"),
+    };
+    let mut valve = LagThrottle::new(bound, Instant::now());
+    loop {
+        let before = Instant::now();
+        match look(&brokers, topic) {
+            Ok(Some(look)) => {
+                let was_closed = pacer.is_closed();
+                let closed = valve.observe(look, Instant::now());
+                pacer.close(closed);
+                let told = closed.then_some(look.lag);
+                *lag.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = told;
+                match (was_closed, closed) {
+                    (false, true) => info!(lag = look.lag, bound, "the live group falls behind: waiting"),
+                    (true, false) => info!(lag = look.lag, "the live group keeps up again: going on"),
+                    _ => {}
+                }
+            }
+            Ok(None) => pacer.close(false),
+            Err(error) => debug!(%error, "the live group's lag is not known"),
+        }
+        let stopped = stop.sleep(LOOK);
+        if pacer.is_closed() {
+            pacer.add_closed(before.elapsed());
+        }
+        if stopped {
+            return pacer.close(false);
+        }
+    }
+}
+
+/// How far behind the group is; `None` if it has never committed anything.
+fn look(brokers: &Brokers, topic: &str) -> Result<Option<Look>, ReplayError> {
+    let partitions = brokers.partitions(topic)?.unwrap_or_default();
+    let committed = brokers.committed(topic, &partitions, ASK)?;
+    let mut look = Look { lag: 0, committed: 0 };
+    let mut known = false;
+    for (partition, offset) in committed {
+        let Some(offset) = offset else { continue };
+        let (first, end) = brokers.ends(topic, partition)?;
+        known = true;
+        look.lag += (end - offset.max(first)).max(0);
+        look.committed += offset;
+    }
+    Ok(known.then_some(look))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lag_that_grows_beyond_the_bound_closes() {
+        let start = Instant::now();
+        let mut valve = LagThrottle::new(100, start);
+        let mut at = |second: u64, lag: i64| {
+            let committed = i64::try_from(second).unwrap();
+            valve.observe(Look { lag, committed }, start + Duration::from_secs(second))
+        };
+        assert!(!at(0, 500), "large, but not known to grow");
+        assert!(!at(1, 400));
+        assert!(!at(2, 90));
+        assert!(!at(3, 100), "the bound is allowed");
+        assert!(at(4, 150));
+        assert!(at(5, 140), "it shrinks, and may come back below the bound");
+        assert!(!at(6, 100));
+        assert!(at(7, 101));
+        assert!((8..12).all(|second| at(second, 101)));
+        assert!(!at(12, 101), "it does not grow any more");
+    }
+
+    #[test]
+    fn a_group_that_does_not_move_is_not_waited_for() {
+        let start = Instant::now();
+        let mut valve = LagThrottle::new(100, start);
+        let mut at = |second: i64| {
+            valve.observe(
+                Look { lag: 200 + second, committed: 7 },
+                start + Duration::from_secs(second.unsigned_abs()),
+            )
+        };
+        assert!(!at(0));
+        assert!((1..30).all(&mut at));
+        assert!(!at(30));
+    }
+}

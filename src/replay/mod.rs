@@ -1,0 +1,213 @@
+//! Replays: a range of history judged again, exactly that range, without the live pipeline feeling it.
+//!
+//! Always holds: the range is fixed before the first record is read, and every process with the same id works on the same
+//! plan; the live group's offsets are only ever read. What a range means and how processes agree: `docs/REPLAY.md`.
+
+pub mod compare;
+pub(crate) mod error;
+mod file;
+pub mod history;
+pub(crate) mod ledger;
+mod live;
+pub(crate) mod plan;
+mod request;
+mod topic;
+
+pub use error::ReplayError;
+pub use file::Form;
+pub use plan::{Plan, RetentionGap, Share};
+pub use request::{Bound, Request, Target};
+pub use topic::{Observer, Outcome, Progress, ReplayContext};
+
+use self::ledger::{Ledger, Update};
+use crate::config::{Config, Delivery};
+use crate::kafka::ClientProperties;
+use crate::kafka::admin::Brokers;
+use jiff::Timestamp;
+use rdkafka::{Offset, TopicPartitionList};
+use std::collections::BTreeMap;
+
+/// The consumer group, and the beginning of every transactional id, of replay `id`.
+pub fn group(id: &str) -> String {
+    format!("nunchi-replay-{id}")
+}
+
+/// How a replay stood when this process came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplayStatus {
+    /// Nobody had planned it before.
+    New,
+    /// It was planned before; this process goes on, alone or with others.
+    Planned,
+    /// It was finished before.
+    Finished,
+}
+
+/// A replay with its plan.
+pub struct Replay {
+    /// The plan.
+    pub plan: Plan,
+    /// How it stood.
+    pub standing: ReplayStatus,
+    /// What of the range is missing; known where this process made the plan.
+    pub gone: Vec<RetentionGap>,
+    /// The settings, with the replay's group and topics in them.
+    config: Config,
+    clients: ClientProperties,
+    /// The live group's properties, for a look at its lag.
+    live: ClientProperties,
+    brokers: Brokers,
+}
+
+/// What to replay: a request, or whatever is planned under the id.
+#[derive(Clone, Debug)]
+pub enum ReplaySpec {
+    /// A range and a target, all of it.
+    Request(Request),
+    /// What is planned under the id, judged by the model of this VERSION.
+    AsPlanned {
+        /// VERSION of the model.
+        model: String,
+    },
+}
+
+impl Replay {
+    /// Agrees with everybody else on the plan of replay `id`: reads it, or makes it and writes it down, and with it the
+    /// offsets where the group begins.
+    ///
+    /// # Errors
+    /// Topics that do not exist; another plan under the same id; brokers that do not answer.
+    pub fn prepare(config: &Config, id: &str, asked: &ReplaySpec) -> Result<Self, ReplayError> {
+        let live = resolve(config)?;
+        let mut config = config.clone();
+        config.kafka.group = group(id);
+        // Whatever the live pipeline promises: a replay is exact.
+        config.kafka.delivery = Delivery::ExactlyOnce;
+        let clients = resolve(&config)?;
+        let brokers = Brokers::connect(&clients)?;
+        if let ReplaySpec::Request(request) = asked {
+            check_topics(request, &brokers)?;
+        }
+        let (plan, standing, gone) = agree(&config, &clients, &brokers, id, asked)?;
+        config.input.topic.clone_from(&plan.request.topic);
+        if let Target::Topic { verdicts, dead_letters } = &plan.request.target {
+            config.output.topic.clone_from(verdicts);
+            config.dead_letters.topic.clone_from(dead_letters);
+        }
+        Ok(Replay { plan, standing, gone, config, clients, live, brokers })
+    }
+
+    /// The settings, with the replay's group and topics in them.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Writes down that every record was answered; what was written first stays.
+    fn complete(&self) -> Result<Timestamp, ReplayError> {
+        let ledger = Ledger::open(&self.clients, &self.brokers, &self.config.replay.topic)?;
+        let id = &self.plan.id;
+        ledger.update(id, &group(id), |found| {
+            let mut plan = match found {
+                Some(value) => Plan::read(id, value)?,
+                None => self.plan.clone(),
+            };
+            if let Some(completed_at) = plan.completed_at {
+                return Ok(Update::Keep(completed_at));
+            }
+            let now = Timestamp::now();
+            plan.completed_at = Some(now);
+            Ok(Update::Write { value: plan.to_json(), offsets: None, then: now })
+        })
+    }
+}
+
+pub(crate) fn resolve(config: &Config) -> Result<ClientProperties, ReplayError> {
+    ClientProperties::resolve(config).map_err(|mistakes| ReplayError::Usage(mistakes.to_string()))
+}
+
+/// Says which topic is missing, before anything is written.
+fn check_topics(request: &Request, brokers: &Brokers) -> Result<(), ReplayError> {
+    let mut topics = vec![(&request.topic, "--topic")];
+    if let Target::Topic { verdicts, dead_letters } = &request.target {
+        topics.extend([(verdicts, "--to-topic"), (dead_letters, "--dead-letters")]);
+    }
+    for (topic, flag) in topics {
+        if brokers.partitions(topic)?.is_none() {
+            return Err(plan::unknown_topic(topic, flag));
+        }
+    }
+    Ok(())
+}
+
+/// The plan under `id`: the one on record, or a new one.
+fn agree(
+    config: &Config,
+    clients: &ClientProperties,
+    brokers: &Brokers,
+    id: &str,
+    asked: &ReplaySpec,
+) -> Result<(Plan, ReplayStatus, Vec<RetentionGap>), ReplayError> {
+    let ledger = Ledger::open(clients, brokers, &config.replay.topic)?;
+    ledger.update(id, &group(id), |found| match (found, asked) {
+        (Some(value), _) => {
+            let plan = Plan::read(id, value)?;
+            refuse_differences(&plan, asked)?;
+            let standing =
+                if plan.completed_at.is_some() { ReplayStatus::Finished } else { ReplayStatus::Planned };
+            Ok(Update::Keep((plan, standing, Vec::new())))
+        }
+        (None, ReplaySpec::AsPlanned { .. }) => Err(ReplayError::Usage(format!(
+            "no replay is planned under --id {id}; say what to replay: --from, --to, and --to-topic or --to-file"
+        ))),
+        (None, ReplaySpec::Request(request)) => {
+            if let Target::File(path) = &request.target {
+                file::check_new(std::path::Path::new(path))?;
+            }
+            let (plan, gone) = Plan::make(id, request, brokers)?;
+            let offsets = match request.target {
+                Target::Topic { .. } => Some(beginnings(&plan, brokers)?),
+                Target::File(_) | Target::Report => None,
+            };
+            Ok(Update::Write { value: plan.to_json(), offsets, then: (plan, ReplayStatus::New, gone) })
+        }
+    })
+}
+
+fn refuse_differences(plan: &Plan, asked: &ReplaySpec) -> Result<(), ReplayError> {
+    let id = &plan.id;
+    match asked {
+        ReplaySpec::Request(request) => {
+            let differences = plan.request.differences(request);
+            if differences.is_empty() {
+                return Ok(());
+            }
+            Err(ReplayError::Usage(format!(
+                "replay `{id}` was planned otherwise ({}); take another --id, or `nunchi replay --id {id}` alone to go \
+                 on as planned",
+                differences.join("; ")
+            )))
+        }
+        ReplaySpec::AsPlanned { model } if *model != plan.request.model => Err(ReplayError::Usage(format!(
+            "replay `{id}` was planned with model {}, this one is {model}; name it with --model",
+            plan.request.model
+        ))),
+        ReplaySpec::AsPlanned { .. } => Ok(()),
+    }
+}
+
+/// Where the group begins: planned partitions at their start, all others where nothing is to be done.
+fn beginnings(plan: &Plan, brokers: &Brokers) -> Result<TopicPartitionList, ReplayError> {
+    let topic = &plan.request.topic;
+    let mut starts: BTreeMap<i32, i64> = plan.starts();
+    for partition in brokers.partitions(topic)?.unwrap_or_default() {
+        if let std::collections::btree_map::Entry::Vacant(free) = starts.entry(partition) {
+            free.insert(brokers.ends(topic, partition)?.1);
+        }
+    }
+    let mut list = TopicPartitionList::with_capacity(starts.len());
+    for (partition, start) in starts {
+        list.add_partition_offset(topic, partition, Offset::Offset(start))
+            .map_err(|error| ReplayError::kafka("naming where the group begins", error))?;
+    }
+    Ok(list)
+}
