@@ -1,7 +1,7 @@
 //! Questions to the brokers: which partitions, which offsets, at what time, committed by whom.
 
+use crate::kafka::error::BrokerError;
 use crate::kafka::{ClientProperties, events};
-use crate::replay::error::ReplayError;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
@@ -48,7 +48,7 @@ impl Brokers {
     ///
     /// # Errors
     /// Properties that librdkafka refuses.
-    pub fn connect(clients: &ClientProperties) -> Result<Self, ReplayError> {
+    pub fn connect(clients: &ClientProperties) -> Result<Self, BrokerError> {
         let mut properties = clients.consumer(0);
         properties.set("enable.partition.eof", "true").set("auto.offset.reset", "earliest");
         properties.remove("group.instance.id");
@@ -57,7 +57,7 @@ impl Brokers {
         let addresses = properties.get("bootstrap.servers").unwrap_or_default().to_owned();
         let consumer = properties
             .create_with_context(Quiet)
-            .map_err(|error| ReplayError::kafka("making a client", error))?;
+            .map_err(|error| BrokerError::request("making a client", error))?;
         Ok(Brokers { consumer, addresses })
     }
 
@@ -65,22 +65,22 @@ impl Brokers {
     ///
     /// # Errors
     /// The client knows no group.
-    pub fn group(&self) -> Result<ConsumerGroupMetadata, ReplayError> {
+    pub fn group(&self) -> Result<ConsumerGroupMetadata, BrokerError> {
         self.consumer
             .group_metadata()
-            .ok_or_else(|| ReplayError::kafka("naming the group", "the client has none"))
+            .ok_or_else(|| BrokerError::request("naming the group", "the client has none"))
     }
 
     /// The partitions of `topic`; `None` if there is no such topic.
     ///
     /// # Errors
     /// The brokers do not answer or refuse.
-    pub fn partitions(&self, topic: &str) -> Result<Option<Vec<i32>>, ReplayError> {
+    pub fn partitions(&self, topic: &str) -> Result<Option<Vec<i32>>, BrokerError> {
         let doing = || format!("asking {} for topic `{topic}`", self.addresses);
         let metadata = self
             .consumer
             .fetch_metadata(Some(topic), ASK)
-            .map_err(|error| ReplayError::kafka(doing(), error))?;
+            .map_err(|error| BrokerError::request(doing(), error))?;
         let Some(found) = metadata.topics().first() else { return Ok(None) };
         match found.error().map(RDKafkaErrorCode::from) {
             None if found.partitions().is_empty() => Ok(None),
@@ -95,7 +95,7 @@ impl Brokers {
                 | RDKafkaErrorCode::UnknownTopic
                 | RDKafkaErrorCode::InvalidTopic,
             ) => Ok(None),
-            Some(code) => Err(ReplayError::kafka(doing(), code)),
+            Some(code) => Err(BrokerError::request(doing(), code)),
         }
     }
 
@@ -103,9 +103,9 @@ impl Brokers {
     ///
     /// # Errors
     /// The brokers do not answer.
-    pub fn ends(&self, topic: &str, partition: i32) -> Result<(i64, i64), ReplayError> {
+    pub fn ends(&self, topic: &str, partition: i32) -> Result<(i64, i64), BrokerError> {
         self.consumer.fetch_watermarks(topic, partition, ASK).map_err(|error| {
-            ReplayError::kafka(format!("asking where partition {partition} of `{topic}` ends"), error)
+            BrokerError::request(format!("asking where partition {partition} of `{topic}` ends"), error)
         })
     }
 
@@ -118,19 +118,21 @@ impl Brokers {
         topic: &str,
         partitions: &[i32],
         time_ms: i64,
-    ) -> Result<BTreeMap<i32, Option<i64>>, ReplayError> {
+    ) -> Result<BTreeMap<i32, Option<i64>>, BrokerError> {
         let doing = || format!("asking for offsets of `{topic}` by time");
         let mut list = TopicPartitionList::new();
         for &partition in partitions {
             // Before 1970 there is nothing, and negative times mean other things to brokers.
             list.add_partition_offset(topic, partition, Offset::Offset(time_ms.max(0)))
-                .map_err(|error| ReplayError::kafka(doing(), error))?;
+                .map_err(|error| BrokerError::request(doing(), error))?;
         }
-        let found =
-            self.consumer.offsets_for_times(list, ASK).map_err(|error| ReplayError::kafka(doing(), error))?;
+        let found = self
+            .consumer
+            .offsets_for_times(list, ASK)
+            .map_err(|error| BrokerError::request(doing(), error))?;
         let mut offsets = BTreeMap::new();
         for element in found.elements() {
-            element.error().map_err(|error| ReplayError::kafka(doing(), error))?;
+            element.error().map_err(|error| BrokerError::request(doing(), error))?;
             let offset = match element.offset() {
                 Offset::Offset(offset) => Some(offset),
                 _ => None,
@@ -149,7 +151,7 @@ impl Brokers {
         topic: &str,
         partitions: &[i32],
         limit: Duration,
-    ) -> Result<BTreeMap<i32, Option<i64>>, ReplayError> {
+    ) -> Result<BTreeMap<i32, Option<i64>>, BrokerError> {
         let doing = || "asking for committed offsets".to_owned();
         let mut list = TopicPartitionList::new();
         for &partition in partitions {
@@ -158,10 +160,10 @@ impl Brokers {
         let found = self
             .consumer
             .committed_offsets(list, limit)
-            .map_err(|error| ReplayError::kafka(doing(), error))?;
+            .map_err(|error| BrokerError::request(doing(), error))?;
         let mut offsets = BTreeMap::new();
         for element in found.elements() {
-            element.error().map_err(|error| ReplayError::kafka(doing(), error))?;
+            element.error().map_err(|error| BrokerError::request(doing(), error))?;
             let offset = match element.offset() {
                 Offset::Offset(offset) => Some(offset),
                 _ => None,
@@ -179,7 +181,7 @@ impl Brokers {
         &self,
         topic: &str,
         offsets: &BTreeMap<i32, i64>,
-    ) -> Result<BTreeMap<i32, First>, ReplayError> {
+    ) -> Result<BTreeMap<i32, First>, BrokerError> {
         let mut found = BTreeMap::new();
         self.read(topic, offsets, |record| {
             if let Some(message) = record {
@@ -201,8 +203,8 @@ impl Brokers {
         topic: &str,
         offsets: &BTreeMap<i32, i64>,
         mut see: impl FnMut(Option<&rdkafka::message::BorrowedMessage<'_>>) -> bool,
-    ) -> Result<(), ReplayError> {
-        let failed = |error: KafkaError| ReplayError::kafka(format!("reading topic `{topic}`"), error);
+    ) -> Result<(), BrokerError> {
+        let failed = |error: KafkaError| BrokerError::request(format!("reading topic `{topic}`"), error);
         let mut list = TopicPartitionList::new();
         for (&partition, &offset) in offsets {
             list.add_partition_offset(topic, partition, Offset::Offset(offset)).map_err(failed)?;
@@ -227,7 +229,7 @@ impl Brokers {
                 }
                 Some(Err(error)) if heard.elapsed() > ASK => break Err(failed(error)),
                 None if heard.elapsed() > ASK => {
-                    break Err(ReplayError::kafka(format!("reading topic `{topic}`"), "no broker answers"));
+                    break Err(BrokerError::request(format!("reading topic `{topic}`"), "no broker answers"));
                 }
                 Some(Err(_)) | None => {}
             }

@@ -1,7 +1,30 @@
-//! Which of Kafka's errors nobody can mend by trying again.
+//! Errors of requests to the brokers, and which of them no retry can mend.
 
 use crate::pipeline::PipelineError;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use thiserror::Error;
+
+/// Why a question to the brokers has no answer.
+#[derive(Debug, Error)]
+pub enum BrokerError {
+    /// The brokers do not answer, or refuse.
+    #[error("{doing} failed: {reason}")]
+    Request {
+        /// What was done.
+        doing: String,
+        /// What librdkafka said.
+        reason: String,
+    },
+    /// There is no such topic.
+    #[error("the topic `{0}` does not exist; create it, or name another one")]
+    NoTopic(String),
+}
+
+impl BrokerError {
+    pub(crate) fn request(doing: impl Into<String>, reason: impl std::fmt::Display) -> Self {
+        BrokerError::Request { doing: doing.into(), reason: reason.to_string() }
+    }
+}
 
 /// The error that ends the process, if `code` says that the brokers refuse us. `what` was being done.
 pub(crate) fn refusal(code: RDKafkaErrorCode, brokers: &str, what: &str) -> Option<PipelineError> {

@@ -7,6 +7,7 @@ pub(crate) mod consumer;
 pub(crate) mod deliveries;
 pub(crate) mod error;
 pub(crate) mod events;
+pub(crate) mod history;
 pub(crate) mod lag;
 pub(crate) mod output;
 pub(crate) mod producer;

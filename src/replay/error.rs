@@ -1,5 +1,6 @@
 //! Why a replay cannot begin or had to end.
 
+use crate::kafka::error::BrokerError;
 use crate::pipeline::PipelineError;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -11,13 +12,8 @@ pub enum ReplayError {
     #[error("{0}")]
     Usage(String),
     /// Kafka failed.
-    #[error("{doing} failed: {reason}")]
-    Kafka {
-        /// What was done.
-        doing: String,
-        /// What librdkafka said.
-        reason: String,
-    },
+    #[error(transparent)]
+    Kafka(#[from] BrokerError),
     /// The workers failed.
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
@@ -36,7 +32,7 @@ pub enum ReplayError {
 
 impl ReplayError {
     pub(crate) fn kafka(doing: impl Into<String>, reason: impl std::fmt::Display) -> Self {
-        ReplayError::Kafka { doing: doing.into(), reason: reason.to_string() }
+        BrokerError::request(doing, reason).into()
     }
 
     pub(crate) fn file(path: &Path, reason: impl std::fmt::Display) -> Self {

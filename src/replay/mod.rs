@@ -6,7 +6,6 @@
 pub mod compare;
 pub(crate) mod error;
 mod file;
-pub mod history;
 pub(crate) mod ledger;
 mod live;
 pub(crate) mod plan;
@@ -15,7 +14,7 @@ mod topic;
 
 pub use error::ReplayError;
 pub use file::Form;
-pub use plan::{Plan, RetentionGap, Share};
+pub use plan::{Plan, RetentionGap};
 pub use request::{Bound, Request, Target};
 pub use topic::{Observer, Outcome, Progress, ReplayContext};
 

@@ -3,6 +3,7 @@
 use super::error::ReplayError;
 use super::request::{Bound, Request};
 use crate::kafka::admin::{Brokers, First};
+use crate::kafka::history::PartitionRange;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -11,17 +12,6 @@ use tracing::debug;
 
 /// The form of a plan's record.
 pub const FORMAT: u32 = 1;
-
-/// One partition's part of the work: the offsets from `start` to `end`, without `end`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Share {
-    /// The partition.
-    pub partition: i32,
-    /// The first offset.
-    pub start: i64,
-    /// The offset at which the partition is done.
-    pub end: i64,
-}
 
 /// A replay's plan, as it stands in the topic of replays.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +23,7 @@ pub struct Plan {
     /// What was asked for.
     pub request: Request,
     /// What that means.
-    pub shares: Vec<Share>,
+    pub shares: Vec<PartitionRange>,
     /// When it was made.
     pub planned_at: Timestamp,
     /// When the last record was answered; absent until then.
@@ -80,18 +70,20 @@ impl Plan {
             milliseconds = asked.elapsed().as_millis(),
             "the brokers' index answered where the range lies"
         );
-        let shares: Vec<Share> = ends
+        let shares: Vec<PartitionRange> = ends
             .iter()
             .map(|(&partition, &(first, end))| {
                 let by_offset = |bound: &Option<Bound>| bound.as_ref().and_then(|b| b.offset(partition));
                 let by_time = |found: &Option<BTreeMap<i32, Option<i64>>>| {
                     found.as_ref().map(|found| found.get(&partition).copied().flatten().unwrap_or(end))
                 };
-                let last = by_offset(&request.to).or(by_time(&last_by_time)).unwrap_or(end).min(end);
-                let start = by_offset(&request.from).or(by_time(&first_by_time)).unwrap_or(first).max(first);
-                // A range behind the end is empty, and where it is empty does not matter.
-                let start = start.min(end);
-                Share { partition, start, end: last.max(start) }
+                let bound = |bound, found| by_offset(bound).or(by_time(found));
+                PartitionRange::within(
+                    partition,
+                    (first, end),
+                    bound(&request.from, &first_by_time),
+                    bound(&request.to, &last_by_time),
+                )
             })
             .collect();
         let gone = gone(request, brokers, &ends)?;
@@ -135,7 +127,7 @@ impl Plan {
 
     /// How many of them lie behind `reached`.
     pub fn passed(&self, reached: &BTreeMap<i32, i64>) -> i64 {
-        let passed = |share: &Share| {
+        let passed = |share: &PartitionRange| {
             let reached = reached.get(&share.partition).copied().unwrap_or(share.start);
             reached.clamp(share.start, share.end) - share.start
         };

@@ -2,8 +2,8 @@
 //! counts, null withdraws it.
 
 use super::RetrainError;
+use crate::kafka::history::{History, Record};
 use crate::registry::TopicRange;
-use crate::replay::history::{History, Record};
 use serde::Serialize;
 use std::collections::BTreeMap;
 

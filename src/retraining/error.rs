@@ -1,7 +1,7 @@
 //! Why a retraining cannot go on. Whatever the reason: nothing was published that is not whole.
 
+use crate::kafka::error::BrokerError;
 use crate::registry::{Entry, RegistryError, Version};
-use crate::replay::ReplayError;
 use nunchi_data::DataError;
 use nunchi_engine::EngineError;
 use nunchi_model::ModelError;
@@ -25,7 +25,7 @@ pub enum RetrainError {
     #[error(
         "the history cannot be read: {0}. Nothing was published; the next run reads the same window again"
     )]
-    History(#[from] ReplayError),
+    History(#[from] BrokerError),
     /// A file cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -77,7 +77,7 @@ impl RetrainError {
     /// Whether the command was called wrongly (and not: called rightly, and failed).
     pub fn is_usage(&self) -> bool {
         match self {
-            RetrainError::Usage(_) | RetrainError::History(ReplayError::Usage(_)) => true,
+            RetrainError::Usage(_) => true,
             RetrainError::Registry(error) => error.is_usage(),
             _ => false,
         }
