@@ -6,7 +6,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-retrain build test model lint docs sanitize fmt clean setup
+.PHONY: help demo demo-retrain build test model lint deny machete typos docs sanitize fmt clean setup
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -32,6 +32,15 @@ lint: ## Check format, lints and documentation, warnings are errors
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
+
+deny: ## Check dependencies: bans, licences, sources (deny.toml says how advisories are checked)
+	PATH="$$(scripts/tools cargo-deny):$$PATH" cargo-deny --workspace check bans licenses sources
+
+machete: ## Find dependencies that no code uses
+	PATH="$$(scripts/tools cargo-machete):$$PATH" cargo-machete
+
+typos: ## Check the spelling of code and documents
+	PATH="$$(scripts/tools typos):$$PATH" typos
 
 sanitize: ## Run the engine's tests under AddressSanitizer and Miri, where they are
 	scripts/sanitize
