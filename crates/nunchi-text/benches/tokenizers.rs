@@ -4,7 +4,7 @@
 //! Trains 16,000 pieces on the reviews in `$NUNCHI_DATA` (default `../shared/data`), or takes a sentencepiece model or
 //! `tokenizer.json` over with `--import`, then cuts shopping_dev and movie_test into pieces, five rounds each, and prints
 //! one JSON object a line: the median round and the spread. `--save` writes the texts and the token ids for
-//! `benches/tokenizer_peers.py`.
+//! `benches/peers/tokenizer_peers.py`.
 
 use flate2::read::MultiGzDecoder;
 use nunchi_text::import::import;

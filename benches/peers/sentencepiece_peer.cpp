@@ -1,6 +1,6 @@
-// Comments a CPU second of sentencepiece's own C++, as benches/tokenizers.rs measures ours:
+// Comments a CPU second of sentencepiece's own C++, as crates/nunchi-text/benches/tokenizers.rs measures ours:
 //   apt-get install g++ libsentencepiece-dev
-//   g++ -O3 -march=native -o sentencepiece_peer benches/sentencepiece_peer.cpp -lsentencepiece
+//   g++ -O3 -march=native -o sentencepiece_peer benches/peers/sentencepiece_peer.cpp -lsentencepiece
 //   taskset -c 0 ./sentencepiece_peer DIR/sp.model DIR/shopping_dev DIR/movie_test
 #include <sentencepiece_processor.h>
 

@@ -3,12 +3,12 @@
 
   pip install sentencepiece tokenizers kitoken scikit-learn
   cargo bench --bench tokenizers -- --save DIR               # writes the texts and our ids
-  python benches/tokenizer_peers.py train DIR                # a sentencepiece model of 16,000 pieces, and the same for the others
-  taskset -c 0 python benches/tokenizer_peers.py measure DIR
+  python benches/peers/tokenizer_peers.py train DIR                # a sentencepiece model of 16,000 pieces, and the same for the others
+  taskset -c 0 python benches/peers/tokenizer_peers.py measure DIR
   cargo bench --bench tokenizers -- --import DIR/sp.model --save DIR/imported
-  python benches/tokenizer_peers.py compare DIR              # same ids? same accuracy of a bag of words?
+  python benches/peers/tokenizer_peers.py compare DIR              # same ids? same accuracy of a bag of words?
 
-sentencepiece's own C++ without Python: benches/sentencepiece_peer.cpp.
+sentencepiece's own C++ without Python: benches/peers/sentencepiece_peer.cpp.
 """
 import json, os, statistics, sys, time
 from pathlib import Path
