@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use nunchi_eval::pairs;
+use nunchi_eval::pairs::{self, PairOrder};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -12,7 +12,8 @@ use std::process::{Command, Output};
 const PAIRS: &str = "samples/pairs.tsv";
 
 fn pairs() -> Vec<pairs::Pair> {
-    pairs::read(Path::new(PAIRS)).unwrap()
+    let labels = nunchi_model::SIGMOID_LABELS.map(str::to_owned);
+    pairs::read(Path::new(PAIRS), &labels, PairOrder::WorseFirst).unwrap()
 }
 
 /// Runs `nunchi evaluate` on the one model of `models/`.

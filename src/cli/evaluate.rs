@@ -39,10 +39,10 @@ pub struct Args {
     /// Show the pairs that a model gets wrong, with their scores
     #[arg(long, requires = "pairs")]
     wrong: bool,
-    /// ModelUnderTest every comment with other spaces than it has
+    /// Classify every comment with other spaces than it has
     #[arg(long, value_enum, value_name = "HOW")]
     spacing: Option<Spacing>,
-    /// ModelUnderTest with the readable reference mathematics instead of the engine
+    /// Classify with the readable reference mathematics instead of the engine
     #[arg(long)]
     reference: bool,
     /// Write a report for people as one page, and its figures beside it as FILE.json: ROC, calibration, confusion, length
@@ -63,51 +63,51 @@ fn page_name(text: &str) -> Result<PathBuf, String> {
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(pairs) = &args.pairs {
-        let mut judges = find_judges(&args, &args.paths)?;
-        return pairs::run(&mut judges, pairs, args.json, args.wrong);
+        let mut models = find_models(&args, &args.paths)?;
+        return pairs::run(&mut models, pairs, args.json, args.wrong);
     }
-    let [models @ .., data] = args.paths.as_slice() else { return Ok(usage()) };
-    if models.is_empty() {
+    let [names @ .., data] = args.paths.as_slice() else { return Ok(usage()) };
+    if names.is_empty() {
         return Ok(usage());
     }
-    let mut judges = find_judges(&args, models)?;
-    let labels = judges[0].model().labels.clone();
-    for (judge, name) in judges.iter().zip(models) {
-        if judge.model().labels != labels {
+    let mut models = find_models(&args, names)?;
+    let labels = models[0].model().labels.clone();
+    for (model, name) in models.iter().zip(names) {
+        if model.model().labels != labels {
             bail!(
                 "{} tells {} apart and {name} tells {}: they cannot be measured side by side",
-                models[0],
+                names[0],
                 labels.join(", "),
-                judge.model().labels.join(", ")
+                model.model().labels.join(", ")
             );
         }
     }
     if args.columns.stars() && labels.len() != 2 {
-        bail!("stars give two classes, and {} has {}", models[0], labels.len());
+        bail!("stars give two classes, and {} has {}", names[0], labels.len());
     }
     let columns = args.columns.columns(Path::new(data), &labels)?;
-    let seen = observe(&mut judges, Path::new(data), &columns)?;
+    let seen = observe(&mut models, Path::new(data), &columns)?;
     let metrics: Vec<Metrics> = seen.outcomes.iter().map(|outcomes| Metrics::of(outcomes)).collect();
     if args.json {
-        for (judge, metrics) in judges.iter().zip(&metrics) {
+        for (model, metrics) in models.iter().zip(&metrics) {
             let mut object = serde_json::to_value(metrics)?;
-            object["model"] = judge.model().version.as_str().into();
+            object["model"] = model.model().version.as_str().into();
             if let Some(spacing) = args.spacing {
                 object["spacing"] = spacing.name().into();
             }
             println!("{object}");
         }
     } else {
-        print_table(&judges, &metrics);
+        print_table(&models, &metrics);
     }
     if let Some(page) = &args.report {
         let subjects: Vec<Subject<'_>> =
-            judges.iter().map(|judge| Subject { model: judge.model(), history: None }).collect();
+            models.iter().map(|model| Subject { model: model.model(), history: None }).collect();
         let figures = Report::new(&subjects, &seen).write(page)?;
         eprintln!("wrote {} and {}", page.display(), figures.display());
     }
     if let Some(picture) = &args.fading {
-        draw_fading(&judges, Path::new(data), &columns, picture)?;
+        draw_fading(&models, Path::new(data), &columns, picture)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -119,29 +119,29 @@ fn usage() -> ExitCode {
     ExitCode::from(EXIT_USAGE)
 }
 
-fn find_judges(args: &Args, names: &[String]) -> anyhow::Result<Vec<ModelUnderTest>> {
+fn find_models(args: &Args, names: &[String]) -> anyhow::Result<Vec<ModelUnderTest>> {
     let store = args.store.url()?;
-    let mut judges = Vec::with_capacity(names.len());
+    let mut models = Vec::with_capacity(names.len());
     for name in names {
         let model = find_model(Some(name), store.as_deref())?;
-        let judge =
+        let model =
             if args.reference { ModelUnderTest::reference(model) } else { ModelUnderTest::engine(model)? };
-        judges.push(match args.spacing {
-            Some(spacing) => judge.respaced(spacing),
-            None => judge,
+        models.push(match args.spacing {
+            Some(spacing) => model.respaced(spacing),
+            None => model,
         });
     }
-    Ok(judges)
+    Ok(models)
 }
 
 /// Draws how information fades, and says at which distances.
 fn draw_fading(
-    judges: &[ModelUnderTest],
+    models: &[ModelUnderTest],
     data: &Path,
     columns: &Columns,
     picture: &Path,
 ) -> anyhow::Result<()> {
-    let models: Vec<&Model> = judges.iter().map(ModelUnderTest::model).collect();
+    let models: Vec<&Model> = models.iter().map(ModelUnderTest::model).collect();
     let measured = fading::measure(&models, data, columns)?;
     std::fs::write(picture, fading::picture(&measured))
         .with_context(|| format!("cannot write {}", picture.display()))?;
@@ -164,12 +164,13 @@ fn draw_fading(
     Ok(())
 }
 
-/// Has all judges answer the file's comments, and says what was left out.
-fn observe(judges: &mut [ModelUnderTest], data: &Path, columns: &Columns) -> anyhow::Result<Observations> {
+/// Has all models classify the file's comments, and says what was left out.
+fn observe(models: &mut [ModelUnderTest], data: &Path, columns: &Columns) -> anyhow::Result<Observations> {
     let style = ProgressStyle::with_template("{spinner} {human_pos} comments judged, {per_sec}")
         .expect("the template is valid");
     let bar = ProgressBar::new_spinner().with_style(style);
-    let seen = evaluation::observe(judges, &[Part::whole(data)], columns, |judged| bar.inc(judged as u64))?;
+    let seen =
+        evaluation::observe(models, &[Part::whole(data)], columns, |classified| bar.inc(classified as u64))?;
     bar.finish_and_clear();
     let (dropped, bad) = seen.left_out;
     if dropped + bad > 0 {
@@ -179,19 +180,19 @@ fn observe(judges: &mut [ModelUnderTest], data: &Path, columns: &Columns) -> any
 }
 
 /// One row a model, best accuracy marked where there are several.
-fn print_table(judges: &[ModelUnderTest], metrics: &[Metrics]) {
-    let widest = judges.iter().map(|judge| judge.model().name.chars().count()).max().unwrap_or(0).max(5);
+fn print_table(models: &[ModelUnderTest], metrics: &[Metrics]) {
+    let widest = models.iter().map(|model| model.model().name.chars().count()).max().unwrap_or(0).max(5);
     println!(
         "{:widest$}  {:12}  {:>9}  {:>9}  {:>7}  {:>7}  {:>8}  {:>7}",
         "model", "version", "records", "accuracy", "F1", "AUC", "log loss", "ECE"
     );
     let best = metrics.iter().map(|metrics| metrics.accuracy).fold(0.0, f64::max);
-    for (judge, metrics) in judges.iter().zip(metrics) {
-        let mark = if judges.len() > 1 && metrics.accuracy == best { "  *" } else { "" };
+    for (model, metrics) in models.iter().zip(metrics) {
+        let mark = if models.len() > 1 && metrics.accuracy == best { "  *" } else { "" };
         println!(
             "{:widest$}  {:12}  {:>9}  {:>7.2} %  {:>7.4}  {:>7.4}  {:>8.4}  {:>7.4}{mark}",
-            judge.model().name,
-            judge.model().version,
+            model.model().name,
+            model.model().version,
             metrics.records,
             metrics.accuracy * 100.0,
             metrics.f1,

@@ -3,13 +3,14 @@
 use super::comment::Comment;
 use super::gate::{Check, Evidence, Set, Verdict};
 use super::material::Material;
-use super::measure::{judge, speed};
-use super::paired::Paired;
+use super::measure::{measure, speed};
 use super::report::{Ending, Measured, Report};
 use super::run::Start;
 use super::train::Candidate;
-use super::{Request, RetrainError, drift, flips, pairs, words};
+use super::{Request, RetrainError, flips, words};
 use nunchi_engine::{Engine, EngineError, LoadedModel};
+use nunchi_eval::paired::Paired;
+use nunchi_eval::{drift, pairs};
 use nunchi_model::Model;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ pub(super) fn compare(
     candidate: &Candidate,
 ) -> Result<Report, RetrainError> {
     // Which lower precisions a model allows is measured when it is published: of the candidate nobody knows it yet. So both
-    // judge in full precision, by the same kernel, unless one is named.
+    // run in full precision, by the same kernel, unless one is named.
     let warm = |model: &Model| {
         let plain = Model { report: serde_json::Value::Null, ..model.clone() };
         LoadedModel::new(plain, request.kernel.as_deref())
@@ -33,10 +34,10 @@ pub(super) fn compare(
         Err(error) => return Err(error.into()),
     };
     let parts = &material.parts;
-    let mut both = |comments: &[Comment]| [judge(&mut current, comments), judge(&mut new, comments)];
+    let mut both = |comments: &[Comment]| [measure(&mut current, comments), measure(&mut new, comments)];
     let fresh = both(&parts.test);
     let golden = (!material.golden.is_empty()).then(|| both(&material.golden));
-    let tallies = pairs::tally([&mut current, &mut new], &material.pairs);
+    let tallies = pairs::compare([&mut current, &mut new], &material.pairs);
     let speed = speed([&mut current, &mut new], &parts.test);
     let evidence = Evidence {
         fresh: Set { name: "fresh", current: &fresh[0], candidate: &fresh[1] },
@@ -62,7 +63,7 @@ pub(super) fn compare(
     Ok(report)
 }
 
-/// The report on a candidate that the engine does not judge with as exactly as it must: no store takes it.
+/// The report on a candidate whose scores by the engine differ from its network's: no store takes it.
 fn unfit(request: &Request, start: &Start, material: &Material, error: &EngineError) -> Report {
     let name = "the engine scores as the network does".to_owned();
     let check = Check { name, passed: false, said: error.to_string() };
@@ -110,7 +111,15 @@ fn describe_input(material: &Material, report: &mut Report, [current, new]: [&mu
         ("new, the last part", &parts.test),
     ] {
         if !comments.is_empty() {
-            report.drift.push(drift::part(name, comments, labels, current));
+            let comments: Vec<drift::Comment<'_>> = comments
+                .iter()
+                .map(|comment| drift::Comment {
+                    text: &comment.text,
+                    class: comment.class,
+                    stars: comment.stars,
+                })
+                .collect();
+            report.drift.push(drift::Part::measure(name, &comments, labels, current));
         }
     }
 }

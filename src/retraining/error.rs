@@ -4,6 +4,7 @@ use crate::kafka::error::BrokerError;
 use crate::registry::{Entry, RegistryError, Version};
 use nunchi_data::DataError;
 use nunchi_engine::EngineError;
+use nunchi_eval::pairs::PairsError;
 use nunchi_model::ModelError;
 use nunchi_model::rnn::RnnError;
 use nunchi_text::TextError;
@@ -29,7 +30,10 @@ pub enum RetrainError {
     /// A file cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// A file of pairs cannot be used, or a report cannot be written.
+    /// A file of pairs cannot be used.
+    #[error(transparent)]
+    Pairs(#[from] PairsError),
+    /// A file cannot be read or written.
     #[error("{}: {reason}", path.display())]
     File {
         /// The file.

@@ -1,7 +1,8 @@
 //! The comments whose label changes.
 
 use super::comment::Comment;
-use super::measure::Measured;
+use nunchi_engine::score::label_index;
+use nunchi_eval::evaluation::Measured;
 use serde::Serialize;
 
 /// Flips of a set that are shown.
@@ -36,12 +37,12 @@ pub fn flips(
     let mut found: Vec<Flip> = comments
         .iter()
         .zip(pairs)
-        .filter(|(_, (current, candidate))| current.label != candidate.label)
+        .filter(|(_, (current, candidate))| label_index(current) != label_index(candidate))
         .map(|(comment, (current, candidate))| Flip {
             set: set.to_owned(),
             text: comment.text.chars().take(LONGEST).collect(),
             label: labels[comment.class].clone(),
-            said: [labels[current.label].clone(), labels[candidate.label].clone()],
+            said: [current, candidate].map(|prediction| labels[label_index(prediction)].clone()),
             scores: [f64::from(current.score), f64::from(candidate.score)],
         })
         .collect();

@@ -1,8 +1,9 @@
 //! The gate: whether the candidate may take the current model's place. Every check says what it found and what its band is.
 
-use super::measure::Measured;
-use super::paired::Paired;
-use super::pairs::Tally;
+use nunchi_eval::evaluation::Measured;
+use nunchi_eval::metrics::balanced_accuracy;
+use nunchi_eval::paired::Paired;
+use nunchi_eval::pairs::ComparedTally;
 use serde::Serialize;
 
 /// What a candidate must hold.
@@ -74,7 +75,7 @@ pub struct Evidence<'a> {
     /// The fixed golden set, unless somebody does without.
     pub golden: Option<Set<'a>>,
     /// Pairs.
-    pub pairs: &'a [Tally],
+    pub pairs: &'a [ComparedTally],
     /// Comments a second of the current model and of the candidate.
     pub speed: [f64; 2],
 }
@@ -95,7 +96,7 @@ impl GateThresholds {
     /// If the model that serves disagrees with most new labels, something is wrong with them: a field that was turned
     /// round, a join that slipped. A candidate that learned them would look better on the fresh part.
     fn labels(&self, fresh: &Set<'_>) -> Check {
-        let accuracy = nunchi_eval::metrics::balanced_accuracy(&fresh.current.outcomes);
+        let accuracy = balanced_accuracy(&fresh.current.outcomes);
         Check {
             name: "new labels are plausible".to_owned(),
             passed: accuracy >= self.plausible,
@@ -110,16 +111,16 @@ impl GateThresholds {
 
     fn accuracy(&self, set: &Set<'_>) -> Check {
         let paired = Paired::of(&set.current.outcomes, &set.candidate.outcomes);
-        let (chance, gain) = (paired.chance_of_loss(), paired.gain());
+        let (chance, gain) = (paired.p_value_of_loss(), paired.gain());
         let (current, candidate) = (set.current.metrics.accuracy, set.candidate.metrics.accuracy);
         let sure = chance < 1.0 - self.confidence;
         let mut said = format!(
             "{} → {} on {} comments; {} only the current model judges right, {} only the candidate",
             percent(current),
             percent(candidate),
-            paired.comments(),
-            paired.current_only,
-            paired.candidate_only
+            paired.records(),
+            paired.only_first,
+            paired.only_second
         );
         if gain < 0.0 {
             said += &format!(
@@ -130,7 +131,7 @@ impl GateThresholds {
         } else {
             said += &format!(
                 "; a gain like this has a probability of {} between equals",
-                probability(paired.chance_of_gain())
+                probability(paired.p_value_of_gain())
             );
         }
         if -gain > self.most_loss {
@@ -153,7 +154,7 @@ impl GateThresholds {
         }
     }
 
-    fn order(&self, tallies: &[Tally]) -> Option<Check> {
+    fn order(&self, tallies: &[ComparedTally]) -> Option<Check> {
         let labelled: usize = tallies.iter().map(|tally| tally.labelled).sum();
         if labelled == 0 {
             return None;
@@ -256,7 +257,7 @@ mod tests {
     fn a_slow_one_and_one_that_forgot_the_order_are_refused() {
         let good = judged(1_000, 800);
         let fresh = Set { name: "fresh", current: &good, candidate: &good };
-        let tally = Tally { labelled: 20, right: [15, 10], ..Tally::default() };
+        let tally = ComparedTally { labelled: 20, right: [15, 10], ..ComparedTally::default() };
         let evidence = Evidence { fresh, golden: None, pairs: &[tally], speed: [100.0, 60.0] };
         let verdict = GateThresholds::default().judge(&evidence);
         let failed: Vec<&str> =

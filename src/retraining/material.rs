@@ -2,15 +2,15 @@
 
 use super::comment::{Comment, classes};
 use super::corrections::Corrections;
-use super::pairs::Pair;
 use super::split::{Lesson, Parts, split};
 use super::topics::{Collected, collect};
-use super::{Request, RetrainError, corrections, files, pairs, topics};
+use super::{Request, RetrainError, corrections, files, topics};
 use crate::kafka::ClientProperties;
 use crate::kafka::history::History;
 use crate::registry::Data;
 use nunchi_data::Wanted;
 use nunchi_data::examples::{Source, file_name};
+use nunchi_eval::pairs::{self, Pair, PairOrder};
 use nunchi_model::{Model, SIGMOID_LABELS};
 
 /// Fewest comments of the rarer class in all that is new.
@@ -39,7 +39,7 @@ impl Material {
     pub(super) fn read(request: &Request, current: &Model, say: &dyn Fn(&str)) -> Result<Self, RetrainError> {
         // Files first: a mistake in one shows at once.
         let pairs = match &request.pairs {
-            Some(path) => pairs::read(path, &current.labels)?,
+            Some(path) => pairs::read(path, &current.labels, PairOrder::Any)?,
             None if current.labels == SIGMOID_LABELS => pairs::built_in(),
             None => Vec::new(),
         };

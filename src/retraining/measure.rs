@@ -1,53 +1,25 @@
-//! Judging with the engine, as a running process would.
+//! What only a retraining measures: its own comments, and the speed of two models on this machine.
 
 use super::comment::Comment;
-use nunchi_engine::{Engine, Prediction};
-use nunchi_eval::metrics::{Metrics, Outcome};
+use nunchi_engine::Engine;
+use nunchi_eval::evaluation::Measured;
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
-/// Comments judged together.
-const CHUNK: usize = 4_096;
 /// Rounds of a measurement of speed; the fastest counts.
 const ROUNDS: usize = 7;
 /// Comments of a round: enough that a round takes milliseconds.
 const ROUND: usize = 4_096;
 
-/// A set of comments, judged by one model.
-#[derive(Clone, Debug)]
-pub struct Measured {
-    /// By comment.
-    pub outcomes: Vec<Outcome>,
-    /// By comment.
-    pub predictions: Vec<Prediction>,
-    /// Over all.
-    pub metrics: Metrics,
+/// Measures a model on `comments`.
+pub fn measure(engine: &mut Engine, comments: &[Comment]) -> Measured {
+    let (texts, classes): (Vec<&str>, Vec<usize>) =
+        comments.iter().map(|comment| (comment.text.as_str(), comment.class)).unzip();
+    Measured::new(engine, &texts, &classes)
 }
 
-/// Judges `comments`.
-pub fn judge(engine: &mut Engine, comments: &[Comment]) -> Measured {
-    let (mut all, mut part) = (Vec::with_capacity(comments.len()), Vec::new());
-    for chunk in comments.chunks(CHUNK) {
-        let texts: Vec<&str> = chunk.iter().map(|comment| comment.text.as_str()).collect();
-        engine.classify(&texts, &mut part);
-        all.append(&mut part);
-    }
-    let outcomes: Vec<Outcome> =
-        all.iter().zip(comments).map(|(prediction, comment)| outcome(prediction, comment.class)).collect();
-    let metrics = Metrics::of(&outcomes);
-    Measured { outcomes, predictions: all, metrics }
-}
-
-fn outcome(prediction: &Prediction, class: usize) -> Outcome {
-    if prediction.scores.is_empty() {
-        Outcome::of_two(class, f64::from(prediction.score))
-    } else {
-        Outcome { class, probabilities: prediction.scores.iter().map(|&score| f64::from(score)).collect() }
-    }
-}
-
-/// Comments a second of two engines on the same comments, by turns, so that a machine's mood touches both. What counts is
-/// the time that this thread was given: retraining lets others go first, and being left out says nothing of a model.
+/// Comments a second of two engines on the same comments, by turns, so that noise of the machine touches both. What counts
+/// is the CPU time of this thread: retraining runs at a low priority, and time spent waiting says nothing of a model.
 pub fn speed(engines: [&mut Engine; 2], comments: &[Comment]) -> [f64; 2] {
     let texts: Vec<&str> = comments.iter().cycle().take(ROUND).map(|comment| comment.text.as_str()).collect();
     if texts.is_empty() {

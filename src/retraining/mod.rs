@@ -2,8 +2,7 @@
 //!
 //! [`retrain`] is one run. What it learns from: [`topics`] (comments with stars), [`corrections`] (people's), [`files`]. What
 //! is learned and what is measured with: [`split`]. The candidate: [`train`]. Whether it may serve: [`gate`], with
-//! [`measure`], [`paired`] and [`pairs`]. What is told of it: [`report`] and [`page`], with [`drift`], [`flips`] and
-//! [`words`].
+//! [`measure`]. What is told of it: [`report`] and [`page`], with [`flips`] and [`words`].
 //!
 //! Always holds: a candidate is promoted only if it passed the gate against the version that it replaces; whoever dies, is
 //! stopped or runs out of disk on the way has published nothing. Never: a comment that is measured with is learned.
@@ -11,7 +10,6 @@
 pub mod comment;
 mod compare;
 pub mod corrections;
-pub mod drift;
 mod error;
 pub mod files;
 pub mod flips;
@@ -19,8 +17,6 @@ pub mod gate;
 mod material;
 pub mod measure;
 pub mod page;
-pub mod paired;
-pub mod pairs;
 pub mod report;
 mod run;
 pub mod schedule;

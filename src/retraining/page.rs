@@ -1,8 +1,8 @@
 //! The report as one page: nothing is loaded from anywhere, nothing is a script.
 
-use super::drift::Part;
 use super::report::{Ending, Measured, Report};
 use jiff::Timestamp;
+use nunchi_eval::drift::Part;
 use nunchi_eval::report::{escaped, grouped};
 use std::fmt::Write as _;
 

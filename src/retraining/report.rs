@@ -1,17 +1,17 @@
 //! What one run found and decided: for the manifest, for machines, and (see [`super::page`]) for people.
 
-use super::drift::Part;
 use super::flips::Flip;
 use super::gate::{GateThresholds, Verdict};
-use super::paired::Paired;
-use super::pairs::Tally;
 use super::train::Recipe;
 use super::words::{Moved, NewWord};
 use super::{corrections, topics};
 use crate::registry::Data;
 use jiff::Timestamp;
+use nunchi_eval::drift::Part;
 use nunchi_eval::metrics::Metrics;
-use serde::Serialize;
+use nunchi_eval::paired::Paired;
+use nunchi_eval::pairs::ComparedTally;
+use serde::{Serialize, Serializer};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -60,9 +60,23 @@ pub struct Measured {
     /// The candidate's.
     pub candidate: Metrics,
     /// Who is right where the other is wrong.
+    #[serde(serialize_with = "paired_as_written")]
     pub paired: Paired,
     /// How many labels change.
     pub flips: usize,
+}
+
+/// The names under which reports state a paired comparison: here the first model is the current one.
+fn paired_as_written<S: Serializer>(paired: &Paired, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Written {
+        both: u64,
+        current_only: u64,
+        candidate_only: u64,
+        neither: u64,
+    }
+    let Paired { both, only_first: current_only, only_second: candidate_only, neither } = *paired;
+    Written { both, current_only, candidate_only, neither }.serialize(serializer)
 }
 
 /// One run.
@@ -107,7 +121,7 @@ pub struct Report {
     /// Both models on every set.
     pub sets: Vec<Measured>,
     /// Both models on pairs.
-    pub pairs: Vec<Tally>,
+    pub pairs: Vec<ComparedTally>,
     /// Comments a second of the current model and of the candidate.
     pub speed: [f64; 2],
     /// What the gate says.

@@ -1,13 +1,13 @@
-//! Judging whole data sets in memory, on all cores, and calibrating what the network says.
+//! Classifying whole data sets in memory, on all cores, and calibrating a network's scores.
 
-use super::metrics::Outcome;
+use crate::metrics::{MIN_PROBABILITY, Outcome};
 use ndarray::{Array2, ArrayView1};
 use nunchi_data::examples::{Examples, Group};
 use nunchi_engine::backprop::spread;
 use nunchi_engine::{Packed, Scratch};
 use nunchi_model::rnn::{HeadKind, Network};
 
-/// Examples of similar length that are judged together.
+/// Examples of similar length that are classified together.
 const CHUNK: usize = 1_024;
 
 /// The network's logits, `[examples, outputs]`, in the order of the examples; by the engine in f32, whose table rows are rounded to
@@ -36,8 +36,13 @@ pub fn logits(network: &Network<f32>, examples: &Examples, threads: usize) -> Ar
     all
 }
 
-/// Judges every example, logits divided by `temperature`.
-pub fn judge(network: &Network<f32>, examples: &Examples, temperature: f32, threads: usize) -> Vec<Outcome> {
+/// Classifies every example, logits divided by `temperature`.
+pub fn classify(
+    network: &Network<f32>,
+    examples: &Examples,
+    temperature: f32,
+    threads: usize,
+) -> Vec<Outcome> {
     let logits = logits(network, examples, threads);
     outcomes(network.shape.head, &logits, examples, f64::from(temperature))
 }
@@ -77,7 +82,7 @@ pub fn calibrate(network: &Network<f32>, groups: &[Group], threads: usize) -> Op
             let mut classes = vec![(0.0, 0_usize); network.shape.classes()];
             for outcome in outcomes(head, logits, &group.examples, log_temperature.exp()) {
                 let class = &mut classes[outcome.class];
-                class.0 -= outcome.probabilities[outcome.class].max(1e-15).ln();
+                class.0 -= outcome.probabilities[outcome.class].max(MIN_PROBABILITY).ln();
                 class.1 += 1;
             }
             let present = classes.iter().filter(|(_, count)| *count > 0);
@@ -116,7 +121,7 @@ mod tests {
         let mut network = Network::<f32>::zeros(shape).unwrap();
         network.embedding[[1, 0]] = 1.0;
         network.embedding[[0, 0]] = -1.0;
-        // It says 95 % (logit 3) and is right 4 times in 5 (logit 1.386): the right temperature is 3 / 1.386.
+        // Its probability is 95 % (logit 3), and it is right 4 times in 5 (logit 1.386): the right temperature is 3 / 1.386.
         network.head.weight[[0, 0]] = 3.0;
         let mut examples = Examples::default();
         for index in 0..100 {

@@ -1,8 +1,9 @@
 //! Measuring models on labelled comments, read as a stream: scores and lengths are kept, and the texts of a few mistakes.
 
-use super::metrics::Outcome;
-use super::spacing::Spacing;
 use crate::calibration;
+use crate::metrics::{Metrics, Outcome};
+use crate::spacing::Spacing;
+use crate::top::Top;
 use nunchi_data::examples::DevSet;
 use nunchi_data::{Columns, DataError};
 use nunchi_engine::{Engine, EngineError, LoadedModel, Prediction};
@@ -11,107 +12,133 @@ use nunchi_text::Scratch;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Comments judged together.
+/// Comments classified together.
 const CHUNK: usize = 4_096;
-/// ConfigErrors of a model whose texts are kept, and verdicts that models differ in.
-const CASES: usize = 24;
+/// Comments whose logits the reference computes together.
+const REFERENCE_CHUNK: usize = 256;
+/// Mistakes of a model whose texts are kept, and comments on which models disagree.
+const MAX_CASES: usize = 24;
 
-/// What judges: the engine that `run` uses, or the readable mathematics that it is tested against.
+/// Classifies `texts` with the engine, in chunks, so that memory for tokens stays bounded.
+pub fn classify(engine: &mut Engine, texts: &[&str]) -> Vec<Prediction> {
+    let (mut all, mut part) = (Vec::with_capacity(texts.len()), Vec::new());
+    for chunk in texts.chunks(CHUNK) {
+        engine.classify(chunk, &mut part);
+        all.append(&mut part);
+    }
+    all
+}
+
+/// One model on a labelled set.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// By comment.
+    pub outcomes: Vec<Outcome>,
+    /// By comment.
+    pub predictions: Vec<Prediction>,
+    /// Over all.
+    pub metrics: Metrics,
+}
+
+impl Measured {
+    /// Classifies `texts`, whose classes are `classes`.
+    pub fn new(engine: &mut Engine, texts: &[&str], classes: &[usize]) -> Self {
+        let predictions = classify(engine, texts);
+        let outcomes: Vec<Outcome> = predictions
+            .iter()
+            .zip(classes)
+            .map(|(prediction, &class)| Outcome::of_prediction(prediction, class))
+            .collect();
+        let metrics = Metrics::of(&outcomes);
+        Measured { outcomes, predictions, metrics }
+    }
+}
+
+/// A model, and what computes its predictions.
 pub enum ModelUnderTest {
-    /// The engine.
+    /// The engine, as `run` uses it.
     Engine {
         /// It.
         engine: Box<Engine>,
         /// Its predictions, reused from chunk to chunk.
         predictions: Vec<Prediction>,
     },
-    /// The mathematics of [`nunchi_model::rnn`].
+    /// The readable mathematics of [`nunchi_model::rnn`], which the engine is tested against.
     Reference(Box<Model>),
-    /// A judge that is given every comment with other spaces.
+    /// Another one that is given every comment with other spaces.
     Respaced(Box<ModelUnderTest>, Spacing),
 }
 
 impl ModelUnderTest {
-    /// The engine, with the best kernel of this CPU.
+    /// By the engine, with the best kernel of this CPU.
     ///
     /// # Errors
-    /// A model that cannot be made warm.
+    /// A model that cannot be loaded into the engine.
     pub fn engine(model: Model) -> Result<Self, EngineError> {
         let engine = Box::new(Engine::new(Arc::new(LoadedModel::new(model, None)?)));
         Ok(ModelUnderTest::Engine { engine, predictions: Vec::new() })
     }
 
-    /// The mathematics.
+    /// By the reference.
     pub fn reference(model: Model) -> Self {
         ModelUnderTest::Reference(Box::new(model))
     }
 
-    /// The same judge, but given every comment with other spaces.
+    /// The same, but given every comment with other spaces.
     pub fn respaced(self, spacing: Spacing) -> Self {
         ModelUnderTest::Respaced(Box::new(self), spacing)
     }
 
-    /// The model that judges.
+    /// The model.
     pub fn model(&self) -> &Model {
         match self {
             ModelUnderTest::Engine { engine, .. } => engine.warm().model(),
             ModelUnderTest::Reference(model) => model,
-            ModelUnderTest::Respaced(judge, _) => judge.model(),
+            ModelUnderTest::Respaced(tested, _) => tested.model(),
         }
     }
 
-    /// Appends what it says of each comment, beside the class that the comment has.
-    pub(super) fn judge(&mut self, comments: &[&str], classes: &[usize], out: &mut Vec<Outcome>) {
+    /// Appends the outcome of each comment; `classes` are the classes that they have.
+    pub(crate) fn classify(&mut self, comments: &[&str], classes: &[usize], out: &mut Vec<Outcome>) {
         match self {
             ModelUnderTest::Engine { engine, predictions } => {
                 engine.classify(comments, predictions);
-                out.extend(
-                    predictions
-                        .iter()
-                        .zip(classes)
-                        .map(|(prediction, &class)| of_prediction(prediction, class)),
-                );
+                let pairs = predictions.iter().zip(classes);
+                out.extend(pairs.map(|(prediction, &class)| Outcome::of_prediction(prediction, class)));
             }
             ModelUnderTest::Reference(model) => {
-                let mut scratch = Scratch::default();
-                let mut tokens = vec![Vec::new(); comments.len()];
-                for (comment, tokens) in comments.iter().zip(&mut tokens) {
-                    model.tokenizer.encode(comment, model.max_tokens, &mut scratch, tokens);
-                }
-                for (part, classes) in tokens.chunks(256).zip(classes.chunks(256)) {
-                    let sequences: Vec<&[u32]> = part.iter().map(Vec::as_slice).collect();
-                    let logits = model.network.logits(&sequences);
-                    let (head, temperature) = (model.network.shape.head, f64::from(model.temperature));
-                    out.extend(
-                        logits
-                            .rows()
-                            .into_iter()
-                            .zip(classes)
-                            .map(|(row, &class)| calibration::outcome(head, row, class, temperature)),
-                    );
+                for (comments, classes) in
+                    comments.chunks(REFERENCE_CHUNK).zip(classes.chunks(REFERENCE_CHUNK))
+                {
+                    by_reference(model, comments, classes, out);
                 }
             }
-            ModelUnderTest::Respaced(judge, spacing) => {
+            ModelUnderTest::Respaced(tested, spacing) => {
                 let spaced: Vec<String> = comments.iter().map(|comment| spacing.apply(comment)).collect();
                 let views: Vec<&str> = spaced.iter().map(String::as_str).collect();
-                judge.judge(&views, classes, out);
+                tested.classify(&views, classes, out);
             }
         }
     }
 }
 
-fn of_prediction(prediction: &Prediction, class: usize) -> Outcome {
-    if prediction.scores.is_empty() {
-        Outcome::of_two(class, f64::from(prediction.score))
-    } else {
-        Outcome { class, probabilities: prediction.scores.iter().map(|&score| f64::from(score)).collect() }
+fn by_reference(model: &Model, comments: &[&str], classes: &[usize], out: &mut Vec<Outcome>) {
+    let mut scratch = Scratch::default();
+    let mut tokens = vec![Vec::new(); comments.len()];
+    for (comment, tokens) in comments.iter().zip(&mut tokens) {
+        model.tokenizer.encode(comment, model.max_tokens, &mut scratch, tokens);
     }
+    let sequences: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
+    let logits = model.network.logits(&sequences);
+    let (head, temperature) = (model.network.shape.head, f64::from(model.temperature));
+    let rows = logits.rows().into_iter().zip(classes);
+    out.extend(rows.map(|(row, &class)| calibration::outcome(head, row, class, temperature)));
 }
 
-/// What to measure on: a labelled file.
+/// A labelled file to measure on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// A name for people.
+    /// Its name in reports.
     pub name: String,
     /// The file.
     pub path: PathBuf,
@@ -127,18 +154,18 @@ impl Part {
     }
 }
 
-/// A comment that a model got wrong, or that models differ about.
+/// A comment that a model got wrong, or that models disagree on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Case {
     /// The comment.
     pub text: String,
     /// Its class.
     pub class: usize,
-    /// What each model answered.
+    /// Each model's outcome.
     pub outcomes: Vec<Outcome>,
 }
 
-/// What models answered on data.
+/// What models made of labelled comments.
 #[derive(Clone, Debug, Default)]
 pub struct Observations {
     /// The parts' names and their numbers of comments, in the order of the outcomes.
@@ -155,81 +182,81 @@ pub struct Observations {
     pub disagreements: Vec<Case>,
 }
 
-/// Has every judge answer the same parts, each read once. `heard` is told how many comments were judged since the last
-/// time.
+/// Has every model classify the same parts, each read once. `on_progress` gets the number of comments classified since
+/// its last call.
 ///
 /// # Errors
 /// Files that cannot be read or understood, or hold one class alone.
 pub fn observe(
-    judges: &mut [ModelUnderTest],
+    models: &mut [ModelUnderTest],
     parts: &[Part],
     columns: &Columns,
-    mut heard: impl FnMut(usize),
+    mut on_progress: impl FnMut(usize),
 ) -> Result<Observations, DataError> {
-    let mut observer = Observer::new(judges);
-    let mut seen = Observations::default();
+    let mut observer = Observer::new(models);
+    let mut observations = Observations::default();
     for part in parts {
         let before = observer.lengths.len();
         let counts = nunchi_data::read(&part.path, columns, |example| {
             if observer.take(example.text, example.class) {
-                heard(observer.judge());
+                on_progress(observer.classify());
             }
         })?;
-        heard(observer.judge());
+        on_progress(observer.classify());
         nunchi_data::require_classes(&part.path, &columns.target, &counts)?;
         let records = observer.lengths.len() - before;
         if records > 0 {
-            seen.parts.push((part.name.clone(), records));
+            observations.parts.push((part.name.clone(), records));
         }
-        seen.left_out.0 += counts.dropped;
-        seen.left_out.1 += counts.bad;
+        observations.left_out.0 += counts.dropped;
+        observations.left_out.1 += counts.bad;
     }
-    observer.into(&mut seen);
-    Ok(seen)
+    observer.finish(&mut observations);
+    Ok(observations)
 }
 
-/// Has every judge answer comments that are in memory.
-pub fn observe_sets(judges: &mut [ModelUnderTest], sets: &[DevSet]) -> Observations {
-    let mut observer = Observer::new(judges);
-    let mut seen = Observations::default();
+/// Has every model classify comments that are in memory.
+pub fn observe_sets(models: &mut [ModelUnderTest], sets: &[DevSet]) -> Observations {
+    let mut observer = Observer::new(models);
+    let mut observations = Observations::default();
     for set in sets.iter().filter(|set| !set.texts.is_empty()) {
         for (text, &class) in set.texts.iter().zip(&set.classes) {
             if observer.take(text, class) {
-                observer.judge();
+                observer.classify();
             }
         }
-        observer.judge();
-        seen.parts.push((set.name.clone(), set.texts.len()));
+        observer.classify();
+        observations.parts.push((set.name.clone(), set.texts.len()));
     }
-    observer.into(&mut seen);
-    seen
+    observer.finish(&mut observations);
+    observations
 }
 
-/// Gathers comments, has them judged, and keeps what is worth keeping.
+/// Collects comments, has them classified in chunks, and keeps outcomes and the most telling texts.
 struct Observer<'a> {
-    judges: &'a mut [ModelUnderTest],
+    models: &'a mut [ModelUnderTest],
     comments: Vec<String>,
     classes: Vec<usize>,
     lengths: Vec<u32>,
     outcomes: Vec<Vec<Outcome>>,
-    mistakes: Vec<Top>,
-    disagreements: Top,
+    mistakes: Vec<Top<Case>>,
+    disagreements: Top<Case>,
 }
 
 impl<'a> Observer<'a> {
-    fn new(judges: &'a mut [ModelUnderTest]) -> Self {
+    fn new(models: &'a mut [ModelUnderTest]) -> Self {
         Observer {
             comments: Vec::new(),
             classes: Vec::new(),
             lengths: Vec::new(),
-            outcomes: vec![Vec::new(); judges.len()],
-            mistakes: vec![Top::default(); judges.len()],
-            disagreements: Top::default(),
-            judges,
+            outcomes: vec![Vec::new(); models.len()],
+            mistakes: vec![Top::new(MAX_CASES); models.len()],
+            disagreements: Top::new(MAX_CASES),
+            models,
         }
     }
 
-    /// Adds a comment; whether it is time to judge.
+    /// Adds a comment; whether the chunk is full.
     fn take(&mut self, text: &str, class: usize) -> bool {
         self.comments.push(text.to_owned());
         self.classes.push(class);
@@ -237,58 +264,41 @@ impl<'a> Observer<'a> {
         self.comments.len() == CHUNK
     }
 
-    /// Hands over what was kept.
-    fn into(self, seen: &mut Observations) {
-        seen.lengths = self.lengths;
-        seen.outcomes = self.outcomes;
-        seen.mistakes = self.mistakes.into_iter().map(Top::into_cases).collect();
-        seen.disagreements = self.disagreements.into_cases();
+    /// Moves what was kept into `observations`.
+    fn finish(self, observations: &mut Observations) {
+        observations.lengths = self.lengths;
+        observations.outcomes = self.outcomes;
+        observations.mistakes = self.mistakes.into_iter().map(Top::into_items).collect();
+        observations.disagreements = self.disagreements.into_items();
     }
 
-    /// Judges what was taken; how many.
-    fn judge(&mut self) -> usize {
+    /// Classifies the chunk; how many comments it had.
+    fn classify(&mut self) -> usize {
         let first = self.lengths.len() - self.comments.len();
         let views: Vec<&str> = self.comments.iter().map(String::as_str).collect();
-        for (judge, outcomes) in self.judges.iter_mut().zip(&mut self.outcomes) {
-            judge.judge(&views, &self.classes, outcomes);
+        for (model, outcomes) in self.models.iter_mut().zip(&mut self.outcomes) {
+            model.classify(&views, &self.classes, outcomes);
         }
         for (at, (text, &class)) in self.comments.iter().zip(&self.classes).enumerate() {
-            let answers = || self.outcomes.iter().map(|outcomes| &outcomes[first + at]);
-            let case = || Case { text: text.clone(), class, outcomes: answers().cloned().collect() };
-            // How sure each model is of the truth.
-            let sure = |outcome: &Outcome| outcome.probabilities[class];
-            for (outcome, top) in answers().zip(&mut self.mistakes) {
-                if outcome.chosen() != class {
-                    top.offer(1.0 - sure(outcome), case);
+            let outcomes = || self.outcomes.iter().map(|outcomes| &outcomes[first + at]);
+            let case = || Case { text: text.clone(), class, outcomes: outcomes().cloned().collect() };
+            // The probability that a model gives the true class.
+            let truth = |outcome: &Outcome| outcome.probabilities[class];
+            for (outcome, top) in outcomes().zip(&mut self.mistakes) {
+                if !outcome.is_right() {
+                    top.offer(1.0 - truth(outcome), case);
                 }
             }
-            let right = answers().filter(|outcome| outcome.chosen() == class).count();
+            let right = outcomes().filter(|outcome| outcome.is_right()).count();
             if 0 < right && right < self.outcomes.len() {
-                let (low, high) =
-                    answers().map(sure).fold((1.0_f64, 0.0_f64), |(low, high), p| (low.min(p), high.max(p)));
+                let (low, high) = outcomes()
+                    .map(truth)
+                    .fold((1.0_f64, 0.0_f64), |(low, high), p| (low.min(p), high.max(p)));
                 self.disagreements.offer(high - low, case);
             }
         }
         self.comments.clear();
         self.classes.clear();
         self.lengths.len() - first
-    }
-}
-
-/// The cases with the highest keys, the highest first; of equal ones those that came first.
-#[derive(Clone, Debug, Default)]
-struct Top(Vec<(f64, Case)>);
-
-impl Top {
-    fn offer(&mut self, key: f64, case: impl Fn() -> Case) {
-        let place = self.0.partition_point(|(other, _)| *other >= key);
-        if place < CASES {
-            self.0.insert(place, (key, case()));
-            self.0.truncate(CASES);
-        }
-    }
-
-    fn into_cases(self) -> Vec<Case> {
-        self.0.into_iter().map(|(_, case)| case).collect()
     }
 }

@@ -1,11 +1,14 @@
 //! How good predictions are.
 
+use nunchi_engine::Prediction;
+use nunchi_engine::score::WrittenScore;
+
 /// Equal bins of confidence for the calibration error, as Guo et al. (2017) use them.
 pub const BINS: usize = 15;
-/// Probabilities are kept this far from 0 when their logarithm is taken, so that one sure mistake stays finite.
-const SMALLEST: f64 = 1e-15;
+/// Probabilities are kept this far from 0 when their logarithm is taken, so that one certain mistake stays finite.
+pub(crate) const MIN_PROBABILITY: f64 = 1e-15;
 
-/// One judged example.
+/// One classified example.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     /// The class that it has.
@@ -15,15 +18,26 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The outcome of a sigmoid that answered `positive`.
+    /// The outcome of a sigmoid of value `positive`.
     pub fn of_two(class: usize, positive: f64) -> Self {
         Outcome { class, probabilities: vec![1.0 - positive, positive] }
     }
 
-    /// The class that was chosen: positive from 0.5 on; else the most probable, the first of equals.
+    /// The outcome of the engine's prediction for an example of `class`.
+    pub fn of_prediction(prediction: &Prediction, class: usize) -> Self {
+        if prediction.scores.is_empty() {
+            return Outcome::of_two(class, f64::from(prediction.score));
+        }
+        Outcome { class, probabilities: prediction.scores.iter().map(|&score| f64::from(score)).collect() }
+    }
+
+    /// The class that was chosen. Of two, the label of the *written* score, which has six decimals: a verdict of 0.500000
+    /// is positive, even where the probability before rounding was 0.4999997. What is measured must be what users see;
+    /// with the unrounded probability a report would count verdicts that nobody was ever given. Of more classes the most
+    /// probable one, the first of equals.
     pub fn chosen(&self) -> usize {
         if self.probabilities.len() == 2 {
-            return usize::from(self.probabilities[1] >= 0.5);
+            return usize::from(WrittenScore::new(self.probabilities[1] as f32).is_positive());
         }
         let mut best = 0;
         for (class, &probability) in self.probabilities.iter().enumerate() {
@@ -33,12 +47,17 @@ impl Outcome {
         }
         best
     }
+
+    /// Whether the chosen class is the one that it has.
+    pub fn is_right(&self) -> bool {
+        self.chosen() == self.class
+    }
 }
 
 /// Figures over a data set; all but `records` and `log_loss` are fractions of 1.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Metrics {
-    /// ModelResult examples.
+    /// Classified examples.
     pub records: usize,
     /// The share of right verdicts.
     pub accuracy: f64,
@@ -60,13 +79,15 @@ impl Metrics {
             return Metrics { records, accuracy: 0.0, f1: 0.0, auc: 0.0, log_loss: 0.0, ece: 0.0 };
         };
         let classes = first.probabilities.len();
-        let right = outcomes.iter().filter(|outcome| outcome.chosen() == outcome.class).count();
-        let judged: Vec<usize> = if classes == 2 { vec![1] } else { (0..classes).collect() };
+        let right = outcomes.iter().filter(|outcome| outcome.is_right()).count();
+        let measured: Vec<usize> = if classes == 2 { vec![1] } else { (0..classes).collect() };
         let mean = |of: &dyn Fn(usize) -> f64| {
-            judged.iter().map(|&class| of(class)).sum::<f64>() / judged.len() as f64
+            measured.iter().map(|&class| of(class)).sum::<f64>() / measured.len() as f64
         };
-        let log_loss: f64 =
-            outcomes.iter().map(|outcome| -outcome.probabilities[outcome.class].max(SMALLEST).ln()).sum();
+        let log_loss: f64 = outcomes
+            .iter()
+            .map(|outcome| -outcome.probabilities[outcome.class].max(MIN_PROBABILITY).ln())
+            .sum();
         Metrics {
             records,
             accuracy: right as f64 / records as f64,
@@ -78,7 +99,7 @@ impl Metrics {
     }
 }
 
-/// The mean over the classes that occur of the share judged right: accuracy as if classes were equally frequent.
+/// The mean over the classes that occur of the share classified rightly: accuracy as if classes were equally frequent.
 pub fn balanced_accuracy(outcomes: &[Outcome]) -> f64 {
     let classes = outcomes.first().map_or(0, |outcome| outcome.probabilities.len());
     let mut shares = Vec::new();
@@ -129,7 +150,7 @@ fn auc(outcomes: &[Outcome], class: usize) -> f64 {
     (rank_sum - positives * (positives + 1.0) / 2.0) / (positives * negatives)
 }
 
-/// Examples whose verdicts are about equally sure.
+/// Examples whose chosen classes are about equally probable.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ConfidenceBin {
     /// How many.
@@ -149,7 +170,7 @@ pub fn confidence_bins(outcomes: &[Outcome]) -> [ConfidenceBin; BINS] {
         let bin = &mut bins[((confidence * BINS as f64) as usize).min(BINS - 1)];
         bin.records += 1;
         bin.confidence += confidence;
-        bin.right += usize::from(chosen == outcome.class);
+        bin.right += usize::from(outcome.is_right());
     }
     bins
 }
@@ -160,7 +181,7 @@ fn calibration_error(outcomes: &[Outcome]) -> f64 {
     bins.iter().map(|bin| (bin.confidence - bin.right as f64).abs()).sum::<f64>() / outcomes.len() as f64
 }
 
-/// How often each class is taken for which: `[class][chosen]` is a number of examples.
+/// The confusion matrix: `[class][chosen]` is a number of examples.
 pub fn confusion(outcomes: &[Outcome]) -> Vec<Vec<usize>> {
     let classes = outcomes.first().map_or(0, |outcome| outcome.probabilities.len());
     let mut counts = vec![vec![0; classes]; classes];
@@ -202,9 +223,9 @@ fn roc_of(outcomes: &[Outcome], class: usize) -> Vec<[f64; 2]> {
     let (mut hits, mut alarms) = (0.0, 0.0);
     for (at, &(score, positive)) in ranked.iter().enumerate() {
         if positive {
-            hits += 1.0
+            hits += 1.0;
         } else {
-            alarms += 1.0
+            alarms += 1.0;
         }
         // Equal scores cannot be told apart: they are one step.
         if ranked.get(at + 1).is_none_or(|(next, _)| *next != score) {
@@ -243,9 +264,9 @@ pub fn interval_95(right: usize, records: usize) -> [f64; 2] {
     }
     let (z, n) = (1.959_963_985, records as f64);
     let share = right as f64 / n;
-    let centre = (share + z * z / (2.0 * n)) / (1.0 + z * z / n);
+    let center = (share + z * z / (2.0 * n)) / (1.0 + z * z / n);
     let half = z / (1.0 + z * z / n) * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
-    [(centre - half).max(0.0), (centre + half).min(1.0)]
+    [(center - half).max(0.0), (center + half).min(1.0)]
 }
 
 #[cfg(test)]
@@ -281,8 +302,11 @@ mod tests {
     }
 
     #[test]
-    fn one_half_is_positive() {
+    fn the_written_score_decides_between_two_classes() {
         assert_eq!(Outcome::of_two(1, 0.5).chosen(), 1);
+        // Written as 0.500000 and as 0.499999.
+        assert_eq!(Outcome::of_two(1, 0.499_999_7).chosen(), 1);
+        assert_eq!(Outcome::of_two(1, 0.499_999_3).chosen(), 0);
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! `nunchi evaluate --pairs`: what models understood, category by category.
+//! `nunchi evaluate --pairs`: which pairs models get right, category by category.
 
 use nunchi_eval::evaluation::ModelUnderTest;
-use nunchi_eval::pairs::{self, Answer, Pair, Tally};
+use nunchi_eval::pairs::{self, Pair, PairOrder, PairScores, Tally};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,23 +9,24 @@ use std::process::ExitCode;
 /// Columns of a model in the table: `22/24  91.7 %`.
 const WIDTH: usize = 17;
 
-/// Measures every judge on the pairs of `path` and prints a table, or a JSON object a model.
-pub fn run(judges: &mut [ModelUnderTest], path: &Path, json: bool, wrong: bool) -> anyhow::Result<ExitCode> {
-    let pairs = pairs::read(path)?;
-    let mut answers = Vec::with_capacity(judges.len());
-    for judge in judges.iter_mut() {
-        answers.push(pairs::answers(judge, &pairs)?);
+/// Measures every model on the pairs of `path` and prints a table, or a JSON object a model.
+pub fn run(models: &mut [ModelUnderTest], path: &Path, json: bool, wrong: bool) -> anyhow::Result<ExitCode> {
+    let labels = models.first().map(|model| model.model().labels.clone()).unwrap_or_default();
+    let pairs = pairs::read(path, &labels, PairOrder::WorseFirst)?;
+    let mut scores = Vec::with_capacity(models.len());
+    for model in models.iter_mut() {
+        scores.push(pairs::score(model, &pairs)?);
     }
     if json {
-        for (judge, answers) in judges.iter().zip(&answers) {
-            println!("{}", object(&judge.model().version, &pairs, answers, wrong));
+        for (model, scores) in models.iter().zip(&scores) {
+            println!("{}", object(&model.model().version, &pairs, scores, wrong));
         }
         return Ok(ExitCode::SUCCESS);
     }
-    print_table(judges, &pairs, &answers);
+    print_table(models, &pairs, &scores);
     if wrong {
-        for (judge, answers) in judges.iter().zip(&answers) {
-            print_wrong(judge, &pairs, answers);
+        for (model, scores) in models.iter().zip(&scores) {
+            print_wrong(model, &pairs, scores);
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -39,19 +40,19 @@ fn tally(tally: Tally) -> Map<String, Value> {
     object
 }
 
-fn object(version: &str, pairs: &[Pair], answers: &[Answer], wrong: bool) -> Value {
-    let mut object = tally(pairs::total(answers));
-    let categories: Map<String, Value> = pairs::by_category(pairs, answers)
+fn object(version: &str, pairs: &[Pair], scores: &[PairScores], wrong: bool) -> Value {
+    let mut object = tally(pairs::total(scores));
+    let categories: Map<String, Value> = pairs::by_category(pairs, scores)
         .into_iter()
         .map(|(category, counts)| (category.to_owned(), tally(counts).into()))
         .collect();
     object.insert("categories".to_owned(), categories.into());
     if wrong {
-        let all = pairs.iter().zip(answers).filter(|(_, answer)| !answer.right).map(|(pair, answer)| {
+        let all = pairs.iter().zip(scores).filter(|(_, scores)| !scores.right).map(|(pair, scores)| {
             json!({
                 "category": pair.category,
-                "a": pair.a.text, "score_a": answer.a, "label_a": pair.a.label.map(u8::from),
-                "b": pair.b.text, "score_b": answer.b, "label_b": pair.b.label.map(u8::from),
+                "a": pair.a.text, "score_a": scores.a, "label_a": pair.a.class,
+                "b": pair.b.text, "score_b": scores.b, "label_b": pair.b.class,
             })
         });
         object.insert("wrong".to_owned(), all.collect());
@@ -61,9 +62,9 @@ fn object(version: &str, pairs: &[Pair], answers: &[Answer], wrong: bool) -> Val
 }
 
 /// One row a category, one column a model.
-fn print_table(judges: &[ModelUnderTest], pairs: &[Pair], answers: &[Vec<Answer>]) {
+fn print_table(models: &[ModelUnderTest], pairs: &[Pair], scores: &[Vec<PairScores>]) {
     let columns: Vec<Vec<(&str, Tally)>> =
-        answers.iter().map(|answers| pairs::by_category(pairs, answers)).collect();
+        scores.iter().map(|scores| pairs::by_category(pairs, scores)).collect();
     let Some(categories) = columns.first() else { return };
     let widest = categories.iter().map(|(category, _)| category.chars().count()).max().unwrap_or(0).max(8);
     let line = |name: &str, tallies: &mut dyn Iterator<Item = Tally>| {
@@ -75,33 +76,33 @@ fn print_table(judges: &[ModelUnderTest], pairs: &[Pair], answers: &[Vec<Answer>
         println!();
     };
     print!("{:widest$}", "category");
-    for judge in judges {
-        print!("  {:>WIDTH$}", judge.model().version);
+    for model in models {
+        print!("  {:>WIDTH$}", model.model().version);
     }
     println!();
     for (row, (category, _)) in categories.iter().enumerate() {
         line(category, &mut columns.iter().map(|column| column[row].1));
     }
-    line("all", &mut answers.iter().map(|answers| pairs::total(answers)));
+    line("all", &mut scores.iter().map(|scores| pairs::total(scores)));
 }
 
-/// UsageError pairs, a line each: what must be lower on the left.
-fn print_wrong(judge: &ModelUnderTest, pairs: &[Pair], answers: &[Answer]) {
-    let mark = |label: Option<bool>| match label {
-        Some(true) => "+",
-        Some(false) => "-",
+/// Pairs that the model gets wrong, a line each: what must be lower on the left.
+fn print_wrong(model: &ModelUnderTest, pairs: &[Pair], scores: &[PairScores]) {
+    let mark = |class: Option<usize>| match class {
+        Some(0) => "-",
+        Some(_) => "+",
         None => " ",
     };
-    println!("\nwrong: {} {}", judge.model().name, judge.model().version);
-    for (pair, answer) in pairs.iter().zip(answers).filter(|(_, answer)| !answer.right) {
+    println!("\nwrong: {} {}", model.model().name, model.model().version);
+    for (pair, scores) in pairs.iter().zip(scores).filter(|(_, scores)| !scores.right) {
         println!(
             "{}: {:.3}{} {}  <  {:.3}{} {}",
             pair.category,
-            answer.a,
-            mark(pair.a.label),
+            scores.a,
+            mark(pair.a.class),
             pair.a.text,
-            answer.b,
-            mark(pair.b.label),
+            scores.b,
+            mark(pair.b.class),
             pair.b.text
         );
     }

@@ -151,7 +151,7 @@ fn stars(report: &Report) -> String {
         return "<p class=\"faint\">No comment has stars that say something.</p>".to_owned();
     }
     let [first, second] = &report.tally.models;
-    let mut out = interval(stars.paired.difference());
+    let mut out = interval((stars.paired.gain(), stars.paired.gain_interval()));
     let _ = write!(
         out,
         "<table><tr><th>stars</th><th>comments</th><th>{} right</th><th>{} right</th><th>only {0}</th><th>only {1}</th></tr>",

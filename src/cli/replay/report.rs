@@ -18,7 +18,8 @@ pub(super) fn conclusion(report: &Report) -> Option<String> {
         return None;
     }
     let [first, second] = [0, 1].map(|side: usize| report.tally.models[side].name.as_str());
-    let ([right_first, right_second], (difference, [low, high])) = (paired.accuracies(), paired.difference());
+    let ([right_first, right_second], difference) = (paired.accuracies(), paired.gain());
+    let [low, high] = paired.gain_interval();
     let p = paired.p_value();
     let interval = format!("{:+.2} to {:+.2} points", low * 100.0, high * 100.0);
     let figures = format!(
@@ -54,11 +55,10 @@ pub(super) fn json(report: &Report) -> Value {
     object["event"] = json!("compared");
     object["stars"]["records"] = json!(paired.records());
     if paired.records() > 0 {
-        let (difference, interval) = paired.difference();
-        let p = paired.p_value();
+        let (difference, p) = (paired.gain(), paired.p_value());
         object["stars"]["accuracy"] = json!(paired.accuracies());
         object["stars"]["difference"] = json!(difference);
-        object["stars"]["interval_95"] = json!(interval);
+        object["stars"]["interval_95"] = json!(paired.gain_interval());
         object["stars"]["p_value"] = json!(p);
         let better = usize::from(difference > 0.0);
         object["stars"]["better"] =

@@ -282,7 +282,7 @@ impl Made<'_> {
             .iter()
             .map(|group| {
                 let outcomes =
-                    calibration::judge(network, &group.examples, temperature, self.settings.threads);
+                    calibration::classify(network, &group.examples, temperature, self.settings.threads);
                 let metrics = Metrics::of(&outcomes);
                 eprintln!("{}: accuracy {:.2} %", group.name, metrics.accuracy * 100.0);
                 serde_json::json!({ "file": group.name, "metrics": metrics })

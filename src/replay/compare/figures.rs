@@ -1,8 +1,8 @@
 //! What a report of two predictions is made of: counts of groups, of ways, of stretches of time, changes of the score, examples.
 
-use super::paired::Paired;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use nunchi_eval::paired::Paired;
 use serde::Serialize;
 
 /// One of the two models.

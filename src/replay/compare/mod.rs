@@ -3,11 +3,9 @@
 //! Always holds: memory does not grow with the range. Products, times and examples are bounded.
 
 mod figures;
-mod paired;
 mod tally;
 
 pub use figures::{Cell, Change, Example, Named, Side, Stars, TimeBucket, Unit, Way};
-pub use paired::Paired;
 pub use tally::{GRID, Tally};
 
 use super::error::ReplayError;

@@ -283,8 +283,8 @@ const OTHERS: &str = "(other products)";
 
 #[cfg(test)]
 mod tests {
-    use super::super::paired::Paired;
     use super::*;
+    use nunchi_eval::paired::Paired;
 
     fn tally() -> Tally {
         let side = |name: &str| Side { name: name.to_owned(), model: name.to_owned() };

@@ -116,7 +116,7 @@ impl<'a> Run<'a> {
         let threads = self.task.settings.threads;
         let groups = self.task.dev.iter();
         groups
-            .map(|group| balanced_accuracy(&calibration::judge(network, &group.examples, 1.0, threads)))
+            .map(|group| balanced_accuracy(&calibration::classify(network, &group.examples, 1.0, threads)))
             .collect()
     }
 
