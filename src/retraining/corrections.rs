@@ -7,10 +7,21 @@ use crate::registry::TopicRange;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+/// Most memory that corrections take, in bytes: a few million of them. A topic is as large as its writers make it, and its ids as
+/// long.
+const MAX_BYTES: usize = 256 << 20;
+/// What a correction takes beside its id's bytes: the string, the class, and its share of a node that is half full.
+const ENTRY_BYTES: usize = 2 * (size_of::<String>() + size_of::<usize>());
+
 /// Corrections by the comment's id.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Corrections {
     labels: BTreeMap<String, usize>,
+    /// Memory that `labels` takes, and may take.
+    bytes: usize,
+    max_bytes: usize,
+    /// Whether a correction had no room.
+    full: bool,
     /// What was read.
     pub ranges: Vec<TopicRange>,
     /// How much of it was of use.
@@ -36,15 +47,29 @@ struct Value {
     label: String,
 }
 
+impl Default for Corrections {
+    fn default() -> Self {
+        Corrections {
+            labels: BTreeMap::new(),
+            bytes: 0,
+            max_bytes: MAX_BYTES,
+            full: false,
+            ranges: Vec::new(),
+            counts: Counts::default(),
+        }
+    }
+}
+
 impl Corrections {
     /// Reads the whole topic as it is now. `labels` are the model's.
     ///
     /// # Errors
-    /// A topic that does not exist; brokers that do not answer.
+    /// A topic that does not exist, or holds more than fits; brokers that do not answer.
     pub fn read(history: &History, topic: &str, labels: &[String]) -> Result<Self, RetrainError> {
         let shares = history.range(topic, None, None, 0)?;
         let mut corrections = Corrections::default();
         history.read(topic, &shares, |record| corrections.take(record, labels))?;
+        corrections.check_room(topic)?;
         corrections.ranges = shares
             .iter()
             .map(|share| TopicRange {
@@ -65,7 +90,7 @@ impl Corrections {
             match key {
                 Some(key) => {
                     self.counts.withdrawn += 1;
-                    self.labels.remove(&key);
+                    self.remove(&key);
                 }
                 None => self.counts.unreadable += 1,
             }
@@ -80,11 +105,41 @@ impl Corrections {
             (key, named) => key.or(named),
         };
         match (agreed, class) {
-            (Some(id), Some(class)) => {
-                self.labels.insert(id, class);
-            }
+            (Some(id), Some(class)) => self.insert(id, class),
             _ => self.counts.unreadable += 1,
         }
+    }
+
+    fn insert(&mut self, id: String, class: usize) {
+        if let Some(known) = self.labels.get_mut(&id) {
+            *known = class;
+            return;
+        }
+        let bytes = id.len() + ENTRY_BYTES;
+        if self.bytes + bytes > self.max_bytes {
+            self.full = true;
+            return;
+        }
+        self.bytes += bytes;
+        self.labels.insert(id, class);
+    }
+
+    fn remove(&mut self, id: &str) {
+        if self.labels.remove(id).is_some() {
+            self.bytes -= id.len() + ENTRY_BYTES;
+        }
+    }
+
+    /// Refuses corrections that are not complete: which of them were left out would be chance.
+    fn check_room(&self, topic: &str) -> Result<(), RetrainError> {
+        if !self.full {
+            return Ok(());
+        }
+        Err(RetrainError::TooManyCorrections {
+            topic: topic.to_owned(),
+            corrections: self.labels.len(),
+            megabytes: self.max_bytes >> 20,
+        })
     }
 
     /// The class that a person gave to the comment of this id.
@@ -138,6 +193,27 @@ mod tests {
         assert_eq!(all.class("quoted"), Some(1));
         assert_eq!(all.class("b"), None);
         assert_eq!((all.counts.withdrawn, all.counts.unreadable, all.len()), (1, 0, 3));
+    }
+
+    #[test]
+    fn memory_is_bounded_by_bytes_however_long_ids_are() {
+        let long = |row: usize| format!("{row}{}", "x".repeat(100_000));
+        let mut all = Corrections { max_bytes: 1 << 20, ..Corrections::default() };
+        for row in 0..10 {
+            take(&mut all, Some(&long(row)), Some(r#"{"label":"positive"}"#));
+            // Again is not more.
+            take(&mut all, Some(&long(row)), Some(r#"{"label":"negative"}"#));
+        }
+        all.check_room("corrections").unwrap();
+        take(&mut all, Some(&long(0)), None);
+        take(&mut all, Some(&long(10)), Some(r#"{"label":"positive"}"#));
+        all.check_room("corrections").unwrap();
+
+        (11..1_000).for_each(|row| take(&mut all, Some(&long(row)), Some(r#"{"label":"positive"}"#)));
+        assert!(all.bytes <= all.max_bytes && all.len() == 10, "{} bytes of {}", all.bytes, all.len());
+        let said = all.check_room("corrections").unwrap_err().to_string();
+        assert!(said.contains("`corrections`") && said.contains("more than 1 MiB"), "{said}");
+        assert!(said.contains("withdraw"), "{said}");
     }
 
     #[test]

@@ -33,6 +33,19 @@ pub enum RetrainError {
     /// A file of pairs cannot be used.
     #[error(transparent)]
     Pairs(#[from] PairsError),
+    /// The topic of corrections holds more than a run keeps in memory.
+    #[error(
+        "the topic `{topic}` holds more than {megabytes} MiB of corrections ({corrections} fit): withdraw those that are no \
+         longer needed (a record with the comment's id as its key and no value), or name a topic with fewer with --corrections"
+    )]
+    TooManyCorrections {
+        /// The topic.
+        topic: String,
+        /// How many fit.
+        corrections: usize,
+        /// The bound.
+        megabytes: usize,
+    },
     /// A file cannot be read or written.
     #[error("{}: {reason}", path.display())]
     File {
