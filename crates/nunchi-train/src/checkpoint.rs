@@ -16,6 +16,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
+/// The layout of the file, and what its fingerprint is made of. 1 (which had no such entry) rested on the standard library's
+/// hasher, whose algorithm changes with the compiler.
+const FORMAT: &str = "2";
 /// The entry that says whether all the others are what was written.
 const CHECKSUM: &str = "checksum";
 
@@ -42,6 +45,17 @@ pub enum CheckpointError {
         "{0} is the checkpoint of another training (other data, settings or program): --restart begins anew"
     )]
     Other(PathBuf),
+    /// Another version of the program wrote it.
+    #[error(
+        "the checkpoint {path} was written by another version of nunchi (format {found}, this version reads {FORMAT}): \
+         end that training with the version that began it, or begin anew with --restart"
+    )]
+    Version {
+        /// Where.
+        path: PathBuf,
+        /// Its format.
+        found: String,
+    },
     /// It is damaged.
     #[error("the checkpoint {0} is damaged ({1}): --restart begins anew")]
     Damaged(PathBuf, String),
@@ -104,6 +118,7 @@ pub(super) fn save(
     }
     let json = |value: serde_json::Result<String>| value.expect("plain data");
     let mut metadata: HashMap<String, String> = [
+        ("format", FORMAT.to_owned()),
         ("fingerprint", fingerprint.to_owned()),
         ("shape", json(serde_json::to_string(&network.shape))),
         ("best.shape", best.map_or_else(String::new, |best| json(serde_json::to_string(&best.shape)))),
@@ -178,7 +193,12 @@ pub(super) fn load(
     let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(error.to_string()))?;
     let metadata = metadata.metadata().clone().unwrap_or_default();
     let text = |name: &str| metadata.get(name).cloned().ok_or_else(|| damaged(format!("no {name}")));
-    if text("fingerprint")? != fingerprint {
+    let own = text("fingerprint")?;
+    let found = metadata.get("format").map_or("1", String::as_str);
+    if found != FORMAT {
+        return Err(CheckpointError::Version { path: path.to_owned(), found: found.to_owned() });
+    }
+    if own != fingerprint {
         return Err(CheckpointError::Other(path.to_owned()));
     }
     let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(error.to_string()))?;
@@ -268,5 +288,45 @@ impl Optimiser {
         if let (Some(own), Some((network, decayed, rows))) = (&mut self.average, state.average) {
             *own = Average { network, decayed, rows, decay: own.decay };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nunchi_model::rnn::{Cell, Pooling};
+    use pulp::Arch;
+
+    /// Keys of comments, and so fingerprints, were made by another hash: nobody can say whether it is the same training.
+    #[test]
+    fn a_checkpoint_of_an_earlier_version_is_refused_with_what_to_do() {
+        let shape = Shape {
+            cell: Cell::Bag,
+            vocabulary: 4,
+            embedding: 2,
+            hidden: 0,
+            layers: 0,
+            bidirectional: false,
+            pooling: Pooling::Mean,
+            head: HeadKind::Sigmoid,
+            outputs: 1,
+        };
+        let network = Network::<f32>::zeros(shape).unwrap();
+        let optimiser = Optimiser::new(&network, 0.0, 1.0, 0.0, Arch::new());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.checkpoint");
+        save(&path, "same", &network, &optimiser, None, &TrainingCursor::default()).unwrap();
+        assert!(load(&path, "same", &network).unwrap().is_some());
+
+        let bytes = std::fs::read(&path).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+        let mut metadata = metadata.metadata().clone().unwrap();
+        metadata.remove("format");
+        std::fs::write(&path, safetensors::serialize(file.tensors(), Some(metadata)).unwrap()).unwrap();
+        let Err(error) = load(&path, "same", &network) else { panic!("an old checkpoint was read") };
+        let said = error.to_string();
+        assert!(said.contains("another version of nunchi (format 1, this version reads 2)"), "{said}");
+        assert!(said.contains("--restart"), "{said}");
     }
 }

@@ -22,6 +22,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
+/// What a fingerprint is made of, to be changed with it.
+const FINGERPRINT: &[u8] = b"nunchi training 2";
+
 /// How to train.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Settings {
@@ -214,6 +217,7 @@ impl Task<'_> {
         let settings = serde_json::to_string(self.settings).expect("settings are plain data");
         let mut hash = Sha256::new();
         for part in [
+            FINGERPRINT,
             settings.as_bytes(),
             self.corpus.fingerprint().as_bytes(),
             self.teachers.as_bytes(),
