@@ -91,13 +91,13 @@ fn describe_set(report: &mut Report, set: &Set<'_>, comments: &[Comment]) {
 fn describe_input(material: &Material, report: &mut Report, [current, new]: [&mut Engine; 2]) {
     let (parts, labels) = (&material.parts, report.labels.len());
     let learned: Vec<Comment> =
-        parts.new_lessons().flat_map(|lesson| lesson.comments.iter().cloned()).collect();
+        parts.new_sources().flat_map(|source| source.comments.iter().cloned()).collect();
     let fresh = || learned.iter().chain(&parts.test);
     let old: Vec<Comment> = parts
-        .lessons
+        .train
         .iter()
-        .filter(|lesson| lesson.old)
-        .flat_map(|lesson| lesson.comments.iter().cloned())
+        .filter(|source| source.old)
+        .flat_map(|source| source.comments.iter().cloned())
         .collect();
     if labels == 2 {
         report.words = words::moved([current, new], fresh());

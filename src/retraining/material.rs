@@ -2,7 +2,7 @@
 
 use super::comment::{Comment, classes};
 use super::corrections::Corrections;
-use super::split::{Lesson, Parts, split};
+use super::split::{LabeledSource, Split, split};
 use super::topics::{Collected, collect};
 use super::{Request, RetrainError, corrections, files, topics};
 use crate::kafka::ClientProperties;
@@ -25,7 +25,7 @@ pub(super) struct Material {
     /// What became of the corrections.
     pub(super) corrections: corrections::Counts,
     /// What is learned and what is measured with.
-    pub(super) parts: Parts,
+    pub(super) parts: Split,
     /// The golden set.
     pub(super) golden: Vec<Comment>,
     /// The pairs.
@@ -57,11 +57,11 @@ impl Material {
             say(&told(request, &collected));
         }
         let name = request.window.topics.join(", ");
-        let from_topics = Lesson { name, weight: 1.0, old: false, comments: collected.comments };
+        let from_topics = LabeledSource { name, weight: 1.0, old: false, comments: collected.comments };
         if !from_topics.comments.is_empty() {
             new.insert(0, from_topics);
         }
-        let count: usize = new.iter().map(|lesson| lesson.comments.len()).sum();
+        let count: usize = new.iter().map(|source| source.comments.len()).sum();
         let most = ((count as f64 * request.mix_ratio) as usize / request.mix.len().max(1)).max(1);
         let old = request.mix.iter().map(|source| files.read(source, most, true));
         let old = old.collect::<Result<Vec<_>, _>>()?;
@@ -79,8 +79,8 @@ impl Material {
     /// Why nothing can be learned or measured, if so.
     pub(super) fn too_little(&self, least: usize, labels: &[String]) -> Option<String> {
         let test = &self.parts.test;
-        let learned = || self.parts.new_lessons();
-        let all = learned().map(|lesson| lesson.comments.len()).sum::<usize>() + test.len();
+        let learned = || self.parts.new_sources();
+        let all = learned().map(|source| source.comments.len()).sum::<usize>() + test.len();
         if all < least {
             let files = self.data.files.len();
             return Some(format!(
@@ -97,9 +97,9 @@ impl Material {
                 labels[class]
             ));
         }
-        for lesson in learned() {
-            let of_lesson = classes(&lesson.comments, labels.len());
-            counts.iter_mut().zip(of_lesson).for_each(|(count, more)| *count += more);
+        for source in learned() {
+            let of_source = classes(&source.comments, labels.len());
+            counts.iter_mut().zip(of_source).for_each(|(count, more)| *count += more);
         }
         rarest(&counts).filter(|&class| counts[class] < MIN_OF_CLASS).map(|class| {
             format!(
@@ -128,11 +128,11 @@ impl Files {
         }
     }
 
-    fn read(&mut self, source: &Source, most: usize, old: bool) -> Result<Lesson, RetrainError> {
+    fn read(&mut self, source: &Source, most: usize, old: bool) -> Result<LabeledSource, RetrainError> {
         let columns = self.wanted.columns(&source.path, &self.labels)?;
         let read = files::read(source, &columns, most, self.seed)?;
         self.data.files.push(read.file);
-        Ok(Lesson { name: file_name(source), weight: read.weight, old, comments: read.comments })
+        Ok(LabeledSource { name: file_name(source), weight: read.weight, old, comments: read.comments })
     }
 }
 

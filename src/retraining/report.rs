@@ -112,7 +112,7 @@ pub struct Report {
     pub learned: Vec<Learned>,
     /// Comments that chose the epoch and the temperature.
     pub dev: usize,
-    /// Comments that are measured with and so not learned, or the other way round.
+    /// Comments that are measured with or chosen on, and so not learned.
     pub left_out: usize,
     /// How it was trained.
     pub recipe: Recipe,

@@ -88,11 +88,11 @@ pub fn retrain(
         let report = start.report(request, &material, Ending::NotEnoughData, why);
         return Ok(Finished { report, manifest: None, entry: None });
     }
-    let examples: usize = material.parts.lessons.iter().map(|lesson| lesson.comments.len()).sum();
+    let examples: usize = material.parts.train.iter().map(|source| source.comments.len()).sum();
     say(&format!(
         "training {} on {examples} comments, choosing on {}",
         if request.recipe.from_scratch { "a new network" } else { "the current network" },
-        material.parts.dev.iter().map(|lesson| lesson.comments.len()).sum::<usize>()
+        material.parts.dev.iter().map(|source| source.comments.len()).sum::<usize>()
     ));
     let candidate = train(&start.current, &material.parts, &request.recipe, &start.run, stop, progress)?;
     say(&format!("the candidate is {}; comparing it with {}", candidate.model.version, start.parent));
@@ -134,10 +134,10 @@ impl Start {
         why: String,
     ) -> Report {
         let labels = self.current.labels.len();
-        let learned = material.parts.lessons.iter().map(|lesson| Learned {
-            name: lesson.name.clone(),
-            weight: lesson.weight,
-            classes: classes(&lesson.comments, labels),
+        let learned = material.parts.train.iter().map(|source| Learned {
+            name: source.name.clone(),
+            weight: source.weight,
+            classes: classes(&source.comments, labels),
         });
         Report {
             run: self.run.clone(),
@@ -154,7 +154,7 @@ impl Start {
             records: material.records.clone(),
             corrections: material.corrections.clone(),
             learned: learned.collect(),
-            dev: material.parts.dev.iter().map(|lesson| lesson.comments.len()).sum(),
+            dev: material.parts.dev.iter().map(|source| source.comments.len()).sum(),
             left_out: material.parts.left_out,
             recipe: request.recipe.clone(),
             bands: request.bands.clone(),

@@ -1,18 +1,22 @@
-//! Which comments are learned, which one chooses on, and which one measures with. Nothing that is measured with is learned.
+//! Which comments are learned, which one chooses on, and which one measures with.
+//!
+//! Always holds: no comment is in two of them, however it is typed and whichever source it comes from (see
+//! [`CommentKey`]). What measures goes first, then what one chooses on; what is learned is the rest.
 
 use super::comment::Comment;
+use nunchi_data::{CommentKey, CommentKeys};
 use std::collections::HashSet;
 
-/// Share of what is learned from that chooses the epoch and the temperature.
-const DEV: f64 = 0.1;
+/// Share of what is left for training that chooses the epoch and the temperature.
+const DEV_SHARE: f64 = 0.1;
 /// Most comments to choose on, of each source.
 const MAX_DEV: usize = 4_000;
-/// Most comments to measure with: more make no decision surer.
+/// Most comments to measure with, of each source: more make no decision surer.
 const MAX_TEST: usize = 20_000;
 
-/// Comments of one source that are learned from.
+/// Labeled comments of one source.
 #[derive(Clone, Debug, Default)]
-pub struct Lesson {
+pub struct LabeledSource {
     /// What people call it.
     pub name: String,
     /// How much each of its comments counts.
@@ -25,81 +29,101 @@ pub struct Lesson {
 
 /// The parts.
 #[derive(Clone, Debug, Default)]
-pub struct Parts {
+pub struct Split {
     /// To learn from, new and old.
-    pub lessons: Vec<Lesson>,
+    pub train: Vec<LabeledSource>,
     /// To choose the epoch and the temperature on, by source.
-    pub dev: Vec<Lesson>,
-    /// The last part in time of what is new.
+    pub dev: Vec<LabeledSource>,
+    /// The last part in time of every new source.
     pub test: Vec<Comment>,
-    /// Comments that are not learned because they are measured with, or not measured with because they are learned.
+    /// Comments that are in no part because another part, or the golden set, has the same comment.
     pub left_out: usize,
 }
 
-impl Parts {
+impl Split {
     /// What is new of what is learned and chosen on.
-    pub fn new_lessons(&self) -> impl Iterator<Item = &Lesson> {
-        self.lessons.iter().chain(&self.dev).filter(|lesson| !lesson.old)
+    pub fn new_sources(&self) -> impl Iterator<Item = &LabeledSource> {
+        self.train.iter().chain(&self.dev).filter(|source| !source.old)
     }
 }
 
-/// Splits new comments (each source in the order of time) and old ones. `golden` is never learned.
-pub fn split(new: Vec<Lesson>, old: Vec<Lesson>, golden: &[Comment], test_share: f64) -> Parts {
-    let mut parts = Parts::default();
-    let golden: HashSet<&str> = golden.iter().map(|comment| comment.text.trim()).collect();
-    for mut lesson in new {
-        let count = ((lesson.comments.len() as f64 * test_share) as usize).min(MAX_TEST);
-        let mut test = lesson.comments.split_off(lesson.comments.len() - count);
-        parts.left_out += leave_out(&mut lesson.comments, |text| golden.contains(text));
-        // A text that is learned measures nothing, and one that is golden is measured already.
-        let learned: HashSet<&str> = lesson.comments.iter().map(|comment| comment.text.trim()).collect();
-        parts.left_out += leave_out(&mut test, |text| learned.contains(text) || golden.contains(text));
-        parts.test.extend(test);
-        let dev = dev(lesson.comments.len());
-        let dev = lesson.comments.split_off(lesson.comments.len() - dev);
-        parts.dev.push(Lesson { comments: dev, name: format!("{} (held out)", lesson.name), ..lesson });
-        parts.lessons.push(lesson);
+/// Splits new comments (each source in the order of time) and old ones. `golden` is in no part. The same input gives the same
+/// parts; which comments of a source are cut off for a part depends on that source's places alone.
+pub fn split(
+    mut new: Vec<LabeledSource>,
+    old: Vec<LabeledSource>,
+    golden: &[Comment],
+    test_share: f64,
+) -> Split {
+    let mut split = Split::default();
+    let mut keys = CommentKeys::default();
+    let mut measured: HashSet<CommentKey> = keys_of(&mut keys, golden).collect();
+    // The tests of all sources before the first comment of any is learned: a later source's test may repeat an earlier
+    // source's comments. Filtering the test instead would measure only on what nobody repeats.
+    for source in &mut new {
+        let count = ((source.comments.len() as f64 * test_share) as usize).min(MAX_TEST);
+        let mut test = source.comments.split_off(source.comments.len() - count);
+        // What is golden is measured already.
+        split.left_out += leave_out(&mut keys, &mut test, &measured);
+        split.test.extend(test);
     }
-    let measured: HashSet<String> = parts.test.iter().map(|comment| comment.text.trim().to_owned()).collect();
-    for mut lesson in old {
-        parts.left_out +=
-            leave_out(&mut lesson.comments, |text| golden.contains(text) || measured.contains(text));
-        // Old comments have no order that counts: every tenth.
-        let every = lesson.comments.len() / dev(lesson.comments.len()).max(1);
-        let (mut held, mut row) = (Vec::new(), 0);
-        lesson.comments.retain(|comment| {
-            row += 1;
-            let hold = row % every.max(2) == 0;
-            if hold {
-                held.push(comment.clone());
-            }
-            !hold
-        });
-        parts.dev.push(Lesson { comments: held, name: format!("{} (held out)", lesson.name), ..lesson });
-        parts.lessons.push(lesson);
+    measured.extend(keys_of(&mut keys, &split.test));
+    let mut chosen_on = HashSet::new();
+    for mut source in new.into_iter().chain(old) {
+        split.left_out += leave_out(&mut keys, &mut source.comments, &measured);
+        let held = hold_out(&mut source);
+        chosen_on.extend(keys_of(&mut keys, &held));
+        let name = format!("{} (held out)", source.name);
+        split.dev.push(LabeledSource { comments: held, name, ..source });
+        split.train.push(source);
     }
-    parts.lessons.retain(|lesson| !lesson.comments.is_empty());
-    parts.dev.retain(|lesson| !lesson.comments.is_empty());
-    parts
+    for source in &mut split.train {
+        split.left_out += leave_out(&mut keys, &mut source.comments, &chosen_on);
+    }
+    split.train.retain(|source| !source.comments.is_empty());
+    split.dev.retain(|source| !source.comments.is_empty());
+    split
 }
 
-fn dev(count: usize) -> usize {
-    ((count as f64 * DEV) as usize).min(MAX_DEV)
+/// Takes the comments to choose on out of a source: of a new one the last in time.
+fn hold_out(source: &mut LabeledSource) -> Vec<Comment> {
+    let comments = &mut source.comments;
+    let count = ((comments.len() as f64 * DEV_SHARE) as usize).min(MAX_DEV);
+    if !source.old {
+        return comments.split_off(comments.len() - count);
+    }
+    // Old comments have no order that counts: every tenth, or fewer of very many.
+    let every = (comments.len() / count.max(1)).max(2);
+    let (mut held, mut row) = (Vec::new(), 0);
+    comments.retain(|comment| {
+        row += 1;
+        let hold = row % every == 0;
+        if hold {
+            held.push(comment.clone());
+        }
+        !hold
+    });
+    held
 }
 
-fn leave_out(comments: &mut Vec<Comment>, is_out: impl Fn(&str) -> bool) -> usize {
+fn keys_of(keys: &mut CommentKeys, comments: &[Comment]) -> impl Iterator<Item = CommentKey> {
+    comments.iter().map(|comment| keys.key(&comment.text))
+}
+
+fn leave_out(keys: &mut CommentKeys, comments: &mut Vec<Comment>, out: &HashSet<CommentKey>) -> usize {
     let before = comments.len();
-    comments.retain(|comment| !is_out(comment.text.trim()));
+    comments.retain(|comment| !out.contains(&keys.key(&comment.text)));
     before - comments.len()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
-    fn lesson(name: &str, texts: impl IntoIterator<Item = String>) -> Lesson {
+    fn source(name: &str, texts: impl IntoIterator<Item = String>) -> LabeledSource {
         let comment = |(time_ms, text)| Comment { text, class: 0, id: None, time_ms, stars: None };
-        Lesson {
+        LabeledSource {
             name: name.to_owned(),
             weight: 1.0,
             old: false,
@@ -107,23 +131,104 @@ mod tests {
         }
     }
 
+    fn texts(comments: &[Comment]) -> Vec<&str> {
+        comments.iter().map(|comment| comment.text.as_str()).collect()
+    }
+
     #[test]
     fn the_last_part_in_time_is_the_test_and_nothing_measured_is_learned() {
-        let new = lesson("new", (0..100).map(|row| format!("새 {row}")).chain(["새 3".to_owned()]));
-        let golden = lesson("golden", ["새 5".to_owned(), "옛 7".to_owned()]).comments;
-        let old = lesson("old", (0..50).map(|row| format!("옛 {row}")).chain(["새 99".to_owned()]));
-        let parts = split(vec![new], vec![old], &golden, 0.2);
-        // 101 rows: 20 for the test, of which the last one repeats what is learned.
-        assert_eq!(parts.test.len(), 19);
-        assert_eq!(parts.test[0].text, "새 81");
-        assert_eq!(parts.left_out, 4, "새 3 at the end, 새 5, 옛 7, 새 99 among the old");
-        assert_eq!(parts.dev[0].comments.len(), 8);
-        let measured: HashSet<&str> =
-            parts.test.iter().chain(&golden).map(|comment| comment.text.as_str()).collect();
-        for lesson in parts.lessons.iter().chain(&parts.dev) {
-            assert!(lesson.comments.iter().all(|comment| !measured.contains(comment.text.as_str())));
+        let new = source("new", (0..100).map(|row| format!("새 {row}")).chain(["새 3".to_owned()]));
+        let golden = source("golden", ["새 5".to_owned(), "옛 7".to_owned()]).comments;
+        let old = source("old", (0..50).map(|row| format!("옛 {row}")).chain(["새 99".to_owned()]));
+        let old = LabeledSource { old: true, ..old };
+        let split = split(vec![new], vec![old], &golden, 0.2);
+        // 101 rows: 20 for the test, of which the last one repeats what would be learned.
+        assert_eq!(split.test.len(), 20);
+        assert_eq!((split.test[0].text.as_str(), split.test[19].text.as_str()), ("새 81", "새 3"));
+        assert_eq!(split.left_out, 4, "새 3 at the beginning, 새 5, 옛 7, 새 99 among the old");
+        assert_eq!(split.dev[0].comments.len(), 7);
+        assert_eq!(split.dev[1].comments.len(), 4, "every twelfth of 49");
+        let of_source = |index: usize| split.train[index].comments.len() + split.dev[index].comments.len();
+        assert_eq!((of_source(0), of_source(1)), (79, 49));
+    }
+
+    /// The gate measured on learned comments: each source's test was compared with that source alone.
+    #[test]
+    fn a_test_is_not_learned_from_another_source() {
+        let first = source("first", (0..20).map(|row| format!("처음 {row}")).chain(["둘째 19".to_owned()]));
+        let second = source("second", (0..20).map(|row| format!("둘째 {row}")));
+        let third = LabeledSource {
+            old: true,
+            ..source("third", ["둘째   19!".to_owned(), "둘째19".to_owned()])
+        };
+        let split = split(vec![first, second], vec![third], &[], 0.05);
+        assert_eq!(texts(&split.test), ["둘째 19", "둘째 19"], "the last one of each");
+        let learned: Vec<&str> = split.train.iter().flat_map(|source| texts(&source.comments)).collect();
+        assert!(!learned.contains(&"둘째19"), "typed without the space it is the same comment");
+        assert!(learned.contains(&"둘째   19!") && learned.contains(&"처음 0"));
+    }
+
+    #[test]
+    fn what_one_chooses_on_is_not_learned() {
+        let rows = (0..20).map(|row| format!("댓글 {row}"));
+        let new = source("new", ["댓글 19".to_owned()].into_iter().chain(rows.clone()));
+        let old = LabeledSource { old: true, ..source("old", rows) };
+        let split = split(vec![new], vec![old], &[], 0.0);
+        assert_eq!(texts(&split.dev[0].comments), ["댓글 18", "댓글 19"]);
+        assert!(!texts(&split.train[0].comments).contains(&"댓글 19"));
+        assert!(!texts(&split.train[1].comments).contains(&"댓글 18"));
+        assert_eq!(
+            split.left_out, 3,
+            "19 and 9, which the old ones choose on, of the new ones; 18 of the old ones"
+        );
+    }
+
+    /// Sources of few different comments, typed in several ways.
+    fn sources(old: bool) -> impl Strategy<Value = Vec<LabeledSource>> {
+        let texts = proptest::collection::vec("[가-다]{1,2} ?[!a]{0,2} ?", 0..60);
+        proptest::collection::vec(texts, 0..4).prop_map(move |all| {
+            let named = |(index, texts)| LabeledSource { old, ..source(&format!("{old} {index}"), texts) };
+            all.into_iter().enumerate().map(named).collect()
+        })
+    }
+
+    fn keys_in<'a>(comments: impl IntoIterator<Item = &'a Comment>) -> HashSet<CommentKey> {
+        comments.into_iter().map(|comment| CommentKey::of(&comment.text)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn no_comment_is_in_two_parts(
+            new in sources(false),
+            old in sources(true),
+            golden in sources(true),
+            test_share in 0.0..0.9_f64,
+        ) {
+            let golden: Vec<Comment> = golden.into_iter().flat_map(|source| source.comments).collect();
+            let split_of = || split(new.clone(), old.clone(), &golden, test_share);
+            let parts = split_of();
+            let learned = keys_in(parts.train.iter().flat_map(|source| &source.comments));
+            let chosen_on = keys_in(parts.dev.iter().flat_map(|source| &source.comments));
+            let (test, golden) = (keys_in(&parts.test), keys_in(&golden));
+            let all = [&learned, &chosen_on, &test, &golden];
+            for (index, one) in all.iter().enumerate() {
+                for other in &all[index + 1..] {
+                    prop_assert!(one.is_disjoint(other), "{parts:?}");
+                }
+            }
+
+            let kept = |sources: &[LabeledSource]| sources.iter().map(|source| source.comments.len()).sum::<usize>();
+            let total = kept(&new) + kept(&old);
+            prop_assert_eq!(kept(&parts.train) + kept(&parts.dev) + parts.test.len() + parts.left_out, total);
+            prop_assert_eq!(format!("{:?}", split_of()), format!("{parts:?}"), "the same again");
         }
-        let held = |index: usize| parts.lessons[index].comments.len() + parts.dev[index].comments.len();
-        assert_eq!((held(0), held(1)), (80, 49));
+
+        /// What a source gives to the test does not depend on the other sources.
+        #[test]
+        fn a_source_is_cut_by_its_own_places(new in sources(false), other in sources(false), test_share in 0.0..0.9_f64) {
+            let alone = split(new.clone(), Vec::new(), &[], test_share);
+            let together = split(new.into_iter().chain(other).collect(), Vec::new(), &[], test_share);
+            prop_assert_eq!(texts(&alone.test), &texts(&together.test)[..alone.test.len()]);
+        }
     }
 }

@@ -4,14 +4,15 @@ use super::RetrainError;
 #[cfg(test)]
 use super::comment::Comment;
 use super::comment::classes;
-use super::split::{Lesson, Parts};
+use super::split::{LabeledSource, Split};
 use crate::stop::Stop;
+use nunchi_data::CommentKeys;
 use nunchi_data::examples::{Examples, Group};
 use nunchi_eval::calibration;
 use nunchi_model::rnn::{Network, Shape};
 use nunchi_model::{Golden, Model, Precision};
 use nunchi_text::{Scratch, Tokenizer};
-use nunchi_train::corpus::{Corpus, NewRow, TextHasher, Writer};
+use nunchi_train::corpus::{Corpus, NewRow, Writer};
 use nunchi_train::trainer::{self, Progress, Settings, Task, TrainError, Trained};
 use serde::Serialize;
 use std::collections::HashSet;
@@ -51,7 +52,7 @@ pub struct Candidate {
 /// A stop; a network or a tokenizer that cannot be made.
 pub fn train(
     current: &Model,
-    parts: &Parts,
+    parts: &Split,
     recipe: &Recipe,
     run: &str,
     stop: &Stop,
@@ -59,7 +60,7 @@ pub fn train(
 ) -> Result<Candidate, RetrainError> {
     let labels = current.labels.len();
     let (tokenizer, network) = if recipe.from_scratch {
-        let texts = parts.lessons.iter().flat_map(|lesson| lesson.comments.iter());
+        let texts = parts.train.iter().flat_map(|source| source.comments.iter());
         let vocabulary = current.tokenizer.vocabulary();
         let tokenizer = nunchi_text::train(texts.map(|comment| comment.text.as_str()), vocabulary)?;
         let shape = Shape { vocabulary: tokenizer.vocabulary(), ..current.network.shape };
@@ -68,8 +69,8 @@ pub fn train(
         (current.tokenizer.clone(), current.network.clone())
     };
     let material =
-        Material { corpus: corpus(&parts.lessons, labels)?, tokenizer, max_tokens: current.max_tokens };
-    let dev: Vec<Group> = parts.dev.iter().map(|lesson| material.group(lesson)).collect();
+        Material { corpus: corpus(&parts.train, labels)?, tokenizer, max_tokens: current.max_tokens };
+    let dev: Vec<Group> = parts.dev.iter().map(|source| material.group(source)).collect();
     let tokenizer = material.tokenizer.clone();
     let trained = on_a_thread(network, material, dev.clone(), recipe.settings.clone(), progress, stop)?;
 
@@ -81,13 +82,13 @@ pub fn train(
     let temperature =
         calibration::calibrate(&network, &dev, recipe.settings.threads).unwrap_or(current.temperature);
     let sources: Vec<_> = parts
-        .lessons
+        .train
         .iter()
-        .map(|lesson| {
+        .map(|source| {
             serde_json::json!({
-                "source": lesson.name,
-                "weight": lesson.weight,
-                "classes": classes(&lesson.comments, labels),
+                "source": source.name,
+                "weight": source.weight,
+                "classes": classes(&source.comments, labels),
             })
         })
         .collect();
@@ -175,16 +176,16 @@ struct Material {
     max_tokens: usize,
 }
 
-/// All lessons: within each the classes count the same, and over all a comment counts 1 on average.
-fn corpus(lessons: &[Lesson], labels: usize) -> Result<Corpus, RetrainError> {
+/// All sources: within each the classes count the same, and over all a comment counts 1 on average.
+fn corpus(sources: &[LabeledSource], labels: usize) -> Result<Corpus, RetrainError> {
     let mut writer = Writer::new(None, labels)?;
-    let mut hasher = TextHasher::default();
-    for lesson in lessons {
-        writer.begin_source(lesson.weight);
-        for comment in &lesson.comments {
-            let hash = hasher.hash(&comment.text);
+    let mut keys = CommentKeys::default();
+    for source in sources {
+        writer.begin_source(source.weight);
+        for comment in &source.comments {
+            let key = keys.key(&comment.text);
             let class = Some(comment.class as u32);
-            writer.push(NewRow { text: &comment.text, class, soft: None, hash })?;
+            writer.push(NewRow { text: &comment.text, class, soft: None, key })?;
         }
     }
     let (corpus, _) = writer.finish(&HashSet::new())?;
@@ -192,14 +193,14 @@ fn corpus(lessons: &[Lesson], labels: usize) -> Result<Corpus, RetrainError> {
 }
 
 impl Material {
-    fn group(&self, lesson: &Lesson) -> Group {
+    fn group(&self, source: &LabeledSource) -> Group {
         let (mut scratch, mut tokens, mut examples) = (Scratch::default(), Vec::new(), Examples::default());
-        for comment in &lesson.comments {
+        for comment in &source.comments {
             tokens.clear();
             self.tokenizer.encode(&comment.text, self.max_tokens, &mut scratch, &mut tokens);
             examples.push(&tokens, comment.class, 1.0);
         }
-        Group { name: lesson.name.clone(), examples }
+        Group { name: source.name.clone(), examples }
     }
 }
 
@@ -208,15 +209,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn classes_balance_within_a_lesson_and_the_mean_weight_is_one() {
+    fn classes_balance_within_a_source_and_the_mean_weight_is_one() {
         let comment =
             |class| Comment { text: "좋아요".to_owned(), class, id: None, time_ms: 0, stars: None };
-        let lesson = |weight, classes: &[usize]| Lesson {
+        let source = |weight, classes: &[usize]| LabeledSource {
             weight,
             comments: classes.iter().map(|&class| comment(class)).collect(),
-            ..Lesson::default()
+            ..LabeledSource::default()
         };
-        let corpus = corpus(&[lesson(1.0, &[1, 1, 1, 0]), lesson(3.0, &[1, 0])], 2).unwrap();
+        let corpus = corpus(&[source(1.0, &[1, 1, 1, 0]), source(3.0, &[1, 0])], 2).unwrap();
         let weights: Vec<f32> = corpus.rows().map(|row| row.unwrap().weight).collect();
         assert!((3.0 * weights[0] - weights[3]).abs() < 1e-6, "classes count the same");
         assert!((weights[4] + weights[5] - 1.5 * weights[..4].iter().sum::<f32>()).abs() < 1e-5);

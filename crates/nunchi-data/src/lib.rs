@@ -3,18 +3,21 @@
 //! A TSV is read as it stands, without quoting (a quotation mark is a character like any other); a CSV by RFC 4180. The
 //! first line of both names the columns; in JSONL the fields of each object are the columns.
 //!
-//! `rows` reads, [`Wanted`] finds columns whose names nobody gave, [`DataError`] says what is wrong.
+//! `rows` reads, [`Wanted`] finds columns whose names nobody gave, [`CommentKey`] says which comments are the same, [`DataError`]
+//! what is wrong.
 
 #![forbid(unsafe_code)]
 
 mod error;
 pub mod examples;
 mod find;
+mod key;
 pub mod mapping;
 mod rows;
 
 pub use error::DataError;
 pub use find::Wanted;
+pub use key::{CommentKey, CommentKeys};
 
 use crate::mapping::Target;
 use rows::{Bad, Row};

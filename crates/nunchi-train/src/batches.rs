@@ -159,6 +159,7 @@ impl Window {
 mod tests {
     use super::*;
     use crate::corpus::{NewRow, RowOptions, Writer};
+    use nunchi_data::CommentKey;
 
     /// Rows of one source, learned as `manner` says: the soft targets and lengths of what comes.
     fn read(manner: RowOptions, every_token: bool) -> Vec<(Option<f32>, usize, Vec<u32>)> {
@@ -169,7 +170,8 @@ mod tests {
         writer.begin_source(1.0);
         writer.set_manner(manner);
         for (row, text) in texts.iter().enumerate() {
-            let new = NewRow { text, class: Some(row as u32 % 2), soft: Some(0.25), hash: row as u64 };
+            let new =
+                NewRow { text, class: Some(row as u32 % 2), soft: Some(0.25), key: CommentKey::of(text) };
             writer.push(new).unwrap();
         }
         let (corpus, _) = writer.finish(&Default::default()).unwrap();

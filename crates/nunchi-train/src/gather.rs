@@ -2,9 +2,9 @@
 //!
 //! Always holds: no comment of a development set, as a network reads it, is in the corpus.
 
-use super::corpus::{Corpus, CorpusError, NewRow, RowOptions, TextHasher, Writer};
+use super::corpus::{Corpus, CorpusError, NewRow, RowOptions, Writer};
 use nunchi_data::examples::{DevSet, Source, file_name};
-use nunchi_data::{Columns, Counts};
+use nunchi_data::{Columns, CommentKey, CommentKeys, Counts};
 use std::collections::HashSet;
 use std::path::PathBuf;
 
@@ -95,7 +95,7 @@ pub struct Gathered {
 pub fn gather(plan: &Plan) -> Result<Gathered, CorpusError> {
     let mut gathering = Gathering {
         writer: Writer::new(plan.folder.as_deref(), plan.classes)?,
-        hasher: TextHasher::default(),
+        keys: CommentKeys::default(),
         dev: HashSet::new(),
         held_out: HashSet::new(),
     };
@@ -140,11 +140,11 @@ fn check_rest(corpus: &Corpus, files: &[FileReport]) -> Result<(), CorpusError> 
 
 struct Gathering {
     writer: Writer,
-    hasher: TextHasher,
-    /// Hashes of the development files' comments.
-    dev: HashSet<u64>,
-    /// Hashes of what was held out.
-    held_out: HashSet<u64>,
+    keys: CommentKeys,
+    /// Keys of the development files' comments.
+    dev: HashSet<CommentKey>,
+    /// Keys of what was held out.
+    held_out: HashSet<CommentKey>,
 }
 
 impl Gathering {
@@ -152,7 +152,7 @@ impl Gathering {
         let LabelledFile { source, columns } = file;
         let mut set = DevSet { name: file_name(source), ..DevSet::default() };
         let counts = nunchi_data::read(&source.path, columns, |example| {
-            self.dev.insert(self.hasher.hash(example.text));
+            self.dev.insert(self.keys.key(example.text));
             set.texts.push(example.text.to_owned());
             set.classes.push(example.class);
         })?;
@@ -181,13 +181,13 @@ impl Gathering {
         let (mut duplicates, mut holder) = (0, Holder::new(HoldOut { every, ..hold_out }));
         let soft = source.soft.as_deref();
         let counts = nunchi_data::try_read(&source.path, columns, soft, |example| {
-            let hash = self.hasher.hash(example.text);
-            if self.dev.contains(&hash) {
+            let key = self.keys.key(example.text);
+            if self.dev.contains(&key) {
                 duplicates += 1;
                 return Ok(());
             }
             let row =
-                NewRow { text: example.text, class: Some(example.class as u32), soft: example.soft, hash };
+                NewRow { text: example.text, class: Some(example.class as u32), soft: example.soft, key };
             if !holder.wants() {
                 return self.writer.push(row);
             }
@@ -207,12 +207,12 @@ impl Gathering {
         report.counts.bad =
             nunchi_data::read_comments(&source.path, text, soft, *skip_bad_rows, |comment| {
                 report.unlabelled += 1;
-                let hash = self.hasher.hash(comment.text);
-                if self.dev.contains(&hash) {
+                let key = self.keys.key(comment.text);
+                if self.dev.contains(&key) {
                     report.duplicates += 1;
                     return Ok(());
                 }
-                self.writer.push(NewRow { text: comment.text, class: None, soft: comment.soft, hash })
+                self.writer.push(NewRow { text: comment.text, class: None, soft: comment.soft, key })
             })?;
         Ok(report)
     }
@@ -232,12 +232,12 @@ struct Held {
     text: String,
     class: Option<u32>,
     soft: Option<f32>,
-    hash: u64,
+    key: CommentKey,
 }
 
 impl Held {
     fn row(&self) -> NewRow<'_> {
-        NewRow { text: &self.text, class: self.class, soft: self.soft, hash: self.hash }
+        NewRow { text: &self.text, class: self.class, soft: self.soft, key: self.key }
     }
 }
 
@@ -254,8 +254,8 @@ impl Holder {
     }
 
     /// Holds a row out; returns those that need no longer be, for there are too many.
-    fn hold(&mut self, NewRow { text, class, soft, hash }: NewRow<'_>) -> Vec<Held> {
-        self.held.push(Held { number: self.row, text: text.to_owned(), class, soft, hash });
+    fn hold(&mut self, NewRow { text, class, soft, key }: NewRow<'_>) -> Vec<Held> {
+        self.held.push(Held { number: self.row, text: text.to_owned(), class, soft, key });
         if self.held.len() <= self.at_most {
             return Vec::new();
         }
@@ -267,10 +267,10 @@ impl Holder {
         free
     }
 
-    fn into_set(self, name: String, hashes: &mut HashSet<u64>) -> DevSet {
+    fn into_set(self, name: String, keys: &mut HashSet<CommentKey>) -> DevSet {
         let mut set = DevSet { name, ..DevSet::default() };
         for held in self.held {
-            hashes.insert(held.hash);
+            keys.insert(held.key);
             set.texts.push(held.text);
             set.classes.push(held.class.map_or(0, |class| class as usize));
         }

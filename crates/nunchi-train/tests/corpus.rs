@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-use nunchi_train::corpus::{Corpus, CorpusError, NewRow, Row, RowOptions, TextHasher, Writer};
+use nunchi_data::{CommentKey, CommentKeys};
+use nunchi_train::corpus::{Corpus, CorpusError, NewRow, Row, RowOptions, Writer};
 use proptest::prelude::*;
 use std::collections::HashSet;
 use std::path::Path;
@@ -10,8 +11,8 @@ use std::time::Instant;
 
 /// A corpus of two sources, the second without labels; the text of a row is its number.
 fn corpus(labelled: usize, unlabelled: usize, dropped: &[usize]) -> Corpus {
-    let (mut writer, mut hasher) = (Writer::new(None, 2).unwrap(), TextHasher::default());
-    let dropped: HashSet<u64> = dropped.iter().map(|row| hasher.hash(&row.to_string())).collect();
+    let (mut writer, mut keys) = (Writer::new(None, 2).unwrap(), CommentKeys::default());
+    let dropped: HashSet<CommentKey> = dropped.iter().map(|row| keys.key(&row.to_string())).collect();
     writer.begin_source(1.0);
     for row in 0..labelled + unlabelled {
         if row == labelled {
@@ -20,7 +21,7 @@ fn corpus(labelled: usize, unlabelled: usize, dropped: &[usize]) -> Corpus {
         let text = row.to_string();
         let class = (row < labelled).then_some(u32::from(row % 4 == 0));
         let soft = (row % 3 == 0).then_some(0.25);
-        writer.push(NewRow { text: &text, class, soft, hash: hasher.hash(&text) }).unwrap();
+        writer.push(NewRow { text: &text, class, soft, key: keys.key(&text) }).unwrap();
     }
     let (corpus, left_out) = writer.finish(&dropped).unwrap();
     assert_eq!(left_out.iter().sum::<u64>() + corpus.len(), (labelled + unlabelled) as u64);
@@ -90,14 +91,14 @@ proptest! {
 
 #[test]
 fn no_teacher_is_asked_about_labels_that_it_must_not_contradict() {
-    let (mut writer, mut hasher) = (Writer::new(None, 2).unwrap(), TextHasher::default());
+    let (mut writer, mut keys) = (Writer::new(None, 2).unwrap(), CommentKeys::default());
     for teacher_share in [None, Some(0.0), Some(0.5)] {
         writer.begin_source(1.0);
         writer.set_manner(RowOptions { teacher_share, ..RowOptions::default() });
         for row in 0..700 {
             let text = format!("{teacher_share:?} {row}");
             let class = (row % 7 > 0).then_some(row % 2);
-            writer.push(NewRow { text: &text, class, soft: None, hash: hasher.hash(&text) }).unwrap();
+            writer.push(NewRow { text: &text, class, soft: None, key: keys.key(&text) }).unwrap();
         }
     }
     let (mut corpus, _) = writer.finish(&HashSet::new()).unwrap();
@@ -133,9 +134,9 @@ fn windows_are_about_as_large_as_asked_and_mixed() {
 
 #[test]
 fn classes_balance_within_a_source_and_the_mean_weight_is_one() {
-    let (mut writer, mut hasher) = (Writer::new(None, 2).unwrap(), TextHasher::default());
+    let (mut writer, mut keys) = (Writer::new(None, 2).unwrap(), CommentKeys::default());
     let mut push = |writer: &mut Writer, text: &str, class| {
-        writer.push(NewRow { text, class, soft: None, hash: hasher.hash(text) }).unwrap();
+        writer.push(NewRow { text, class, soft: None, key: keys.key(text) }).unwrap();
     };
     writer.begin_source(3.0);
     for row in 0..8 {
@@ -211,15 +212,13 @@ fn memory_does_not_grow_with_the_corpus() {
     }
     let before = used();
     let begin = Instant::now();
-    let (mut writer, mut hasher) = (Writer::new(None, 2).unwrap(), TextHasher::default());
+    let (mut writer, mut keys) = (Writer::new(None, 2).unwrap(), CommentKeys::default());
     writer.begin_source(1.0);
     for row in 0..1_000_000 {
         let text = format!("{row} 배송이 빨라서 좋았는데 품질은 그냥 그래요");
-        writer
-            .push(NewRow { text: &text, class: Some(row % 2), soft: None, hash: hasher.hash(&text) })
-            .unwrap();
+        writer.push(NewRow { text: &text, class: Some(row % 2), soft: None, key: keys.key(&text) }).unwrap();
     }
-    let corpus = writer.finish(&HashSet::from([0])).unwrap().0;
+    let corpus = writer.finish(&HashSet::from([CommentKey::from_bits(0)])).unwrap().0;
     let written = used();
     let mut most = written;
     let mut rows = 0;

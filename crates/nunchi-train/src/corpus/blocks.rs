@@ -2,6 +2,7 @@
 //!
 //! Headers can be changed in place. The bytes are little-endian; nobody but this process reads them.
 
+use nunchi_data::CommentKey;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::{Mutex, PoisonError};
@@ -23,8 +24,7 @@ pub(super) struct Header {
     pub source: u16,
     /// Whether the row is out of the corpus.
     pub dropped: bool,
-    /// Hash of the normalised text.
-    pub hash: u64,
+    pub key: CommentKey,
 }
 
 impl Header {
@@ -35,7 +35,7 @@ impl Header {
         bytes[8..12].copy_from_slice(&self.soft.unwrap_or(f32::NAN).to_le_bytes());
         bytes[12..14].copy_from_slice(&self.source.to_le_bytes());
         bytes[14] = u8::from(self.dropped);
-        bytes[16..24].copy_from_slice(&self.hash.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.key.to_bits().to_le_bytes());
         bytes
     }
 
@@ -48,7 +48,7 @@ impl Header {
             soft: Some(f32::from_le_bytes(four(8))).filter(|soft| !soft.is_nan()),
             source: u16::from_le_bytes([bytes[12], bytes[13]]),
             dropped: bytes[14] != 0,
-            hash: u64::from(low) | u64::from(high) << 32,
+            key: CommentKey::from_bits(u64::from(low) | u64::from(high) << 32),
         }
     }
 }
@@ -153,7 +153,7 @@ impl Store {
         file.write_all(&bytes)
     }
 
-    /// DropoutMasks the rows of which `drop` says so; numbers the others anew.
+    /// Drops the rows of which `drop` says so; numbers the others anew.
     pub fn retain(&mut self, mut drop: impl FnMut(&Header) -> bool) -> io::Result<()> {
         let mut rows = 0;
         for block in 0..self.blocks() {

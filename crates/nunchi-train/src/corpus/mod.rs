@@ -11,7 +11,7 @@ mod windows;
 mod writer;
 
 pub use windows::Windows;
-pub use writer::{NewRow, TextHasher, Writer};
+pub use writer::{NewRow, Writer};
 
 use blocks::{BLOCK, Store};
 use nunchi_data::DataError;

@@ -2,11 +2,10 @@
 
 use super::blocks::{BLOCK, Header, Store};
 use super::{Corpus, CorpusError, RowOptions};
-use nunchi_text::Normaliser;
+use nunchi_data::CommentKey;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::hash::{DefaultHasher, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -19,26 +18,8 @@ pub struct NewRow<'a> {
     pub class: Option<u32>,
     /// What a teacher says: the probability of positive.
     pub soft: Option<f32>,
-    /// The comment's [`TextHasher::hash`].
-    pub hash: u64,
-}
-
-/// Hashes comments so that those that a network reads alike are equal.
-#[derive(Debug, Default)]
-pub struct TextHasher {
-    normal: String,
-}
-
-impl TextHasher {
-    /// 64 bits of the normalised text, the same in every run. With a million comments in the set that is compared with,
-    /// a comment is taken for one of them by mistake once in 2^44.
-    pub fn hash(&mut self, text: &str) -> u64 {
-        Normaliser::Nunchi1.normalise_into(text, &mut self.normal);
-        // Without arguments its keys are fixed.
-        let mut hasher = DefaultHasher::new();
-        hasher.write(self.normal.as_bytes());
-        hasher.finish()
-    }
+    /// The comment's key.
+    pub key: CommentKey,
 }
 
 /// Writes a corpus.
@@ -109,7 +90,7 @@ impl Writer {
             soft: row.soft.filter(|soft| !soft.is_nan()),
             source,
             dropped: false,
-            hash: row.hash,
+            key: row.key,
         };
         self.headers.push(header);
         self.texts.extend_from_slice(row.text.as_bytes());
@@ -132,11 +113,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Ends writing. Rows whose hash is in `dropped` are left out; returns how many were, by source.
+    /// Ends writing. Rows whose key is in `dropped` are left out; returns how many were, by source.
     ///
     /// # Errors
     /// As [`Writer::push`].
-    pub fn finish(mut self, dropped: &HashSet<u64>) -> Result<(Corpus, Vec<u64>), CorpusError> {
+    pub fn finish(mut self, dropped: &HashSet<CommentKey>) -> Result<(Corpus, Vec<u64>), CorpusError> {
         if !self.headers.is_empty() {
             self.flush()?;
         }
@@ -144,9 +125,9 @@ impl Writer {
         if !dropped.is_empty() {
             let (counts, classes, digest) = (&mut self.counts, self.classes, &mut self.digest);
             let retained = self.store.retain(|header| {
-                let drop = dropped.contains(&header.hash);
+                let drop = dropped.contains(&header.key);
                 if drop {
-                    digest.update(header.hash.to_le_bytes());
+                    digest.update(header.key.to_bits().to_le_bytes());
                     let source = usize::from(header.source);
                     duplicates[source] += 1;
                     counts[source][header.class.map_or(classes, |class| class as usize)] -= 1;
@@ -215,7 +196,7 @@ mod tests {
         let mut writer = Writer::new(None, 2).unwrap();
         writer.store = Store::new(File::options().write(true).open("/dev/full").unwrap());
         writer.begin_source(1.0);
-        let row = NewRow { text: "좋아요", class: Some(1), soft: None, hash: 1 };
+        let row = NewRow { text: "좋아요", class: Some(1), soft: None, key: CommentKey::from_bits(1) };
         let error = (0..1_000).find_map(|_| writer.push(row).err()).unwrap();
         assert!(matches!(error, CorpusError::Full { .. }), "{error:?}");
         let said = error.to_string();

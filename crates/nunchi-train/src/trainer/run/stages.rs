@@ -170,6 +170,7 @@ mod tests {
     use crate::corpus::{NewRow, Writer};
     use crate::schedule;
     use crate::trainer::{Epoch, Settings, Task};
+    use nunchi_data::CommentKey;
     use nunchi_data::examples::Examples;
     use nunchi_model::rnn::{Cell, HeadKind, Pooling, Shape};
     use std::sync::atomic::AtomicBool;
@@ -206,7 +207,7 @@ mod tests {
         let mut writer = Writer::new(None, 2).unwrap();
         writer.begin_source(1.0);
         for (row, text) in texts.iter().enumerate() {
-            let new = NewRow { text, class: Some(row as u32 % 2), soft: None, hash: row as u64 };
+            let new = NewRow { text, class: Some(row as u32 % 2), soft: None, key: CommentKey::of(text) };
             writer.push(new).unwrap();
         }
         let (corpus, _) = writer.finish(&Default::default()).unwrap();
