@@ -5,7 +5,7 @@
 
 use crate::config::{Config, InputFormat};
 use nunchi_engine::Prediction;
-use nunchi_engine::score::{WrittenScore, label_index};
+use nunchi_engine::score::WrittenScore;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -334,7 +334,7 @@ impl Verdict<'_> {
     pub fn write_prediction(&self, out: &mut Vec<u8>) {
         let prediction = self.prediction;
         out.extend_from_slice(b",\"label\":");
-        write_string(self.labels.get(label_index(prediction)).map_or("", String::as_str), out);
+        write_string(self.labels.get(prediction.label).map_or("", String::as_str), out);
         out.extend_from_slice(b",\"score\":");
         WrittenScore::new(prediction.score).write(out);
         if !prediction.scores.is_empty() {

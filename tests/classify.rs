@@ -52,6 +52,20 @@ fn near(answer: &Value, text: &str) -> bool {
 }
 
 #[test]
+fn a_score_that_is_not_a_number_is_an_error_and_no_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("overflowing.safetensors");
+    let (model, overflowing) = testing::overflowing();
+    model.save(&path, Precision::F32).unwrap();
+    let output =
+        classify(&["--model", path.to_str().unwrap()], format!("좋아요\n{overflowing}\n").as_bytes());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("not a number") && errors.contains(&model.version), "{errors}");
+    assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
 fn bare_lines_and_objects_are_judged_in_order() {
     let input = "정말 좋아요\n{\"id\": 7, \"text\": \"별로예요\", \"rating\": 1}\r\n\n{\"id\":\"a-1\",\"text\":\"\"}\n마지막 줄";
     let got = answers(&classify(&[], input.as_bytes()));

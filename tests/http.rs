@@ -152,6 +152,18 @@ fn the_model_is_described_and_a_new_one_answers_at_once() {
 }
 
 #[test]
+fn a_score_that_is_not_a_number_is_a_failure_and_no_verdict() {
+    let server = Server::start(MINUTE);
+    let (model, overflowing) = nunchi_model::testing::overflowing();
+    let version = model.version.clone();
+    server.model.store(Arc::new(LoadedModel::new(model, None).unwrap()));
+    let answer = server.post("/v1/classify", &serde_json::json!([{ "text": overflowing }]).to_string());
+    assert_eq!(answer.status, 500, "{answer:?}");
+    assert!(answer.json()["error"].as_str().unwrap().contains(&version), "{answer:?}");
+    assert_eq!(server.post("/v1/classify", r#"{"text": "좋아요"}"#).status, 200);
+}
+
+#[test]
 fn many_requests_at_once_are_all_answered_or_told_to_wait() {
     let server = Server::start(MINUTE);
     let body = serde_json::to_string(&vec![serde_json::json!({ "text": "배송이 느려요" }); 500]).unwrap();

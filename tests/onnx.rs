@@ -67,7 +67,7 @@ fn write_case(folder: &Path, name: &str, model: Model) {
     let mut scores = Vec::new();
     let outputs = model.network.shape.outputs;
     let mut engine = Engine::new(Arc::new(LoadedModel::new(model, Some("portable")).unwrap()));
-    engine.score_tokens(&tokens.concat(), &lengths, &mut scores);
+    engine.score_tokens(&tokens.concat(), &lengths, &mut scores).unwrap();
     let want: Vec<&[f32]> = scores.chunks(outputs).collect();
     let case = json!({ "tokens": tokens, "want": want });
     std::fs::write(folder.join(name).join("case.json"), case.to_string()).unwrap();

@@ -16,7 +16,7 @@ use nunchi::registry::{
 use nunchi::samples;
 use nunchi::stop::Stop;
 use nunchi::telemetry::{Health, Metrics};
-use nunchi_engine::{Engine, LoadedModel};
+use nunchi_engine::{Classifier as _, Engine, LoadedModel};
 use nunchi_model::rnn::Cell;
 use nunchi_model::{Model, Precision};
 use std::collections::BTreeMap;
@@ -134,11 +134,8 @@ fn assert_judged_by_whom_they_name(answers: &[Read], texts: &[String], swapper: 
     let borrowed: Vec<&str> = texts.iter().map(String::as_str).collect();
     let bound = nunchi_engine::bound(swapper.slot.load().precision());
     for version in versions {
-        let (mut engine, mut predictions) = (
-            Engine::new(Arc::new(LoadedModel::new(store.load(version).unwrap(), None).unwrap())),
-            Vec::new(),
-        );
-        engine.classify(&borrowed, &mut predictions);
+        let loaded = LoadedModel::new(store.load(version).unwrap(), None).unwrap();
+        let predictions = Engine::new(Arc::new(loaded)).classify(&borrowed).unwrap();
         expected.insert(version.as_str(), predictions.iter().map(|prediction| prediction.score).collect());
     }
     let mut judged: BTreeMap<&str, usize> = BTreeMap::new();
@@ -216,8 +213,8 @@ fn many_swaps(swaps: usize) {
             let mut judge = SlotClassifier::new(slot);
             let (mut turns, mut out) = (0u64, Vec::new());
             while !stop.requested() {
-                nunchi::pipeline::Classifier::refresh(&mut judge);
-                nunchi::pipeline::Classifier::judge(&mut judge, &["배송이 빨라요", "별로예요"], &mut out);
+                judge.refresh();
+                judge.classify(&["배송이 빨라요", "별로예요"], &mut out).unwrap();
                 turns += 1;
             }
             turns

@@ -8,8 +8,8 @@ use crate::config::{Config, InputFormat};
 use crate::record::{Comment, DeadLetter, DeadLetterClass, Reader, Verdict};
 use anyhow::Context as _;
 use clap::ValueEnum;
-use nunchi_engine::score::{WrittenScore, label_index};
-use nunchi_engine::{Engine, Prediction};
+use nunchi_engine::score::WrittenScore;
+use nunchi_engine::{Engine, EngineError, Prediction};
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -72,7 +72,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         let Some(block) = block else { break };
         let mut block = block.peekable();
         while block.peek().is_some() {
-            let written = stdout.write_all(filter.judge(block.by_ref().take(BATCH)));
+            let written = stdout.write_all(filter.classify(block.by_ref().take(BATCH))?);
             match written.and_then(|()| stdout.flush()) {
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
                 other => other.context("cannot write to standard output")?,
@@ -116,7 +116,7 @@ impl Filter {
     }
 
     /// The answers to `lines`, in their order.
-    fn judge<'a>(&mut self, lines: impl Iterator<Item = Line<'a>>) -> &[u8] {
+    fn classify<'a>(&mut self, lines: impl Iterator<Item = Line<'a>>) -> Result<&[u8], EngineError> {
         let entries: Vec<Entry<'a>> = lines
             .map(|line| {
                 self.lines += 1;
@@ -128,7 +128,7 @@ impl Filter {
             .filter_map(|entry| entry.comment.as_ref().ok().map(|comment| comment.text.as_ref()))
             .collect();
         let mut predictions = std::mem::take(&mut self.predictions);
-        self.engine.classify(&texts, &mut predictions);
+        self.engine.classify_into(&texts, &mut predictions)?;
         self.out.clear();
         let mut next = predictions.iter();
         for entry in &entries {
@@ -147,7 +147,7 @@ impl Filter {
             }
         }
         self.predictions = predictions;
-        &self.out
+        Ok(&self.out)
     }
 
     fn read<'a>(&self, line: Line<'a>) -> Entry<'a> {
@@ -181,7 +181,7 @@ impl Filter {
     }
 
     fn write_json(&mut self, bare: bool, comment: &Comment<'_>, prediction: &Prediction) {
-        let model = self.engine.warm().model();
+        let model = self.engine.loaded().model();
         let verdict = Verdict { id: comment.id, prediction, labels: &model.labels, model: &model.version };
         verdict.write(&[], &[], &mut self.out);
         if bare {
@@ -195,9 +195,9 @@ impl Filter {
     }
 
     fn write_text(&mut self, comment: &Comment<'_>, prediction: &Prediction) {
-        let model = self.engine.warm().model();
+        let model = self.engine.loaded().model();
         let width = model.labels.iter().map(|label| label.chars().count()).max().unwrap_or(0);
-        let label = &model.labels[label_index(prediction)];
+        let label = &model.labels[prediction.label];
         let score = WrittenScore::new(prediction.score).value();
         let full = (score * BAR as f64).round() as usize;
         let bar = "█".repeat(full) + &"░".repeat(BAR - full);

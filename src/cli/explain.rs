@@ -6,8 +6,8 @@
 use super::colour;
 use super::colour::{Paint, Tone};
 use super::model::ModelArgs;
-use nunchi_engine::score::{WrittenScore, label_index};
-use nunchi_engine::{Engine, Prediction};
+use nunchi_engine::score::WrittenScore;
+use nunchi_engine::{Engine, EngineError, Prediction};
 use nunchi_model::rnn::HeadKind;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -41,14 +41,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let text = args.text.join(" ");
     let warm = args.model.warm(args.kernel.as_deref())?;
     let mut engine = Engine::new(Arc::new(warm));
-    let mut predictions = Vec::new();
-    engine.classify(&[&text], &mut predictions);
-    let prediction = predictions.pop().expect("one prediction a comment");
-    let scores = scores_by_token(&mut engine, &text, &prediction);
-    let model = engine.warm().model();
+    let prediction = engine.classify(&[&text])?.pop().expect("one prediction a comment");
+    let scores = scores_by_token(&mut engine, &text, &prediction)?;
+    let model = engine.loaded().model();
     let pieces: Vec<String> =
         model.tokenizer.pieces(&text, model.max_tokens).into_iter().map(|(_, piece)| piece).collect();
-    let label = &model.labels[label_index(&prediction)];
+    let label = &model.labels[prediction.label];
     let mut out = if args.json {
         let last = scores.last();
         serde_json::json!({
@@ -67,8 +65,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The score of each prefix as it would be written in a verdict: of positive, or of the class that wins in the end.
-fn scores_by_token(engine: &mut Engine, text: &str, whole: &Prediction) -> Vec<f64> {
-    let warm = Arc::clone(engine.warm());
+fn scores_by_token(engine: &mut Engine, text: &str, whole: &Prediction) -> Result<Vec<f64>, EngineError> {
+    let warm = Arc::clone(engine.loaded());
     let tokens = warm.model().tokens(text);
     let shape = warm.model().network.shape;
     let class = if shape.head == HeadKind::Sigmoid { 0 } else { whole.label };
@@ -78,7 +76,7 @@ fn scores_by_token(engine: &mut Engine, text: &str, whole: &Prediction) -> Vec<f
         sequences.extend_from_slice(&tokens[..end]);
         lengths.push(u32::try_from(end).expect("a comment has at most max_tokens tokens"));
         if sequences.len() >= BATCH || end == tokens.len() {
-            engine.score_tokens(&sequences, &lengths, &mut probabilities);
+            engine.score_tokens(&sequences, &lengths, &mut probabilities)?;
             let written =
                 probabilities.chunks_exact(shape.outputs).map(|row| WrittenScore::new(row[class]).value());
             scores.extend(written);
@@ -86,7 +84,7 @@ fn scores_by_token(engine: &mut Engine, text: &str, whole: &Prediction) -> Vec<f
             lengths.clear();
         }
     }
-    scores
+    Ok(scores)
 }
 
 /// One line a token: the token, its score, a bar to the left (negative) or to the right (positive) of the middle.

@@ -95,9 +95,8 @@ fn judge(admin: &Admin, body: &[u8]) -> Result<Vec<u8>, Refusal> {
     let texts: Vec<&str> = comments.iter().map(|comment| comment.text.as_ref()).collect();
     // An engine of this request: one that is kept would keep an old model in memory until the next request.
     let mut engine = Engine::new(admin.model.load_full());
-    let mut predictions = Vec::new();
-    engine.classify(&texts, &mut predictions);
-    let model = engine.warm().model();
+    let predictions = engine.classify(&texts).map_err(|error| Refusal::Failed(error.to_string()))?;
+    let model = engine.loaded().model();
     Ok(verdicts(&comments, &predictions, &model.labels, &model.version, is_array))
 }
 

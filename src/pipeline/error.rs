@@ -1,5 +1,6 @@
 //! Why a pipeline ends, in sentences that say what to do.
 
+use nunchi_engine::EngineError;
 use thiserror::Error;
 
 /// Why the pipeline cannot start or had to end.
@@ -62,6 +63,17 @@ pub enum PipelineError {
         last: String,
         /// The input topic.
         topic: String,
+    },
+    /// The model cannot classify a batch.
+    #[error(
+        "the model {model} cannot classify a batch: {reason}; nothing of it was written and its offsets did not move: \
+         promote or name another version of the model, and start again"
+    )]
+    Classify {
+        /// The model's VERSION.
+        model: String,
+        /// Why.
+        reason: EngineError,
     },
     /// Kafka failed in a way that trying again does not mend.
     #[error("worker {worker}: {doing} failed: {reason}")]

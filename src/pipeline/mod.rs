@@ -15,7 +15,7 @@ pub(crate) mod supervisor;
 mod worker;
 
 pub use crate::registry::ModelSlot;
-pub use classifier::{Classifier, ParallelClassifier, SlotClassifier};
+pub use classifier::{ParallelClassifier, SlotClassifier};
 pub use error::PipelineError;
 pub use pacer::{Pace, Pacer};
 pub use scope::{Counts, Scope};

@@ -1,16 +1,16 @@
 //! One turn: a batch of records becomes answers, and both become visible together.
 
+use super::PipelineError;
 use super::decoded::Decoded;
 use super::worker::Worker;
-use super::{Classifier, PipelineError};
 use crate::kafka::batch::Batch;
 use crate::kafka::consumer::Source;
 use crate::kafka::output::{Output, OutputBuilder, OutputRecord};
 use crate::kafka::producer::{Sink, TransactionError};
 use crate::record::{Comment, DeadLetterClass, Verdict};
 use crate::telemetry::{BatchStats, WorkerMetrics};
-use nunchi_engine::Prediction;
-use nunchi_engine::score::{WrittenScore, label_index};
+use nunchi_engine::score::WrittenScore;
+use nunchi_engine::{Classifier, Prediction};
 use rdkafka::Timestamp;
 use rdkafka::message::Message;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -81,8 +81,11 @@ impl<J: Classifier> Worker<'_, J> {
         self.turn.stage_seconds[stage::DECODE] = clock.lap();
 
         let texts: Vec<&str> = decoded.iter().filter_map(Decoded::text).collect();
-        self.judge.judge(&texts, &mut self.predictions);
-        let times = self.judge.times();
+        if let Err(reason) = self.judge.classify(&texts, &mut self.predictions) {
+            let model = self.judge.version().to_owned();
+            return Err(TransactionError::Fatal(PipelineError::Classify { model, reason }));
+        }
+        let times = self.judge.last_times();
         self.turn.stage_seconds[stage::TOKENISE] = times.tokenise.as_secs_f64();
         self.turn.stage_seconds[stage::INFER] = times.infer.as_secs_f64();
         clock.lap();
@@ -174,7 +177,7 @@ impl<J: Classifier> Worker<'_, J> {
                 Decoded::Poisoned(letter) => (Output::DeadLetter(letter), None),
                 Decoded::Comment(comment) => {
                     let prediction = predictions.next().expect("a prediction for every comment");
-                    if self.place.scope.is_some_and(|scope| !scope.writes(label_index(prediction))) {
+                    if self.place.scope.is_some_and(|scope| !scope.writes(prediction.label)) {
                         self.turn.left_out += 1;
                         continue;
                     }
@@ -270,7 +273,7 @@ impl RecordOutcome<'_> {
         match (self.dead, self.prediction) {
             (Some(class), _) => turn.dead_letters[class as usize] += 1,
             (None, Some(prediction)) => {
-                if let Some(count) = turn.verdicts.get_mut(label_index(prediction)) {
+                if let Some(count) = turn.verdicts.get_mut(prediction.label) {
                     *count += 1;
                 }
                 metrics.observe_score(WrittenScore::new(prediction.score).value());

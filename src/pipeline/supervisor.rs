@@ -1,14 +1,15 @@
 //! Starts the workers, and ends all of them when one ends.
 
+use super::PipelineError;
 use super::scope::Scope;
 use super::worker::Worker;
-use super::{Classifier, PipelineError};
 use crate::config::Config;
 use crate::kafka::producer::WorkerContext;
 use crate::kafka::topics::Topics;
 use crate::kafka::{ClientProperties, topics};
 use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics};
+use nunchi_engine::Classifier;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};

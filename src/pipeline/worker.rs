@@ -1,14 +1,14 @@
 //! The loop: poll, decode, classify, produce, commit.
 
+use super::PipelineError;
 use super::breaker::Breaker;
-use super::{Classifier, PipelineError};
 use crate::kafka::batch::Batch;
 use crate::kafka::consumer::{ConsumerEvents, Drained, Source, Unusable};
 use crate::kafka::lag::Lag;
 use crate::kafka::producer::{Sink, TransactionError, WorkerContext};
 use crate::record::Reader;
 use crate::telemetry::{BatchStats, Metrics, WorkerMetrics};
-use nunchi_engine::Prediction;
+use nunchi_engine::{Classifier, Prediction};
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 

@@ -11,7 +11,7 @@ fn class(value: &[u8]) -> DeadLetterClass {
 }
 
 fn prediction(score: f32) -> Prediction {
-    Prediction { score, tokens: 1, ..Prediction::default() }
+    Prediction { tokens: 1, ..Prediction::of_two(score) }
 }
 
 fn labels() -> Vec<String> {

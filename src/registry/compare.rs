@@ -2,7 +2,6 @@
 
 use super::tap::Sample;
 use crate::telemetry::Metrics;
-use nunchi_engine::score::label_index;
 use nunchi_engine::{Engine, LoadedModel, Prediction};
 use std::sync::Arc;
 use std::time::Instant;
@@ -38,7 +37,7 @@ struct Side {
 
 impl Side {
     fn add(&mut self, prediction: &Prediction) {
-        let label = label_index(prediction);
+        let label = prediction.label;
         if self.labels.len() <= label {
             self.labels.resize(label + 1, 0);
         }
@@ -59,19 +58,22 @@ impl Comparison {
 
     /// The second judge.
     pub(super) fn warm(&self) -> &Arc<LoadedModel> {
-        self.engine.warm()
+        self.engine.loaded()
     }
 
     /// Judges a sample a second time.
     pub(super) fn add(&mut self, sample: &Sample, metrics: &Metrics) {
         let start = Instant::now();
         let comments: Vec<&str> = sample.comments.iter().map(String::as_str).collect();
-        self.engine.classify(&comments, &mut self.predictions);
+        if let Err(error) = self.engine.classify_into(&comments, &mut self.predictions) {
+            tracing::warn!(role = self.role, %error, "a sample is left out of the comparison");
+            return;
+        }
         let before = self.counts.agreed;
         for (serving, second) in sample.predictions.iter().zip(&self.predictions) {
             self.counts.add(serving, second);
         }
-        let labels = [self.role, self.engine.warm().model().version.as_str()];
+        let labels = [self.role, self.engine.loaded().model().version.as_str()];
         metrics.compared_comments.with_label_values(&labels).inc_by(comments.len() as u64);
         metrics.compared_agreed.with_label_values(&labels).inc_by(self.counts.agreed - before);
         metrics.compared_seconds.with_label_values(&labels).inc_by(start.elapsed().as_secs_f64());
@@ -82,7 +84,7 @@ impl Comparison {
 impl Counts {
     fn add(&mut self, serving: &Prediction, second: &Prediction) {
         self.comments += 1;
-        self.agreed += u64::from(label_index(serving) == label_index(second));
+        self.agreed += u64::from(serving.label == second.label);
         self.shift += f64::from(second.score) - f64::from(serving.score);
         self.serving.add(serving);
         self.second.add(second);

@@ -122,14 +122,13 @@ fn precisions(model: &Model) -> Result<Vec<Precision>, RegistryError> {
     let samples = samples::comments().into_iter().map(|comment| comment.text);
     let texts: Vec<String> = model.golden.iter().map(|golden| golden.text.clone()).chain(samples).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let want =
-        judge(LoadedModel::new(model.clone(), Some("portable")).map_err(RegistryError::Unfit)?, &texts);
+    let want = classify(model, "portable", &texts).map_err(RegistryError::Unfit)?;
     let measure = |kernel: &str| -> Result<Precision, EngineError> {
         let precision = Packed::new(&model.network, Some(kernel))?.precision();
-        let measured = match LoadedModel::new(model.clone(), Some(kernel)) {
-            Ok(warm) => Some(compare(&want, &judge(warm, &texts))),
-            // It does not hold the golden scores: it is of no use for this model.
-            Err(EngineError::Golden { .. }) => None,
+        let measured = match classify(model, kernel, &texts) {
+            Ok(got) => Some(compare(&want, &got)),
+            // It does not hold the golden scores, or overflows: it is of no use for this model.
+            Err(EngineError::Golden { .. } | EngineError::NotANumber { .. }) => None,
             Err(error) => return Err(error),
         };
         Ok(Precision {
@@ -153,10 +152,9 @@ fn compare(want: &[Prediction], got: &[Prediction]) -> (f64, f64) {
     (places(same as f64 / want.len().max(1) as f64), places(errors.fold(0.0, f64::max)))
 }
 
-fn judge(warm: LoadedModel, texts: &[&str]) -> Vec<Prediction> {
-    let mut predictions = Vec::new();
-    Engine::new(Arc::new(warm)).classify(texts, &mut predictions);
-    predictions
+/// What a kernel makes of `texts`.
+fn classify(model: &Model, kernel: &str, texts: &[&str]) -> Result<Vec<Prediction>, EngineError> {
+    Engine::new(Arc::new(LoadedModel::new(model.clone(), Some(kernel))?)).classify(texts)
 }
 
 /// Size and SHA-256 (hex) of a file's content, for [`super::DataFile`].

@@ -4,10 +4,11 @@
 use super::error::ReplayError;
 use super::{Plan, Replay, live};
 use crate::kafka::admin::Brokers;
-use crate::pipeline::{Classifier, Pace, Pacer, Pipeline, Scope, worker_count};
+use crate::pipeline::{Pace, Pacer, Pipeline, Scope, worker_count};
 use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics};
 use jiff::Timestamp;
+use nunchi_engine::Classifier;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};

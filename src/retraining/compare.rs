@@ -34,11 +34,13 @@ pub(super) fn compare(
         Err(error) => return Err(error.into()),
     };
     let parts = &material.parts;
-    let mut both = |comments: &[Comment]| [measure(&mut current, comments), measure(&mut new, comments)];
-    let fresh = both(&parts.test);
-    let golden = (!material.golden.is_empty()).then(|| both(&material.golden));
-    let tallies = pairs::compare([&mut current, &mut new], &material.pairs);
-    let speed = speed([&mut current, &mut new], &parts.test);
+    let mut both = |comments: &[Comment]| -> Result<_, EngineError> {
+        Ok([measure(&mut current, comments)?, measure(&mut new, comments)?])
+    };
+    let fresh = both(&parts.test)?;
+    let golden = (!material.golden.is_empty()).then(|| both(&material.golden)).transpose()?;
+    let tallies = pairs::compare([&mut current, &mut new], &material.pairs)?;
+    let speed = speed([&mut current, &mut new], &parts.test)?;
     let evidence = Evidence {
         fresh: Set { name: "fresh", current: &fresh[0], candidate: &fresh[1] },
         golden: golden.as_ref().map(|[current, candidate]| Set { name: "golden", current, candidate }),
@@ -59,7 +61,7 @@ pub(super) fn compare(
     report.candidate = Some(candidate.model.version.clone());
     report.training_seconds = candidate.took.as_secs_f64();
     (report.pairs, report.speed, report.verdict) = (tallies, speed, verdict);
-    describe_input(material, &mut report, [&mut current, &mut new]);
+    describe_input(material, &mut report, [&mut current, &mut new])?;
     Ok(report)
 }
 
@@ -88,7 +90,11 @@ fn describe_set(report: &mut Report, set: &Set<'_>, comments: &[Comment]) {
 }
 
 /// Words and drift.
-fn describe_input(material: &Material, report: &mut Report, [current, new]: [&mut Engine; 2]) {
+fn describe_input(
+    material: &Material,
+    report: &mut Report,
+    [current, new]: [&mut Engine; 2],
+) -> Result<(), EngineError> {
     let (parts, labels) = (&material.parts, report.labels.len());
     let learned: Vec<Comment> =
         parts.new_sources().flat_map(|source| source.comments.iter().cloned()).collect();
@@ -100,7 +106,7 @@ fn describe_input(material: &Material, report: &mut Report, [current, new]: [&mu
         .flat_map(|source| source.comments.iter().cloned())
         .collect();
     if labels == 2 {
-        report.words = words::moved([current, new], fresh());
+        report.words = words::moved([current, new], fresh())?;
     }
     let known = if old.is_empty() { &material.golden } else { &old };
     report.new_words = words::new_words(fresh(), known.iter());
@@ -119,9 +125,10 @@ fn describe_input(material: &Material, report: &mut Report, [current, new]: [&mu
                     stars: comment.stars,
                 })
                 .collect();
-            report.drift.push(drift::Part::measure(name, &comments, labels, current));
+            report.drift.push(drift::Part::measure(name, &comments, labels, current)?);
         }
     }
+    Ok(())
 }
 
 /// The decision in one line, for the log and for people.

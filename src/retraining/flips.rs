@@ -1,7 +1,6 @@
 //! The comments whose label changes.
 
 use super::comment::Comment;
-use nunchi_engine::score::label_index;
 use nunchi_eval::evaluation::Measured;
 use serde::Serialize;
 
@@ -37,12 +36,12 @@ pub fn flips(
     let mut found: Vec<Flip> = comments
         .iter()
         .zip(pairs)
-        .filter(|(_, (current, candidate))| label_index(current) != label_index(candidate))
+        .filter(|(_, (current, candidate))| current.label != candidate.label)
         .map(|(comment, (current, candidate))| Flip {
             set: set.to_owned(),
             text: comment.text.chars().take(LONGEST).collect(),
             label: labels[comment.class].clone(),
-            said: [current, candidate].map(|prediction| labels[label_index(prediction)].clone()),
+            said: [current, candidate].map(|prediction| labels[prediction.label].clone()),
             scores: [f64::from(current.score), f64::from(candidate.score)],
         })
         .collect();

@@ -1,7 +1,7 @@
 //! What only a retraining measures: its own comments, and the speed of two models on this machine.
 
 use super::comment::Comment;
-use nunchi_engine::Engine;
+use nunchi_engine::{Engine, EngineError};
 use nunchi_eval::evaluation::Measured;
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
@@ -12,7 +12,7 @@ const ROUNDS: usize = 7;
 const ROUND: usize = 4_096;
 
 /// Measures a model on `comments`.
-pub fn measure(engine: &mut Engine, comments: &[Comment]) -> Measured {
+pub fn measure(engine: &mut Engine, comments: &[Comment]) -> Result<Measured, EngineError> {
     let (texts, classes): (Vec<&str>, Vec<usize>) =
         comments.iter().map(|comment| (comment.text.as_str(), comment.class)).unzip();
     Measured::new(engine, &texts, &classes)
@@ -20,10 +20,10 @@ pub fn measure(engine: &mut Engine, comments: &[Comment]) -> Measured {
 
 /// Comments a second of two engines on the same comments, by turns, so that noise of the machine touches both. What counts
 /// is the CPU time of this thread: retraining runs at a low priority, and time spent waiting says nothing of a model.
-pub fn speed(engines: [&mut Engine; 2], comments: &[Comment]) -> [f64; 2] {
+pub fn speed(engines: [&mut Engine; 2], comments: &[Comment]) -> Result<[f64; 2], EngineError> {
     let texts: Vec<&str> = comments.iter().cycle().take(ROUND).map(|comment| comment.text.as_str()).collect();
     if texts.is_empty() {
-        return [0.0; 2];
+        return Ok([0.0; 2]);
     }
     let mut best = [Duration::MAX; 2];
     let mut predictions = Vec::new();
@@ -31,11 +31,11 @@ pub fn speed(engines: [&mut Engine; 2], comments: &[Comment]) -> [f64; 2] {
     for _ in 0..ROUNDS {
         for (engine, best) in [&mut *first, &mut *second].into_iter().zip(&mut best) {
             let begin = thread_time();
-            engine.classify(&texts, &mut predictions);
+            engine.classify_into(&texts, &mut predictions)?;
             *best = thread_time().saturating_sub(begin).min(*best);
         }
     }
-    best.map(|time| texts.len() as f64 / time.as_secs_f64().max(1e-9))
+    Ok(best.map(|time| texts.len() as f64 / time.as_secs_f64().max(1e-9)))
 }
 
 /// How long this thread has been running on a core.

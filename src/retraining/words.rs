@@ -1,7 +1,7 @@
 //! Words: which ones are judged otherwise now, and which ones are new.
 
 use super::comment::Comment;
-use nunchi_engine::Engine;
+use nunchi_engine::{Engine, EngineError};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 
@@ -54,15 +54,15 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The words whose score alone moved most, in both directions: first what rose most, last what fell most.
-pub fn moved<'a>(engines: [&mut Engine; 2], comments: impl Iterator<Item = &'a Comment>) -> Vec<Moved> {
+pub fn moved<'a>(
+    engines: [&mut Engine; 2],
+    comments: impl Iterator<Item = &'a Comment>,
+) -> Result<Vec<Moved>, EngineError> {
     let mut found = frequent(comments);
     found.truncate(MOST);
     let texts: Vec<&str> = found.iter().map(|&(word, _)| word).collect();
-    let scores = engines.map(|engine| {
-        let mut predictions = Vec::new();
-        engine.classify(&texts, &mut predictions);
-        predictions
-    });
+    let [current, candidate] = engines.map(|engine| engine.classify(&texts));
+    let scores = [current?, candidate?];
     let mut moved: Vec<Moved> = found
         .iter()
         .enumerate()
@@ -76,7 +76,7 @@ pub fn moved<'a>(engines: [&mut Engine; 2], comments: impl Iterator<Item = &'a C
     moved.sort_by(|a, b| shift(b).total_cmp(&shift(a)));
     let (rose, fell): (Vec<Moved>, Vec<Moved>) = moved.into_iter().partition(|word| shift(word) >= 0.0);
     let from = fell.len().saturating_sub(SHOWN / 2);
-    rose.into_iter().take(SHOWN / 2).chain(fell.into_iter().skip(from)).collect()
+    Ok(rose.into_iter().take(SHOWN / 2).chain(fell.into_iter().skip(from)).collect())
 }
 
 /// The most frequent words of `new` that `old` does not have at all.

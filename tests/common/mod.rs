@@ -10,10 +10,10 @@ pub use process::{Process, random_model};
 
 use nunchi::config::Config;
 use nunchi::kafka::ClientProperties;
-use nunchi::pipeline::{Classifier, Pipeline, PipelineError, Summary, worker_count};
+use nunchi::pipeline::{Pipeline, PipelineError, Summary, worker_count};
 use nunchi::stop::Stop;
 use nunchi::telemetry::{Health, Metrics};
-use nunchi_engine::{Prediction, Times};
+use nunchi_engine::{Classifier, EngineError, Prediction, Times};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -293,18 +293,16 @@ pub fn fake_score(text: &str) -> f32 {
 }
 
 impl Classifier for Fake {
-    fn refresh(&mut self) {}
-
-    fn judge(&mut self, comments: &[&str], out: &mut Vec<Prediction>) {
+    fn classify(&mut self, comments: &[&str], out: &mut Vec<Prediction>) -> Result<(), EngineError> {
         (self.before)(comments.len());
         out.clear();
         out.extend(comments.iter().map(|text| Prediction {
-            score: fake_score(text),
             tokens: 1,
             // So that a test can ask for a comment that was cut.
             truncated: text.starts_with("long"),
-            ..Prediction::default()
+            ..Prediction::of_two(fake_score(text))
         }));
+        Ok(())
     }
 
     fn version(&self) -> &str {
@@ -315,7 +313,7 @@ impl Classifier for Fake {
         &self.labels
     }
 
-    fn times(&self) -> Times {
+    fn last_times(&self) -> Times {
         Times::default()
     }
 }

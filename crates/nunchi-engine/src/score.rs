@@ -1,17 +1,18 @@
 //! Scores as they are written, and the label that follows from them.
 
-use crate::Prediction;
-
-/// A probability as it is written: millionths, so that the label can follow from what a reader sees.
+/// A probability as it is written: millionths, so that the label can follow from what a reader sees. The one rule from a
+/// score to a label is here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WrittenScore(u32);
 
 impl WrittenScore {
     const ONE: u32 = 1_000_000;
 
-    /// `probability` rounded to six decimals; what is no number counts as 0.
+    /// `probability` rounded to six decimals, within 0 and 1. It must be a number: classifying fails where it is none
+    /// ([`crate::EngineError::NotANumber`]).
     pub fn new(probability: f32) -> Self {
-        // A float's cast saturates, and a NaN becomes 0.
+        debug_assert!(!probability.is_nan(), "a score that is not a number is an error before it is written");
+        // A float's cast saturates.
         let millionths = (f64::from(probability) * f64::from(Self::ONE)).round() as u32;
         WrittenScore(millionths.min(Self::ONE))
     }
@@ -19,6 +20,11 @@ impl WrittenScore {
     /// Whether the score says `positive`: at least one half.
     pub fn is_positive(self) -> bool {
         self.0 >= Self::ONE / 2
+    }
+
+    /// Index of the label among two: `negative`, `positive`.
+    pub fn label(self) -> usize {
+        usize::from(self.is_positive())
     }
 
     /// The number that stands in the verdict.
@@ -36,14 +42,5 @@ impl WrittenScore {
         }
         digits[0] = b'0' + rest as u8;
         out.extend_from_slice(&digits);
-    }
-}
-
-/// The label of `prediction` among `labels`: by the written score where there are two, else the most probable one.
-pub fn label_index(prediction: &Prediction) -> usize {
-    if prediction.scores.is_empty() {
-        usize::from(WrittenScore::new(prediction.score).is_positive())
-    } else {
-        prediction.label
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::evaluation::classify;
 use crate::metrics::{Metrics, Outcome};
-use nunchi_engine::Engine;
+use nunchi_engine::{Engine, EngineError};
 use serde::Serialize;
 
 /// Most comments of a part that are classified: more change no figure that is shown.
@@ -44,12 +44,20 @@ pub struct Part {
 
 impl Part {
     /// Measures a part with a model of `labels` labels.
-    pub fn measure(name: &str, comments: &[Comment<'_>], labels: usize, engine: &mut Engine) -> Self {
+    ///
+    /// # Errors
+    /// A comment whose score is not a number.
+    pub fn measure(
+        name: &str,
+        comments: &[Comment<'_>],
+        labels: usize,
+        engine: &mut Engine,
+    ) -> Result<Self, EngineError> {
         // Spread over the whole part: it may be in the order of time.
         let step = comments.len().div_ceil(MAX_CLASSIFIED).max(1);
         let sample: Vec<Comment<'_>> = comments.iter().step_by(step).copied().collect();
         let texts: Vec<&str> = sample.iter().map(|comment| comment.text).collect();
-        let predictions = classify(engine, &texts);
+        let predictions = classify(engine, &texts)?;
         let pairs = predictions.iter().zip(&sample);
         let outcomes: Vec<Outcome> =
             pairs.map(|(prediction, comment)| Outcome::of_prediction(prediction, comment.class)).collect();
@@ -58,7 +66,7 @@ impl Part {
         let mut classes = vec![0_usize; labels];
         sample.iter().for_each(|comment| classes[comment.class] += 1);
         let count = sample.len().max(1) as f64;
-        Part {
+        Ok(Part {
             name: name.to_owned(),
             comments: comments.len(),
             looked_at: sample.len(),
@@ -68,7 +76,7 @@ impl Part {
             classes: classes.iter().map(|&of_class| of_class as f64 / count).collect(),
             stars: by_stars(comments),
             accuracy: Metrics::of(&outcomes).accuracy,
-        }
+        })
     }
 }
 
@@ -100,12 +108,12 @@ mod tests {
             rows.iter().map(|(text, class, stars)| Comment { text, class: *class, stars: *stars }).collect();
         let model = nunchi_model::testing::model(Cell::Bag, 1);
         let mut engine = Engine::new(Arc::new(LoadedModel::new(model, None).unwrap()));
-        let part = Part::measure("all", &comments, 2, &mut engine);
+        let part = Part::measure("all", &comments, 2, &mut engine).unwrap();
         assert_eq!((part.comments, part.looked_at), (25_000, 8_334));
         assert_eq!(part.stars, [5_000, 0, 0, 0, 5_000]);
         assert!((part.classes[0] - 0.5).abs() < 1e-3, "{:?}", part.classes);
         assert!((0.0..=1.0).contains(&part.accuracy) && part.tokens > 1.0, "{part:?}");
-        let nothing = Part::measure("none", &[], 2, &mut engine);
+        let nothing = Part::measure("none", &[], 2, &mut engine).unwrap();
         assert_eq!((nothing.looked_at, nothing.accuracy), (0, 0.0));
     }
 }

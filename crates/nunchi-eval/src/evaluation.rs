@@ -11,6 +11,7 @@ use nunchi_model::Model;
 use nunchi_text::Scratch;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use thiserror::Error;
 
 /// Comments classified together.
 const CHUNK: usize = 4_096;
@@ -19,14 +20,28 @@ const REFERENCE_CHUNK: usize = 256;
 /// Mistakes of a model whose texts are kept, and comments on which models disagree.
 const MAX_CASES: usize = 24;
 
+/// Why models cannot be measured.
+#[derive(Debug, Error)]
+pub enum EvaluationError {
+    /// Files that cannot be read or understood, or hold one class alone.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A model that cannot classify a comment.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
 /// Classifies `texts` with the engine, in chunks, so that memory for tokens stays bounded.
-pub fn classify(engine: &mut Engine, texts: &[&str]) -> Vec<Prediction> {
+///
+/// # Errors
+/// A comment whose score is not a number.
+pub fn classify(engine: &mut Engine, texts: &[&str]) -> Result<Vec<Prediction>, EngineError> {
     let (mut all, mut part) = (Vec::with_capacity(texts.len()), Vec::new());
     for chunk in texts.chunks(CHUNK) {
-        engine.classify(chunk, &mut part);
+        engine.classify_into(chunk, &mut part)?;
         all.append(&mut part);
     }
-    all
+    Ok(all)
 }
 
 /// One model on a labelled set.
@@ -42,15 +57,18 @@ pub struct Measured {
 
 impl Measured {
     /// Classifies `texts`, whose classes are `classes`.
-    pub fn new(engine: &mut Engine, texts: &[&str], classes: &[usize]) -> Self {
-        let predictions = classify(engine, texts);
+    ///
+    /// # Errors
+    /// A comment whose score is not a number.
+    pub fn new(engine: &mut Engine, texts: &[&str], classes: &[usize]) -> Result<Self, EngineError> {
+        let predictions = classify(engine, texts)?;
         let outcomes: Vec<Outcome> = predictions
             .iter()
             .zip(classes)
             .map(|(prediction, &class)| Outcome::of_prediction(prediction, class))
             .collect();
         let metrics = Metrics::of(&outcomes);
-        Measured { outcomes, predictions, metrics }
+        Ok(Measured { outcomes, predictions, metrics })
     }
 }
 
@@ -92,17 +110,25 @@ impl ModelUnderTest {
     /// The model.
     pub fn model(&self) -> &Model {
         match self {
-            ModelUnderTest::Engine { engine, .. } => engine.warm().model(),
+            ModelUnderTest::Engine { engine, .. } => engine.loaded().model(),
             ModelUnderTest::Reference(model) => model,
             ModelUnderTest::Respaced(tested, _) => tested.model(),
         }
     }
 
     /// Appends the outcome of each comment; `classes` are the classes that they have.
-    pub(crate) fn classify(&mut self, comments: &[&str], classes: &[usize], out: &mut Vec<Outcome>) {
+    ///
+    /// # Errors
+    /// A comment whose score is not a number.
+    pub(crate) fn classify(
+        &mut self,
+        comments: &[&str],
+        classes: &[usize],
+        out: &mut Vec<Outcome>,
+    ) -> Result<(), EngineError> {
         match self {
             ModelUnderTest::Engine { engine, predictions } => {
-                engine.classify(comments, predictions);
+                engine.classify_into(comments, predictions)?;
                 let pairs = predictions.iter().zip(classes);
                 out.extend(pairs.map(|(prediction, &class)| Outcome::of_prediction(prediction, class)));
             }
@@ -116,9 +142,10 @@ impl ModelUnderTest {
             ModelUnderTest::Respaced(tested, spacing) => {
                 let spaced: Vec<String> = comments.iter().map(|comment| spacing.apply(comment)).collect();
                 let views: Vec<&str> = spaced.iter().map(String::as_str).collect();
-                tested.classify(&views, classes, out);
+                tested.classify(&views, classes, out)?;
             }
         }
+        Ok(())
     }
 }
 
@@ -186,13 +213,13 @@ pub struct Observations {
 /// its last call.
 ///
 /// # Errors
-/// Files that cannot be read or understood, or hold one class alone.
+/// Files that cannot be read or understood, or hold one class alone; a model that cannot classify a comment.
 pub fn observe(
     models: &mut [ModelUnderTest],
     parts: &[Part],
     columns: &Columns,
     mut on_progress: impl FnMut(usize),
-) -> Result<Observations, DataError> {
+) -> Result<Observations, EvaluationError> {
     let mut observer = Observer::new(models);
     let mut observations = Observations::default();
     for part in parts {
@@ -211,12 +238,15 @@ pub fn observe(
         observations.left_out.0 += counts.dropped;
         observations.left_out.1 += counts.bad;
     }
-    observer.finish(&mut observations);
+    observer.finish(&mut observations)?;
     Ok(observations)
 }
 
 /// Has every model classify comments that are in memory.
-pub fn observe_sets(models: &mut [ModelUnderTest], sets: &[DevSet]) -> Observations {
+///
+/// # Errors
+/// A model that cannot classify a comment.
+pub fn observe_sets(models: &mut [ModelUnderTest], sets: &[DevSet]) -> Result<Observations, EngineError> {
     let mut observer = Observer::new(models);
     let mut observations = Observations::default();
     for set in sets.iter().filter(|set| !set.texts.is_empty()) {
@@ -228,8 +258,8 @@ pub fn observe_sets(models: &mut [ModelUnderTest], sets: &[DevSet]) -> Observati
         observer.classify();
         observations.parts.push((set.name.clone(), set.texts.len()));
     }
-    observer.finish(&mut observations);
-    observations
+    observer.finish(&mut observations)?;
+    Ok(observations)
 }
 
 /// Collects comments, has them classified in chunks, and keeps outcomes and the most telling texts.
@@ -241,6 +271,8 @@ struct Observer<'a> {
     outcomes: Vec<Vec<Outcome>>,
     mistakes: Vec<Top<Case>>,
     disagreements: Top<Case>,
+    /// The first error; nothing is measured after it.
+    failed: Option<EngineError>,
 }
 
 impl<'a> Observer<'a> {
@@ -252,6 +284,7 @@ impl<'a> Observer<'a> {
             outcomes: vec![Vec::new(); models.len()],
             mistakes: vec![Top::new(MAX_CASES); models.len()],
             disagreements: Top::new(MAX_CASES),
+            failed: None,
             models,
         }
     }
@@ -265,11 +298,15 @@ impl<'a> Observer<'a> {
     }
 
     /// Moves what was kept into `observations`.
-    fn finish(self, observations: &mut Observations) {
+    fn finish(self, observations: &mut Observations) -> Result<(), EngineError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
         observations.lengths = self.lengths;
         observations.outcomes = self.outcomes;
         observations.mistakes = self.mistakes.into_iter().map(Top::into_items).collect();
         observations.disagreements = self.disagreements.into_items();
+        Ok(())
     }
 
     /// Classifies the chunk; how many comments it had.
@@ -277,7 +314,15 @@ impl<'a> Observer<'a> {
         let first = self.lengths.len() - self.comments.len();
         let views: Vec<&str> = self.comments.iter().map(String::as_str).collect();
         for (model, outcomes) in self.models.iter_mut().zip(&mut self.outcomes) {
-            model.classify(&views, &self.classes, outcomes);
+            if let Err(error) = model.classify(&views, &self.classes, outcomes) {
+                self.failed.get_or_insert(error);
+            }
+        }
+        if self.failed.is_some() {
+            self.lengths.truncate(first);
+            self.comments.clear();
+            self.classes.clear();
+            return 0;
         }
         for (at, (text, &class)) in self.comments.iter().zip(&self.classes).enumerate() {
             let outcomes = || self.outcomes.iter().map(|outcomes| &outcomes[first + at]);

@@ -37,7 +37,7 @@ impl Outcome {
     /// probable one, the first of equals.
     pub fn chosen(&self) -> usize {
         if self.probabilities.len() == 2 {
-            return usize::from(WrittenScore::new(self.probabilities[1] as f32).is_positive());
+            return WrittenScore::new(self.probabilities[1] as f32).label();
         }
         let mut best = 0;
         for (class, &probability) in self.probabilities.iter().enumerate() {

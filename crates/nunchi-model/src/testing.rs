@@ -1,6 +1,6 @@
 //! Small random models, for tests and benchmarks: real in every part, but nobody trained them.
 
-use super::{Model, ModelError, SIGMOID_LABELS};
+use super::{Golden, Model, ModelError, SIGMOID_LABELS};
 use crate::rnn::{Cell, HeadKind, Network, Pooling, Shape};
 use nunchi_text::{EXAMPLES, Tokenizer};
 use std::sync::LazyLock;
@@ -34,6 +34,25 @@ pub fn shape(cell: Cell) -> Shape {
 /// Never: the shape above describes a network.
 pub fn model(cell: Cell, seed: u64) -> Model {
     Model::random(shape(cell), tokenizer(), seed).expect("the shape describes a network")
+}
+
+/// A model that passes every check of a model file, its weights are all finite, but that overflows on the comment beside
+/// it: the score is not a number.
+///
+/// # Panics
+/// Never: the golden comment shares no token with the other.
+pub fn overflowing() -> (Model, &'static str) {
+    let (fine, bad) = ("좋아요", "배송배송배송");
+    let mut model = model(Cell::Bag, 7);
+    let (fine_tokens, bad_tokens) = (model.tokens(fine), model.tokens(bad));
+    assert!(bad_tokens.len() > 1 && fine_tokens.iter().all(|token| !bad_tokens.contains(token)));
+    for token in bad_tokens {
+        // Two of them add up to infinity, and the head subtracts infinities.
+        model.network.embedding.row_mut(token as usize).fill(f32::MAX);
+    }
+    model.golden = vec![Golden { text: fine.to_owned(), score: 0.0 }];
+    let (bytes, _) = model.to_bytes(super::Precision::F32).expect("all weights are finite");
+    (Model::from_bytes(&bytes).expect("the golden comment does not overflow"), bad)
 }
 
 impl Model {

@@ -7,6 +7,7 @@
 use super::corpus::{Corpus, Row};
 use super::step::Example;
 use super::variation::vary;
+use nunchi_engine::score::WrittenScore;
 use nunchi_model::rnn::Target;
 use nunchi_text::{Scratch, Tokenizer};
 use rand::seq::SliceRandom;
@@ -110,7 +111,7 @@ impl Reading<'_> {
                 Some(Target { class: class as usize, weight: row.weight, soft })
             }
             (None, Some(soft)) => {
-                Some(Target { class: usize::from(soft >= 0.5), weight: row.weight, soft: Some(soft) })
+                Some(Target { class: WrittenScore::new(soft).label(), weight: row.weight, soft: Some(soft) })
             }
             (None, None) => self.unlabelled.then_some(Target { class: 0, weight: 1.0, soft: None }),
         }

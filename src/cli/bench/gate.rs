@@ -1,7 +1,7 @@
 //! What holds the workers of a measurement back until everything is in place, and the judge that does nothing.
 
-use crate::pipeline::{Classifier, SlotClassifier};
-use nunchi_engine::{Prediction, Times};
+use crate::pipeline::SlotClassifier;
+use nunchi_engine::{Classifier, EngineError, Prediction, Times};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -49,13 +49,14 @@ impl Classifier for Gated {
         }
     }
 
-    fn judge(&mut self, comments: &[&str], out: &mut Vec<Prediction>) {
+    fn classify(&mut self, comments: &[&str], predictions: &mut Vec<Prediction>) -> Result<(), EngineError> {
         self.gate.pass();
         match &mut self.inner {
-            Inner::Network(judge) => judge.judge(comments, out),
+            Inner::Network(judge) => judge.classify(comments, predictions),
             Inner::Nothing(_) => {
-                out.clear();
-                out.resize(comments.len(), Prediction::default());
+                predictions.clear();
+                predictions.resize(comments.len(), Prediction::default());
+                Ok(())
             }
         }
     }
@@ -74,9 +75,9 @@ impl Classifier for Gated {
         }
     }
 
-    fn times(&self) -> Times {
+    fn last_times(&self) -> Times {
         match &self.inner {
-            Inner::Network(judge) => judge.times(),
+            Inner::Network(judge) => judge.last_times(),
             Inner::Nothing(_) => Times::default(),
         }
     }

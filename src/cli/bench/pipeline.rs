@@ -204,7 +204,9 @@ impl Bench<'_> {
             while left > 0 {
                 turn.clear();
                 turn.extend((0..left.min(turn_records)).map(|place| texts[(next + place) % texts.len()]));
-                engine.classify(&turn, &mut predictions);
+                engine
+                    .classify_into(&turn, &mut predictions)
+                    .expect("the model has a score for every sample comment");
                 next += turn.len();
                 left -= turn.len();
             }
@@ -281,7 +283,7 @@ impl Bench<'_> {
     }
 
     /// Replays the input topic into the output topic.
-    fn replay<J: crate::pipeline::Classifier + 'static>(
+    fn replay<J: nunchi_engine::Classifier + 'static>(
         &self,
         pipeline: &Pipeline<'_>,
         judge: &(impl Fn() -> J + Sync),

@@ -9,14 +9,14 @@ use super::pipeline::{Topics, fill};
 use super::text;
 use crate::config::Config;
 use crate::kafka::ClientProperties;
-use crate::pipeline::{Classifier, ModelSlot, Pipeline, SlotClassifier};
+use crate::pipeline::{ModelSlot, Pipeline, SlotClassifier};
 use crate::registry::{CanaryThresholds, Draft, Follow, Follower, Log, LookResult, Store, Version, first};
 use crate::samples;
 use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics};
 use anyhow::{Context, bail, ensure};
 use arc_swap::ArcSwap;
-use nunchi_engine::{Prediction, Times};
+use nunchi_engine::{Classifier, EngineError, Prediction, Times};
 use nunchi_model::{Model, Precision};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -91,9 +91,9 @@ impl Classifier for Timed {
         self.judge.refresh();
     }
 
-    fn judge(&mut self, comments: &[&str], out: &mut Vec<Prediction>) {
+    fn classify(&mut self, comments: &[&str], predictions: &mut Vec<Prediction>) -> Result<(), EngineError> {
         self.comments = comments.len();
-        self.judge.judge(comments, out);
+        self.judge.classify(comments, predictions)
     }
 
     fn version(&self) -> &str {
@@ -104,8 +104,8 @@ impl Classifier for Timed {
         self.judge.labels()
     }
 
-    fn times(&self) -> Times {
-        self.judge.times()
+    fn last_times(&self) -> Times {
+        self.judge.last_times()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, ensure};
 use flate2::read::MultiGzDecoder;
-use nunchi_engine::{Engine, LoadedModel, Prediction, Scratch};
+use nunchi_engine::{Engine, EngineError, LoadedModel, Prediction, Scratch};
 use nunchi_model::{Model, Precision};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -45,14 +45,14 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let comments: Vec<&str> = comments.iter().map(String::as_str).collect();
     let model = Model::load(&args.model)?;
     let warm = Arc::new(LoadedModel::new(model.clone(), args.kernel.as_deref())?);
-    let rates = measure(&warm, &comments, &args);
+    let rates = measure(&warm, &comments, &args)?;
     let difference = match &args.compare {
         Some(kernel) => Some(difference(
             &warm,
             &Arc::new(LoadedModel::new(model, Some(kernel))?),
             &comments,
             args.turn as usize,
-        )),
+        )?),
         None => None,
     };
     print(&args, &warm, &comments, &rates, difference.as_ref());
@@ -77,15 +77,16 @@ impl Rates {
     }
 }
 
-fn measure(warm: &Arc<LoadedModel>, comments: &[&str], args: &Args) -> Rates {
+fn measure(warm: &Arc<LoadedModel>, comments: &[&str], args: &Args) -> Result<Rates, EngineError> {
     let turns: Vec<&[&str]> = comments.chunks(args.turn as usize).collect();
     let mut engine = Engine::new(warm.clone());
     let mut predictions = Vec::new();
     let together = rate(comments.len(), args.rounds, || {
         for turn in &turns {
-            engine.classify(turn, &mut predictions);
+            engine.classify_into(turn, &mut predictions)?;
         }
-    });
+        Ok(())
+    })?;
     let (model, mut scratch, mut tokens) = (warm.model(), nunchi_text::Scratch::default(), Vec::new());
     let tokenizer = rate(comments.len(), args.rounds, || {
         for turn in &turns {
@@ -94,7 +95,8 @@ fn measure(warm: &Arc<LoadedModel>, comments: &[&str], args: &Args) -> Rates {
                 model.tokenizer.encode(comment, model.max_tokens, &mut scratch, &mut tokens);
             }
         }
-    });
+        Ok(())
+    })?;
     let sequences: Vec<(Vec<u32>, Vec<u32>)> = turns.iter().map(|turn| encode(model, turn)).collect();
     let total: usize = sequences.iter().map(|(tokens, _)| tokens.len()).sum();
     let (mut scratch, mut logits) = (Scratch::default(), Vec::new());
@@ -102,8 +104,9 @@ fn measure(warm: &Arc<LoadedModel>, comments: &[&str], args: &Args) -> Rates {
         for (tokens, lengths) in &sequences {
             warm.packed().logits(tokens, lengths, &mut scratch, &mut logits);
         }
-    });
-    Rates { together, tokenizer, engine, tokens_per_comment: total as f64 / comments.len() as f64 }
+        Ok(())
+    })?;
+    Ok(Rates { together, tokenizer, engine, tokens_per_comment: total as f64 / comments.len() as f64 })
 }
 
 /// All tokens of a turn, and how many each comment has.
@@ -118,17 +121,20 @@ fn encode(model: &Model, turn: &[&str]) -> (Vec<u32>, Vec<u32>) {
 }
 
 /// Things a second: the median of some rounds, after one to warm up.
-fn rate(things: usize, rounds: u32, mut round: impl FnMut()) -> f64 {
-    round();
-    let mut seconds: Vec<f64> = (0..rounds)
-        .map(|_| {
-            let begin = Instant::now();
-            round();
-            begin.elapsed().as_secs_f64()
-        })
-        .collect();
+fn rate(
+    things: usize,
+    rounds: u32,
+    mut round: impl FnMut() -> Result<(), EngineError>,
+) -> Result<f64, EngineError> {
+    round()?;
+    let mut seconds = Vec::new();
+    for _ in 0..rounds {
+        let begin = Instant::now();
+        round()?;
+        seconds.push(begin.elapsed().as_secs_f64());
+    }
     seconds.sort_by(f64::total_cmp);
-    things as f64 / seconds[seconds.len() / 2]
+    Ok(things as f64 / seconds[seconds.len() / 2])
 }
 
 /// Records that a precision was measured on the model, if it holds.
@@ -182,22 +188,22 @@ fn difference(
     other: &Arc<LoadedModel>,
     comments: &[&str],
     turn: usize,
-) -> Difference {
-    let judge = |warm: &Arc<LoadedModel>| {
+) -> Result<Difference, EngineError> {
+    let classify = |warm: &Arc<LoadedModel>| -> Result<Vec<Prediction>, EngineError> {
         let (mut engine, mut all, mut some) =
             (Engine::new(warm.clone()), Vec::<Prediction>::new(), Vec::new());
         for turn in comments.chunks(turn) {
-            engine.classify(turn, &mut some);
+            engine.classify_into(turn, &mut some)?;
             all.append(&mut some);
         }
-        all
+        Ok(all)
     };
     let mut difference = Difference { labels: 0, largest: 0.0 };
-    for (one, other) in judge(one).iter().zip(judge(other)) {
+    for (one, other) in classify(one)?.iter().zip(classify(other)?) {
         difference.labels += usize::from(one.label != other.label);
         difference.largest = difference.largest.max(f64::from((one.score - other.score).abs()));
     }
-    difference
+    Ok(difference)
 }
 
 fn print(args: &Args, warm: &LoadedModel, comments: &[&str], rates: &Rates, difference: Option<&Difference>) {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// Measures the model as it was written, and leaves `MODEL.report.html` and `MODEL.report.json` beside it.
 pub(super) fn leave(model: &Path, dev: &[DevSet], history: History) -> anyhow::Result<PathBuf> {
     let mut models = [ModelUnderTest::engine(Model::load(model)?)?];
-    let seen = evaluation::observe_sets(&mut models, dev);
+    let seen = evaluation::observe_sets(&mut models, dev)?;
     let page = model.with_extension("report.html");
     Report::new(&[Subject { model: models[0].model(), history: Some(history) }], &seen).write(&page)?;
     Ok(page)

@@ -42,11 +42,15 @@ impl Teachers {
         }
         let plural = if count == 1 { "" } else { "s" };
         eprintln!("asking {count} teacher{plural} about {} comments…", corpus.asked());
-        let mut predictions = Vec::new();
+        let (mut predictions, mut failed) = (Vec::new(), None);
         let asked = corpus.rescore(|texts| {
             let mut logits = vec![0.0_f32; texts.len()];
             for teacher in teachers.iter_mut() {
-                teacher.classify(texts, &mut predictions);
+                // The corpus takes no errors: the first one is told when it is through.
+                if let Err(error) = teacher.classify_into(texts, &mut predictions) {
+                    failed.get_or_insert(error);
+                    continue;
+                }
                 for (logit, prediction) in logits.iter_mut().zip(&predictions) {
                     let score = prediction.score.clamp(1e-6, 1.0 - 1e-6);
                     *logit += (score / (1.0 - score)).ln();
@@ -55,6 +59,9 @@ impl Teachers {
             logits.into_iter().map(|logit| 1.0 / (1.0 + (-logit / count as f32).exp())).collect()
         });
         asked.context("cannot keep what the teachers say")?;
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
         Ok(self.versions)
     }
 }

@@ -15,10 +15,10 @@ use crate::config::Config;
 use crate::kafka::batch::Batch;
 use crate::kafka::consumer::{Drained, Source};
 use crate::pipeline::decoded::Decoded;
-use crate::pipeline::{Classifier, Pace, Pacer, Scope};
+use crate::pipeline::{Pace, Pacer, PipelineError, Scope};
 use crate::record::{Comment, Reader};
 use crate::telemetry::BatchStats;
-use nunchi_engine::Prediction;
+use nunchi_engine::{Classifier, Prediction};
 use rdkafka::message::Message;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -141,7 +141,7 @@ impl<J: Classifier> ModelComparison<'_, J> {
             if source.drain(&mut batch, Some(scope))? == Drained::Records
                 && !self.wait_for_rate(scope, batch.messages.len())
             {
-                self.judge(scope, &batch);
+                self.judge(scope, &batch)?;
                 source.retire(&batch.finished);
             }
             if told.elapsed() >= TELL {
@@ -178,7 +178,7 @@ impl<J: Classifier> ModelComparison<'_, J> {
         false
     }
 
-    fn judge(&mut self, scope: &Scope, batch: &Batch<'_>) {
+    fn judge(&mut self, scope: &Scope, batch: &Batch<'_>) -> Result<(), ReplayError> {
         self.turn.clear();
         let decoded: Vec<Decoded<'_>> =
             batch.messages.iter().map(|message| Decoded::read(&self.reader, message.payload())).collect();
@@ -187,9 +187,10 @@ impl<J: Classifier> ModelComparison<'_, J> {
         let mut judged: [Vec<Prediction>; 2] = Default::default();
         let [first, second] = &mut judged;
         std::thread::scope(|threads| {
-            threads.spawn(|| left.judge(&texts, first));
-            right.judge(&texts, second);
-        });
+            let left = threads.spawn(|| classify(left, &texts, first));
+            classify(right, &texts, second)?;
+            left.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })?;
         let mut pairs = judged[0].iter().zip(&judged[1]);
         for (message, decoded) in batch.messages.iter().zip(&decoded) {
             *self.turn.records_in.entry(message.partition()).or_default() += 1;
@@ -211,7 +212,19 @@ impl<J: Classifier> ModelComparison<'_, J> {
         }
         scope.count(&self.turn, batch.outside);
         self.reached.extend(batch.spans.iter().map(|(&partition, span)| (partition, span.next)));
+        Ok(())
     }
+}
+
+/// What `classifier` makes of `texts`.
+fn classify(
+    classifier: &mut impl Classifier,
+    texts: &[&str],
+    predictions: &mut Vec<Prediction>,
+) -> Result<(), PipelineError> {
+    classifier
+        .classify(texts, predictions)
+        .map_err(|reason| PipelineError::Classify { model: classifier.version().to_owned(), reason })
 }
 
 /// One to five stars, if the record has any.

@@ -5,7 +5,7 @@ use super::figures::{Cell, Change, Example, Named, Side, Stars, TimeBucket, Unit
 use crate::record::Comment;
 use jiff::Timestamp;
 use nunchi_engine::Prediction;
-use nunchi_engine::score::{WrittenScore, label_index};
+use nunchi_engine::score::WrittenScore;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
@@ -107,7 +107,7 @@ impl Tally {
 
     /// Counts a comment.
     pub(crate) fn add(&mut self, seen: &Seen<'_>) {
-        let labels = seen.predictions.map(label_index);
+        let labels = seen.predictions.map(|prediction| prediction.label);
         self.all.add(labels);
         for (said, label) in self.said.iter_mut().zip(labels) {
             if let Some(count) = said.get_mut(label) {
@@ -293,7 +293,7 @@ mod tests {
 
     fn add(tally: &mut Tally, text: &str, ms: i64, rating: Option<u8>, scores: [f32; 2]) {
         let comment = Comment { text: text.into(), ..Comment::default() };
-        let predictions = scores.map(|score| Prediction { score, ..Prediction::default() });
+        let predictions = scores.map(Prediction::of_two);
         tally.add(&Seen {
             comment: &comment,
             rating,

@@ -18,11 +18,10 @@ use super::{Replay, ReplayStatus};
 use crate::kafka::batch::Batch;
 use crate::kafka::consumer::{Drained, Source};
 use crate::pipeline::decoded::Decoded;
-use crate::pipeline::{Classifier, Pace, Pacer, Scope};
+use crate::pipeline::{Pace, Pacer, PipelineError, Scope};
 use crate::record::{Reader, Verdict};
 use crate::telemetry::{BatchStats, WorkerMetrics};
-use nunchi_engine::Prediction;
-use nunchi_engine::score::label_index;
+use nunchi_engine::{Classifier, Prediction};
 use rdkafka::message::Message;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -125,7 +124,7 @@ impl<'a, J: Classifier> FileWriter<'a, J> {
             let begin = Instant::now();
             let drained = source.drain(&mut batch, Some(scope))?;
             if drained == Drained::Records && !self.wait_for_rate(scope, batch.messages.len()) {
-                self.take(scope, &batch, begin).map_err(|error| self.part.failed(error))?;
+                self.take(scope, &batch, begin)?;
                 source.retire(&batch.finished);
             }
             if committed.elapsed() >= COMMIT {
@@ -163,13 +162,16 @@ impl<'a, J: Classifier> FileWriter<'a, J> {
     }
 
     /// Judges a batch and writes its rows.
-    fn take(&mut self, scope: &Scope, batch: &Batch<'_>, begin: Instant) -> std::io::Result<()> {
+    fn take(&mut self, scope: &Scope, batch: &Batch<'_>, begin: Instant) -> Result<(), ReplayError> {
         self.turn.clear();
         self.turn.verdicts.resize(self.judge.labels().len(), 0);
         let decoded: Vec<Decoded<'_>> =
             batch.messages.iter().map(|message| Decoded::read(&self.reader, message.payload())).collect();
         let texts: Vec<&str> = decoded.iter().filter_map(Decoded::text).collect();
-        self.judge.judge(&texts, &mut self.predictions);
+        if let Err(reason) = self.judge.classify(&texts, &mut self.predictions) {
+            let model = self.judge.version().to_owned();
+            return Err(PipelineError::Classify { model, reason }.into());
+        }
         let mut predictions = self.predictions.iter();
         for (message, decoded) in batch.messages.iter().zip(&decoded) {
             *self.turn.records_in.entry(message.partition()).or_default() += 1;
@@ -177,7 +179,7 @@ impl<'a, J: Classifier> FileWriter<'a, J> {
             let what = match decoded {
                 Decoded::Comment(comment) => {
                     let prediction = predictions.next().expect("a prediction for every comment");
-                    let label = label_index(prediction);
+                    let label = prediction.label;
                     if !scope.writes(label) {
                         self.turn.left_out += 1;
                         continue;
@@ -211,7 +213,7 @@ impl<'a, J: Classifier> FileWriter<'a, J> {
                 key: message.key(),
                 what,
             };
-            self.turn.bytes_out += self.rows.write(&row)?;
+            self.turn.bytes_out += self.rows.write(&row).map_err(|error| self.part.failed(error))?;
         }
         self.turn.seconds = begin.elapsed().as_secs_f64();
         self.metrics.commit(&self.turn, false);

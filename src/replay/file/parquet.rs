@@ -1,7 +1,7 @@
 //! A Parquet file: a column for each part of a verdict, snappy, in row groups.
 
 use super::rows::{Row, Rows, What};
-use nunchi_engine::score::{WrittenScore, label_index};
+use nunchi_engine::score::WrittenScore;
 use parquet::basic::Compression;
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
@@ -130,7 +130,7 @@ impl Columns {
         // A string without its quotes; a number as it came.
         let id = verdict.id.map(|id| serde_json::from_str::<String>(id).unwrap_or_else(|_| id.to_owned()));
         self.id.push(id.as_deref().and_then(text));
-        self.label.push(verdict.labels.get(label_index(prediction)).and_then(|label| text(label)));
+        self.label.push(verdict.labels.get(prediction.label).and_then(|label| text(label)));
         self.score.push(Some(WrittenScore::new(prediction.score).value()));
         let scores: serde_json::Map<String, serde_json::Value> = verdict
             .labels

@@ -169,16 +169,16 @@ pub(crate) fn plain() -> Vec<(&'static dyn Kernel, Option<&'static dyn Kernel>)>
     pairs.into_iter().map(|(plain, real)| (plain, real.available().then_some(real))).collect()
 }
 
-/// The kernels of this CPU that may be chosen unasked where `allows` says yes to their precision, best first; at least
+/// The kernels of this CPU that may be chosen by default where `allows` says yes to their precision, best first; at least
 /// one if it says yes to `f32`.
-pub(crate) fn unasked(allows: impl Fn(&str) -> bool) -> Vec<&'static dyn Kernel> {
+pub(crate) fn by_default(allows: impl Fn(&str) -> bool) -> Vec<&'static dyn Kernel> {
     all().into_iter().filter(|kernel| kernel.available() && allows(kernel.precision())).collect()
 }
 
 /// The best kernel for this CPU that loses no precision, or the one named.
 pub(crate) fn choose(name: Option<&str>) -> Result<&'static dyn Kernel, EngineError> {
     let Some(name) = name else {
-        let best = unasked(|precision| precision == "f32").into_iter().next();
+        let best = by_default(|precision| precision == "f32").into_iter().next();
         return Ok(best.expect("the portable kernel runs everywhere"));
     };
     let kernel = all()

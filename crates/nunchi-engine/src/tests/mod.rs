@@ -4,7 +4,7 @@ mod oracle;
 
 use super::kernel::{self, Kernel};
 use super::*;
-use nunchi_model::rnn::{Cell, Network, Pooling, Shape};
+use nunchi_model::rnn::{Cell, HeadKind, Network, Pooling, Shape};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -162,7 +162,7 @@ fn kernels_that_this_cpu_lacks_are_named() {
 }
 
 #[test]
-fn an_empty_turn_and_an_empty_sequence_are_judged() {
+fn an_empty_batch_and_an_empty_sequence_are_classified() {
     let shape = oracle::example(Cell::Gru);
     for kernel in kernel::runnable() {
         let network = network(shape, 3);
@@ -179,7 +179,7 @@ fn an_empty_turn_and_an_empty_sequence_are_judged() {
 }
 
 #[test]
-fn memory_is_reused_from_turn_to_turn_without_traces() {
+fn memory_is_reused_from_batch_to_batch_without_traces() {
     for cell in [Cell::Simple, Cell::Gru, Cell::Lstm] {
         let shape = Shape { layers: 2, bidirectional: true, ..oracle::example(cell) };
         for kernel in kernel::runnable() {
@@ -201,28 +201,4 @@ fn a_kernel_that_is_unknown_or_missing_is_refused_with_those_that_exist() {
     assert!(error.contains("`abacus`") && error.contains("portable"), "{error}");
     let best = kernel::choose(None).expect("one runs everywhere");
     assert!(best.available() && best.precision() == "f32");
-}
-
-#[test]
-fn a_softmax_sums_to_one_and_picks_the_most_probable_class() {
-    let mut logits = [1.0f32, 3.0, 2.0, -400.0];
-    probabilities(HeadKind::Softmax, 0.5, &mut logits);
-    assert!((logits.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-    let mut prediction = Prediction::default();
-    judge(HeadKind::Softmax, &logits, &mut prediction);
-    assert_eq!((prediction.label, prediction.score, prediction.scores.len()), (1, logits[1], 4));
-    let ratio = f64::from(logits[1] / logits[2]);
-    assert!((ratio - (1.0f64 / 0.5).exp()).abs() < 1e-4, "the temperature divides the logits: {ratio}");
-}
-
-#[test]
-fn a_sigmoid_says_positive_from_one_half_on() {
-    for (logit, label) in [(0.0f32, 1), (-1e-3, 0), (1e-3, 1), (90.0, 1), (-90.0, 0)] {
-        let mut value = [logit];
-        probabilities(HeadKind::Sigmoid, 1.0, &mut value);
-        let mut prediction = Prediction::default();
-        judge(HeadKind::Sigmoid, &value, &mut prediction);
-        assert_eq!(prediction.label, label, "{logit}");
-        assert!(prediction.scores.is_empty());
-    }
 }

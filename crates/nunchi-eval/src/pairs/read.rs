@@ -1,6 +1,7 @@
 //! Reading files of pairs.
 
 use super::{Pair, Side};
+use nunchi_engine::EngineError;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -30,6 +31,9 @@ pub enum PairsError {
         /// What is wrong.
         source: csv::Error,
     },
+    /// The model cannot classify a comment.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// A column is missing.
     #[error(
         "{path} has no column `{column}`: pairs are tab-separated columns category, a, label_a, b, label_b"

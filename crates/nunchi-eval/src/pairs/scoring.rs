@@ -2,8 +2,8 @@
 
 use super::{Pair, PairsError, Side};
 use crate::evaluation::ModelUnderTest;
-use nunchi_engine::Engine;
-use nunchi_engine::score::{WrittenScore, label_index};
+use nunchi_engine::score::WrittenScore;
+use nunchi_engine::{Engine, EngineError};
 use serde::Serialize;
 
 /// A model's scores of a pair.
@@ -41,7 +41,7 @@ impl Tally {
 /// Scores each pair, in their order; the first comment must be the worse one.
 ///
 /// # Errors
-/// A model that does not have two classes.
+/// A model that does not have two classes, or that cannot classify a comment.
 pub fn score(tested: &mut ModelUnderTest, pairs: &[Pair]) -> Result<Vec<PairScores>, PairsError> {
     let model = tested.model();
     if model.labels.len() != 2 {
@@ -49,7 +49,7 @@ pub fn score(tested: &mut ModelUnderTest, pairs: &[Pair]) -> Result<Vec<PairScor
     }
     let texts = texts(pairs);
     let mut outcomes = Vec::with_capacity(texts.len());
-    tested.classify(&texts, &vec![0; texts.len()], &mut outcomes);
+    tested.classify(&texts, &vec![0; texts.len()], &mut outcomes)?;
     let scores: Vec<WrittenScore> =
         outcomes.iter().map(|outcome| WrittenScore::new(outcome.probabilities[1] as f32)).collect();
     Ok(pairs.iter().zip(scores.chunks_exact(2)).map(|(pair, scores)| rate(pair, scores)).collect())
@@ -61,9 +61,7 @@ fn texts(pairs: &[Pair]) -> Vec<&str> {
 
 fn rate(pair: &Pair, scores: &[WrittenScore]) -> PairScores {
     let (a, b) = (scores[0], scores[1]);
-    let holds = |side: &Side, score: WrittenScore| {
-        side.class.is_none_or(|class| class == usize::from(score.is_positive()))
-    };
+    let holds = |side: &Side, score: WrittenScore| side.class.is_none_or(|class| class == score.label());
     PairScores { a: a.value(), b: b.value(), right: a < b && holds(&pair.a, a) && holds(&pair.b, b) }
 }
 
@@ -104,13 +102,15 @@ pub struct ComparedTally {
 }
 
 /// Classifies `pairs` with both models; one tally a category, in the order in which they first occur.
-pub fn compare(engines: [&mut Engine; 2], pairs: &[Pair]) -> Vec<ComparedTally> {
+///
+/// # Errors
+/// A model that cannot classify a comment.
+pub fn compare(engines: [&mut Engine; 2], pairs: &[Pair]) -> Result<Vec<ComparedTally>, EngineError> {
     let texts = texts(pairs);
-    let labels = engines.map(|engine| -> Vec<usize> {
-        let mut predictions = Vec::new();
-        engine.classify(&texts, &mut predictions);
-        predictions.iter().map(label_index).collect()
+    let [first, second] = engines.map(|engine| -> Result<Vec<usize>, EngineError> {
+        Ok(engine.classify(&texts)?.iter().map(|prediction| prediction.label).collect())
     });
+    let labels = [first?, second?];
     let mut tallies: Vec<ComparedTally> = Vec::new();
     for (index, pair) in pairs.iter().enumerate() {
         let known = tallies.iter().position(|tally| tally.category == pair.category);
@@ -121,7 +121,7 @@ pub fn compare(engines: [&mut Engine; 2], pairs: &[Pair]) -> Vec<ComparedTally> 
         tallies[known]
             .add(pair, [0, 1].map(|model: usize| [0, 1].map(|side| labels[model][2 * index + side])));
     }
-    tallies
+    Ok(tallies)
 }
 
 impl ComparedTally {

@@ -1,0 +1,96 @@
+//! A model ready for inference.
+
+use super::engine::Buffers;
+use super::packed::Packed;
+use super::score::WrittenScore;
+use super::{EngineError, kernel};
+use nunchi_model::Model;
+
+/// A model ready for inference: weights packed, tables built, golden comments checked. Shared by all threads.
+#[derive(Debug)]
+pub struct LoadedModel {
+    model: Model,
+    packed: Packed,
+}
+
+impl LoadedModel {
+    /// Packs `model` for the kernel named, or for the best one of this CPU whose precision the model allows
+    /// ([`Model::allows`]) and with which its golden comments score as recorded.
+    ///
+    /// # Errors
+    /// A kernel that is unknown or that the CPU lacks; golden comments that score otherwise.
+    pub fn new(model: Model, kernel: Option<&str>) -> Result<Self, EngineError> {
+        let kernels = match kernel {
+            Some(_) => vec![kernel::choose(kernel)?],
+            None => kernel::by_default(|precision| model.allows(precision)),
+        };
+        let mut loaded = LoadedModel { packed: Packed::with(&model.network, kernels[0]), model };
+        let mut checked = loaded.check_golden();
+        for kernel in &kernels[1..] {
+            // A kernel that does not hold is not chosen: lower precisions may not, nor the 16-bit tables of the faster kernels for
+            // networks whose weights lie far apart. The last one computes in full precision: what fails there is wrong.
+            if checked.is_ok() {
+                break;
+            }
+            loaded.packed = Packed::with(&loaded.model.network, *kernel);
+            checked = loaded.check_golden();
+        }
+        checked.map(|()| loaded)
+    }
+
+    /// The model behind it.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The packed network.
+    pub fn packed(&self) -> &Packed {
+        &self.packed
+    }
+
+    /// The name of the kernel in use (a label of `nunchi_build_info`): `avx512`, `avx2`, `portable`, …
+    pub fn kernel(&self) -> &'static str {
+        self.packed.kernel()
+    }
+
+    /// The precision of its products: `f32`, `bf16` or `int8`.
+    pub fn precision(&self) -> &'static str {
+        self.packed.precision()
+    }
+
+    /// Every golden comment must score as recorded within the precision's bound, and get the same label unless the recorded
+    /// score is within the bound of one half.
+    fn check_golden(&self) -> Result<(), EngineError> {
+        let texts: Vec<&str> = self.model.golden.iter().map(|golden| golden.text.as_str()).collect();
+        let off = |index: usize, got: f64| {
+            let golden = &self.model.golden[index];
+            EngineError::Golden { text: golden.text.clone(), got, want: golden.score }
+        };
+        let (mut buffers, mut predictions) = (Buffers::default(), Vec::new());
+        buffers.classify(self, &texts, &mut predictions).map_err(|error| match error {
+            EngineError::NotANumber { index, .. } => off(index, f64::NAN),
+            error => error,
+        })?;
+        let bound = bound(self.precision());
+        for (index, (golden, prediction)) in self.model.golden.iter().zip(predictions).enumerate() {
+            let (got, want) = (f64::from(prediction.score), golden.score);
+            // Written so that a score that is not a number fails.
+            let near = (got - want).abs() <= bound;
+            let same =
+                || WrittenScore::new(prediction.score).label() == WrittenScore::new(want as f32).label();
+            if !near || !((want - 0.5).abs() <= bound || same()) {
+                return Err(off(index, got));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How far a probability may be off in a precision.
+pub fn bound(precision: &str) -> f64 {
+    match precision {
+        "int8" => 2e-2,
+        "bf16" => 5e-3,
+        _ => 1e-4,
+    }
+}
