@@ -1,21 +1,21 @@
-# Every check and every chore has one name here; .ci/run calls the same ones.
+# One target for each check and task; .ci/run and the CI workflow run the same ones.
 
-# Figures and pictures come from the release build; tests use the dev profile (optimised, with assertions).
+# Benchmarks and the demo use the release build; tests use the dev profile (optimized, with assertions).
 CARGO ?= cargo
-# Passed on, for instance: make demo ARGS="--seconds 20 --rate 500"
+# Arguments of the command, for example: make demo ARGS="--seconds 20 --rate 500"
 ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-retrain build test model lint deny machete typos docs sanitize fmt clean setup
 
-help: ## Show this list
+help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
-demo: ## Watch it work, no Kafka needed (q quits; ARGS="--seconds 20 --rate 500")
+demo: ## Run the demo, no Kafka needed (q quits; ARGS="--seconds 20 --rate 500")
 	@scripts/setup build
 	$(CARGO) run --release --quiet -- demo $(ARGS)
 
-demo-retrain: build ## Watch a retraining on real reviews and a real Kafka (NUNCHI_DATA, default ../shared/data)
+demo-retrain: build ## Run a retraining on reviews and a real Kafka (NUNCHI_DATA, default ../shared/data)
 	@scripts/setup test
 	scripts/demo-retrain
 
@@ -23,17 +23,17 @@ build: ## Build the release binary, target/release/nunchi
 	@scripts/setup build
 	$(CARGO) build --release
 
-test: ## Run every test, with a real Apache Kafka (ARGS="--test demo" for some)
+test: ## Run all tests, with a real Apache Kafka (ARGS="--test demo" for one file)
 	@scripts/setup test
 	@scripts/test $(ARGS)
 
-lint: ## Check format, lints and documentation, warnings are errors
+lint: ## Check format, lints and documentation; warnings are errors
 	@scripts/setup build
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
 
-deny: ## Check dependencies: bans, licences, sources (deny.toml says how advisories are checked)
+deny: ## Check dependencies: bans, licenses, sources (deny.toml says how advisories are checked)
 	PATH="$$(scripts/tools cargo-deny):$$PATH" cargo-deny --workspace check bans licenses sources
 
 machete: ## Find dependencies that no code uses
@@ -42,22 +42,22 @@ machete: ## Find dependencies that no code uses
 typos: ## Check the spelling of code and documents
 	PATH="$$(scripts/tools typos):$$PATH" typos
 
-sanitize: ## Run the engine's tests under AddressSanitizer and Miri, where they are
+sanitize: ## Run the engine's tests under AddressSanitizer and Miri (nightly)
 	scripts/sanitize
 
-docs: ## Build the library's documentation and say where it is
+docs: ## Build the API documentation
 	$(CARGO) doc --no-deps
 	@echo "target/doc/nunchi/index.html"
 
-model: build ## Train the model that ships, from the reviews in NUNCHI_DATA (default ../shared/data)
+model: build ## Train the default model from the reviews in NUNCHI_DATA (default ../shared/data)
 	scripts/train-default-model.sh
 
 fmt: ## Format the code
 	$(CARGO) fmt
 
-setup: ## Install what build and tests need (make demo and make test do it themselves)
+setup: ## Install what build and tests need (make demo and make test do so themselves)
 	@scripts/setup test
 
-clean: ## Remove what was built and fetched
+clean: ## Remove build output, downloads and installed tools
 	$(CARGO) clean
 	rm -rf .kafka .cache
