@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # Layout
+//! - [`headers`](RawHeaders): reading and building headers whose names are any bytes.
+//! - [`leader_epoch`]: of messages and of lists of partitions.
+//! - `admin`: [`describe_topics`], [`describe_cluster`], [`describe_consumer_group`].
+//! - [`set_sasl_credentials`]: new credentials for a client that is running.
+//! - [`Error`], [`ResponseError`].
+
+mod admin;
+mod credentials;
+mod error;
+mod ffi;
+mod headers;
+mod leader_epoch;
+
+pub use admin::{
+    ClusterDescription, DescribeOptions, GroupDescription, GroupState, Node, Operation, Operations,
+    PartitionDescription, TopicDescription, TopicError, TopicId, describe_cluster, describe_consumer_group,
+    describe_topics,
+};
+pub use credentials::set_sasl_credentials;
+pub use error::{Error, ResponseError};
+pub use headers::{HeadersBuilder, RawHeader, RawHeaders, RawHeadersIter};
+pub use leader_epoch::{leader_epoch, message_leader_epoch, set_leader_epoch};
