@@ -4,7 +4,12 @@
 
 mod common;
 
-use common::{FAKE_VERSION, Fake, Running, Write, comment, fake_score, kafka, wait_for};
+use common::{FAKE_VERSION, Fake, Kafka, Running, Write, comment, fake_score, kafka, wait_for};
+use nunchi_librdkafka::{HeadersBuilder, RawHeaders};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{Offset, TopicPartitionList};
+use std::sync::{Arc, Mutex};
 
 #[test]
 fn verdicts_carry_what_their_records_carried() {
@@ -50,6 +55,72 @@ fn verdicts_carry_what_their_records_carried() {
     assert_eq!(verdict["label"], if score >= 0.5 { "positive" } else { "negative" });
     assert_eq!(verdict["model"], FAKE_VERSION);
     assert_eq!(verdict.as_object().unwrap().len(), 4);
+}
+
+/// Names and values of a record's headers; a name is any bytes.
+type AnyHeaders = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
+/// As [`Kafka::write`], partition 0.
+fn write_any(kafka: &Kafka, topic: &str, value: &[u8], headers: &AnyHeaders) {
+    let producer: BaseProducer = kafka.client().create().unwrap();
+    let mut built = HeadersBuilder::with_capacity(headers.len());
+    for (name, value) in headers {
+        built.add(name, value.as_deref());
+    }
+    let record = BaseRecord::<[u8], [u8]>::to(topic).payload(value).partition(0).headers(built.build());
+    producer.send(record).map_err(|(error, _)| error).unwrap();
+    producer.flush(common::PATIENCE).unwrap();
+}
+
+/// The headers of the first record in partition 0.
+fn first_headers(kafka: &Kafka, topic: &str) -> AnyHeaders {
+    let consumer: BaseConsumer =
+        kafka.client().set("group.id", "raw").set("isolation.level", "read_committed").create().unwrap();
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, 0, Offset::Beginning).unwrap();
+    consumer.assign(&list).unwrap();
+    let message = consumer.poll(common::PATIENCE).expect("a record").unwrap();
+    let headers = RawHeaders::of_message(&message).unwrap();
+    headers.iter().map(|header| (header.name.to_vec(), header.value.map(<[u8]>::to_vec))).collect()
+}
+
+#[test]
+fn header_names_that_are_not_utf8_pass_and_forged_ones_beside_them_do_not() {
+    let Some(kafka) = kafka() else { return };
+    let topics = kafka.topics("header-names", 1);
+    let panics = Arc::new(Mutex::new(Vec::new()));
+    let (seen, print) = (Arc::clone(&panics), std::panic::take_hook());
+    std::panic::set_hook(Box::new(move |panic| {
+        seen.lock().unwrap().push(panic.to_string());
+        print(panic);
+    }));
+    let header = |name: &[u8], value: &[u8]| (name.to_vec(), Some(value.to_vec()));
+    let strange = header(&[0xff, 0xfe], &[0xff, 0]);
+    let headers = vec![
+        header(b"nunchi-model", b"forged"),
+        strange.clone(),
+        header(b"nunchi-error-class", b"forged"),
+        ("후기".as_bytes().to_vec(), None),
+    ];
+    write_any(&kafka, &topics.input, &comment(1, "배송이 빨라요"), &headers);
+    write_any(&kafka, &topics.input, b"broken", &headers);
+    let running = Running::start(&kafka.config(&topics), Fake::default());
+    wait_for("both answers", || running.answered() == 2);
+    running.stop().unwrap();
+    let verdict = first_headers(&kafka, &topics.output);
+    let letter = first_headers(&kafka, &topics.dead_letters);
+    // Another test of this file may panic meanwhile, which is its own matter.
+    let panics = panics.lock().unwrap().clone();
+    assert!(!panics.iter().any(|panic| panic.contains("Utf8Error")), "{panics:?}");
+
+    let passed = [strange, ("후기".as_bytes().to_vec(), None)];
+    assert_eq!(verdict[..2], passed);
+    let source = |offset| header(b"nunchi-source", format!("{}/0/{offset}", topics.input).as_bytes());
+    assert_eq!(verdict[2..], [source(0), header(b"nunchi-model", FAKE_VERSION.as_bytes())]);
+    assert_eq!(letter[..2], passed);
+    let class = header(b"nunchi-error-class", b"invalid_json");
+    assert_eq!(letter[2..4], [source(1), class]);
+    assert_eq!((letter.len(), &letter[4].0[..]), (5, &b"nunchi-error"[..]));
 }
 
 #[test]

@@ -5,12 +5,12 @@
 
 use super::topics::{Target, Topics};
 use crate::record::{DeadLetter, DeadLetterClass};
+use nunchi_librdkafka::{HeadersBuilder, RawHeaders};
 use rdkafka::Timestamp;
-use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::producer::BaseRecord;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Kafka's own bytes of a batch of one record: the batch's header (61), then lengths and deltas as varints.
 const RECORD_OVERHEAD: usize = 61 + 36;
@@ -92,9 +92,9 @@ impl<'t> OutputBuilder<'t> {
             Output::Verdict { full, plain, truncated, model } => {
                 for value in std::iter::once(full).chain(plain) {
                     let mut headers = self.headers(message, output, true, 3);
-                    headers.add("nunchi-model", model.as_bytes());
+                    headers.add("nunchi-model", Some(model.as_bytes()));
                     if truncated {
-                        headers.add("nunchi-truncated", b"true");
+                        headers.add("nunchi-truncated", Some(b"true"));
                     }
                     if let Some(record) = self.fit(output, message, message.key(), Some(value), headers) {
                         return OutputRecord { record, dead: None };
@@ -160,10 +160,10 @@ impl<'t> OutputBuilder<'t> {
         OutputRecord { record, dead }
     }
 
-    fn classified(&self, message: &BorrowedMessage<'_>, letter: &DeadLetter, kept: bool) -> Built {
+    fn classified(&self, message: &BorrowedMessage<'_>, letter: &DeadLetter, kept: bool) -> HeadersBuilder {
         let mut headers = self.headers(message, &self.topics.dead_letters, kept, 4);
-        headers.add("nunchi-error-class", letter.class.name().as_bytes());
-        headers.add("nunchi-error", letter.sentence.as_bytes());
+        headers.add("nunchi-error-class", Some(letter.class.name().as_bytes()));
+        headers.add("nunchi-error", Some(letter.sentence.as_bytes()));
         headers
     }
 
@@ -174,36 +174,37 @@ impl<'t> OutputBuilder<'t> {
         letter: &DeadLetter,
         value: &[u8],
         kept: bool,
-    ) -> Built {
+    ) -> HeadersBuilder {
         let mut headers = self.classified(message, letter, kept);
-        headers.add("nunchi-size", value.len().to_string().as_bytes());
-        headers.add("nunchi-sha256", hexadecimal(&Sha256::digest(value)).as_bytes());
+        headers.add("nunchi-size", Some(value.len().to_string().as_bytes()));
+        headers.add("nunchi-sha256", Some(hexadecimal(&Sha256::digest(value)).as_bytes()));
         headers
     }
 
-    /// The headers that every answer carries: those of the record, unless `kept` is false, without our own of old.
-    fn headers(&self, message: &BorrowedMessage<'_>, target: &Target, kept: bool, more: usize) -> Built {
-        let original = message.headers().filter(|_| kept);
-        let mut built = match original {
-            None => Built::with_capacity(more + 3),
-            // A name that is not UTF-8 makes the reading of headers panic: such headers are copied as they are.
-            Some(original) => catch_unwind(AssertUnwindSafe(|| {
-                let mut built = Built::with_capacity(original.count() + more + 3);
-                for header in original.iter().filter(|header| !header.key.starts_with("nunchi-")) {
-                    built.add_value(header.key, header.value);
-                }
-                built
-            }))
-            .unwrap_or_else(|_| Built { headers: Some(original.detach()), bytes: 0 }),
+    /// The headers that every answer carries: those of the record, unless `kept` is false, without our own of old. The
+    /// names of a record's headers are any bytes, so they are not read through rdkafka, which takes only UTF-8. Headers
+    /// that librdkafka cannot read are lost.
+    fn headers(
+        &self,
+        message: &BorrowedMessage<'_>,
+        target: &Target,
+        kept: bool,
+        more: usize,
+    ) -> HeadersBuilder {
+        let more = more + 3;
+        let original = kept.then(|| RawHeaders::of_message(message).ok()).flatten();
+        let mut headers = match original {
+            Some(original) => original.without(|name| name.starts_with(b"nunchi-"), more),
+            None => HeadersBuilder::with_capacity(more),
         };
-        built.add("nunchi-source", self.source.as_bytes());
+        headers.add("nunchi-source", Some(self.source.as_bytes()));
         if let Some(replay) = self.replay {
-            built.add("nunchi-replay", replay.as_bytes());
+            headers.add("nunchi-replay", Some(replay.as_bytes()));
         }
         if let Some(refused) = self.timestamp(message, target).original {
-            built.add("nunchi-timestamp", refused.to_string().as_bytes());
+            headers.add("nunchi-timestamp", Some(refused.to_string().as_bytes()));
         }
-        built
+        headers
     }
 
     /// The timestamp to write: the record's own, or now where a broker would refuse it.
@@ -229,13 +230,16 @@ impl<'t> OutputBuilder<'t> {
         message: &BorrowedMessage<'_>,
         key: Option<&'a [u8]>,
         value: Option<&'a [u8]>,
-        headers: Built,
+        headers: HeadersBuilder,
     ) -> Option<Outgoing<'a>>
     where
         't: 'a,
     {
-        let bytes =
-            RECORD_OVERHEAD + key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + headers.bytes;
+        let bytes = RECORD_OVERHEAD
+            + key.map_or(0, <[u8]>::len)
+            + value.map_or(0, <[u8]>::len)
+            + headers.bytes()
+            + headers.len() * HEADER_OVERHEAD;
         (bytes <= target.max_bytes).then(|| self.build(target, message, key, value, headers))
     }
 
@@ -245,7 +249,7 @@ impl<'t> OutputBuilder<'t> {
         message: &BorrowedMessage<'_>,
         key: Option<&'a [u8]>,
         value: Option<&'a [u8]>,
-        headers: Built,
+        headers: HeadersBuilder,
     ) -> Outgoing<'a>
     where
         't: 'a,
@@ -260,7 +264,7 @@ impl<'t> OutputBuilder<'t> {
             payload: value,
             key,
             timestamp: Some(self.timestamp(message, target).written),
-            headers: headers.headers,
+            headers: Some(headers.build()),
             delivery_opaque: (),
         }
     }
@@ -270,27 +274,6 @@ impl<'t> OutputBuilder<'t> {
 struct Stamp {
     written: i64,
     original: Option<i64>,
-}
-
-/// Headers under construction, and their size.
-struct Built {
-    headers: Option<OwnedHeaders>,
-    bytes: usize,
-}
-
-impl Built {
-    fn with_capacity(capacity: usize) -> Self {
-        Built { headers: Some(OwnedHeaders::new_with_capacity(capacity)), bytes: 0 }
-    }
-
-    fn add(&mut self, key: &str, value: &[u8]) {
-        self.add_value(key, Some(value));
-    }
-
-    fn add_value(&mut self, key: &str, value: Option<&[u8]>) {
-        self.bytes += key.len() + value.map_or(0, <[u8]>::len) + HEADER_OVERHEAD;
-        self.headers = self.headers.take().map(|headers| headers.insert(Header { key, value }));
-    }
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
