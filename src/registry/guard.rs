@@ -111,14 +111,14 @@ impl Guard {
     /// Why the watched model must go back, if it must.
     pub(super) fn verdict(&mut self, metrics: &Metrics) -> Option<String> {
         let counts = &self.comparison.counts;
-        if !std::mem::take(&mut self.news) || counts.comments < self.bands.comments {
+        if !std::mem::take(&mut self.news) || counts.all.records < self.bands.comments {
             return None;
         }
-        let (compared, bands) = (counts.comments, &self.bands);
-        if counts.agreement() < bands.agreement {
+        let (compared, bands) = (counts.all.records, &self.bands);
+        if counts.share() < bands.agreement {
             return Some(format!(
                 "it agrees with the model before on {:.1} % of {compared} comments, less than {:.1} %",
-                counts.agreement() * 100.0,
+                counts.share() * 100.0,
                 bands.agreement * 100.0
             ));
         }
@@ -129,10 +129,10 @@ impl Guard {
                 bands.labels * 100.0
             ));
         }
-        if counts.unknown_rise() > bands.unknown {
+        if counts.unknown_excess() > bands.unknown {
             return Some(format!(
                 "the share of unknown tokens rose by {:.1} points on the same {compared} comments, more than {:.1}",
-                counts.unknown_rise() * 100.0,
+                counts.unknown_excess() * 100.0,
                 bands.unknown * 100.0
             ));
         }
@@ -159,8 +159,8 @@ impl Guard {
         let counts = &self.comparison.counts;
         format!(
             "agreement {:.2} % of {} comments, label share moved by {:.2} points",
-            counts.agreement() * 100.0,
-            counts.comments,
+            counts.share() * 100.0,
+            counts.all.records,
             counts.label_shift() * 100.0
         )
     }

@@ -3,12 +3,13 @@
 use super::comment::Comment;
 use super::gate::{Check, Evidence, Set, Verdict};
 use super::material::Material;
-use super::measure::{measure, speed};
+use super::measure::{measure, speed, texts_and_classes};
 use super::report::{Ending, Measured, Report};
 use super::run::Start;
 use super::train::Candidate;
-use super::{Request, RetrainError, flips, words};
+use super::{Request, RetrainError};
 use nunchi_engine::{Engine, EngineError, LoadedModel};
+use nunchi_eval::comparison::{label_changes, words};
 use nunchi_eval::paired::Paired;
 use nunchi_eval::{drift, pairs};
 use nunchi_model::Model;
@@ -78,7 +79,9 @@ fn unfit(request: &Request, start: &Start, material: &Material, error: &EngineEr
 
 /// Figures and flips of a set.
 fn describe_set(report: &mut Report, set: &Set<'_>, comments: &[Comment]) {
-    let (count, shown) = flips::flips(set.name, comments, &report.labels, [set.current, set.candidate]);
+    let (texts, classes) = texts_and_classes(comments);
+    let (count, shown) =
+        label_changes(set.name, (&texts, &classes), &report.labels, [set.current, set.candidate]);
     report.flips.extend(shown);
     report.sets.push(Measured {
         name: set.name.to_owned(),
@@ -98,7 +101,7 @@ fn describe_input(
     let (parts, labels) = (&material.parts, report.labels.len());
     let learned: Vec<Comment> =
         parts.new_sources().flat_map(|source| source.comments.iter().cloned()).collect();
-    let fresh = || learned.iter().chain(&parts.test);
+    let fresh = || learned.iter().chain(&parts.test).map(|comment| comment.text.as_str());
     let old: Vec<Comment> = parts
         .train
         .iter()
@@ -109,7 +112,7 @@ fn describe_input(
         report.words = words::moved([current, new], fresh())?;
     }
     let known = if old.is_empty() { &material.golden } else { &old };
-    report.new_words = words::new_words(fresh(), known.iter());
+    report.new_words = words::new_words(fresh(), known.iter().map(|comment| comment.text.as_str()));
     for (name, comments) in [
         ("old, mixed in", &old),
         ("golden", &material.golden),

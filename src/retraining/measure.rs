@@ -13,9 +13,13 @@ const ROUND: usize = 4_096;
 
 /// Measures a model on `comments`.
 pub fn measure(engine: &mut Engine, comments: &[Comment]) -> Result<Measured, EngineError> {
-    let (texts, classes): (Vec<&str>, Vec<usize>) =
-        comments.iter().map(|comment| (comment.text.as_str(), comment.class)).unzip();
+    let (texts, classes) = texts_and_classes(comments);
     Measured::new(engine, &texts, &classes)
+}
+
+/// What evaluation needs to know of comments.
+pub(super) fn texts_and_classes(comments: &[Comment]) -> (Vec<&str>, Vec<usize>) {
+    comments.iter().map(|comment| (comment.text.as_str(), comment.class)).unzip()
 }
 
 /// Comments a second of two engines on the same comments, by turns, so that noise of the machine touches both. What counts

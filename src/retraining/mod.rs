@@ -2,7 +2,7 @@
 //!
 //! [`retrain`] is one run. What it learns from: [`topics`] (comments with stars), [`corrections`] (people's), [`files`]. What
 //! is learned and what is measured with: [`split`]. The candidate: [`train`]. Whether it may serve: [`gate`], with
-//! [`measure`]. What is told of it: [`report`] and [`page`], with [`flips`] and [`words`].
+//! [`measure`]. What is told of it: [`report`] and [`page`].
 //!
 //! Always holds: a candidate is promoted only if it passed the gate against the version that it replaces; whoever dies, is
 //! stopped or runs out of disk on the way has published nothing. Never: a comment that is measured with is learned.
@@ -12,7 +12,6 @@ mod compare;
 pub mod corrections;
 mod error;
 pub mod files;
-pub mod flips;
 pub mod gate;
 mod material;
 pub mod measure;
@@ -23,7 +22,6 @@ pub mod schedule;
 pub mod split;
 pub mod topics;
 pub mod train;
-pub mod words;
 
 pub use error::RetrainError;
 pub use run::{Finished, Request, retrain};

@@ -309,15 +309,15 @@ fn flips(report: &Report) -> String {
         "<table><tr><th>set</th><th>label</th><th>current</th><th>candidate</th><th>comment</th></tr>",
     );
     for flip in &report.flips {
-        let class = if flip.said[1] == flip.label { "good" } else { "bad" };
+        let class = if flip.given[1] == flip.label { "good" } else { "bad" };
         let _ = write!(
             rows,
             "<tr><td>{}</td><td>{}</td><td>{} {:.2}</td><td class=\"{class}\">{} {:.2}</td><td class=\"text\">{}</td></tr>",
             escaped(&flip.set),
             escaped(&flip.label),
-            escaped(&flip.said[0]),
+            escaped(&flip.given[0]),
             flip.scores[0],
-            escaped(&flip.said[1]),
+            escaped(&flip.given[1]),
             flip.scores[1],
             escaped(&flip.text)
         );

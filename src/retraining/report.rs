@@ -1,12 +1,12 @@
 //! What one run found and decided: for the manifest, for machines, and (see [`super::page`]) for people.
 
-use super::flips::Flip;
 use super::gate::{GateThresholds, Verdict};
 use super::train::Recipe;
-use super::words::{Moved, NewWord};
 use super::{corrections, topics};
 use crate::registry::Data;
 use jiff::Timestamp;
+use nunchi_eval::comparison::LabelChange;
+use nunchi_eval::comparison::words::{MovedWord, NewWord};
 use nunchi_eval::drift::Part;
 use nunchi_eval::metrics::Metrics;
 use nunchi_eval::paired::Paired;
@@ -127,9 +127,9 @@ pub struct Report {
     /// What the gate says.
     pub verdict: Verdict,
     /// Comments whose label changes.
-    pub flips: Vec<Flip>,
-    /// Words that are judged otherwise.
-    pub words: Vec<Moved>,
+    pub flips: Vec<LabelChange>,
+    /// Words that both models score differently.
+    pub words: Vec<MovedWord>,
     /// Words that the old comments do not have.
     pub new_words: Vec<NewWord>,
     /// What the parts are like.

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod calibration;
+pub mod comparison;
 pub mod drift;
 pub mod evaluation;
 pub mod history;
@@ -11,4 +12,10 @@ pub mod paired;
 pub mod pairs;
 pub mod report;
 pub mod spacing;
-pub mod top;
+mod top;
+
+/// The beginning of `text`, `max` characters of it; an ellipsis says that there is more.
+fn excerpt(text: &str, max: usize) -> String {
+    let cut: String = text.chars().take(max).collect();
+    if cut.len() < text.len() { cut + "…" } else { cut }
+}

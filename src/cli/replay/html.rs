@@ -2,9 +2,8 @@
 
 use super::progress::{grouped, human_time};
 use super::report::conclusion;
-use crate::replay::compare::{Cell, Example, GRID, Report, Tally, Unit};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use crate::replay::compare::Report;
+use nunchi_eval::comparison::{Comparison, Example, Flips, SCORE_BINS};
 use nunchi_eval::report::escaped;
 use std::fmt::Write as _;
 
@@ -29,7 +28,7 @@ td.text{text-align:left;min-width:280px;white-space:normal}svg{display:block;wid
 
 /// The page.
 pub(super) fn page(report: &Report) -> String {
-    let tally = &report.tally;
+    let tally = &report.comparison;
     let [first, second] = &tally.models;
     let title = format!("{} and {}", first.name, second.name);
     let mut out = String::new();
@@ -52,15 +51,15 @@ pub(super) fn page(report: &Report) -> String {
     card(&mut out, "How the score changes", &histogram(tally));
     card(&mut out, "Both scores", &map(tally));
     wide(&mut out, &format!("Flips by {}", tally.unit.name()), &times(tally));
-    let lengths: Vec<(String, Cell)> = tally
+    let lengths: Vec<(String, Flips)> = tally
         .by_length
         .iter()
-        .filter(|named| named.cell.records > 0)
-        .map(|named| (named.name.clone(), named.cell))
+        .filter(|named| named.flips.records > 0)
+        .map(|named| (named.name.clone(), named.flips))
         .collect();
     card(&mut out, "By length, in characters", &table(&lengths, tally));
-    let products: Vec<(String, Cell)> =
-        tally.by_product.iter().take(PRODUCTS).map(|named| (named.name.clone(), named.cell)).collect();
+    let products: Vec<(String, Flips)> =
+        tally.by_product.iter().take(PRODUCTS).map(|named| (named.name.clone(), named.flips)).collect();
     let heading = format!("Products with most flips, of {}", grouped(tally.products));
     card(&mut out, &heading, &table(&products, tally));
     wide(&mut out, "Largest changes", &examples(tally));
@@ -75,8 +74,8 @@ fn subtitle(report: &Report) -> String {
     };
     let mut text = format!(
         "versions <code>{}</code> and <code>{}</code> on topic <code>{}</code>, from {} to {}; made {} in {}",
-        escaped(&report.tally.models[0].model),
-        escaped(&report.tally.models[1].model),
+        escaped(&report.comparison.models[0].version),
+        escaped(&report.comparison.models[1].version),
         escaped(&request.topic),
         escaped(&bound(&request.from, "the beginning")),
         escaped(&bound(&request.to, "the end")),
@@ -101,7 +100,7 @@ fn subtitle(report: &Report) -> String {
     text
 }
 
-fn tiles(out: &mut String, tally: &Tally) {
+fn tiles(out: &mut String, tally: &Comparison) {
     let tile = |out: &mut String, class: &str, figure: String, what: &str| {
         let _ = write!(
             out,
@@ -111,15 +110,15 @@ fn tiles(out: &mut String, tally: &Tally) {
     };
     let [up, down] = way_names(tally);
     out.push_str("<div class=\"tiles\">");
-    tile(out, "", grouped(tally.all.records), "comments judged by both");
+    tile(out, "", grouped(tally.agreement.all.records), "comments judged by both");
     tile(
         out,
         "",
-        format!("{:.2} %", tally.all.share() * 100.0),
-        &format!("flip ({})", grouped(tally.all.flips)),
+        format!("{:.2} %", tally.agreement.all.share() * 100.0),
+        &format!("flip ({})", grouped(tally.agreement.all.flips)),
     );
-    tile(out, "up", grouped(tally.all.up), &format!("flip {up}"));
-    tile(out, "down", grouped(tally.all.down), &format!("flip {down}"));
+    tile(out, "up", grouped(tally.agreement.all.up), &format!("flip {up}"));
+    tile(out, "down", grouped(tally.agreement.all.down), &format!("flip {down}"));
     let [first, second] = tally.stars.paired.accuracies();
     if tally.stars.paired.records() > 0 {
         let figure = format!("{:.2} → {:.2} %", first * 100.0, second * 100.0);
@@ -129,7 +128,7 @@ fn tiles(out: &mut String, tally: &Tally) {
 }
 
 /// What flips to a later and to an earlier label are called.
-fn way_names(tally: &Tally) -> [String; 2] {
+fn way_names(tally: &Comparison) -> [String; 2] {
     match &tally.labels[..] {
         [negative, positive] => [format!("to {positive}"), format!("to {negative}")],
         _ => ["to a later label".to_owned(), "to an earlier label".to_owned()],
@@ -146,11 +145,11 @@ fn wide(out: &mut String, title: &str, body: &str) {
 
 /// Accuracy by stars, and the difference with its interval.
 fn stars(report: &Report) -> String {
-    let stars = &report.tally.stars;
+    let stars = &report.comparison.stars;
     if stars.paired.records() == 0 {
         return "<p class=\"faint\">No comment has stars that say something.</p>".to_owned();
     }
-    let [first, second] = &report.tally.models;
+    let [first, second] = &report.comparison.models;
     let mut out = interval((stars.paired.gain(), stars.paired.gain_interval()));
     let _ = write!(
         out,
@@ -207,7 +206,7 @@ fn interval((difference, [low, high]): (f64, [f64; 2])) -> String {
 }
 
 /// A bar for each way, and what each model says of each label.
-fn ways(tally: &Tally) -> String {
+fn ways(tally: &Comparison) -> String {
     let most = tally.ways.iter().map(|way| way.records).max().unwrap_or(1).max(1);
     let mut out = String::new();
     if tally.ways.is_empty() {
@@ -245,8 +244,10 @@ fn ways(tally: &Tally) -> String {
         escaped(&tally.models[0].name),
         escaped(&tally.models[1].name)
     );
-    for (label, (before, after)) in tally.labels.iter().zip(tally.said[0].iter().zip(&tally.said[1])) {
-        let share = |count: u64| count as f64 / tally.all.records.max(1) as f64 * 100.0;
+    for (label, (before, after)) in
+        tally.labels.iter().zip(tally.agreement.label_counts[0].iter().zip(&tally.agreement.label_counts[1]))
+    {
+        let share = |count: u64| count as f64 / tally.agreement.all.records.max(1) as f64 * 100.0;
         let _ = write!(
             out,
             "<tr><td>{}</td><td>{} <span class=\"faint\">{:.1} %</span></td><td>{} <span class=\"faint\">{:.1} %</span></td></tr>",
@@ -261,7 +262,7 @@ fn ways(tally: &Tally) -> String {
 }
 
 /// Changes of the score. Heights are roots: most comments hardly change, and the rest is what matters.
-fn histogram(tally: &Tally) -> String {
+fn histogram(tally: &Comparison) -> String {
     let bins = &tally.change.histogram;
     let most = bins.iter().copied().max().unwrap_or(1).max(1) as f64;
     let width = 440.0 / bins.len() as f64;
@@ -290,19 +291,19 @@ fn histogram(tally: &Tally) -> String {
 }
 
 /// The second model's score over the first's; depth of colour is the logarithm of the number.
-fn map(tally: &Tally) -> String {
+fn map(tally: &Comparison) -> String {
     let most = (tally.change.map.iter().copied().max().unwrap_or(1) as f64).ln_1p().max(1e-9);
-    let cell = 260.0 / GRID as f64;
+    let cell = 260.0 / SCORE_BINS as f64;
     let mut out =
         "<svg viewBox=\"0 0 480 310\" role=\"img\" aria-label=\"comments by both scores\">".to_owned();
     for (at, &count) in tally.change.map.iter().enumerate().filter(|(_, count)| **count > 0) {
-        let (first, second) = (at / GRID, at % GRID);
+        let (first, second) = (at / SCORE_BINS, at % SCORE_BINS);
         let _ = write!(
             out,
             "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{cell:.1}\" height=\"{cell:.1}\" fill=\"var(--mark)\" opacity=\"{:.3}\">\
              <title>{}</title></rect>",
             110.0 + first as f64 * cell,
-            10.0 + (GRID - 1 - second) as f64 * cell,
+            10.0 + (SCORE_BINS - 1 - second) as f64 * cell,
             (count as f64).ln_1p() / most,
             grouped(count)
         );
@@ -320,24 +321,13 @@ fn map(tally: &Tally) -> String {
     out
 }
 
-/// The name of a stretch of time.
-pub(super) fn time_name(unit: Unit, start: Timestamp) -> String {
-    let form = match unit {
-        Unit::Hour => "%Y-%m-%d %H:00",
-        Unit::Day => "%Y-%m-%d",
-        Unit::Month => "%Y-%m",
-        Unit::Year => "%Y",
-    };
-    start.to_zoned(TimeZone::UTC).strftime(form).to_string()
-}
-
 /// A bar a stretch: flips up above the line, flips down below it, as shares.
-fn times(tally: &Tally) -> String {
+fn times(tally: &Comparison) -> String {
     if tally.by_time.is_empty() {
         return "<p class=\"faint\">No record has a time.</p>".to_owned();
     }
-    let share = |count: u64, cell: &Cell| count as f64 / cell.records.max(1) as f64;
-    let cells = || tally.by_time.iter().map(|bucket| &bucket.cell);
+    let share = |count: u64, cell: &Flips| count as f64 / cell.records.max(1) as f64;
+    let cells = || tally.by_time.iter().map(|bucket| &bucket.flips);
     let most = cells().map(|cell| share(cell.up, cell).max(share(cell.down, cell))).fold(1e-9, f64::max);
     let width = (980.0 / tally.by_time.len() as f64).min(60.0);
     let mut out = format!(
@@ -348,11 +338,11 @@ fn times(tally: &Tally) -> String {
         most * 100.0
     );
     for (at, bucket) in tally.by_time.iter().enumerate() {
-        let (x, cell) = (40.0 + at as f64 * width, &bucket.cell);
+        let (x, cell) = (40.0 + at as f64 * width, &bucket.flips);
         let (up, down) = (share(cell.up, cell) / most * 88.0, share(cell.down, cell) / most * 88.0);
         let title = format!(
             "{}: {} comments, {} up, {} down",
-            time_name(tally.unit, bucket.start),
+            tally.unit.bucket_name(bucket.start),
             grouped(cell.records),
             grouped(cell.up),
             grouped(cell.down)
@@ -372,7 +362,7 @@ fn times(tally: &Tally) -> String {
             out,
             "<text x=\"{:.1}\" y=\"212\">{}</text>",
             40.0 + at as f64 * width,
-            time_name(tally.unit, bucket.start)
+            tally.unit.bucket_name(bucket.start)
         );
     }
     let [up, down] = way_names(tally);
@@ -386,7 +376,7 @@ fn times(tally: &Tally) -> String {
     out
 }
 
-fn table(rows: &[(String, Cell)], tally: &Tally) -> String {
+fn table(rows: &[(String, Flips)], tally: &Comparison) -> String {
     if rows.is_empty() {
         return "<p class=\"faint\">Nothing to tell.</p>".to_owned();
     }
@@ -414,7 +404,7 @@ fn table(rows: &[(String, Cell)], tally: &Tally) -> String {
     out + "</table>"
 }
 
-fn examples(tally: &Tally) -> String {
+fn examples(tally: &Comparison) -> String {
     if tally.examples.is_empty() {
         return "<p class=\"faint\">No score changes.</p>".to_owned();
     }

@@ -2,7 +2,8 @@
 
 use super::progress::{grouped, human_time};
 use crate::cli::colour::push_harmless;
-use crate::replay::compare::{Cell, Report};
+use crate::replay::compare::Report;
+use nunchi_eval::comparison::{Comparison, Example, Flips, Group};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -13,11 +14,11 @@ pub(super) const SIGNIFICANT: f64 = 0.05;
 
 /// Which model is right more often, in one sentence; `None` without stars.
 pub(super) fn conclusion(report: &Report) -> Option<String> {
-    let paired = &report.tally.stars.paired;
+    let paired = &report.comparison.stars.paired;
     if paired.records() == 0 {
         return None;
     }
-    let [first, second] = [0, 1].map(|side: usize| report.tally.models[side].name.as_str());
+    let [first, second] = [0, 1].map(|side: usize| report.comparison.models[side].name.as_str());
     let ([right_first, right_second], difference) = (paired.accuracies(), paired.gain());
     let [low, high] = paired.gain_interval();
     let p = paired.p_value();
@@ -51,7 +52,7 @@ fn probability(p: f64) -> String {
 /// One JSON object: everything counted, with what follows from it for the stars.
 pub(super) fn json(report: &Report) -> Value {
     let mut object = serde_json::to_value(report).unwrap_or(Value::Null);
-    let paired = &report.tally.stars.paired;
+    let paired = &report.comparison.stars.paired;
     object["event"] = json!("compared");
     object["stars"]["records"] = json!(paired.records());
     if paired.records() > 0 {
@@ -62,26 +63,33 @@ pub(super) fn json(report: &Report) -> Value {
         object["stars"]["p_value"] = json!(p);
         let better = usize::from(difference > 0.0);
         object["stars"]["better"] =
-            if p < SIGNIFICANT { json!(report.tally.models[better].model) } else { Value::Null };
+            if p < SIGNIFICANT { json!(report.comparison.models[better].version) } else { Value::Null };
         object["stars"]["sentence"] = json!(conclusion(report));
     }
     object
 }
 
-/// A page of text.
+/// A page of text. Writing to a string does not fail.
 pub(super) fn terminal(report: &Report) -> String {
-    let tally = &report.tally;
-    let [first, second] = &tally.models;
     let mut out = String::new();
-    // Writing to a string does not fail.
+    write_totals(&mut out, report);
+    write_flips(&mut out, &report.comparison);
+    write_stars(&mut out, report);
+    write_groups(&mut out, &report.comparison);
+    write_examples(&mut out, &report.comparison.examples);
+    out
+}
+
+fn write_totals(out: &mut String, report: &Report) {
+    let [first, second] = &report.comparison.models;
     let _ = writeln!(
         out,
         "{} ({}) and {} ({}) on {} comments of `{}`, in {}",
         first.name,
-        first.model,
+        first.version,
         second.name,
-        second.model,
-        grouped(tally.all.records),
+        second.version,
+        grouped(report.comparison.agreement.all.records),
         report.plan.request.topic,
         human_time(report.seconds)
     );
@@ -94,71 +102,75 @@ pub(super) fn terminal(report: &Report) -> String {
             let _ = writeln!(out, "  {what}: {}", grouped(count));
         }
     }
+}
+
+fn write_flips(out: &mut String, comparison: &Comparison) {
+    let (all, counts) = (comparison.agreement.all, &comparison.agreement.label_counts);
     let _ = writeln!(
         out,
         "\n{} flip ({:.2} %); the score changes by {:.4} on average, {:+.4} with its sign",
-        grouped(tally.all.flips),
-        tally.all.share() * 100.0,
-        tally.change.mean_absolute,
-        tally.change.mean
+        grouped(all.flips),
+        all.share() * 100.0,
+        comparison.change.mean_absolute,
+        comparison.change.mean
     );
-    for way in &tally.ways {
+    for way in &comparison.ways {
         let _ = writeln!(out, "  {} → {}: {}", way.from, way.to, grouped(way.records));
     }
-    for (label, (before, after)) in tally.labels.iter().zip(tally.said[0].iter().zip(&tally.said[1])) {
-        let _ = writeln!(out, "  said {label}: {} and {}", grouped(*before), grouped(*after));
+    for (label, (first, second)) in comparison.labels.iter().zip(counts[0].iter().zip(&counts[1])) {
+        let _ = writeln!(out, "  said {label}: {} and {}", grouped(*first), grouped(*second));
     }
-    match conclusion(report) {
-        Some(sentence) => {
-            let _ = writeln!(out, "\n{sentence}");
-            let paired = &tally.stars.paired;
-            let _ = writeln!(
-                out,
-                "  only {} right: {}; only {} right: {}; both: {}; neither: {}",
-                first.name,
-                grouped(paired.only_first),
-                second.name,
-                grouped(paired.only_second),
-                grouped(paired.both),
-                grouped(paired.neither)
-            );
-        }
-        None => out += "\nNo comment has stars that say something: which model is right is not known.\n",
+}
+
+fn write_stars(out: &mut String, report: &Report) {
+    let Some(conclusion) = conclusion(report) else {
+        *out += "\nNo comment has stars that say something: which model is right is not known.\n";
+        return;
+    };
+    let ([first, second], paired) = (&report.comparison.models, &report.comparison.stars.paired);
+    let _ = writeln!(
+        out,
+        "\n{conclusion}\n  only {} right: {}; only {} right: {}; both: {}; neither: {}",
+        first.name,
+        grouped(paired.only_first),
+        second.name,
+        grouped(paired.only_second),
+        grouped(paired.both),
+        grouped(paired.neither)
+    );
+}
+
+fn write_groups(out: &mut String, comparison: &Comparison) {
+    let named = |group: &Group| (group.name.clone(), group.flips);
+    let lengths = comparison.by_length.iter().filter(|group| group.flips.records > 0);
+    let times = comparison.by_time.iter();
+    let times: Vec<(String, Flips)> =
+        times.map(|bucket| (comparison.unit.bucket_name(bucket.start), bucket.flips)).collect();
+    let products: Vec<(String, Flips)> = comparison.by_product.iter().take(10).map(named).collect();
+    let labels = &comparison.labels;
+    table(out, "By characters", &lengths.map(named).collect::<Vec<_>>(), labels);
+    table(out, &format!("By {}", comparison.unit.name()), &latest(&times), labels);
+    table(out, "Products with most flips", &products, labels);
+}
+
+fn write_examples(out: &mut String, examples: &[Example]) {
+    if !examples.is_empty() {
+        *out += "\nLargest changes\n";
     }
-    let times: Vec<(String, Cell)> = tally
-        .by_time
-        .iter()
-        .map(|bucket| (super::html::time_name(tally.unit, bucket.start), bucket.cell))
-        .collect();
-    let lengths: Vec<(String, Cell)> = tally
-        .by_length
-        .iter()
-        .filter(|named| named.cell.records > 0)
-        .map(|named| (named.name.clone(), named.cell))
-        .collect();
-    let products: Vec<(String, Cell)> =
-        tally.by_product.iter().take(10).map(|named| (named.name.clone(), named.cell)).collect();
-    table(&mut out, "By characters", &lengths, &tally.labels);
-    table(&mut out, &format!("By {}", tally.unit.name()), &latest(&times), &tally.labels);
-    table(&mut out, "Products with most flips", &products, &tally.labels);
-    if !tally.examples.is_empty() {
-        out += "\nLargest changes\n";
-    }
-    for example in &tally.examples {
+    for example in examples {
         let mut text = String::new();
         push_harmless(&example.text.chars().take(EXCERPT).collect::<String>(), &mut text);
         let stars = example.rating.map_or_else(String::new, |stars| format!("  {stars}★"));
         let _ = writeln!(out, "  {:.3} → {:.3}{stars}  {text}", example.scores[0], example.scores[1]);
     }
-    out
 }
 
 /// The last rows of a long table.
-fn latest(rows: &[(String, Cell)]) -> Vec<(String, Cell)> {
+fn latest(rows: &[(String, Flips)]) -> Vec<(String, Flips)> {
     rows[rows.len().saturating_sub(14)..].to_vec()
 }
 
-fn table(out: &mut String, title: &str, rows: &[(String, Cell)], labels: &[String]) {
+fn table(out: &mut String, title: &str, rows: &[(String, Flips)], labels: &[String]) {
     if rows.is_empty() {
         return;
     }

@@ -2,12 +2,6 @@
 //!
 //! Always holds: memory does not grow with the range. Products, times and examples are bounded.
 
-mod figures;
-mod tally;
-
-pub use figures::{Cell, Change, Example, Named, Side, Stars, TimeBucket, Unit, Way};
-pub use tally::{GRID, Tally};
-
 use super::error::ReplayError;
 use super::topic::{Progress, ReplayContext};
 use super::{Brokers, Plan, Replay, ReplayStatus, Request, RetentionGap, check_topics, group, resolve};
@@ -19,6 +13,7 @@ use crate::pipeline::{Pace, Pacer, PipelineError, Scope};
 use crate::record::{Comment, Reader};
 use crate::telemetry::BatchStats;
 use nunchi_engine::{Classifier, Prediction};
+use nunchi_eval::comparison::{ComparedComment, ComparedModel, Comparison};
 use rdkafka::message::Message;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -54,7 +49,7 @@ pub struct Report {
     pub seconds: f64,
     /// Everything counted.
     #[serde(flatten)]
-    pub tally: Tally,
+    pub comparison: Comparison,
 }
 
 impl Replay {
@@ -100,14 +95,16 @@ impl Replay {
             Pace::Free | Pace::Rate(_) => None,
         };
         let scope = self.scope(Pacer::new(means.pace, 1, first_ms), None);
-        let sides = [0, 1]
-            .map(|side: usize| Side { name: names[side].clone(), model: judges[side].version().to_owned() });
+        let sides = [0, 1].map(|side: usize| ComparedModel {
+            name: names[side].clone(),
+            version: judges[side].version().to_owned(),
+        });
         let looker = ModelComparison {
             replay: self,
             means,
             judges,
             reader: Reader::new(&self.config),
-            tally: Tally::new(sides, left),
+            comparison: Comparison::new(sides, left),
             reached: self.plan.starts(),
             turn: BatchStats::default(),
             tombstones: 0,
@@ -122,7 +119,7 @@ struct ModelComparison<'a, J> {
     means: &'a ReplayContext<'a>,
     judges: [J; 2],
     reader: Reader,
-    tally: Tally,
+    comparison: Comparison,
     reached: BTreeMap<i32, i64>,
     turn: BatchStats,
     tombstones: u64,
@@ -153,7 +150,7 @@ impl<J: Classifier> ModelComparison<'_, J> {
         drop(batch);
         source.close(LEAVE);
         let progress = Progress::of(plan, &self.reached, scope, None);
-        self.tally.settle();
+        self.comparison.finish();
         Ok(Report {
             plan: plan.clone(),
             gone: self.replay.gone.clone(),
@@ -162,7 +159,7 @@ impl<J: Classifier> ModelComparison<'_, J> {
             tombstones: self.tombstones,
             outside: progress.outside,
             seconds: begin.elapsed().as_secs_f64(),
-            tally: self.tally,
+            comparison: self.comparison,
         })
     }
 
@@ -199,12 +196,18 @@ impl<J: Classifier> ModelComparison<'_, J> {
                 Decoded::Poisoned(letter) => self.turn.dead_letters[letter.class as usize] += 1,
                 Decoded::Comment(comment) => {
                     let pair = pairs.next().expect("two predictions for every comment");
-                    self.tally.add(&tally::Seen {
-                        comment,
+                    self.comparison.add(&ComparedComment {
+                        text: &comment.text,
+                        id: comment.id,
                         rating: rating(comment),
-                        product: product(comment),
+                        product: product(comment).as_deref(),
                         timestamp_ms: message.timestamp().to_millis(),
-                        source: (message.topic(), message.partition(), message.offset()),
+                        source: &format_args!(
+                            "{}/{}/{}",
+                            message.topic(),
+                            message.partition(),
+                            message.offset()
+                        ),
                         predictions: [pair.0, pair.1],
                     });
                 }

@@ -251,14 +251,11 @@ fn judged(
 }
 
 fn told(case: &Case, labels: &[String]) -> Told {
-    let mut text: String = case.text.chars().take(MAX_TEXT).collect();
-    if text.len() < case.text.len() {
-        text.push('…');
-    }
     let verdict = |outcome: &Outcome| {
         let chosen = outcome.chosen();
         let shown = if labels.len() == 2 { 1 } else { chosen };
         Verdict { label: labels[chosen].clone(), score: outcome.probabilities[shown] }
     };
+    let text = crate::excerpt(&case.text, MAX_TEXT);
     Told { text, label: labels[case.class].clone(), verdicts: case.outcomes.iter().map(verdict).collect() }
 }
