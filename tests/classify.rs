@@ -179,7 +179,7 @@ fn wrong_usage_and_bad_models_have_their_exit_status() {
     for (arguments, code, want) in [
         (&["--format", "xml"][..], 64, "xml"),
         (&["--kernel", "abacus"], 64, "abacus"),
-        (&["--model", "/no/such/file"], 1, "/no/such/file"),
+        (&["--model", "/no/such/file"], 64, "/no/such/file"),
         (&["--model", "Cargo.toml"], 1, "no complete safetensors"),
     ] {
         let output = classify(arguments, b"");

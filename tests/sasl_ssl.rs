@@ -83,7 +83,7 @@ fn a_wrong_password_and_an_unknown_authority_are_said_clearly() {
         let settings = settings(&door, password, authority, folder.path());
         let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
         let (status, log) = Process::start(&config, folder.path(), &settings).end();
-        assert_eq!(status, Some(1), "{log}");
+        assert_eq!(status, Some(77), "{log}");
         assert!(log.contains("refuse our credentials"), "{log}");
     }
 }

@@ -118,9 +118,15 @@ impl Running {
     }
 
     /// Sends SIGINT once a line with `what` was said, and waits for the end.
-    fn interrupt_after(mut self, what: &str) -> (Option<i32>, String) {
+    fn interrupt_after(self, what: &str) -> (Option<i32>, String) {
+        self.signal_after("INT", what)
+    }
+
+    /// Sends a signal once a line with `what` was said, and waits for the end.
+    fn signal_after(mut self, signal: &str, what: &str) -> (Option<i32>, String) {
         assert!(self.wait_until(|running| running.said().contains(what)), "{}", self.said());
-        let kill = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
+        let signal = format!("-{signal}");
+        let kill = Command::new("kill").args([&signal, &self.child.id().to_string()]).status().unwrap();
         assert!(kill.success());
         self.end()
     }
@@ -206,20 +212,20 @@ fn ten_kills_while_tokens_and_classes_are_learned_change_nothing() {
 }
 
 #[test]
-fn an_interrupted_training_leaves_the_best_model_and_goes_on() {
+fn an_interrupted_training_leaves_no_model_and_goes_on() {
     let place = Place::new();
     let whole = {
         place.train("whole.safetensors", &[]);
         place.read("whole.safetensors")
     };
-    let (status, said) = place.start("m.safetensors", &[]).interrupt_after("epoch 1: loss");
-    assert_eq!(status, Some(0), "{said}");
-    assert!(said.contains("stopped: the best weights so far are kept"), "{said}");
-    assert!(said.contains("m.safetensors.checkpoint"), "{said}");
+    // What was there before stays as it is.
+    std::fs::write(place.path("m.safetensors"), b"").unwrap();
+    let (status, said) = place.start("m.safetensors", &[]).signal_after("INT", "epoch 1: loss");
+    assert_eq!(status, Some(130), "{said}");
+    let goes_on = "no model was written; the same command goes on from m.safetensors.checkpoint";
+    assert!(said.contains(goes_on), "{said}");
     assert!(place.path("m.safetensors.checkpoint").is_file());
-    let model = nunchi_model::Model::load(&place.path("m.safetensors")).unwrap();
-    assert!(model.report["kept_epoch"].as_u64().unwrap() >= 1, "{}", model.report);
-    assert!(place.read("m.safetensors") != whole, "it was stopped before the end");
+    assert_eq!(place.read("m.safetensors"), b"");
 
     let said = place.train("m.safetensors", &[]);
     assert!(said.contains("going on from"), "{said}");
@@ -228,12 +234,12 @@ fn an_interrupted_training_leaves_the_best_model_and_goes_on() {
 }
 
 #[test]
-fn an_interruption_within_the_first_epoch_leaves_a_model_too() {
+fn a_training_terminated_within_the_first_epoch_leaves_no_model_either() {
     let place = Place::new();
     let more = ["--epochs", "200"];
-    let (status, said) = place.start("m.safetensors", &more).interrupt_after("telling classes apart");
-    assert_eq!(status, Some(0), "{said}");
-    nunchi_model::Model::load(&place.path("m.safetensors")).unwrap();
+    let (status, said) = place.start("m.safetensors", &more).signal_after("TERM", "telling classes apart");
+    assert_eq!(status, Some(143), "{said}");
+    assert!(!place.path("m.safetensors").exists());
     assert!(place.path("m.safetensors.checkpoint").is_file());
 }
 
@@ -242,7 +248,7 @@ fn before_anything_judges_an_interruption_leaves_no_model() {
     let place = Place::new();
     let more = ["--pretrain", "200"];
     let (status, said) = place.start("m.safetensors", &more).interrupt_after("predicting next tokens");
-    assert_eq!(status, Some(1), "{said}");
+    assert_eq!(status, Some(130), "{said}");
     assert!(
         said.contains("there is no model yet; the same command goes on from m.safetensors.checkpoint"),
         "{said}"
@@ -259,7 +265,6 @@ fn a_checkpoint_of_another_training_or_a_damaged_one_is_refused() {
         place.read("whole.safetensors")
     };
     place.start("m.safetensors", &[]).interrupt_after("epoch 1: loss");
-    std::fs::remove_file(place.path("m.safetensors")).unwrap();
     let another =
         "is the checkpoint of another training (other data, settings or program): --restart begins anew";
     place.fails("m.safetensors", &["--rate", "1e-3"], 1, another);
@@ -311,7 +316,6 @@ fn a_full_disk_leaves_the_last_good_checkpoint() {
     std::fs::remove_file(place.path("m.safetensors")).unwrap();
     place.start("m.safetensors", &[]).interrupt_after("epoch 2: loss");
     let checkpoint = place.read("m.safetensors.checkpoint");
-    std::fs::remove_file(place.path("m.safetensors")).unwrap();
 
     // Room for the checkpoint and half of the next one.
     std::fs::create_dir(place.path("small")).unwrap();

@@ -1,7 +1,7 @@
 //! `nunchi bench`: what is fast, measured. One file a benchmark; results go to standard output, `--json` one object a line.
 
+use crate::cli::exit::ExitStatus;
 use clap::Subcommand;
-use std::process::ExitCode;
 
 mod engine;
 mod gate;
@@ -37,7 +37,7 @@ enum Bench {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     match args.bench {
         Bench::Engine(args) => engine::run(args),
         Bench::Text(args) => text::run(args),

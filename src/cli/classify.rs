@@ -4,6 +4,7 @@ use super::colour;
 use super::colour::{Paint, Tone};
 use super::lines::{Line, Lines, MAX_LINE};
 use super::model::ModelArgs;
+use crate::cli::exit::ExitStatus;
 use crate::config::{Config, InputFormat};
 use crate::record::{Comment, DeadLetter, DeadLetterClass, Reader, Verdict};
 use anyhow::Context as _;
@@ -13,7 +14,6 @@ use nunchi_engine::{Engine, EngineError, Prediction};
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::process::ExitCode;
 use std::sync::Arc;
 
 /// Lines that are judged at once at most.
@@ -62,7 +62,7 @@ enum Format {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let warm = args.model.warm(args.kernel.as_deref())?;
     let mut filter = Filter::new(Engine::new(Arc::new(warm)), args.input, args.format);
     let mut lines = Lines::new(io::stdin().lock());
@@ -74,7 +74,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         while block.peek().is_some() {
             let written = stdout.write_all(filter.classify(block.by_ref().take(BATCH))?);
             match written.and_then(|()| stdout.flush()) {
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(ExitStatus::Done),
                 other => other.context("cannot write to standard output")?,
             }
         }
@@ -82,7 +82,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if filter.broken > 0 {
         eprintln!("nunchi: {} of {} lines could not be judged", filter.broken, filter.lines);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }
 
 /// What is kept from batch to batch.

@@ -1,7 +1,7 @@
 //! `nunchi completions`
 
+use crate::cli::exit::ExitStatus;
 use clap::CommandFactory;
-use std::process::ExitCode;
 
 /// Flags of `nunchi completions`.
 #[derive(Debug, clap::Args)]
@@ -16,9 +16,9 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::Cli::command(), "nunchi", &mut script);
     std::io::Write::write_all(&mut std::io::stdout(), &script)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }

@@ -1,10 +1,9 @@
 //! `nunchi config`
 
-use super::EXIT_USAGE;
+use crate::cli::exit::ExitStatus;
 use crate::config::{Flag, Loaded, Origin, load};
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Flags of `nunchi config`.
 #[derive(Debug, clap::Args)]
@@ -31,20 +30,13 @@ struct Check {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let Command::Check(check) = args.command;
     let flags: Vec<Flag> = check.set.iter().map(|assignment| Flag::set(assignment)).collect();
-    match load(check.config.as_deref(), std::env::vars_os(), &flags) {
-        Ok(loaded) => {
-            print!("{}", listing(&loaded));
-            println!("ok");
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(mistakes) => {
-            eprintln!("nunchi: {mistakes}");
-            Ok(ExitCode::from(EXIT_USAGE))
-        }
-    }
+    let loaded = load(check.config.as_deref(), std::env::vars_os(), &flags)?;
+    print!("{}", listing(&loaded));
+    println!("ok");
+    Ok(ExitStatus::Done)
 }
 
 /// The settings as TOML, and in comments where those come from that are no defaults.

@@ -1,6 +1,7 @@
 //! `nunchi demo`: everything in one process, no Kafka needed. librdkafka's mock cluster is the broker, sample comments
 //! are the stream, and the workers are those of `nunchi run`, at least once (the mock cluster knows no transactions).
 
+use crate::cli::exit::{ExitStatus, InternalError};
 use crate::cli::model::ModelArgs;
 use crate::cli::publish::{Limit, Publisher};
 use crate::cli::run::{Server, runtime};
@@ -19,7 +20,6 @@ use nunchi_engine::LoadedModel;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use std::io::Write;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -76,7 +76,7 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let in_terminal = !args.plain && terminal::usable();
     let seconds = args.seconds.or((!in_terminal).then_some(SECONDS_WITHOUT_A_TERMINAL));
     let limit = Limit { records: None, time: seconds.map(Duration::from_secs) };
@@ -101,7 +101,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (stats, published) = played?;
     // Whoever closed our output does not want the summary either.
     let _ = write!(std::io::stdout(), "{}", lines::summary(&stats, published, Instant::now()));
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }
 
 /// The settings of the demo's workers. Topics are made here: the embedded broker is ours.
@@ -278,5 +278,5 @@ impl Demo {
 
 /// What a thread returned, or that it panicked.
 fn joined<T>(result: std::thread::Result<anyhow::Result<T>>) -> anyhow::Result<T> {
-    result.unwrap_or_else(|_| bail!("a thread of the demo panicked; this is a bug"))
+    result.unwrap_or_else(|_| Err(InternalError("a thread of the demo panicked").into()))
 }

@@ -2,9 +2,10 @@
 
 mod pairs;
 
-use super::EXIT_USAGE;
 use super::columns::ColumnArgs;
+use super::exit::UsageError;
 use super::model::{StoreArgs, find_model};
+use crate::cli::exit::ExitStatus;
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use nunchi_data::Columns;
@@ -14,7 +15,6 @@ use nunchi_eval::report::{self, Report, Subject, fading};
 use nunchi_eval::spacing::Spacing;
 use nunchi_model::Model;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 /// Flags of `nunchi evaluate`.
 #[derive(Debug, clap::Args)]
@@ -61,14 +61,14 @@ fn page_name(text: &str) -> Result<PathBuf, String> {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     if let Some(pairs) = &args.pairs {
         let mut models = find_models(&args, &args.paths)?;
         return pairs::run(&mut models, pairs, args.json, args.wrong);
     }
-    let [names @ .., data] = args.paths.as_slice() else { return Ok(usage()) };
+    let [names @ .., data] = args.paths.as_slice() else { return Err(usage().into()) };
     if names.is_empty() {
-        return Ok(usage());
+        return Err(usage().into());
     }
     let mut models = find_models(&args, names)?;
     let labels = models[0].model().labels.clone();
@@ -109,14 +109,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(picture) = &args.fading {
         draw_fading(&models, Path::new(data), &columns, picture)?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }
 
-fn usage() -> ExitCode {
-    eprintln!(
-        "nunchi: name one or more models and then the DATA to measure them on; or models and --pairs FILE"
-    );
-    ExitCode::from(EXIT_USAGE)
+fn usage() -> UsageError {
+    UsageError::new(
+        "name one or more models and then the DATA to measure them on; or models and --pairs FILE",
+    )
 }
 
 fn find_models(args: &Args, names: &[String]) -> anyhow::Result<Vec<ModelUnderTest>> {

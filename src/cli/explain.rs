@@ -10,7 +10,6 @@ use nunchi_engine::score::WrittenScore;
 use nunchi_engine::{Engine, EngineError, Prediction};
 use nunchi_model::rnn::HeadKind;
 use std::io::{self, Write as _};
-use std::process::ExitCode;
 use std::sync::Arc;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -37,7 +36,7 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let text = args.text.join(" ");
     let warm = args.model.warm(args.kernel.as_deref())?;
     let mut engine = Engine::new(Arc::new(warm));
@@ -60,7 +59,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     out.push('\n');
     match io::stdout().write_all(out.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(ExitCode::SUCCESS),
+        _ => Ok(ExitStatus::Done),
     }
 }
 

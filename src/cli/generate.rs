@@ -1,7 +1,7 @@
 //! `nunchi generate`: publishes the sample comments to a topic, again and again, at a steady rate; or writes made-up
 //! sentences to train on.
 
-use crate::cli::EXIT_USAGE;
+use crate::cli::exit::ExitStatus;
 use crate::cli::publish::{Limit, Publisher};
 use crate::cli::signals::stop_on_signals;
 use crate::config;
@@ -13,7 +13,6 @@ use nunchi_train::contrast;
 use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// Flags of `nunchi generate`.
@@ -75,20 +74,14 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     if let Some(count) = args.contrast {
         return write_contrast(args.seed, count, args.out.as_deref());
     }
     let mut flags: Vec<Flag> = args.settings.iter().map(|setting| Flag::set(setting)).collect();
     flags.extend(args.brokers.iter().map(|brokers| Flag::new("--brokers", "kafka.brokers", brokers)));
     flags.extend(args.topic.iter().map(|topic| Flag::new("--topic", "input.topic", topic)));
-    let loaded = match config::load(args.config.as_deref(), std::env::vars_os(), &flags) {
-        Ok(loaded) => loaded,
-        Err(mistakes) => {
-            eprintln!("nunchi: {mistakes}");
-            return Ok(ExitCode::from(EXIT_USAGE));
-        }
-    };
+    let loaded = config::load(args.config.as_deref(), std::env::vars_os(), &flags)?;
     let stop = Stop::new();
     stop_on_signals(&stop)?;
     let topic = &loaded.config.input.topic;
@@ -103,21 +96,21 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     let published = publisher.publish(&mut stream, args.rate, limit, &stop, |_| u64::MAX)?;
     eprintln!("{published} records published in {:.1} s", start.elapsed().as_secs_f64());
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }
 
 /// Writes made-up sentences as a file that `nunchi train` reads.
-fn write_contrast(seed: u64, count: usize, out: Option<&Path>) -> anyhow::Result<ExitCode> {
+fn write_contrast(seed: u64, count: usize, out: Option<&Path>) -> anyhow::Result<ExitStatus> {
     let Some(path) = out else {
         return match write_sentences(io::stdout().lock(), seed, count) {
             Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
-            _ => Ok(ExitCode::SUCCESS),
+            _ => Ok(ExitStatus::Done),
         };
     };
     File::create(path)
         .and_then(|file| write_sentences(file, seed, count))
         .with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }
 
 fn write_sentences(out: impl Write, seed: u64, count: usize) -> io::Result<()> {

@@ -1,13 +1,10 @@
 //! The command line: one file a command.
 //!
-//! Exit status: 0 done, 1 failed, 64 usage or configuration. Results go to standard output, progress and logs to
-//! standard error.
+//! [`exit`] has the exit statuses. Results go to standard output, progress and logs to standard error.
 
-use crate::config::ConfigErrors;
-use crate::registry::RegistryError;
-use crate::retraining::RetrainError;
 use clap::{Parser, Subcommand};
-use nunchi_engine::EngineError;
+use exit::{ExitStatus, InternalError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 mod bench;
@@ -19,6 +16,7 @@ mod config;
 mod dead_letters;
 mod demo;
 mod evaluate;
+mod exit;
 mod explain;
 mod generate;
 mod lines;
@@ -33,11 +31,10 @@ mod signals;
 mod summary;
 mod train;
 
-/// Exit status for wrong usage and wrong configuration (`EX_USAGE` of sysexits.h).
-pub const EXIT_USAGE: u8 = 64;
-
-/// What a newcomer types first.
-const AFTER_HELP: &str = "\
+/// What a newcomer types first, and how commands end.
+fn after_help() -> String {
+    format!(
+        "\
 Start here:
   nunchi demo                               watch it work; no Kafka needed
   echo '배송이 빨라서 좋아요' | nunchi classify judge a line
@@ -46,11 +43,16 @@ Start here:
   nunchi run --brokers localhost:9092       … and judge them: `comments` in, `verdicts` out
   nunchi config check --config nunchi.toml  see the settings in effect, or all that is wrong
 
-`nunchi COMMAND --help` tells more. Exit status: 0 done, 1 failed, 64 wrong usage or configuration.";
+`nunchi COMMAND --help` tells more.
+
+{}",
+        ExitStatus::help()
+    )
+}
 
 /// nunchi (눈치): judges streams of product comments with a recurrent network that stays warm.
 #[derive(Debug, Parser)]
-#[command(name = "nunchi", version, about, max_term_width = 100, after_help = AFTER_HELP)]
+#[command(name = "nunchi", version, about, max_term_width = 100, after_help = after_help())]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -91,44 +93,45 @@ enum Command {
     Completions(completions::Args),
 }
 
-/// Whether the command was called wrongly (and not: called rightly, and failed).
-fn is_usage(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(EngineError::KernelUnknown(..) | EngineError::KernelUnavailable(..)))
-        || error.downcast_ref().is_some_and(RegistryError::is_usage)
-        || error.downcast_ref().is_some_and(RetrainError::is_usage)
-        || error.is::<ConfigErrors>()
-}
-
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             // `--help` and `--version` are errors to clap too, with exit code 0.
-            let code = if error.exit_code() == 0 { 0 } else { EXIT_USAGE };
+            let status = if error.exit_code() == 0 { ExitStatus::Done } else { ExitStatus::Usage };
             let _ = error.print();
-            return ExitCode::from(code);
+            return status.into();
         }
     };
-    let result = match cli.command {
-        Command::Demo(args) => demo::run(args),
-        Command::Classify(args) => classify::run(args),
-        Command::Explain(args) => explain::run(args),
-        Command::Run(args) => run::run(*args),
-        Command::Replay(args) => replay::run(*args),
-        Command::DeadLetters(args) => dead_letters::run(args),
-        Command::Generate(args) => generate::run(args),
-        Command::Train(args) => train::run(*args),
-        Command::Evaluate(args) => evaluate::run(args),
-        Command::Retrain(args) => retrain::run(*args),
-        Command::Summary(args) => summary::run(args),
-        Command::Models(args) => models::run(args),
-        Command::Config(args) => config::run(args),
-        Command::Bench(args) => bench::run(args),
-        Command::Completions(args) => completions::run(args),
-    };
-    result.unwrap_or_else(|error| {
+    // What panics has said so on standard error; the status is that of a worker that died.
+    let result = catch_unwind(AssertUnwindSafe(|| cli.command.run()))
+        .unwrap_or_else(|_| Err(InternalError("the command panicked").into()));
+    let status = result.unwrap_or_else(|error| {
         eprintln!("nunchi: {error:#}");
-        if is_usage(&error) { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
-    })
+        ExitStatus::of(&error)
+    });
+    status.into()
+}
+
+impl Command {
+    fn run(self) -> anyhow::Result<ExitStatus> {
+        match self {
+            Command::Demo(args) => demo::run(args),
+            Command::Classify(args) => classify::run(args),
+            Command::Explain(args) => explain::run(args),
+            Command::Run(args) => run::run(*args),
+            Command::Replay(args) => replay::run(*args),
+            Command::DeadLetters(args) => dead_letters::run(args),
+            Command::Generate(args) => generate::run(args),
+            Command::Train(args) => train::run(*args),
+            Command::Evaluate(args) => evaluate::run(args),
+            Command::Retrain(args) => retrain::run(*args),
+            Command::Summary(args) => summary::run(args),
+            Command::Models(args) => models::run(args),
+            Command::Config(args) => config::run(args),
+            Command::Bench(args) => bench::run(args),
+            Command::Completions(args) => completions::run(args),
+        }
+    }
 }

@@ -1,8 +1,9 @@
 //! Where a command's model comes from: a file, a version of the store, or the binary.
 
+use crate::cli::exit::UsageError;
 use crate::config::load;
-use crate::registry::{Name, Store};
-use anyhow::{Context as _, bail};
+use crate::registry::{Name, RegistryError, Store, Version};
+use anyhow::Context as _;
 use nunchi_engine::LoadedModel;
 use nunchi_model::Model;
 use std::path::{Path, PathBuf};
@@ -65,12 +66,25 @@ pub(super) fn find_model(name: Option<&str>, store: Option<&str>) -> anyhow::Res
         (Some(name), Some(store)) => (name, store),
     };
     let store = Store::open(store)?;
-    Ok(store.load(&store.resolve(name)?)?)
+    Ok(store.load(&resolve(&store, name)?)?)
+}
+
+/// The version of `store` that the command line names.
+///
+/// # Errors
+/// Wrong usage, if there is none of that name; the store cannot be read.
+pub(super) fn resolve(store: &Store, name: &str) -> anyhow::Result<Version> {
+    store.resolve(name).map_err(|error| match error {
+        RegistryError::NoVersion(_) | RegistryError::NoAlias(_) => UsageError::new(error.to_string()).into(),
+        error => error.into(),
+    })
 }
 
 fn from_file(name: &str) -> anyhow::Result<Model> {
     if name.parse::<Name>().is_ok() && !Path::new(name).exists() {
-        bail!("there is no file {name}; if it names a version, name its store too: --store URL");
+        let message =
+            format!("there is no file {name}; if it names a version, name its store too: --store URL");
+        return Err(UsageError::new(message).into());
     }
     Model::load(Path::new(name)).with_context(|| format!("the model {name} is refused"))
 }

@@ -1,5 +1,7 @@
 //! Publishes a stream of sample comments at a steady rate: what `nunchi generate` and `nunchi demo` have in common.
 
+use crate::kafka::error::refusal;
+use crate::pipeline::PipelineError;
 use crate::samples::Stream;
 use crate::stop::Stop;
 use jiff::Timestamp;
@@ -26,6 +28,9 @@ pub enum PublishError {
     /// librdkafka refuses the configuration.
     #[error("librdkafka refuses the producer's settings: {0}")]
     Client(KafkaError),
+    /// The brokers refuse credentials or rights.
+    #[error(transparent)]
+    Denied(PipelineError),
     /// No broker answers.
     #[error("no broker answers at {brokers} ({reason}); check --brokers and [kafka.properties]")]
     Unreachable {
@@ -67,6 +72,8 @@ struct Outcome {
     acknowledged: AtomicU64,
     failure: Mutex<Option<String>>,
     client_error: Mutex<Option<String>>,
+    /// The code of a refusal that no second try mends.
+    refused: Mutex<Option<RDKafkaErrorCode>>,
 }
 
 /// The producer's context: what became of the records, shared with [`Publisher`].
@@ -75,6 +82,9 @@ struct Context(Arc<Outcome>);
 
 impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
+        if let Some(code) = error.rdkafka_error_code().filter(|&code| refusal(code, "", "").is_some()) {
+            *self.0.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(code);
+        }
         let mut last = self.0.client_error.lock().unwrap_or_else(PoisonError::into_inner);
         *last = Some(format!("{error}: {reason}"));
     }
@@ -135,6 +145,10 @@ impl Publisher {
             if topic.is_some_and(|topic| topic.error().is_none() && !topic.partitions().is_empty()) {
                 return Ok(());
             }
+            let code = topic.and_then(|topic| topic.error()).map(RDKafkaErrorCode::from);
+            if let Some(denied) = code.and_then(|code| self.denied(code)) {
+                return Err(denied);
+            }
             if attempt < 5 {
                 std::thread::sleep(Duration::from_millis(300));
             }
@@ -142,7 +156,15 @@ impl Publisher {
         Err(PublishError::MissingTopic { topic: self.topic.clone(), brokers: self.brokers.clone() })
     }
 
+    fn denied(&self, code: RDKafkaErrorCode) -> Option<PublishError> {
+        refusal(code, &self.brokers, &format!("writing to topic `{}`", self.topic)).map(PublishError::Denied)
+    }
+
     fn unreachable(&self, error: &KafkaError) -> PublishError {
+        let refused = *self.outcome.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(denied) = refused.and_then(|code| self.denied(code)) {
+            return denied;
+        }
         let client_error = self.outcome.client_error.lock().unwrap_or_else(PoisonError::into_inner).take();
         PublishError::Unreachable {
             brokers: self.brokers.clone(),

@@ -1,23 +1,22 @@
 //! `nunchi run`: settings, model, admin server, signals, and the workers until somebody says stop.
 
-use super::EXIT_USAGE;
-use crate::config::{Config, ConfigErrors, Flag, Loaded, load};
+use super::signals::on_signals;
+use crate::cli::exit::ExitStatus;
+use crate::config::{Config, Flag, Loaded, load};
 use crate::http;
 use crate::http::Admin;
-use crate::pipeline::{ModelSlot, Pipeline, PipelineError, SlotClassifier, worker_count};
-use crate::registry::{CanaryThresholds, Follow, Follower, Log, RegistryError, first, who};
+use crate::pipeline::{ModelSlot, Pipeline, SlotClassifier, worker_count};
+use crate::registry::{CanaryThresholds, Follow, Follower, Log, first, who};
 use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics, init_logs};
 use anyhow::Context;
 use arc_swap::ArcSwap;
-use nunchi_engine::{EngineError, LoadedModel};
+use nunchi_engine::LoadedModel;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Flags of `nunchi run`.
 #[derive(Debug, clap::Args)]
@@ -97,28 +96,7 @@ impl Args {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    match start(&args) {
-        Err(error) if is_usage(&error) => {
-            eprintln!("nunchi: {error:#}");
-            Ok(ExitCode::from(EXIT_USAGE))
-        }
-        other => other.map(|()| ExitCode::SUCCESS),
-    }
-}
-
-/// Whether a start failed for what the user asked, not for what the world is like.
-fn is_usage(error: &anyhow::Error) -> bool {
-    error.is::<ConfigErrors>()
-        || matches!(error.downcast_ref(), Some(PipelineError::Configuration(_)))
-        || matches!(
-            error.downcast_ref(),
-            Some(EngineError::KernelUnavailable(..) | EngineError::KernelUnknown(..))
-        )
-        || error.downcast_ref().is_some_and(RegistryError::is_usage)
-}
-
-fn start(args: &Args) -> anyhow::Result<()> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let Loaded { config, clients, .. } = load(args.config.as_deref(), std::env::vars_os(), &args.flags())?;
     init_logs(&config.log)?;
     let metrics = Metrics::new();
@@ -132,7 +110,7 @@ fn start(args: &Args) -> anyhow::Result<()> {
     let stop = Stop::new();
 
     let runtime = runtime()?;
-    watch_signals(&runtime, stop.clone(), Arc::clone(&health))?;
+    drain_on_signals(stop.clone(), Arc::clone(&health))?;
     let listener = runtime.block_on(http::bind(&config.http.address))?;
     let follower = follow
         .map(|(follow, log)| Follower::start(follow, Arc::clone(&slot), log))
@@ -156,7 +134,7 @@ fn start(args: &Args) -> anyhow::Result<()> {
     drop(follower);
     let summary = result?;
     tracing::info!(records = summary.records, "stopped cleanly");
-    Ok(())
+    Ok(ExitStatus::Done)
 }
 
 /// The model to begin with; and, where none is named but a store is, how to follow the store from there.
@@ -205,7 +183,7 @@ fn say_what_runs(config: &Config, warm: &LoadedModel) {
     );
 }
 
-/// Everything asynchronous: signals and the admin server. Two threads, since workers have the cores.
+/// Everything asynchronous: the admin server. Two threads, since workers have the cores.
 pub(super) fn runtime() -> anyhow::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -245,26 +223,17 @@ impl Server {
     }
 }
 
-/// The first SIGTERM or SIGINT asks everybody to stop, the second ends the process at once.
-fn watch_signals(runtime: &Runtime, stop: Stop, health: Arc<Health>) -> anyhow::Result<()> {
-    let _inside = runtime.enter();
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-    runtime.spawn(async move {
-        let name = next(&mut terminate, &mut interrupt).await;
-        tracing::info!(signal = name, "stopping: the turn is finished and committed first; once more aborts");
+/// The first SIGTERM or SIGINT asks all workers to stop, the second ends the process at once.
+fn drain_on_signals(stop: Stop, health: Arc<Health>) -> anyhow::Result<()> {
+    let first = move |signal| {
+        tracing::info!(%signal, "stopping: the turn is finished and committed first; once more aborts");
         health.set_stopping();
         stop.request();
-        let name = next(&mut terminate, &mut interrupt).await;
-        tracing::warn!(signal = name, "aborted; what was not committed comes again");
-        std::process::exit(1);
-    });
-    Ok(())
-}
-
-async fn next(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    }
+    };
+    let second = |signal| {
+        tracing::warn!(%signal, "aborted; what was not committed comes again");
+        // Not the status of interrupted work: a service has no end of its own that it could have missed.
+        ExitStatus::Failed
+    };
+    on_signals(first, second).context("cannot wait for SIGTERM and SIGINT")
 }

@@ -1,50 +1,95 @@
-//! SIGINT and SIGTERM: the first asks for a clean stop, the second ends the process at once.
+//! SIGINT and SIGTERM, for all commands: the first asks for a clean stop, the second ends the process at once.
 
+use super::exit::ExitStatus;
 use crate::stop::Stop;
+use std::fmt;
 use std::io;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// From now on SIGINT and SIGTERM request `stop`; a second one ends the process with 128 + its number.
+/// The first signal of this process. Signals belong to the process, so there is one.
+static FIRST: OnceLock<Signal> = OnceLock::new();
+
+/// A signal that asks for a stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Signal {
+    /// SIGINT: Ctrl-C.
+    Interrupt,
+    /// SIGTERM: an orchestrator, or `kill`.
+    Terminate,
+}
+
+impl Signal {
+    /// The status of work that this signal ended before it was finished.
+    fn status(self) -> ExitStatus {
+        match self {
+            Signal::Interrupt => ExitStatus::Interrupted,
+            Signal::Terminate => ExitStatus::Terminated,
+        }
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Signal::Interrupt => "SIGINT",
+            Signal::Terminate => "SIGTERM",
+        })
+    }
+}
+
+/// The status of work that was stopped before it was finished.
+pub(super) fn interrupted() -> ExitStatus {
+    FIRST.get().map_or(ExitStatus::Interrupted, |signal| signal.status())
+}
+
+/// From now on the first signal requests `stop`; a second one ends the process with 128 + its number.
 ///
 /// # Errors
 /// The operating system refuses a thread or the handlers.
-pub fn stop_on_signals(stop: &Stop) -> io::Result<()> {
-    let (asked, ask) = (stop.clone(), stop.clone());
-    on_signals(move || asked.requested(), move || ask.request())
+pub(super) fn stop_on_signals(stop: &Stop) -> io::Result<()> {
+    let stop = stop.clone();
+    on_signals(move |_| stop.request(), Signal::status)
 }
 
 /// As [`stop_on_signals`], for what looks at a flag.
 ///
 /// # Errors
 /// As [`stop_on_signals`].
-pub fn flag_on_signals() -> io::Result<&'static AtomicBool> {
+pub(super) fn flag_on_signals() -> io::Result<&'static AtomicBool> {
     static STOP: AtomicBool = AtomicBool::new(false);
-    on_signals(|| STOP.load(Ordering::Relaxed), || STOP.store(true, Ordering::Relaxed))?;
+    on_signals(|_| STOP.store(true, Ordering::Relaxed), Signal::status)?;
     Ok(&STOP)
 }
 
-fn on_signals(
-    requested: impl Fn() -> bool + Send + 'static,
-    request: impl Fn() + Send + 'static,
+/// From now on the first signal calls `first`; a second one calls `second` and ends the process with its status.
+///
+/// # Errors
+/// The operating system refuses a thread or the handlers.
+pub(super) fn on_signals(
+    first: impl FnOnce(Signal) + Send + 'static,
+    second: impl FnOnce(Signal) -> ExitStatus + Send + 'static,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    // Installed before this returns: a signal that comes right after it is not lost.
     let (mut interrupt, mut terminate) = runtime.block_on(async {
         io::Result::Ok((signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?))
     })?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
-        runtime.block_on(async {
-            loop {
-                let number = tokio::select! {
-                    _ = interrupt.recv() => SignalKind::interrupt().as_raw_value(),
-                    _ = terminate.recv() => SignalKind::terminate().as_raw_value(),
-                };
-                if requested() {
-                    std::process::exit(128 + number);
+        let mut next = || {
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = interrupt.recv() => Signal::Interrupt,
+                    _ = terminate.recv() => Signal::Terminate,
                 }
-                request();
-            }
-        });
+            })
+        };
+        let signal = next();
+        // Another listener of this process may have been told before.
+        let _ = FIRST.set(signal);
+        first(signal);
+        std::process::exit(second(next()) as i32);
     })?;
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! `nunchi summary`
 
 use super::model::{StoreArgs, find_model};
+use crate::cli::exit::ExitStatus;
 use nunchi_model::summary::summary;
-use std::process::ExitCode;
 
 /// Flags of `nunchi summary`.
 #[derive(Debug, clap::Args)]
@@ -16,7 +16,7 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     print!("{}", summary(&find_model(args.model.as_deref(), args.store.url()?.as_deref())?));
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }

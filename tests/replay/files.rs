@@ -124,7 +124,7 @@ fn a_file_is_complete_or_absent_also_after_kills() {
         wait_for("offsets that move", || offsets() > before);
         process.signal("INT");
         let (status, objects, log) = process.end_with_objects();
-        assert_eq!(status, Some(1), "{log}");
+        assert_eq!(status, Some(130), "{log}");
         assert!(last(&objects, "stopped")["go_on"].as_str().unwrap().contains(&id));
         finish(&place, &path, &[&range[..], &["--id", &id]].concat());
         assert_in_order(ids(&lines(&path)), (0..COUNT).filter(wanted));

@@ -3,11 +3,11 @@
 //! Pin it to one core (`taskset -c 0`) and take turns with the peers: machines drift.
 
 use super::state_dict::{integers, numbers, read, read_network};
+use crate::cli::exit::ExitStatus;
 use anyhow::{Context, ensure};
 use nunchi_engine::{Packed, Scratch};
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Instant;
 
 /// Flags of `nunchi bench engine`.
@@ -34,7 +34,7 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let sequences = Sequences::read(&args.dir.join("sequences.safetensors"))?;
     for name in &args.models {
         let network = read_network(&args.dir.join(format!("{name}.safetensors")))?;
@@ -63,7 +63,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             );
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }
 
 /// The sequences to judge.

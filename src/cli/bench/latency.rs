@@ -1,10 +1,10 @@
 //! `nunchi bench latency`: how long a single comment takes, from tokens to its probability.
 
 use super::state_dict::read_network;
+use crate::cli::exit::ExitStatus;
 use nunchi_engine::{Packed, Scratch};
 use nunchi_model::Model;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Instant;
 
 /// Flags of `nunchi bench latency`.
@@ -27,7 +27,7 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let network = match Model::load(&args.file) {
         Ok(model) => model.network,
         Err(not_a_model) => read_network(&args.file).map_err(|_| not_a_model)?,
@@ -67,5 +67,5 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             packed.precision()
         );
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }

@@ -7,6 +7,7 @@
 use super::super::model::ModelArgs;
 use super::gate::{Gate, Gated, Inner};
 use super::text;
+use crate::cli::exit::ExitStatus;
 use crate::config::{Config, Delivery};
 use crate::kafka::ClientProperties;
 use crate::pipeline::{ModelSlot, Pace, Pipeline, SlotClassifier};
@@ -24,7 +25,6 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use std::fmt::Display;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -106,7 +106,7 @@ impl From<Guarantee> for Delivery {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let comments = match &args.data {
         Some(file) => text::read(file)?,
         None => samples::comments().into_iter().map(|comment| comment.text).collect(),
@@ -122,7 +122,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }
 
 struct Bench<'a> {

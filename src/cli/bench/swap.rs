@@ -7,6 +7,7 @@
 use super::super::model::ModelArgs;
 use super::pipeline::{Topics, fill};
 use super::text;
+use crate::cli::exit::ExitStatus;
 use crate::config::Config;
 use crate::kafka::ClientProperties;
 use crate::pipeline::{ModelSlot, Pipeline, SlotClassifier};
@@ -19,7 +20,6 @@ use arc_swap::ArcSwap;
 use nunchi_engine::{Classifier, EngineError, Prediction, Times};
 use nunchi_model::{Model, Precision};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -153,7 +153,7 @@ impl Drop for Versions {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let comments = match &args.data {
         Some(file) => text::read(file)?,
         None => samples::comments().into_iter().map(|comment| comment.text).collect(),
@@ -306,7 +306,7 @@ impl Percentiles {
     }
 }
 
-fn print(args: &Args, measured: &Measured) -> anyhow::Result<ExitCode> {
+fn print(args: &Args, measured: &Measured) -> anyhow::Result<ExitStatus> {
     let full = measured.turns.iter().filter(|turn| turn.comments as u64 == args.turn);
     // The first turns fill caches and buffers.
     let first = measured.turns.iter().map(|turn| turn.begin).min();
@@ -336,7 +336,7 @@ fn print(args: &Args, measured: &Measured) -> anyhow::Result<ExitCode> {
                 "p99_ratio": swapping.p99 / steady.p99, "max_ratio": swapping.most / steady.p99,
                 "threads_descriptors": measured.flat })
         );
-        return Ok(ExitCode::SUCCESS);
+        return Ok(ExitStatus::Done);
     }
     println!("{} workers, turns of {} records, kernel {}", args.workers, args.turn, measured.kernel);
     println!(
@@ -354,5 +354,5 @@ fn print(args: &Args, measured: &Measured) -> anyhow::Result<ExitCode> {
         swapping.p99 / steady.p99,
         swapping.most / steady.p99
     );
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }

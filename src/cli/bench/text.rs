@@ -1,12 +1,12 @@
 //! `nunchi bench text`: comments a second from text to label, of the tokenizer alone and of the engine alone, one thread.
 
+use crate::cli::exit::ExitStatus;
 use anyhow::{Context, ensure};
 use flate2::read::MultiGzDecoder;
 use nunchi_engine::{Engine, EngineError, LoadedModel, Prediction, Scratch};
 use nunchi_model::{Model, Precision};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -39,7 +39,7 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let comments = read(&args.file)?;
     ensure!(!comments.is_empty(), "{} holds no comments", args.file.display());
     let comments: Vec<&str> = comments.iter().map(String::as_str).collect();
@@ -59,7 +59,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let (Some(out), Some(difference)) = (&args.allow, &difference) {
         allow(&warm, difference, &args, comments.len(), out)?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }
 
 /// Comments a second.

@@ -4,13 +4,13 @@
 //! Pin it to its cores (`taskset -c 0`) and take turns with the peer: machines drift.
 
 use super::engine::Sequences;
+use crate::cli::exit::{ExitStatus, UsageError};
 use anyhow::Context;
 use nunchi_engine::backprop::{Backprop, on_threads};
 use nunchi_model::rnn::{Cell, HeadKind, Network, Pooling, Shape, Target};
 use nunchi_train::optimiser::Optimiser;
 use nunchi_train::step::{Classify, Example, StepSettings, Stepper};
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Instant;
 
 /// Sequences that are trained on.
@@ -50,10 +50,9 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let Some(cell) = Cell::from_name(&args.cell).filter(|&cell| cell != Cell::Bag) else {
-        eprintln!("nunchi: --cell is one of simple, gru, lstm");
-        return Ok(ExitCode::from(crate::cli::EXIT_USAGE));
+        return Err(UsageError::new("--cell is one of simple, gru, lstm").into());
     };
     let sequences = Sequences::read(&args.dir.join("sequences.safetensors"))?.first(COUNT);
     let vocabulary = 1 + sequences.iter().flatten().max().copied().unwrap_or(0) as usize;
@@ -120,5 +119,5 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             "examples_per_s": rates[rates.len() / 2].round(),
         })
     );
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }

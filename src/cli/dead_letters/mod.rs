@@ -1,14 +1,14 @@
 //! `nunchi dead-letters list | show | replay`: what failed, why, and where from; and once more after a fix.
 
-use super::EXIT_USAGE;
 use super::colour::push_harmless;
+use super::exit::UsageError;
 use super::replay::{grouped, time};
-use super::signals::stop_on_signals;
+use super::signals::{interrupted, stop_on_signals};
+use crate::cli::exit::ExitStatus;
 use crate::config;
 use crate::config::{Config, Flag, Log};
 use crate::dead_letters::{Choice, Letter, Letters, Sent};
 use crate::record::DeadLetterClass;
-use crate::replay::ReplayError;
 use crate::stop::Stop;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -17,7 +17,6 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Flags of `nunchi dead-letters`.
 #[derive(Debug, clap::Args)]
@@ -135,35 +134,22 @@ fn place(text: &str) -> Result<(i32, i64), String> {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let done = match &args.command {
         Command::List(args) => list(args),
         Command::Show(args) => show(args),
         Command::Replay(args) => replay(args),
     };
     match done {
-        Err(error)
-            if error.is::<config::ConfigErrors>()
-                || matches!(error.downcast_ref(), Some(ReplayError::Usage(_)))
-                || error.is::<UsageError>() =>
-        {
-            eprintln!("nunchi: {error:#}");
-            Ok(ExitCode::from(EXIT_USAGE))
-        }
         // `list | head` is no error.
         Err(error)
             if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) =>
         {
-            Ok(ExitCode::SUCCESS)
+            Ok(ExitStatus::Done)
         }
         other => other,
     }
 }
-
-/// What is wrong with the command line.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct UsageError(String);
 
 fn open(common: &Common) -> anyhow::Result<(Config, Letters)> {
     let given =
@@ -183,7 +169,7 @@ fn choice(args: &ChoiceArgs, only: &[(i32, i64)]) -> Result<Choice, UsageError> 
     if let (Some(from), Some(to)) = (args.from, args.to)
         && from >= to
     {
-        return Err(UsageError(format!("--from {from} must be before --to {to}")));
+        return Err(UsageError::new(format!("--from {from} must be before --to {to}")));
     }
     Ok(Choice {
         classes: args.class.iter().cloned().collect(),
@@ -193,7 +179,7 @@ fn choice(args: &ChoiceArgs, only: &[(i32, i64)]) -> Result<Choice, UsageError> 
     })
 }
 
-fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
+fn list(args: &ListArgs) -> anyhow::Result<ExitStatus> {
     let choice = choice(&args.choice, &[])?;
     let (_, letters) = open(&args.common)?;
     let mut stdout = io::stdout().lock();
@@ -215,7 +201,7 @@ fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
         let of = if classes.is_empty() { String::new() } else { format!(": {}", classes.join(", ")) };
         eprintln!("{} dead letters{of}; {} of them sent again", grouped(all), grouped(sent));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }
 
 /// A letter in one line.
@@ -263,7 +249,7 @@ fn object(letter: &Letter) -> Value {
     Value::Object(object)
 }
 
-fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
+fn show(args: &ShowArgs) -> anyhow::Result<ExitStatus> {
     let (_, letters) = open(&args.common)?;
     let letter = letters.at(args.place.0, args.place.1)?;
     let original = match letter.is_described() {
@@ -276,9 +262,9 @@ fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
     };
     let mut stdout = io::stdout().lock();
     if args.raw {
-        original.as_ref().map_err(|error| UsageError(error.to_string()))?;
+        original.as_ref().map_err(|error| UsageError::new(error.to_string()))?;
         stdout.write_all(value)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(ExitStatus::Done);
     }
     if args.common.json {
         let mut shown = object(&letter);
@@ -298,7 +284,7 @@ fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
             object.insert("lost".to_owned(), json!(error.to_string()));
         }
         writeln!(stdout, "{shown}")?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(ExitStatus::Done);
     }
     let text = |bytes: &[u8]| {
         let mut out = String::new();
@@ -322,16 +308,16 @@ fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
         Err(error) => writeln!(stdout, "its value did not fit, and the original cannot be had: {error}")?,
     }
     writeln!(stdout, "\n{}", text(value))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }
 
-fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
+fn replay(args: &ReplayArgs) -> anyhow::Result<ExitStatus> {
     let choice = choice(&args.choice, &args.only)?;
     let (config, letters) = open(&args.common)?;
     if args.to_topic.as_ref() == Some(&config.dead_letters.topic) {
         let sentence =
             format!("`{}` is the topic of dead letters itself (--to-topic)", config.dead_letters.topic);
-        return Err(UsageError(sentence).into());
+        return Err(UsageError::new(sentence).into());
     }
     let stop = Stop::new();
     stop_on_signals(&stop)?;
@@ -346,7 +332,7 @@ fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         })?
     };
     say(&done, args);
-    Ok(if done.stopped { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if done.stopped { interrupted() } else { ExitStatus::Done })
 }
 
 fn say(done: &Sent, args: &ReplayArgs) {

@@ -1,16 +1,16 @@
 //! `nunchi evaluate --pairs`: which pairs models get right, category by category.
 
+use crate::cli::exit::ExitStatus;
 use nunchi_eval::evaluation::ModelUnderTest;
 use nunchi_eval::pairs::{self, Pair, PairOrder, PairScores, Tally};
 use serde_json::{Map, Value, json};
 use std::path::Path;
-use std::process::ExitCode;
 
 /// Columns of a model in the table: `22/24  91.7 %`.
 const WIDTH: usize = 17;
 
 /// Measures every model on the pairs of `path` and prints a table, or a JSON object a model.
-pub fn run(models: &mut [ModelUnderTest], path: &Path, json: bool, wrong: bool) -> anyhow::Result<ExitCode> {
+pub fn run(models: &mut [ModelUnderTest], path: &Path, json: bool, wrong: bool) -> anyhow::Result<ExitStatus> {
     let labels = models.first().map(|model| model.model().labels.clone()).unwrap_or_default();
     let pairs = pairs::read(path, &labels, PairOrder::WorseFirst)?;
     let mut scores = Vec::with_capacity(models.len());
@@ -21,7 +21,7 @@ pub fn run(models: &mut [ModelUnderTest], path: &Path, json: bool, wrong: bool) 
         for (model, scores) in models.iter().zip(&scores) {
             println!("{}", object(&model.model().version, &pairs, scores, wrong));
         }
-        return Ok(ExitCode::SUCCESS);
+        return Ok(ExitStatus::Done);
     }
     print_table(models, &pairs, &scores);
     if wrong {
@@ -29,7 +29,7 @@ pub fn run(models: &mut [ModelUnderTest], path: &Path, json: bool, wrong: bool) 
             print_wrong(model, &pairs, scores);
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }
 
 fn tally(tally: Tally) -> Map<String, Value> {

@@ -1,9 +1,9 @@
 //! `nunchi models export`
 
+use crate::cli::exit::ExitStatus;
 use crate::cli::model::{StoreArgs, find_model};
 use nunchi_model::onnx;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Flags of `nunchi models export`.
 #[derive(Debug, clap::Args)]
@@ -24,10 +24,10 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let model = find_model(Some(&args.model), args.store.url()?.as_deref())?;
     for path in onnx::export(&model, &args.onnx)? {
         eprintln!("wrote {}", path.display());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }

@@ -1,12 +1,12 @@
 //! `nunchi models import`: a network that PyTorch trained becomes a model file.
 
+use crate::cli::exit::ExitStatus;
 use anyhow::Context as _;
 use nunchi_model::import::{Options, import};
 use nunchi_model::rnn::Pooling;
 use nunchi_model::{Model, Precision};
 use nunchi_text::{Normaliser, Tokenizer};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 /// Flags of `nunchi models import`.
 #[derive(Debug, clap::Args)]
@@ -44,7 +44,7 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let state_dict = std::fs::read(&args.state_dict)
         .with_context(|| format!("cannot read the state dict {}", args.state_dict.display()))?;
     let tokenizer = tokenizer(&args.tokenizer, args.normaliser)?;
@@ -61,7 +61,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let version = model.save(&args.out, args.precision)?;
     eprintln!("wrote {} (version {version})", args.out.display());
     print!("{}", nunchi_model::summary::summary(&Model { version, ..model }));
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }
 
 /// The tokenizer in `path`, whatever kind of file that is.

@@ -2,9 +2,9 @@
 
 use super::{harmless, size, time};
 use crate::cli::colour::{Paint, Tone};
+use crate::cli::exit::ExitStatus;
 use crate::cli::model::StoreArgs;
 use crate::registry::{Log, Manifest, RegistryError};
-use std::process::ExitCode;
 
 /// Flags of `nunchi models list`.
 #[derive(Debug, clap::Args)]
@@ -17,7 +17,7 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let store = super::open(&args.store)?;
     let log = store.log()?;
     let (mut manifests, mut damaged) = (Vec::new(), Vec::new());
@@ -35,7 +35,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         print!("{}", table(&manifests, &log, Paint::for_stdout()));
     }
     report(store.url(), manifests.is_empty(), &damaged);
-    Ok(if damaged.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if damaged.is_empty() { ExitStatus::Done } else { ExitStatus::Failed })
 }
 
 /// What does not fit into the table goes to standard error.

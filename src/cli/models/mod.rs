@@ -10,9 +10,9 @@ mod show;
 mod verify;
 
 use super::model::StoreArgs;
+use crate::cli::exit::ExitStatus;
 use crate::registry::{RegistryError, Store};
 use clap::Subcommand;
-use std::process::ExitCode;
 
 /// Flags of `nunchi models`.
 #[derive(Debug, clap::Args)]
@@ -52,7 +52,7 @@ enum Command {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     match args.command {
         Command::List(args) => list::run(args),
         Command::Show(args) => show::run(args),

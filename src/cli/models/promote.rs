@@ -1,8 +1,8 @@
 //! `nunchi models promote` and `nunchi models rollback`
 
-use crate::cli::model::StoreArgs;
+use crate::cli::exit::ExitStatus;
+use crate::cli::model::{StoreArgs, resolve};
 use crate::registry::{Entry, Remark};
-use std::process::ExitCode;
 
 /// Flags of `nunchi models promote`.
 #[derive(Debug, clap::Args)]
@@ -64,18 +64,18 @@ impl EntryArgs {
 }
 
 /// Runs `promote`.
-pub fn promote(args: PromoteArgs) -> anyhow::Result<ExitCode> {
+pub fn promote(args: PromoteArgs) -> anyhow::Result<ExitStatus> {
     let store = super::open(&args.store)?;
-    let version = store.resolve(&args.name)?;
+    let version = resolve(&store, &args.name)?;
     let entry = store.promote(&version, args.entry.remark(), args.force)?;
     args.entry.say(&entry);
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }
 
 /// Runs `rollback`.
-pub fn roll_back(args: RollbackArgs) -> anyhow::Result<ExitCode> {
+pub fn roll_back(args: RollbackArgs) -> anyhow::Result<ExitStatus> {
     let store = super::open(&args.store)?;
-    let to = args.name.as_deref().map(|name| store.resolve(name)).transpose()?;
+    let to = args.name.as_deref().map(|name| resolve(&store, name)).transpose()?;
     let mut log = store.log()?;
     if args.block {
         let (entry, _) = store.withdraw(&mut log, to.as_ref(), args.entry.remark())?;
@@ -83,5 +83,5 @@ pub fn roll_back(args: RollbackArgs) -> anyhow::Result<ExitCode> {
     } else {
         args.entry.say(&store.roll_back_after(&log, to.as_ref(), args.entry.remark())?);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }

@@ -1,7 +1,7 @@
 //! `nunchi models prune`
 
+use crate::cli::exit::ExitStatus;
 use crate::cli::model::StoreArgs;
-use std::process::ExitCode;
 
 /// Flags of `nunchi models prune`.
 #[derive(Debug, clap::Args)]
@@ -25,7 +25,7 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let store = super::open(&args.store)?;
     let pruned = store.prune(args.keep, args.entries, args.dry_run)?;
     for one in &pruned {
@@ -40,5 +40,5 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let verb = if args.dry_run { "would be removed" } else { "removed" };
     eprintln!("{} versions {verb}", pruned.len());
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }

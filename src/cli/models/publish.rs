@@ -1,11 +1,11 @@
 //! `nunchi models publish`
 
-use crate::cli::model::StoreArgs;
+use crate::cli::exit::ExitStatus;
+use crate::cli::model::{StoreArgs, resolve};
 use crate::registry::{Data, DataFile, Draft, Remark, Store, hash_file};
 use anyhow::Context as _;
 use nunchi_model::read_file;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Flags of `nunchi models publish`.
 #[derive(Debug, clap::Args)]
@@ -39,10 +39,10 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let content = read_file(&args.file)?;
     let store = Store::open_or_make(&super::url(&args.store)?)?;
-    let parent = args.parent.as_deref().map(|name| store.resolve(name)).transpose()?;
+    let parent = args.parent.as_deref().map(|name| resolve(&store, name)).transpose()?;
     let files = args.data.iter().map(|path| {
         let (bytes, sha256) =
             hash_file(path).with_context(|| format!("cannot read the data {}", path.display()))?;
@@ -66,5 +66,5 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         println!("{}", manifest.version);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }

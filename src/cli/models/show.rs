@@ -2,10 +2,10 @@
 
 use super::list::{json, state};
 use super::{harmless, size, time};
-use crate::cli::model::StoreArgs;
+use crate::cli::exit::ExitStatus;
+use crate::cli::model::{StoreArgs, resolve};
 use crate::registry::{Entry, Log, Manifest};
 use std::fmt::Write as _;
-use std::process::ExitCode;
 
 /// Flags of `nunchi models show`.
 #[derive(Debug, clap::Args)]
@@ -21,9 +21,9 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let store = super::open(&args.store)?;
-    let version = store.resolve(&args.name)?;
+    let version = resolve(&store, &args.name)?;
     let (manifest, log) = (store.manifest(&version)?, store.log()?);
     let named: Vec<&Entry> = log.entries().iter().filter(|entry| entry.version == version).collect();
     if args.json {
@@ -34,7 +34,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         print!("{}", page(&manifest, &log, &named));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }
 
 /// Everything for people.

@@ -1,9 +1,9 @@
 //! `nunchi models verify`
 
 use crate::cli::colour::{Paint, Tone};
-use crate::cli::model::StoreArgs;
+use crate::cli::exit::ExitStatus;
+use crate::cli::model::{StoreArgs, resolve};
 use crate::registry::Finding;
-use std::process::ExitCode;
 
 /// Flags of `nunchi models verify`.
 #[derive(Debug, clap::Args)]
@@ -19,7 +19,7 @@ pub struct Args {
 }
 
 /// Runs the command; exit status 1 if anything is wrong.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let store = super::open(&args.store)?;
     let mut sound = true;
     let paint = Paint::for_stdout();
@@ -49,8 +49,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         store.verify_log()?.into_iter().for_each(&mut say);
     } else {
         for name in &args.names {
-            say(store.verify(&store.resolve(name)?)?);
+            say(store.verify(&resolve(&store, name)?)?);
         }
     }
-    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if sound { ExitStatus::Done } else { ExitStatus::Failed })
 }

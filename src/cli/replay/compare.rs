@@ -1,9 +1,11 @@
 //! `nunchi replay --compare A,B`: two models judge the same records; the report goes to the terminal, to a page, to JSON.
 
 use super::progress::Shown;
-use super::{Args, UsageError, generated_id, html, report, say_plan};
+use super::{Args, generated_id, html, report, say_plan};
+use crate::cli::exit::ExitStatus;
+use crate::cli::exit::UsageError;
 use crate::cli::model::find_model;
-use crate::cli::signals::stop_on_signals;
+use crate::cli::signals::{interrupted, stop_on_signals};
 use crate::config::Config;
 use crate::pipeline::{ModelSlot, ParallelClassifier, worker_count};
 use crate::replay::{Replay, ReplayContext, Request, Target};
@@ -13,16 +15,15 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use nunchi_engine::LoadedModel;
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Runs the comparison.
-pub(super) fn run(args: &Args, config: Config, names: &[String]) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args, config: Config, names: &[String]) -> anyhow::Result<ExitStatus> {
     let [first, second] = names else { unreachable!("the flags were checked") };
     let warm = |name: &str| -> anyhow::Result<Arc<LoadedModel>> {
         let model = find_model(Some(name), config.registry.url.as_deref())
-            .map_err(|error| UsageError(vec![format!("--compare {name}: {error:#}")]))?;
+            .with_context(|| format!("--compare {name}"))?;
         Ok(Arc::new(LoadedModel::new(model, config.engine.kernel.as_deref())?))
     };
     if let Some(page) = &args.html {
@@ -30,7 +31,7 @@ pub(super) fn run(args: &Args, config: Config, names: &[String]) -> anyhow::Resu
         let folder = page.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
             return Err(
-                UsageError(vec![format!("the folder {} (--html) does not exist", folder.display())]).into()
+                UsageError::new(format!("the folder {} (--html) does not exist", folder.display())).into()
             );
         }
     }
@@ -87,7 +88,7 @@ pub(super) fn run(args: &Args, config: Config, names: &[String]) -> anyhow::Resu
     if !compared.complete {
         eprintln!("stopped before the end: the report tells of what was judged until then");
     }
-    Ok(if compared.complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if compared.complete { ExitStatus::Done } else { interrupted() })
 }
 
 /// What the report calls the models: a file by its name without folders, if that tells the two apart.

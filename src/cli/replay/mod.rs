@@ -12,14 +12,16 @@ pub(super) use progress::grouped;
 pub(super) use values::{span, time};
 
 use self::progress::{Shown, human_time};
+use super::exit::UsageError;
+use super::model;
 use super::run::{Server, runtime};
-use super::signals::stop_on_signals;
-use super::{EXIT_USAGE, model};
-use crate::config::{Config, ConfigErrors, Log, load};
+use super::signals::{interrupted, stop_on_signals};
+use crate::cli::exit::ExitStatus;
+use crate::config::{Config, Log, load};
 use crate::http;
 use crate::http::Admin;
-use crate::pipeline::{ModelSlot, ParallelClassifier, PipelineError, SlotClassifier, worker_count};
-use crate::replay::{Outcome, Replay, ReplayContext, ReplayError, ReplaySpec, ReplayStatus, Request, Target};
+use crate::pipeline::{ModelSlot, ParallelClassifier, SlotClassifier, worker_count};
+use crate::replay::{Outcome, Replay, ReplayContext, ReplaySpec, ReplayStatus, Request, Target};
 use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics, init_logs};
 use arc_swap::ArcSwap;
@@ -27,37 +29,9 @@ use nunchi_engine::LoadedModel;
 use serde_json::{Value, json};
 use std::io::IsTerminal as _;
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use thiserror::Error;
 use tokio::runtime::Runtime;
-
-/// What is wrong with the command line, all of it.
-#[derive(Debug, Error)]
-#[error("{}", .0.join("\n        "))]
-struct UsageError(Vec<String>);
-
-/// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    match start(&args) {
-        Err(error) if is_usage(&error) => {
-            eprintln!("nunchi: {error:#}");
-            Ok(ExitCode::from(EXIT_USAGE))
-        }
-        other => other,
-    }
-}
-
-fn is_usage(error: &anyhow::Error) -> bool {
-    super::is_usage(error)
-        || error.is::<ConfigErrors>()
-        || error.is::<UsageError>()
-        || matches!(
-            error.downcast_ref(),
-            Some(ReplayError::Usage(_) | ReplayError::Pipeline(PipelineError::Configuration(_)))
-        )
-}
 
 /// What every kind of replay needs.
 struct Scene<'a> {
@@ -91,7 +65,9 @@ fn settings(args: &Args) -> anyhow::Result<Config> {
     Ok(config)
 }
 
-fn start(args: &Args) -> anyhow::Result<ExitCode> {
+/// Runs the command.
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
+    let args = &args;
     let config = settings(args)?;
     if let Some(models) = &args.compare {
         return compare::run(args, config, models);
@@ -107,7 +83,7 @@ fn start(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 impl Scene<'_> {
-    fn play(&self) -> anyhow::Result<ExitCode> {
+    fn play(&self) -> anyhow::Result<ExitStatus> {
         let args = self.args;
         let id = args.id.clone().unwrap_or_else(generated_id);
         let labels = self.chosen_labels(args.where_label.as_deref())?;
@@ -122,7 +98,7 @@ impl Scene<'_> {
         say_plan(&replay, begin.elapsed(), args.json);
         if replay.standing == ReplayStatus::Finished {
             self.say_finished_before(&replay);
-            return Ok(ExitCode::SUCCESS);
+            return Ok(ExitStatus::Done);
         }
         let labels = match labels {
             Some(labels) => Some(labels),
@@ -166,7 +142,7 @@ impl Scene<'_> {
         if let Some(unknown) = wanted.iter().find(|label| !labels.contains(label)) {
             let sentence =
                 format!("the model knows no label `{unknown}` (--where-label); it has {}", labels.join(", "));
-            return Err(UsageError(vec![sentence]).into());
+            return Err(UsageError::new(sentence).into());
         }
         Ok(Some(labels.iter().map(|label| wanted.contains(label)).collect()))
     }
@@ -181,7 +157,7 @@ impl Scene<'_> {
     }
 
     /// Judges the plan into its target.
-    fn answer(&self, replay: &Replay, labels: Option<Vec<bool>>) -> anyhow::Result<ExitCode> {
+    fn answer(&self, replay: &Replay, labels: Option<Vec<bool>>) -> anyhow::Result<ExitStatus> {
         let config = replay.config();
         let stall = Duration::from_secs(config.worker.stall_seconds);
         let workers = match replay.plan.request.target {
@@ -229,7 +205,7 @@ impl Scene<'_> {
         Ok((runtime, server))
     }
 
-    fn say_end(&self, replay: &Replay, shown: &Shown, outcome: &Outcome, time: Duration) -> ExitCode {
+    fn say_end(&self, replay: &Replay, shown: &Shown, outcome: &Outcome, time: Duration) -> ExitStatus {
         let (id, seconds) = (&replay.plan.id, time.as_secs_f64());
         match outcome {
             Outcome::Finished { at, progress } => {
@@ -253,7 +229,7 @@ impl Scene<'_> {
                         grouped(progress.left_out),
                     );
                 }
-                ExitCode::SUCCESS
+                ExitStatus::Done
             }
             Outcome::Stopped { progress } => {
                 let again = self.command_to_go_on(id);
@@ -265,7 +241,7 @@ impl Scene<'_> {
                         progress.share() * 100.0
                     );
                 }
-                ExitCode::FAILURE
+                interrupted()
             }
         }
     }

@@ -4,9 +4,10 @@ mod args;
 
 pub use args::Args;
 
-use super::EXIT_USAGE;
+use super::exit::UsageError;
 use super::progress::TrainingBar;
-use super::signals::stop_on_signals;
+use super::signals::{interrupted, stop_on_signals};
+use crate::cli::exit::ExitStatus;
 use crate::config::{Config, Log, load};
 use crate::registry::{RegistryError, Store};
 use crate::retraining::report::Ending;
@@ -18,29 +19,14 @@ use anyhow::Context as _;
 use jiff::{Timestamp, Unit};
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Duration;
 
-/// Exit status of a run that published without promoting.
-const EXIT_PUBLISHED: u8 = 10;
-/// Exit status of a run whose candidate did not pass the gate.
-const EXIT_REJECTED: u8 = 11;
-/// Exit status of a run that found too little to learn from.
-const EXIT_NOT_ENOUGH: u8 = 12;
-
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let wrong = |sentence: String| {
-        eprintln!("nunchi: {sentence}");
-        Ok(ExitCode::from(EXIT_USAGE))
-    };
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     if let Some(mistake) = args.mistake() {
-        return wrong(mistake);
+        return Err(UsageError::new(mistake).into());
     }
-    let schedule = match args.schedule() {
-        Ok(schedule) => schedule,
-        Err(sentence) => return wrong(sentence),
-    };
+    let schedule = args.schedule().map_err(UsageError::new)?;
     let mut config = load(args.config.as_deref(), std::env::vars_os(), &args.flags())?.config;
     if config.log.level == Log::default().level {
         // What a run does it says itself.
@@ -57,9 +43,20 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let stop = Stop::new();
     stop_on_signals(&stop)?;
     match schedule {
-        None => once(&args, &config, &url, &stop),
+        None => match once(&args, &config, &url, &stop) {
+            Err(error) if is_stopped(&error) => {
+                eprintln!("nunchi: {error:#}");
+                Ok(interrupted())
+            }
+            other => other,
+        },
         Some(schedule) => again_and_again(&args, &config, &url, &stop, &schedule),
     }
+}
+
+/// Whether a run ended because a stop was asked for.
+fn is_stopped(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(RetrainError::Stopped))
 }
 
 /// Lets other processes go first; threads that are started from here on inherit it.
@@ -70,7 +67,7 @@ fn be_nice(nicer: i32) {
 }
 
 /// One run.
-fn once(args: &Args, config: &Config, url: &str, stop: &Stop) -> anyhow::Result<ExitCode> {
+fn once(args: &Args, config: &Config, url: &str, stop: &Stop) -> anyhow::Result<ExitStatus> {
     let request = args.request(config, Timestamp::now());
     let store = Store::open(url)?;
     let epochs = request.recipe.settings.epochs;
@@ -87,10 +84,10 @@ fn once(args: &Args, config: &Config, url: &str, stop: &Stop) -> anyhow::Result<
     };
     tell(&finished, files.as_ref(), args.run.json);
     Ok(match finished.report.ending {
-        Ending::Promoted => ExitCode::SUCCESS,
-        Ending::Published => ExitCode::from(EXIT_PUBLISHED),
-        Ending::Rejected => ExitCode::from(EXIT_REJECTED),
-        Ending::NotEnoughData => ExitCode::from(EXIT_NOT_ENOUGH),
+        Ending::Promoted => ExitStatus::Done,
+        Ending::Published => ExitStatus::PublishedOnly,
+        Ending::Rejected => ExitStatus::Rejected,
+        Ending::NotEnoughData => ExitStatus::NotEnoughData,
     })
 }
 
@@ -102,20 +99,18 @@ fn again_and_again(
     url: &str,
     stop: &Stop,
     schedule: &Schedule,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<ExitStatus> {
     // A store that cannot be used at all will not be usable tomorrow.
     Store::open(url)?;
     while let Some(next) = schedule.next(Timestamp::now()) {
         eprintln!("the next run is at {next}");
         if sleep_until(next, stop) {
-            return Ok(ExitCode::SUCCESS);
+            return Ok(ExitStatus::Done);
         }
         match once(args, config, url, stop) {
             Ok(_) => {}
-            Err(error) if matches!(error.downcast_ref(), Some(RetrainError::Stopped)) => {
-                return Ok(ExitCode::SUCCESS);
-            }
-            Err(error) if super::is_usage(&error) => return Err(error),
+            Err(error) if is_stopped(&error) => return Ok(ExitStatus::Done),
+            Err(error) if ExitStatus::of(&error) == ExitStatus::Usage => return Err(error),
             Err(error) => {
                 eprintln!("nunchi: this run failed: {error:#}");
                 if args.run.json {

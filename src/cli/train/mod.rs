@@ -6,7 +6,10 @@ mod report;
 mod teachers;
 
 use super::columns::ColumnArgs;
+use super::exit::UsageError;
 use super::progress::TrainingBar;
+use super::signals::{flag_on_signals, interrupted};
+use crate::cli::exit::ExitStatus;
 use anyhow::Context;
 use args::{NetworkArgs, TrainingArgs};
 use nunchi_data::examples::{DevSet, Group, Source};
@@ -21,7 +24,6 @@ use nunchi_train::gather::{Gathered, gather};
 use nunchi_train::golden::COMMENTS;
 use nunchi_train::trainer::{self, Settings, Task, TrainError, Trained};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use teachers::Teachers;
 
 /// Comments that a tokenizer is trained on at most: more of them change no piece that matters.
@@ -87,30 +89,33 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let labels = args.labels.clone().unwrap_or_else(two_labels);
     if labels.len() < 2 || (args.columns.stars() && labels.len() != 2) {
-        eprintln!("nunchi: --labels needs at least two names, and exactly two with --stars-column");
-        return Ok(ExitCode::from(super::EXIT_USAGE));
+        return Err(UsageError::new(
+            "--labels needs at least two names, and exactly two with --stars-column",
+        )
+        .into());
     }
     let out = files::out(&args)?;
     let plan = files::plan(&args, &labels)?;
     let settings = args.training.settings();
     if settings.pretraining > 0 && args.network.knows_what_comes() {
-        eprintln!(
-            "nunchi: --pretrain with --bidirectional needs --layers 1: a second layer has seen what it would predict"
-        );
-        return Ok(ExitCode::from(super::EXIT_USAGE));
+        return Err(UsageError::new(
+            "--pretrain with --bidirectional needs --layers 1: a second layer has seen what it would predict",
+        )
+        .into());
     }
     if settings.blend < 1.0 && args.from.is_none() {
-        eprintln!("nunchi: --blend needs --from: there is nothing else to blend with");
-        return Ok(ExitCode::from(super::EXIT_USAGE));
+        return Err(UsageError::new("--blend needs --from: there is nothing else to blend with").into());
     }
     let began = args.from.as_deref().map(Model::load).transpose()?;
     if let Some(other) = began.as_ref().filter(|model| model.labels != labels) {
         let (theirs, ours) = (other.labels.join(", "), labels.join(", "));
-        eprintln!("nunchi: --from: its labels are {theirs}, not {ours}; --labels names them in order");
-        return Ok(ExitCode::from(super::EXIT_USAGE));
+        return Err(UsageError::new(format!(
+            "--from: its labels are {theirs}, not {ours}; --labels names them in order"
+        ))
+        .into());
     }
     let teachers = Teachers::load(&args.teacher)?;
     let mut gathered = gather(&plan)?;
@@ -138,7 +143,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         settings: &settings,
         teachers: &teachers.join(" "),
         checkpoint: Some((&checkpoint, std::time::Duration::from_secs(args.checkpoint_every))),
-        stop: super::signals::flag_on_signals()?,
+        stop: flag_on_signals()?,
     };
     let mut bar = TrainingBar::new(settings.epochs);
     let trained = trainer::train(network, &task, &mut bar);
@@ -146,15 +151,17 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let trained = match trained {
         Err(TrainError::Stopped) => {
             eprintln!("{}; the same command goes on from {}", TrainError::Stopped, checkpoint.display());
-            return Ok(ExitCode::FAILURE);
+            return Ok(interrupted());
         }
         trained => trained?,
     };
     if trained.stopped {
+        // No model: under its name a half-trained one would be taken for a finished one.
         eprintln!(
-            "stopped: the best weights so far are kept; the same command goes on from {}",
+            "stopped before the end: no model was written; the same command goes on from {}",
             checkpoint.display()
         );
+        return Ok(interrupted());
     }
 
     // What is judged, calibrated and recorded from here on is what will be stored.
@@ -186,7 +193,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let version = model.save(&out, Precision::F16)?;
     // What a worker would do with it: a disk that lies is found out today.
     Model::load(&out).with_context(|| format!("reading {} again", out.display()))?;
-    if !trained.stopped && trained.diverged.is_none() {
+    if trained.diverged.is_none() {
         // The model holds all that it held.
         files::remove(&checkpoint)?;
     }
@@ -208,9 +215,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
                 out.display(),
                 trained.best
             );
-            Ok(ExitCode::FAILURE)
+            Ok(ExitStatus::Failed)
         }
-        None => Ok(ExitCode::SUCCESS),
+        None => Ok(ExitStatus::Done),
     }
 }
 
