@@ -35,7 +35,7 @@ fn a_process_that_is_killed_loses_nothing() {
     let topics = kafka.topics("alo-killed", 1);
     kafka.write(&topics.input, (0..30_000).map(|id| Write::value(comment(id, "그저 그래요"))));
     let (config, folder) = (kafka.config(&topics), tempfile::tempdir().unwrap());
-    let settings = ["kafka.delivery=at_least_once", "worker.turn_records=300"];
+    let settings = ["kafka.delivery=at_least_once", "worker.batch_records=300"];
     let committed = || kafka.committed(&topics.group, &topics.input, 1)[0];
     let mut before = 0;
     for _ in 0..3 {

@@ -97,8 +97,8 @@ fn every_mistake_is_told_at_once_with_its_place() {
 brokers = "a:1"
 [worker]
 wrokers = 2
-turn_records = "many"
-turn_bytes = 1
+batch_records = "many"
+batch_bytes = 1
 [kafka]
 delivery = "at_most_once"
 brokers = "a:b"
@@ -134,8 +134,8 @@ address = "here"
     assert!(find(&lines, "no setting `brokers`").contains("nunchi.toml:2: "));
     assert!(find(&lines, "`worker.wrokers`").contains("nunchi.toml:4: "));
     assert!(find(&lines, "`worker.wrokers`").contains("did you mean `worker.workers`?"));
-    assert!(find(&lines, "`worker.turn_records`").ends_with("must be a whole number from 1 to 1,000,000"));
-    assert!(find(&lines, "`worker.turn_bytes`").contains("nunchi.toml:6: "));
+    assert!(find(&lines, "`worker.batch_records`").ends_with("must be a whole number from 1 to 1,000,000"));
+    assert!(find(&lines, "`worker.batch_bytes`").contains("nunchi.toml:6: "));
     assert!(find(&lines, "`kafka.delivery`").ends_with("must be \"exactly_once\" or \"at_least_once\""));
     find(&lines, "`kafka.brokers` must be");
     find(&lines, "`kafka.properties.group.id`: refused: the group is the setting `kafka.group`");
@@ -215,4 +215,22 @@ ssl.key.password = "hunter2-열려라참깨"
 
     let library = nunchi::config::load(Some(Path::new(&good.path("nunchi.toml"))), [], &[]);
     assert!(!format!("{library:?}").contains("hunter2"), "{library:?}");
+}
+
+#[test]
+fn a_retired_setting_is_refused_with_what_to_do_instead() {
+    let lines = Check::new("[worker]\nturn_records = 500\n[input]\ncreated_at_field = \"at\"\n")
+        .env("NUNCHI__WORKER__TURN_BYTES", "4096")
+        .set("worker.turn_records=600")
+        .fails();
+    let renamed = "`worker.turn_records` is now `worker.batch_records`";
+    assert!(lines.iter().any(|line| line.ends_with(&format!("nunchi.toml:2: {renamed}"))), "{lines:#?}");
+    assert!(lines.contains(&format!("flag --set worker.turn_records: {renamed}")), "{lines:#?}");
+    assert!(
+        find(&lines, "`worker.turn_bytes` is now `worker.batch_bytes`")
+            .starts_with("environment NUNCHI__WORKER__TURN_BYTES: "),
+        "{lines:#?}"
+    );
+    find(&lines, "`input.created_at_field` was removed: nothing read it");
+    assert_eq!(lines.len(), 4, "{lines:#?}");
 }

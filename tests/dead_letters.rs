@@ -95,7 +95,7 @@ fn a_stream_of_poison_trips_the_breaker_and_offsets_stay() {
     // Half is tolerated; the first thousand is seen before anything is judged by it.
     kafka.write(&topics.input, (0..500).map(|id| Write::value(comment(id, "좋아요"))).chain(poison(500)));
     let mut config = kafka.config(&topics);
-    config.worker.turn_records = 100;
+    config.worker.batch_records = 100;
     let running = Running::start(&config, Fake::default());
     wait_for("a thousand answers", || running.answered() == 1_000);
     // Good records leave the window, poison takes their place.

@@ -42,7 +42,7 @@ fn a_process_that_is_killed_ten_times_answers_every_record_once() {
     let written = fill(&kafka, &topics, 100_000);
     let (config, folder) = (kafka.config(&topics), tempfile::tempdir().unwrap());
     // Small turns, so that every life ends in the middle; the instance's name fences the life before.
-    let settings = ["worker.turn_records=300", "kafka.instance=one"];
+    let settings = ["worker.batch_records=300", "kafka.instance=one"];
     let mut before = 0;
     for life in 0..10 {
         let mut process = Process::start(&config, folder.path(), &settings);
@@ -70,7 +70,7 @@ fn processes_that_join_and_leave_change_nothing() {
     let written = fill(&kafka, &topics, 100_000);
     let mut config = kafka.config(&topics);
     // Many small, slow turns: partitions are revoked while their records are being drained and judged.
-    config.worker.turn_records = 200;
+    config.worker.batch_records = 200;
     let slow =
         Fake { before: Arc::new(|_| std::thread::sleep(Duration::from_millis(15))), ..Fake::default() };
     let first = Running::start(&config, slow.clone()).ready();
@@ -93,7 +93,7 @@ fn a_turn_whose_partitions_were_taken_meanwhile_is_aborted() {
     let topics = kafka.topics("revoked", PARTITIONS);
     let written = fill(&kafka, &topics, 600);
     let mut config = kafka.config(&topics);
-    config.worker.turn_records = 100;
+    config.worker.batch_records = 100;
     let (held, release) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let holding = Fake {
         before: Arc::new({
@@ -126,7 +126,7 @@ fn nothing_is_open_after_a_stop() {
     let topics = kafka.topics("stopped", PARTITIONS);
     let written = fill(&kafka, &topics, 20_000);
     let mut config = kafka.config(&topics);
-    config.worker.turn_records = 500;
+    config.worker.batch_records = 500;
     config.worker.workers = 2;
     // Several lives, each stopped in the middle.
     for _ in 0..3 {

@@ -37,7 +37,7 @@ const NAMES: &[&str] = &[
     "nunchi_tombstones_total counter {}",
     "nunchi_transactions_total counter {result}",
     "nunchi_truncated_total counter {}",
-    "nunchi_turn_seconds histogram {}",
+    "nunchi_batch_seconds histogram {}",
     "nunchi_unknown_tokens_total counter {}",
     "nunchi_workers gauge {}",
 ];

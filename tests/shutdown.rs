@@ -18,7 +18,7 @@ fn sigterm_commits_the_turn_and_hands_the_partitions_over() {
     );
     let (config, folder) = (kafka.config(&topics), tempfile::tempdir().unwrap());
     // Nobody waits for a time-out: this one is longer than the test's patience with the second process.
-    let settings = ["worker.turn_records=500", "kafka.consumer.session.timeout.ms=45000"];
+    let settings = ["worker.batch_records=500", "kafka.consumer.session.timeout.ms=45000"];
     let committed = || kafka.committed(&topics.group, &topics.input, 2).iter().sum::<i64>();
     let first = Process::start(&config, folder.path(), &settings);
     wait_for("some answers", || committed() > 0);

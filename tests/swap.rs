@@ -110,7 +110,7 @@ fn start(
 ) -> JoinHandle<Result<Summary, PipelineError>> {
     let mut config: Config = kafka.config(topics);
     config.worker.workers = 2;
-    config.worker.turn_records = 500;
+    config.worker.batch_records = 500;
     let health = Arc::new(Health::new(worker_count(&config), Duration::from_secs(60)));
     let (slot, metrics, stop) = (Arc::clone(&swapper.slot), swapper.metrics.clone(), stop.clone());
     std::thread::spawn(move || {

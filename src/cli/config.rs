@@ -1,7 +1,8 @@
 //! `nunchi config`
 
+use super::settings::Settings;
 use crate::cli::exit::ExitStatus;
-use crate::config::{Flag, Loaded, Origin, load};
+use crate::config::{Flag, Origin};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -33,17 +34,17 @@ struct Check {
 pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let Command::Check(check) = args.command;
     let flags: Vec<Flag> = check.set.iter().map(|assignment| Flag::set(assignment)).collect();
-    let loaded = load(check.config.as_deref(), std::env::vars_os(), &flags)?;
-    print!("{}", listing(&loaded));
+    let settings = Settings::load(check.config.as_deref(), &flags)?;
+    print!("{}", listing(&settings));
     println!("ok");
     Ok(ExitStatus::Done)
 }
 
 /// The settings as TOML, and in comments where those come from that are no defaults.
-fn listing(loaded: &Loaded) -> String {
+fn listing(settings: &Settings) -> String {
     let mut text = String::new();
     let mut section = "";
-    let lines = loaded.effective();
+    let lines = settings.effective();
     for line in &lines {
         if line.section != section {
             let gap = if section.is_empty() { "" } else { "\n" };

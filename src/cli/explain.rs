@@ -6,6 +6,7 @@
 use super::colour;
 use super::colour::{Paint, Tone};
 use super::model::ModelArgs;
+use crate::cli::exit::ExitStatus;
 use nunchi_engine::score::WrittenScore;
 use nunchi_engine::{Engine, EngineError, Prediction};
 use nunchi_model::rnn::HeadKind;

@@ -3,8 +3,8 @@
 
 use crate::cli::exit::ExitStatus;
 use crate::cli::publish::{Limit, Publisher};
+use crate::cli::settings::Settings;
 use crate::cli::signals::stop_on_signals;
-use crate::config;
 use crate::config::Flag;
 use crate::samples::Stream;
 use crate::stop::Stop;
@@ -81,12 +81,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let mut flags: Vec<Flag> = args.settings.iter().map(|setting| Flag::set(setting)).collect();
     flags.extend(args.brokers.iter().map(|brokers| Flag::new("--brokers", "kafka.brokers", brokers)));
     flags.extend(args.topic.iter().map(|topic| Flag::new("--topic", "input.topic", topic)));
-    let loaded = config::load(args.config.as_deref(), std::env::vars_os(), &flags)?;
+    let settings = Settings::load(args.config.as_deref(), &flags)?;
     let stop = Stop::new();
     stop_on_signals(&stop)?;
-    let topic = &loaded.config.input.topic;
-    let publisher = Publisher::connect(&loaded.clients.plain(), topic)?;
-    let brokers = &loaded.config.kafka.brokers;
+    let topic = &settings.config().input.topic;
+    let publisher = Publisher::connect(&settings.clients.plain(), topic)?;
+    let brokers = &settings.config().kafka.brokers;
     eprintln!("publishing {} comments/s to `{topic}` on {brokers}; Ctrl-C ends", args.rate);
 
     // The process's id and the second of its start keep ids apart from run to run.

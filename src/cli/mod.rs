@@ -27,6 +27,7 @@ mod publish;
 mod replay;
 mod retrain;
 mod run;
+mod settings;
 mod signals;
 mod summary;
 mod train;

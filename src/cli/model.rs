@@ -1,7 +1,7 @@
 //! Where a command's model comes from: a file, a version of the store, or the binary.
 
+use super::settings::Settings;
 use crate::cli::exit::UsageError;
-use crate::config::load;
 use crate::registry::{Name, RegistryError, Store, Version};
 use anyhow::Context as _;
 use nunchi_engine::LoadedModel;
@@ -24,7 +24,7 @@ impl StoreArgs {
     pub(super) fn url(&self) -> anyhow::Result<Option<String>> {
         match (&self.store, &self.config) {
             (Some(url), _) => Ok(Some(url.clone())),
-            (None, Some(file)) => Ok(load(Some(file), std::env::vars_os(), &[])?.config.registry.url),
+            (None, Some(file)) => Ok(Settings::load(Some(file), &[])?.into_config().registry.url),
             (None, None) => Ok(None),
         }
     }

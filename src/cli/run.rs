@@ -1,8 +1,9 @@
 //! `nunchi run`: settings, model, admin server, signals, and the workers until somebody says stop.
 
+use super::settings::Settings;
 use super::signals::on_signals;
 use crate::cli::exit::ExitStatus;
-use crate::config::{Config, Flag, Loaded, load};
+use crate::config::{Config, Flag};
 use crate::http;
 use crate::http::Admin;
 use crate::pipeline::{ModelSlot, Pipeline, SlotClassifier, worker_count};
@@ -26,7 +27,7 @@ lists them all. The first SIGTERM or SIGINT finishes the turn, commits it and le
 
 Examples:
   nunchi run --brokers localhost:9092 --input comments --output verdicts --dead-letters comments-dead-letters
-  nunchi run --config nunchi.toml --workers 4 --set worker.turn_records=8192
+  nunchi run --config nunchi.toml --workers 4 --set worker.batch_records=8192
   nunchi run --set kafka.properties.security.protocol=SASL_SSL --set 'kafka.properties.sasl.password={ env = \"PASSWORD\" }'
 
 Exit status: 0 stopped cleanly, 1 failed, 64 wrong usage or configuration")]
@@ -97,15 +98,16 @@ impl Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
-    let Loaded { config, clients, .. } = load(args.config.as_deref(), std::env::vars_os(), &args.flags())?;
+    let settings = Settings::load(args.config.as_deref(), &args.flags())?;
+    let (config, clients) = (settings.config(), &settings.clients);
     init_logs(&config.log)?;
     let metrics = Metrics::new();
     let stall = Duration::from_secs(config.worker.stall_seconds);
-    let health = Arc::new(Health::new(worker_count(&config), stall));
-    let (warm, follow) = model(&config, &metrics)?;
+    let health = Arc::new(Health::new(worker_count(config), stall));
+    let (warm, follow) = model(config, &metrics)?;
     metrics.set_model(&warm.model().version, warm.precision(), warm.kernel());
     health.set_model_warm();
-    say_what_runs(&config, &warm);
+    say_what_runs(config, &warm);
     let slot: ModelSlot = Arc::new(ArcSwap::from_pointee(warm));
     let stop = Stop::new();
 
@@ -120,14 +122,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         .with_reload(follower.as_ref().map(Follower::reload));
     let server = Server::start(&runtime, listener, admin)?;
 
-    let pipeline = Pipeline {
-        config: &config,
-        clients: &clients,
-        metrics: &metrics,
-        health: &health,
-        stop: &stop,
-        ask_limits: true,
-    };
+    let pipeline =
+        Pipeline { config, clients, metrics: &metrics, health: &health, stop: &stop, ask_limits: true };
     let tap = follower.as_ref().map(Follower::tap);
     let result = pipeline.run(|| SlotClassifier::new(Arc::clone(&slot)).with_tap(tap.clone()));
     server.end(&runtime);

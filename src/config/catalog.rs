@@ -1,7 +1,7 @@
 //! The list of settings: every name, and what is allowed there, in words and as a check.
 
+use super::errors::Origins;
 use super::{Config, ConfigErrors, Origin};
-use crate::kafka::properties::Origins;
 
 /// Sections of `[kafka]` that hold librdkafka's own names.
 pub(super) const PROPERTY_SECTIONS: [&str; 3] = ["properties", "consumer", "producer"];
@@ -39,7 +39,6 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("input.text_field", FIELD, |c| !c.input.text_field.is_empty()),
     setting("input.id_field", FIELD, |c| !c.input.id_field.is_empty()),
     setting("input.rating_field", FIELD, |c| !c.input.rating_field.is_empty()),
-    setting("input.created_at_field", FIELD, |c| !c.input.created_at_field.is_empty()),
     setting("input.product_id_field", FIELD, |c| !c.input.product_id_field.is_empty()),
     setting("output.topic", TOPIC, |c| topic(&c.output.topic)),
     setting("output.echo", "a list of field names, such as [\"product_id\"]", |c| {
@@ -53,11 +52,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         (1..=1_000_000).contains(&c.dead_letters.breaker_window)
     }),
     setting("worker.workers", "a whole number from 0 (one a core) to 256", |c| c.worker.workers <= 256),
-    setting("worker.turn_records", "a whole number from 1 to 1,000,000", |c| {
-        (1..=1_000_000).contains(&c.worker.turn_records)
+    setting("worker.batch_records", "a whole number from 1 to 1,000,000", |c| {
+        (1..=1_000_000).contains(&c.worker.batch_records)
     }),
-    setting("worker.turn_bytes", "a whole number from 1024 to 1,073,741,824", |c| {
-        (1024..=1 << 30).contains(&c.worker.turn_bytes)
+    setting("worker.batch_bytes", "a whole number from 1024 to 1,073,741,824", |c| {
+        (1024..=1 << 30).contains(&c.worker.batch_bytes)
     }),
     setting("worker.poll_ms", "a whole number from 1 to 10,000", |c| {
         (1..=10_000).contains(&c.worker.poll_ms)
@@ -117,13 +116,23 @@ const SHARE: &str = "a share above 0 and at most 1";
 const BAND: &str = "a share from 0 to 1";
 const FIELD: &str = "the name of a field of the JSON object";
 
+/// Settings that there were once, with what to do instead.
+const RETIRED: [(&str, &str); 3] = [
+    ("worker.turn_records", "`worker.turn_records` is now `worker.batch_records`"),
+    ("worker.turn_bytes", "`worker.turn_bytes` is now `worker.batch_bytes`"),
+    ("input.created_at_field", "`input.created_at_field` was removed: nothing read it"),
+];
+
 /// The setting of that name.
 pub(super) fn find(key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.key == key)
 }
 
-/// A sentence for a setting that does not exist.
+/// The message for a setting that does not exist.
 pub(super) fn unknown(key: &str) -> String {
+    if let Some((_, message)) = RETIRED.iter().find(|(retired, _)| *retired == key) {
+        return (*message).to_owned();
+    }
     let section = key.split_once('.').map_or("", |(section, _)| section);
     let nearest = SETTINGS
         .iter()
@@ -144,10 +153,10 @@ pub(super) fn unknown(key: &str) -> String {
 }
 
 /// Checks every value's range, and that topics differ.
-pub(super) fn check(config: &Config, origins: &Origins, mistakes: &mut ConfigErrors) {
+pub(super) fn check(config: &Config, origins: &Origins, errors: &mut ConfigErrors) {
     let origin = |key: &str| origins.get(key).cloned().unwrap_or(Origin::Default);
     for setting in SETTINGS.iter().filter(|setting| !(setting.valid)(config)) {
-        mistakes.add(origin(setting.key), format!("`{}` must be {}", setting.key, setting.allowed));
+        errors.add(origin(setting.key), format!("`{}` must be {}", setting.key, setting.allowed));
     }
     let topics = [
         ("input.topic", &config.input.topic),
@@ -158,8 +167,7 @@ pub(super) fn check(config: &Config, origins: &Origins, mistakes: &mut ConfigErr
         let ((first, topic), (second, other)) = (topics[first], topics[second]);
         if topic == other {
             let set = if origin(second) == Origin::Default { origin(first) } else { origin(second) };
-            mistakes
-                .add(set, format!("`{first}` and `{second}` must be different topics; both are `{topic}`"));
+            errors.add(set, format!("`{first}` and `{second}` must be different topics; both are `{topic}`"));
         }
     }
 }
@@ -240,9 +248,9 @@ mod tests {
 
     #[test]
     fn the_defaults_are_in_range() {
-        let mut mistakes = ConfigErrors::default();
-        check(&Config::default(), &Origins::default(), &mut mistakes);
-        assert_eq!(mistakes, ConfigErrors::default());
+        let mut errors = ConfigErrors::default();
+        check(&Config::default(), &Origins::default(), &mut errors);
+        assert_eq!(errors, ConfigErrors::default());
     }
 
     #[test]
@@ -262,8 +270,16 @@ mod tests {
             "{}",
             unknown("worker.worker")
         );
-        assert!(unknown("worker.worker").contains("[worker] has workers, turn_records"));
+        assert!(unknown("worker.worker").contains("[worker] has workers, batch_records"));
         assert!(unknown("nothing.like.this").contains("the sections are kafka, input, output"));
         assert!(unknown("kafka.security").contains("properties, consumer, producer"));
+    }
+
+    #[test]
+    fn a_retired_setting_says_what_to_do_and_is_no_setting() {
+        for (key, message) in RETIRED {
+            assert!(find(key).is_none(), "{key}");
+            assert_eq!(unknown(key), message);
+        }
     }
 }

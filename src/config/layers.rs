@@ -56,26 +56,26 @@ impl Flag {
 }
 
 /// Reads the settings of a TOML file; every syntax error is reported.
-pub(super) fn from_file(path: &Path, mistakes: &mut ConfigErrors) -> Vec<Leaf> {
+pub(super) fn from_file(path: &Path, errors: &mut ConfigErrors) -> Vec<Leaf> {
     let at = |line| Origin::File { path: path.to_owned(), line };
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
-            mistakes.add(at(None), format!("cannot read the configuration file: {error}"));
+            errors.add(at(None), format!("cannot read the configuration file: {error}"));
             return Vec::new();
         }
     };
     let line = |offset: usize| Some(text.get(..offset).unwrap_or(&text).matches('\n').count() + 1);
-    let (table, errors) = DeTable::parse_recoverable(&text);
-    for error in &errors {
-        // Only the sentence: the error's own picture quotes the line, and a secret may stand there.
-        mistakes.add(
+    let (table, syntax_errors) = DeTable::parse_recoverable(&text);
+    for error in &syntax_errors {
+        // Only the message: the error's own rendering quotes the line, and a secret may stand there.
+        errors.add(
             at(error.span().and_then(|span| line(span.start))),
             format!("not TOML: {}", error.message()),
         );
     }
-    if !errors.is_empty() {
-        // What is left of such a file is a guess, and mistakes in a guess mislead.
+    if !syntax_errors.is_empty() {
+        // What is left of such a file is a guess, and errors in a guess mislead.
         return Vec::new();
     }
     let mut found = Vec::new();
@@ -121,7 +121,7 @@ fn is_secret_reference(table: &DeTable<'_>) -> bool {
 /// Reads `NUNCHI__SECTION__KEY`; an empty value counts as unset. In names of librdkafka `_` stands for `.`.
 pub(super) fn from_environment(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
-    mistakes: &mut ConfigErrors,
+    errors: &mut ConfigErrors,
 ) -> Vec<Leaf> {
     let mut leaves = Vec::new();
     for (variable, value) in variables {
@@ -138,7 +138,7 @@ pub(super) fn from_environment(
         match value.into_string() {
             Ok(value) if value.is_empty() => {}
             Ok(value) => leaves.push(Leaf { key: parts.join("."), raw: Raw::Text(value), origin }),
-            Err(_) => mistakes.add(origin, "the value is not UTF-8"),
+            Err(_) => errors.add(origin, "the value is not UTF-8"),
         }
     }
     leaves.sort_by(|a, b| a.key.cmp(&b.key));
@@ -146,12 +146,12 @@ pub(super) fn from_environment(
 }
 
 /// Reads flags, in their order.
-pub(super) fn from_flags(flags: &[Flag], mistakes: &mut ConfigErrors) -> Vec<Leaf> {
+pub(super) fn from_flags(flags: &[Flag], errors: &mut ConfigErrors) -> Vec<Leaf> {
     let mut leaves = Vec::new();
     for Flag { flag, key, value } in flags {
         let origin = Origin::Flag(flag.clone());
         if flag == "--set" {
-            mistakes.add(origin, format!("`{key}` has no value; write --set section.key=value"));
+            errors.add(origin, format!("`{key}` has no value; write --set section.key=value"));
         } else {
             leaves.push(Leaf { key: key.clone(), raw: Raw::Text(value.clone()), origin });
         }

@@ -1,26 +1,24 @@
-//! Loading: the layers become one [`Config`], and every mistake on the way is kept.
+//! Loading: the layers become one [`Config`], and every error on the way is kept.
 //!
-//! Each value is first tried alone, so that each mistake is known with its place, also that of a value which another
+//! Each value is first tried alone, so that each error is known with its place, also that of a value which another
 //! layer overrides.
 
 use super::catalog::PROPERTY_SECTIONS;
+use super::errors::Origins;
 use super::layers::{Flag, Leaf, Raw};
+use super::value::is_secret;
 use super::{Config, ConfigErrors, Origin, Value, catalog, layers};
-use crate::kafka::properties::Origins;
-use crate::kafka::{ClientProperties, properties};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
-/// Settings that passed every check.
+/// Settings, and where each comes from.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// All settings.
     pub config: Config,
-    /// What they mean to librdkafka, secrets resolved.
-    pub clients: ClientProperties,
-    origins: Origins,
+    pub(crate) origins: Origins,
 }
 
 /// One line of `nunchi config check`.
@@ -38,34 +36,44 @@ pub struct Effective {
 
 /// Loads settings: defaults < `file` < `environment` (`NUNCHI__SECTION__KEY`) < `flags`.
 ///
+/// What librdkafka says of the properties under `[kafka]` is not known here: see
+/// [`ClientProperties`](crate::kafka::ClientProperties).
+///
 /// # Errors
-/// Every mistake, with its place: syntax, unknown settings, wrong types, values out of range, properties that are
-/// refused or that librdkafka does not take, variables and files of secrets that are missing.
+/// Every error, with its place: syntax, unknown settings, wrong types, values out of range.
 pub fn load(
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     flags: &[Flag],
 ) -> Result<Loaded, ConfigErrors> {
-    let mut mistakes = ConfigErrors::default();
-    let mut leaves = file.map_or_else(Vec::new, |path| layers::from_file(path, &mut mistakes));
-    leaves.extend(layers::from_environment(environment, &mut mistakes));
-    leaves.extend(layers::from_flags(flags, &mut mistakes));
+    let (loaded, errors) = read(file, environment, flags);
+    errors.none_or(loaded)
+}
+
+/// As [`load`], for who has more to check: the settings without those that are wrong, and what is wrong.
+pub(crate) fn read(
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    flags: &[Flag],
+) -> (Loaded, ConfigErrors) {
+    let mut errors = ConfigErrors::default();
+    let mut leaves = file.map_or_else(Vec::new, |path| layers::from_file(path, &mut errors));
+    leaves.extend(layers::from_environment(environment, &mut errors));
+    leaves.extend(layers::from_flags(flags, &mut errors));
     let mut merged = BTreeMap::new();
     for leaf in leaves {
         match accept(&leaf) {
             Ok(value) => {
                 merged.insert(leaf.key, (value, leaf.origin));
             }
-            Err(message) => mistakes.add(leaf.origin, message),
+            Err(message) => errors.add(leaf.origin, message),
         }
     }
     let config = assemble(merged.iter().map(|(key, (value, _))| (key.as_str(), value.clone())))
         .expect("each value was accepted alone, and values do not meet");
     let origins: Origins = merged.into_iter().map(|(key, (_, origin))| (key, origin)).collect();
-    catalog::check(&config, &origins, &mut mistakes);
-    let (clients, refused) = ClientProperties::resolve_with(&config, &origins);
-    mistakes.0.extend(refused.0);
-    mistakes.none_or(Loaded { config, clients, origins })
+    catalog::check(&config, &origins, &mut errors);
+    (Loaded { config, origins }, errors)
 }
 
 /// The value of one leaf with its type, if the setting exists and takes it.
@@ -173,7 +181,7 @@ impl Loaded {
 /// The value for people: a literal secret is masked, a reference says where it points.
 fn shown(name: &str, value: &Value) -> String {
     match value {
-        Value::Literal(literal) if !properties::is_secret(name) => literal.to_string(),
+        Value::Literal(literal) if !is_secret(name) => literal.to_string(),
         Value::Literal(_) => "\"***\"".to_owned(),
         reference => format!("{reference:?}"),
     }

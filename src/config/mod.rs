@@ -2,14 +2,19 @@
 //! reported at once (exit status 64), and secrets are never shown.
 
 mod catalog;
+mod errors;
 mod layers;
 mod load;
 mod log_filter;
-pub(crate) mod mistakes;
 mod settings;
+mod value;
 
+pub(crate) use errors::Origins;
+pub use errors::{ConfigError, ConfigErrors, Origin};
 pub use layers::Flag;
+pub(crate) use load::read;
 pub use load::{Effective, Loaded, load};
 pub use log_filter::LOG_LEVELS;
-pub use mistakes::{ConfigErrors, Mistake, Origin};
 pub use settings::*;
+pub use value::Value;
+pub(crate) use value::is_hidden;

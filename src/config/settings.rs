@@ -1,5 +1,6 @@
 //! Every setting, with its default. `config/nunchi.toml` lists them for people.
 
+use super::Value;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -39,36 +40,8 @@ pub enum Delivery {
     /// Transactions: verdicts, dead letters and offsets become visible together or not at all.
     #[default]
     ExactlyOnce,
-    /// Idempotent producer; offsets are committed after delivery. A crash repeats the records of a turn.
+    /// Idempotent producer; offsets are committed after delivery. A crash repeats the records of a batch.
     AtLeastOnce,
-}
-
-/// A value that may be secret: literal, or read from the environment or a file at start. Never printed.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Value {
-    /// `{ env = "NAME" }`
-    Env {
-        /// The variable's name.
-        env: String,
-    },
-    /// `{ file = "/path" }`; one trailing newline is dropped.
-    File {
-        /// The file's path.
-        file: PathBuf,
-    },
-    /// The value itself: a string, number or boolean as librdkafka takes it.
-    Literal(toml::Value),
-}
-
-impl std::fmt::Debug for Value {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Value::Env { env } => write!(f, "{{ env = {env:?} }}"),
-            Value::File { file } => write!(f, "{{ file = {file:?} }}"),
-            Value::Literal(_) => f.write_str("***"),
-        }
-    }
 }
 
 /// librdkafka properties under their own names.
@@ -137,8 +110,6 @@ pub struct Input {
     pub id_field: String,
     /// Name of the field with 1-5 stars.
     pub rating_field: String,
-    /// Name of the field with the time of writing (RFC 3339).
-    pub created_at_field: String,
     /// Name of the field with the product's id.
     pub product_id_field: String,
 }
@@ -164,7 +135,6 @@ impl Default for Input {
             text_field: "text".into(),
             id_field: "id".into(),
             rating_field: "rating".into(),
-            created_at_field: "created_at".into(),
             product_id_field: "product_id".into(),
         }
     }
@@ -210,13 +180,13 @@ impl Default for DeadLetters {
 pub struct Worker {
     /// Worker threads; 0 is one a core.
     pub workers: usize,
-    /// Most records of a turn.
-    pub turn_records: usize,
-    /// Most input bytes of a turn.
-    pub turn_bytes: usize,
-    /// Longest wait for the first record of a turn (milliseconds).
+    /// Most records of a batch.
+    pub batch_records: usize,
+    /// Most input bytes of a batch.
+    pub batch_bytes: usize,
+    /// Longest wait for the first record of a batch (milliseconds).
     pub poll_ms: u64,
-    /// `/livez` fails when a worker's turn is older than this (seconds).
+    /// `/livez` fails when a worker's batch is older than this (seconds).
     pub stall_seconds: u64,
     /// Deadline of a clean stop (seconds).
     pub stop_seconds: u64,
@@ -226,8 +196,8 @@ impl Default for Worker {
     fn default() -> Self {
         Worker {
             workers: 1,
-            turn_records: 16_384,
-            turn_bytes: 16 << 20,
+            batch_records: 16_384,
+            batch_bytes: 16 << 20,
             poll_ms: 100,
             stall_seconds: 60,
             stop_seconds: 25,

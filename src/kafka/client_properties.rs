@@ -4,8 +4,7 @@
 //! no `Debug` or error shows a value that may be secret.
 
 use super::properties;
-use super::properties::Origins;
-use crate::config::{Config, ConfigErrors, Delivery, Origin};
+use crate::config::{Config, ConfigErrors, Delivery, Origin, Origins, is_hidden};
 use rdkafka::ClientConfig;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -29,18 +28,18 @@ impl ClientProperties {
     /// Resolves secrets, and has librdkafka check every name and value. `kafka.instance` becomes random unless set.
     ///
     /// # Errors
-    /// All mistakes at once: refused properties, unknown names, refused values, missing variables and files.
+    /// All errors at once: refused properties, unknown names, refused values, missing variables and files.
     pub fn resolve(config: &Config) -> Result<Self, ConfigErrors> {
-        let (resolved, mistakes) = Self::resolve_with(config, &Origins::default());
-        mistakes.none_or(resolved)
+        let (resolved, errors) = Self::resolve_with(config, &Origins::default());
+        errors.none_or(resolved)
     }
 
-    /// As [`ClientProperties::resolve`], and mistakes name where the property was set.
+    /// As [`ClientProperties::resolve`], and errors say where the property was set.
     pub(crate) fn resolve_with(config: &Config, origins: &Origins) -> (Self, ConfigErrors) {
-        let mut mistakes = ConfigErrors::default();
+        let mut errors = ConfigErrors::default();
         let kafka = &config.kafka;
         let mut read = |section: &str, properties| {
-            properties::resolve(&format!("kafka.{section}"), properties, origins, &mut mistakes)
+            properties::resolve(&format!("kafka.{section}"), properties, origins, &mut errors)
         };
         let resolved = ClientProperties {
             group: kafka.group.clone(),
@@ -52,10 +51,10 @@ impl ClientProperties {
             hidden: hidden_names(config),
         }
         .with_ours(config);
-        if mistakes.0.is_empty() {
-            resolved.try_clients(&mut mistakes);
+        if errors.0.is_empty() {
+            resolved.try_clients(&mut errors);
         }
-        (resolved, mistakes)
+        (resolved, errors)
     }
 
     /// Adds what nunchi sets: defaults below the user's properties, and what the guarantees rest on above them.
@@ -88,17 +87,17 @@ impl ClientProperties {
         self
     }
 
-    /// Builds one client of each kind, without brokers, since some mistakes show in combinations only.
-    fn try_clients(&self, mistakes: &mut ConfigErrors) {
+    /// Builds one client of each kind, without brokers, since some errors show in combinations only.
+    fn try_clients(&self, errors: &mut ConfigErrors) {
         let mut consumer = self.consumer(0);
         consumer.remove("bootstrap.servers").set_log_level(rdkafka::config::RDKafkaLogLevel::Emerg);
         if let Err(error) = consumer.create::<rdkafka::consumer::BaseConsumer>() {
-            mistakes.add(Origin::Together("[kafka.properties] with [kafka.consumer]"), self.describe(&error));
+            errors.add(Origin::Together("[kafka.properties] with [kafka.consumer]"), self.describe(&error));
         }
         let mut producer = self.producer(0);
         producer.remove("bootstrap.servers").set_log_level(rdkafka::config::RDKafkaLogLevel::Emerg);
         if let Err(error) = producer.create::<rdkafka::producer::BaseProducer>() {
-            mistakes.add(Origin::Together("[kafka.properties] with [kafka.producer]"), self.describe(&error));
+            errors.add(Origin::Together("[kafka.properties] with [kafka.producer]"), self.describe(&error));
         }
     }
 
@@ -224,7 +223,7 @@ fn client_config(map: &Map) -> ClientConfig {
 fn hidden_names(config: &Config) -> BTreeSet<String> {
     let kafka = &config.kafka;
     let all = kafka.properties.iter().chain(&kafka.consumer).chain(&kafka.producer);
-    let hidden = all.filter(|(name, value)| properties::is_hidden(name, value));
+    let hidden = all.filter(|(name, value)| is_hidden(name, value));
     hidden.map(|(name, _)| name.clone()).collect()
 }
 

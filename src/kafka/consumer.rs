@@ -109,8 +109,8 @@ impl Source {
             topic: config.input.topic.clone(),
             brokers: config.kafka.brokers.clone(),
             poll: Duration::from_millis(config.worker.poll_ms),
-            most_records: config.worker.turn_records.max(1),
-            most_bytes: config.worker.turn_bytes.max(1),
+            most_records: config.worker.batch_records.max(1),
+            most_bytes: config.worker.batch_bytes.max(1),
             paused: AtomicBool::new(false),
             grouped,
         })

@@ -1,13 +1,9 @@
 //! librdkafka properties: which are refused as ours, and what each value resolves to.
 
-use crate::config::{ConfigErrors, Origin, Properties, Value};
+use crate::config::{ConfigErrors, Origins, Properties, Value, is_hidden};
 use crate::kafka::client_properties::Map;
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
-use std::collections::BTreeMap;
-
-/// Where each setting was set, by its dotted name.
-pub(crate) type Origins = BTreeMap<String, Origin>;
 
 /// Properties that no setting may change, with the sentence that says why and what to do instead. Aliases included.
 const REFUSED: &[(&[&str], &str)] = &[
@@ -42,25 +38,12 @@ const REFUSED: &[(&[&str], &str)] = &[
     ),
 ];
 
-/// Whether the value of property `name` must never be shown.
-pub(crate) fn is_secret(name: &str) -> bool {
-    const MARKS: &[&str] =
-        &["password", "secret", "pem", "token", "private", "credential", "ssl.key", "oauthbearer.config"];
-    // Paths are no secrets, and help to find the mistake.
-    !name.ends_with(".location") && MARKS.iter().any(|mark| name.contains(mark))
-}
-
-/// Whether `value` must never be shown: a secret by its name, or read from a variable or a file.
-pub(crate) fn is_hidden(name: &str, value: &Value) -> bool {
-    !matches!(value, Value::Literal(_)) || is_secret(name)
-}
-
-/// Resolves the properties of one section; what is wrong goes to `mistakes`, and the rest is returned.
+/// Resolves the properties of one section; what is wrong goes to `errors`, and the rest is returned.
 pub(crate) fn resolve(
     section: &str,
     properties: &Properties,
     origins: &Origins,
-    mistakes: &mut ConfigErrors,
+    errors: &mut ConfigErrors,
 ) -> Map {
     let mut resolved = Map::new();
     for (name, value) in properties {
@@ -70,7 +53,7 @@ pub(crate) fn resolve(
             Ok(text) => {
                 resolved.insert(name.clone(), text);
             }
-            Err(message) => mistakes.add(origin, format!("`{key}`: {message}")),
+            Err(message) => errors.add(origin, format!("`{key}`: {message}")),
         }
     }
     resolved
@@ -95,31 +78,5 @@ fn check(name: &str, value: &Value) -> Result<String, String> {
         }
         Some(KafkaError::ClientConfig(_, why, _, _)) => Err(why.replace(&text, "***")),
         Some(_) => Err("holds a zero byte, which librdkafka cannot take".to_owned()),
-    }
-}
-
-impl Value {
-    /// The text that librdkafka gets.
-    pub(crate) fn resolve(&self) -> Result<String, String> {
-        match self {
-            Value::Env { env } => std::env::var(env).map_err(|error| match error {
-                std::env::VarError::NotPresent => format!("the environment variable {env} is not set"),
-                std::env::VarError::NotUnicode(_) => format!("the environment variable {env} is not UTF-8"),
-            }),
-            Value::File { file } => {
-                let text = std::fs::read_to_string(file)
-                    .map_err(|error| format!("cannot read the file {}: {error}", file.display()))?;
-                let text = text.strip_suffix('\n').unwrap_or(&text);
-                Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
-            }
-            Value::Literal(toml::Value::String(text)) => Ok(text.clone()),
-            Value::Literal(toml::Value::Integer(number)) => Ok(number.to_string()),
-            Value::Literal(toml::Value::Float(number)) => Ok(number.to_string()),
-            Value::Literal(toml::Value::Boolean(flag)) => Ok(flag.to_string()),
-            Value::Literal(_) => Err(
-                "must be a string, a number, `true` or `false`, or a secret `{ env = \"NAME\" }` or `{ file = \"PATH\" }`"
-                    .to_owned(),
-            ),
-        }
     }
 }

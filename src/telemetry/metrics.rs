@@ -41,8 +41,8 @@ pub struct Metrics {
     pub batch_records: Histogram,
     /// `nunchi_stage_seconds{stage}`: poll, decode, tokenise, infer, produce, commit
     pub stage_seconds: HistogramVec,
-    /// `nunchi_turn_seconds`
-    pub turn_seconds: Histogram,
+    /// `nunchi_batch_seconds`
+    pub batch_seconds: Histogram,
     /// `nunchi_end_to_end_seconds`: from a record's timestamp to its verdict's commit
     pub end_to_end_seconds: Histogram,
     /// `nunchi_lag_records{topic,partition}`
@@ -118,8 +118,8 @@ impl Metrics {
             unknown_tokens: make.counter("nunchi_unknown_tokens_total", "Unknown tokens among them."),
             batch_records: make.histogram("nunchi_batch_records", "Records of a turn.", powers(1.0, 2.0, 18)),
             stage_seconds: make.stages(),
-            turn_seconds: make.histogram(
-                "nunchi_turn_seconds",
+            batch_seconds: make.histogram(
+                "nunchi_batch_seconds",
                 "Time of a turn with records, from its first record to its commit.",
                 powers(0.000_1, 2.0, 18),
             ),

@@ -125,7 +125,7 @@ impl WorkerMetrics {
         self.metrics.tokens.inc_by(turn.tokens);
         self.metrics.unknown_tokens.inc_by(turn.unknown_tokens);
         self.metrics.batch_records.observe(turn.records() as f64);
-        self.metrics.turn_seconds.observe(turn.seconds);
+        self.metrics.batch_seconds.observe(turn.seconds);
         for (child, seconds) in self.stages.iter().zip(turn.stage_seconds) {
             child.observe(seconds);
         }

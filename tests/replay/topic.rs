@@ -117,7 +117,7 @@ fn two_processes_killed_ten_times_and_one_leaving_answer_every_record_once() {
     let Some(place) = Place::new("killed") else { return };
     const COUNT: usize = 60_000;
     fill(&place, COUNT, |id| JANUARY + id as i64 * 1_000);
-    let small = ["--id", "killed", "--set", "worker.turn_records=250", "--rate", "10k/s"];
+    let small = ["--id", "killed", "--set", "worker.batch_records=250", "--rate", "10k/s"];
     let mut partner = place.replay(&small);
     wait_for("the plan", || partner.out().contains("\"plan\""));
     let mut before = 0;

@@ -116,9 +116,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let warm = judging.then(|| args.model.warm(args.kernel.as_deref())).transpose()?;
     let bench = Bench { args: &args, comments, warm: warm.map(Arc::new) };
     for &workers in &args.workers {
-        for &turn_records in &args.turns {
+        for &batch_records in &args.turns {
             for &what in &args.what {
-                bench.measure_all(what, workers, turn_records)?;
+                bench.measure_all(what, workers, batch_records)?;
             }
         }
     }
@@ -138,10 +138,10 @@ struct Measured {
 }
 
 impl Bench<'_> {
-    fn measure_all(&self, what: What, workers: usize, turn_records: usize) -> anyhow::Result<()> {
+    fn measure_all(&self, what: What, workers: usize, batch_records: usize) -> anyhow::Result<()> {
         if what == What::Text {
-            let measured = self.text_to_label(workers, turn_records);
-            self.print(what, None, workers, turn_records, &measured);
+            let measured = self.text_to_label(workers, batch_records);
+            self.print(what, None, workers, batch_records, &measured);
             return Ok(());
         }
         for &delivery in &self.args.delivery {
@@ -150,9 +150,9 @@ impl Bench<'_> {
                 continue;
             }
             let measured = self
-                .through_kafka(what, delivery, workers, turn_records)
+                .through_kafka(what, delivery, workers, batch_records)
                 .with_context(|| format!("measuring {what:?} {delivery:?} with {workers} workers"))?;
-            self.print(what, Some(delivery), workers, turn_records, &measured);
+            self.print(what, Some(delivery), workers, batch_records, &measured);
         }
         Ok(())
     }
@@ -162,7 +162,7 @@ impl Bench<'_> {
         what: What,
         delivery: Option<Guarantee>,
         workers: usize,
-        turn_records: usize,
+        batch_records: usize,
         got: &Measured,
     ) {
         let name = |value: &dyn Display| value.to_string();
@@ -180,21 +180,21 @@ impl Bench<'_> {
         let (rate, cpu) = (records / got.seconds, got.cpu_seconds * 1e6 / records);
         if self.args.json {
             let line = serde_json::json!({
-                "delivery": delivery, "workers": workers, "turn_records": turn_records, "what": what,
+                "delivery": delivery, "workers": workers, "batch_records": batch_records, "what": what,
                 "records_per_s": rate.round(), "cpu_s_per_million": (cpu * 1e3).round() / 1e3,
             });
             println!("{line}");
         } else {
             let delivery = delivery.map_or_else(|| name(&"-"), |delivery| name(&delivery));
             println!(
-                "{what:<4} {delivery:<13} {workers} workers, turns of {turn_records:>6}: {rate:>9.0} records/s, \
+                "{what:<4} {delivery:<13} {workers} workers, turns of {batch_records:>6}: {rate:>9.0} records/s, \
                  {cpu:>6.2} CPU seconds a million"
             );
         }
     }
 
-    /// Every comment through an engine, `turn_records` at a time, on `workers` threads.
-    fn text_to_label(&self, workers: usize, turn_records: usize) -> Measured {
+    /// Every comment through an engine, `batch_records` at a time, on `workers` threads.
+    fn text_to_label(&self, workers: usize, batch_records: usize) -> Measured {
         let Some(warm) = &self.warm else { unreachable!("a model is loaded where something is judged") };
         let texts: Vec<&str> = self.comments.iter().map(String::as_str).collect();
         let share = self.args.records as usize / workers.max(1);
@@ -203,7 +203,7 @@ impl Bench<'_> {
             let (mut turn, mut predictions, mut left, mut next) = (Vec::new(), Vec::new(), share, 0);
             while left > 0 {
                 turn.clear();
-                turn.extend((0..left.min(turn_records)).map(|place| texts[(next + place) % texts.len()]));
+                turn.extend((0..left.min(batch_records)).map(|place| texts[(next + place) % texts.len()]));
                 engine
                     .classify_into(&turn, &mut predictions)
                     .expect("the model has a score for every sample comment");
@@ -225,9 +225,9 @@ impl Bench<'_> {
         what: What,
         delivery: Guarantee,
         workers: usize,
-        turn_records: usize,
+        batch_records: usize,
     ) -> anyhow::Result<Measured> {
-        let config = self.config(delivery, workers, turn_records)?;
+        let config = self.config(delivery, workers, batch_records)?;
         let clients = ClientProperties::resolve(&config)?;
         let topics = Topics::make(&clients.plain(), &config, self.args.partitions)?;
         let gate = Arc::new(Gate::default());
@@ -343,7 +343,7 @@ impl Bench<'_> {
         Ok(begin.end())
     }
 
-    fn config(&self, delivery: Guarantee, workers: usize, turn_records: usize) -> anyhow::Result<Config> {
+    fn config(&self, delivery: Guarantee, workers: usize, batch_records: usize) -> anyhow::Result<Config> {
         let name = format!("nunchi-bench-{:08x}", rand::random::<u32>());
         let mut config = Config::default();
         config.kafka.brokers = self.args.brokers.clone();
@@ -358,7 +358,7 @@ impl Bench<'_> {
         config.dead_letters.topic = format!("{name}-dead");
         config.kafka.group = name;
         config.worker.workers = workers;
-        config.worker.turn_records = turn_records;
+        config.worker.batch_records = batch_records;
         Ok(config)
     }
 }

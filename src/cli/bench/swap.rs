@@ -179,7 +179,7 @@ fn settings(args: &Args) -> Config {
     config.dead_letters.topic = format!("{name}-dead");
     config.kafka.group = name;
     config.worker.workers = usize::from(args.workers);
-    config.worker.turn_records = args.turn as usize;
+    config.worker.batch_records = args.turn as usize;
     config
 }
 

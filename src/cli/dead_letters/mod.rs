@@ -3,9 +3,9 @@
 use super::colour::push_harmless;
 use super::exit::UsageError;
 use super::replay::{grouped, time};
+use super::settings::Settings;
 use super::signals::{interrupted, stop_on_signals};
 use crate::cli::exit::ExitStatus;
-use crate::config;
 use crate::config::{Config, Flag, Log};
 use crate::dead_letters::{Choice, Letter, Letters, Sent};
 use crate::record::DeadLetterClass;
@@ -156,7 +156,7 @@ fn open(common: &Common) -> anyhow::Result<(Config, Letters)> {
         [("--brokers", "kafka.brokers", &common.brokers), ("--topic", "dead_letters.topic", &common.topic)];
     let given = given.into_iter().filter_map(|(flag, key, value)| Some(Flag::new(flag, key, value.clone()?)));
     let flags: Vec<Flag> = common.set.iter().map(|assignment| Flag::set(assignment)).chain(given).collect();
-    let mut config = config::load(common.config.as_deref(), std::env::vars_os(), &flags)?.config;
+    let mut config = Settings::load(common.config.as_deref(), &flags)?.into_config();
     if config.log.level == Log::default().level {
         "warn".clone_into(&mut config.log.level);
     }

@@ -163,14 +163,14 @@ impl Args {
     }
 
     /// What is wrong with the flags together.
-    pub(super) fn mistakes(&self) -> Vec<String> {
-        let mut mistakes = Vec::new();
+    pub(super) fn errors(&self) -> Vec<String> {
+        let mut errors = Vec::new();
         if !self.is_as_planned()
             && self.to_topic.is_none()
             && self.to_file.is_none()
             && self.compare.is_none()
         {
-            mistakes.push(
+            errors.push(
                 "a replay needs a target: --to-topic TOPIC or --to-file FILE (or --compare MODEL,MODEL, which writes no \
                  verdicts)"
                     .to_owned(),
@@ -179,25 +179,25 @@ impl Args {
         if let (Some(from), Some(to)) = (self.from, self.to)
             && from >= to
         {
-            mistakes.push(format!("--from {from} must be before --to {to}"));
+            errors.push(format!("--from {from} must be before --to {to}"));
         }
-        mistakes.extend(self.offset_mistakes());
+        errors.extend(self.offset_errors());
         if self.late.is_some() && self.to.is_none() && !self.is_as_planned() {
-            mistakes.push("--late needs --to: it says how late records before that time may come".to_owned());
+            errors.push("--late needs --to: it says how late records before that time may come".to_owned());
         }
         if self.compare.as_ref().is_some_and(|models| models.len() != 2) {
-            mistakes.push("--compare takes two models with a comma between: --compare v12,v13".to_owned());
+            errors.push("--compare takes two models with a comma between: --compare v12,v13".to_owned());
         }
         if self.html.is_some() && self.compare.is_none() {
-            mistakes.push("--html is the report of --compare MODEL,MODEL".to_owned());
+            errors.push("--html is the report of --compare MODEL,MODEL".to_owned());
         }
         if self.compare.is_some() && self.where_label.is_some() {
-            mistakes.push("--where-label chooses verdicts, and --compare writes none".to_owned());
+            errors.push("--where-label chooses verdicts, and --compare writes none".to_owned());
         }
-        mistakes
+        errors
     }
 
-    fn offset_mistakes(&self) -> Vec<String> {
+    fn offset_errors(&self) -> Vec<String> {
         let (Some(from), Some(to)) = (&self.from_offset, &self.to_offset) else { return Vec::new() };
         if let (Bound::Offset(from), Bound::Offset(to)) = (from, to) {
             let wrong = from >= to;

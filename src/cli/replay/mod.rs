@@ -15,9 +15,10 @@ use self::progress::{Shown, human_time};
 use super::exit::UsageError;
 use super::model;
 use super::run::{Server, runtime};
+use super::settings::Settings;
 use super::signals::{interrupted, stop_on_signals};
 use crate::cli::exit::ExitStatus;
-use crate::config::{Config, Log, load};
+use crate::config::{Config, Log};
 use crate::http;
 use crate::http::Admin;
 use crate::pipeline::{ModelSlot, ParallelClassifier, SlotClassifier, worker_count};
@@ -42,20 +43,20 @@ struct Scene<'a> {
     stop: Stop,
 }
 
-/// Loads the settings and sets the logs up; all mistakes at once.
+/// Loads the settings and sets the logs up; all errors at once.
 fn settings(args: &Args) -> anyhow::Result<Config> {
-    let mut mistakes = args.mistakes();
-    let loaded = load(args.config.as_deref(), std::env::vars_os(), &args.flags());
+    let mut errors = args.errors();
+    let loaded = Settings::load(args.config.as_deref(), &args.flags());
     let loaded = match loaded {
-        Ok(loaded) if mistakes.is_empty() => loaded,
-        Ok(_) => return Err(UsageError(mistakes).into()),
-        Err(more) if mistakes.is_empty() => return Err(more.into()),
+        Ok(loaded) if errors.is_empty() => loaded,
+        Ok(_) => return Err(UsageError(errors).into()),
+        Err(more) if errors.is_empty() => return Err(more.into()),
         Err(more) => {
-            mistakes.push(more.to_string());
-            return Err(UsageError(mistakes).into());
+            errors.push(more.to_string());
+            return Err(UsageError(errors).into());
         }
     };
-    let mut config = loaded.config;
+    let mut config = loaded.into_config();
     let quiet = !args.json && std::io::stderr().is_terminal();
     if quiet && config.log.level == Log::default().level {
         // Lines would tear the bar.

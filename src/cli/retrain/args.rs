@@ -227,7 +227,7 @@ impl Args {
     }
 
     /// What is wrong with the flags together.
-    pub(super) fn mistake(&self) -> Option<String> {
+    pub(super) fn error(&self) -> Option<String> {
         let collect = &self.collect;
         match (collect.from, collect.to) {
             (Some(from), Some(to)) if from >= to => Some(format!("--from {from} must be before --to {to}")),

@@ -6,9 +6,10 @@ pub use args::Args;
 
 use super::exit::UsageError;
 use super::progress::TrainingBar;
+use super::settings::Settings;
 use super::signals::{interrupted, stop_on_signals};
 use crate::cli::exit::ExitStatus;
-use crate::config::{Config, Log, load};
+use crate::config::{Config, Log};
 use crate::registry::{RegistryError, Store};
 use crate::retraining::report::Ending;
 use crate::retraining::schedule::Schedule;
@@ -23,11 +24,11 @@ use std::time::Duration;
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
-    if let Some(mistake) = args.mistake() {
-        return Err(UsageError::new(mistake).into());
+    if let Some(error) = args.error() {
+        return Err(UsageError::new(error).into());
     }
     let schedule = args.schedule().map_err(UsageError::new)?;
-    let mut config = load(args.config.as_deref(), std::env::vars_os(), &args.flags())?.config;
+    let mut config = Settings::load(args.config.as_deref(), &args.flags())?.into_config();
     if config.log.level == Log::default().level {
         // What a run does it says itself.
         "warn".clone_into(&mut config.log.level);

@@ -1,5 +1,6 @@
-//! What is wrong with the settings: all of it at once, each mistake with the place where it stands.
+//! What is wrong with the settings: all of it at once, each error with the place where it stands.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -37,16 +38,19 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One mistake: where, and a sentence that says what is wrong and what is allowed. Never holds a secret.
+/// Where each setting was set, by its dotted name.
+pub(crate) type Origins = BTreeMap<String, Origin>;
+
+/// One error: where, and a message that says what is wrong and what is allowed. Never holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
+pub struct ConfigError {
     /// Where the value comes from.
     pub origin: Origin,
     /// What is wrong and what is allowed.
     pub message: String,
 }
 
-impl fmt::Display for Mistake {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.origin, self.message)
     }
@@ -54,14 +58,22 @@ impl fmt::Display for Mistake {
 
 /// All that is wrong; never empty when it is an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ConfigErrors(pub Vec<Mistake>);
+pub struct ConfigErrors(pub Vec<ConfigError>);
 
 impl ConfigErrors {
     pub(crate) fn add(&mut self, origin: Origin, message: impl Into<String>) {
-        self.0.push(Mistake { origin, message: message.into() });
+        self.0.push(ConfigError { origin, message: message.into() });
+    }
+
+    /// Those of `more` too, after these.
+    pub(crate) fn extend(&mut self, more: ConfigErrors) {
+        self.0.extend(more.0);
     }
 
     /// `Ok(value)` if there is none.
+    ///
+    /// # Errors
+    /// These errors.
     pub(crate) fn none_or<T>(self, value: T) -> Result<T, ConfigErrors> {
         if self.0.is_empty() { Ok(value) } else { Err(self) }
     }
@@ -73,7 +85,7 @@ impl fmt::Display for ConfigErrors {
             [only] => write!(f, "the configuration has a mistake:\n  {only}"),
             all => {
                 write!(f, "the configuration has {} mistakes:", all.len())?;
-                all.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
+                all.iter().try_for_each(|error| write!(f, "\n  {error}"))
             }
         }
     }
