@@ -117,12 +117,17 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         ))
         .into());
     }
+    let given = args.network.tokenizer.as_deref().map(tokenizer_of).transpose()?;
     let teachers = Teachers::load(&args.teacher)?;
     let mut gathered = gather(&plan)?;
     files::say_what_was_read(&plan, &gathered);
-    let tokenizer = match &began {
-        Some(model) => model.tokenizer.clone(),
-        None => tokenizer(&args, &gathered.corpus, settings.seed)?,
+    let tokenizer = match (&began, given) {
+        (Some(model), _) => model.tokenizer.clone(),
+        (None, Some(tokenizer)) => tokenizer,
+        (None, None) => {
+            eprintln!("training a tokenizer of {} pieces…", args.network.vocabulary);
+            train_tokenizer(&gathered.corpus, args.network.vocabulary as usize, settings.seed)?
+        }
     };
     let teachers = teachers.ask(&mut gathered.corpus)?;
     let max_tokens = args.network.max_tokens(began.as_ref().map(|model| model.max_tokens));
@@ -221,15 +226,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     }
 }
 
-/// The tokenizer of another model, or a new one.
-fn tokenizer(args: &Args, corpus: &Corpus, seed: u64) -> anyhow::Result<Tokenizer> {
-    match &args.network.tokenizer {
-        Some(path) => Ok(Model::load(path).with_context(|| format!("reading {}", path.display()))?.tokenizer),
-        None => {
-            eprintln!("training a tokenizer of {} pieces…", args.network.vocabulary);
-            train_tokenizer(corpus, args.network.vocabulary as usize, seed)
-        }
-    }
+/// The tokenizer of another model.
+fn tokenizer_of(path: &Path) -> anyhow::Result<Tokenizer> {
+    Ok(Model::load(path).with_context(|| format!("reading {}", path.display()))?.tokenizer)
 }
 
 /// Trains a tokenizer on the comments to train on, labelled or not, or on a sample where there are very many.
