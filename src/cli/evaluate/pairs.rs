@@ -10,7 +10,12 @@ use std::path::Path;
 const WIDTH: usize = 17;
 
 /// Measures every model on the pairs of `path` and prints a table, or a JSON object a model.
-pub fn run(models: &mut [ModelUnderTest], path: &Path, json: bool, wrong: bool) -> anyhow::Result<ExitStatus> {
+pub fn run(
+    models: &mut [ModelUnderTest],
+    path: &Path,
+    json: bool,
+    wrong: bool,
+) -> anyhow::Result<ExitStatus> {
     let labels = models.first().map(|model| model.model().labels.clone()).unwrap_or_default();
     let pairs = pairs::read(path, &labels, PairOrder::WorseFirst)?;
     let mut scores = Vec::with_capacity(models.len());
