@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - [`headers`](RawHeaders): reading and building headers whose names are any bytes.
-//! - [`leader_epoch`]: of messages and of lists of partitions.
+//! - [`leader_epoch()`]: of messages and of lists of partitions.
 //! - `admin`: [`describe_topics`], [`describe_cluster`], [`describe_consumer_group`].
 //! - [`set_sasl_credentials`]: new credentials for a client that is running.
 //! - [`Error`], [`ResponseError`].
