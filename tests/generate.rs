@@ -6,7 +6,7 @@
 
 use nunchi::samples::{Comment, comments};
 use nunchi_data::Columns;
-use nunchi_data::mapping::Target;
+use nunchi_data::Target;
 use nunchi_train::contrast;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;

@@ -244,13 +244,13 @@ fn a_training_terminated_within_the_first_epoch_leaves_no_model_either() {
 }
 
 #[test]
-fn before_anything_judges_an_interruption_leaves_no_model() {
+fn before_classes_are_learned_an_interruption_leaves_no_model() {
     let place = Place::new();
     let more = ["--pretrain", "200"];
     let (status, said) = place.start("m.safetensors", &more).interrupt_after("predicting next tokens");
     assert_eq!(status, Some(130), "{said}");
     assert!(
-        said.contains("there is no model yet; the same command goes on from m.safetensors.checkpoint"),
+        said.contains("interrupted after 0 finished epochs: no model was written; the same command goes on from m.safetensors.checkpoint"),
         "{said}"
     );
     assert!(!place.path("m.safetensors").exists());

@@ -1,7 +1,7 @@
 //! Flags that say how labelled data files are read, shared by `train` and `evaluate`.
 
-use nunchi_data::mapping::Stars;
-use nunchi_data::{Columns, DataError, Wanted};
+use nunchi_data::Stars;
+use nunchi_data::{ColumnHints, Columns, DataError};
 use std::path::Path;
 
 /// Which columns hold the comments and what is known about them.
@@ -34,7 +34,7 @@ impl ColumnArgs {
     /// # Errors
     /// A file that cannot be read, or lacks the columns.
     pub fn columns(&self, path: &Path, labels: &[String]) -> Result<Columns, DataError> {
-        self.wanted().columns(path, labels)
+        self.hints().columns(path, labels)
     }
 
     /// The column of `path` with the comment, where labels do not matter.
@@ -42,7 +42,7 @@ impl ColumnArgs {
     /// # Errors
     /// As [`ColumnArgs::columns`].
     pub fn text(&self, path: &Path) -> Result<String, DataError> {
-        self.wanted().text(path)
+        self.hints().text(path)
     }
 
     /// Whether classes come from stars for certain, of which there are two kinds.
@@ -56,8 +56,8 @@ impl ColumnArgs {
     }
 
     /// What the flags say.
-    pub fn wanted(&self) -> Wanted {
-        Wanted {
+    pub fn hints(&self) -> ColumnHints {
+        ColumnHints {
             text: self.text_column.clone(),
             label: self.label_column.clone(),
             stars: self.stars_column.clone(),

@@ -4,7 +4,7 @@ use super::RetrainError;
 use super::comment::Comment;
 use crate::registry::{DataFile, hash_file};
 use nunchi_data::Columns;
-use nunchi_data::examples::Source;
+use nunchi_data::Source;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -8,8 +8,8 @@ use super::{Request, RetrainError, corrections, files, topics};
 use crate::kafka::ClientProperties;
 use crate::kafka::history::History;
 use crate::registry::Data;
-use nunchi_data::Wanted;
-use nunchi_data::examples::{Source, file_name};
+use nunchi_data::ColumnHints;
+use nunchi_data::Source;
 use nunchi_eval::pairs::{self, Pair, PairOrder};
 use nunchi_model::{Model, SIGMOID_LABELS};
 
@@ -112,7 +112,7 @@ impl Material {
 
 /// Reads files, and remembers them for the manifest.
 struct Files {
-    wanted: Wanted,
+    columns: ColumnHints,
     labels: Vec<String>,
     seed: u64,
     data: Data,
@@ -121,7 +121,7 @@ struct Files {
 impl Files {
     fn new(request: &Request, current: &Model) -> Self {
         Files {
-            wanted: request.columns.clone(),
+            columns: request.columns.clone(),
             labels: current.labels.clone(),
             seed: request.recipe.settings.seed,
             data: Data::default(),
@@ -129,10 +129,10 @@ impl Files {
     }
 
     fn read(&mut self, source: &Source, most: usize, old: bool) -> Result<LabeledSource, RetrainError> {
-        let columns = self.wanted.columns(&source.path, &self.labels)?;
+        let columns = self.columns.columns(&source.path, &self.labels)?;
         let read = files::read(source, &columns, most, self.seed)?;
         self.data.files.push(read.file);
-        Ok(LabeledSource { name: file_name(source), weight: read.weight, old, comments: read.comments })
+        Ok(LabeledSource { name: source.file_name(), weight: read.weight, old, comments: read.comments })
     }
 }
 

@@ -12,9 +12,9 @@ use crate::config::Config;
 use crate::registry::{Data, Draft, Entry, Gate, Log, Manifest, RegistryError, Remark, Store, Version};
 use crate::stop::Stop;
 use jiff::Timestamp;
-use nunchi_data::Wanted;
-use nunchi_data::examples::Source;
-use nunchi_data::mapping::Target;
+use nunchi_data::ColumnHints;
+use nunchi_data::Source;
+use nunchi_data::Target;
 use nunchi_model::Model;
 use nunchi_train::trainer::Progress;
 use std::path::PathBuf;
@@ -42,7 +42,7 @@ pub struct Request {
     /// A file of pairs; the built-in ones unless named.
     pub pairs: Option<PathBuf>,
     /// How files are read.
-    pub columns: Wanted,
+    pub columns: ColumnHints,
     /// Fewest new labelled comments.
     pub least: usize,
     /// Share of the new comments, the last in time, that is kept as test.

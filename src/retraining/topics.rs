@@ -8,7 +8,7 @@ use crate::kafka::history::{History, Record};
 use crate::record::Reader;
 use crate::registry::TopicRange;
 use jiff::Timestamp;
-use nunchi_data::mapping::Target;
+use nunchi_data::Target;
 use serde::Serialize;
 
 /// How much later than the window's end its records may have been written: a day, as in replays.

@@ -7,13 +7,13 @@ use super::comment::classes;
 use super::split::{LabeledSource, Split};
 use crate::stop::Stop;
 use nunchi_data::CommentKeys;
-use nunchi_data::examples::{Examples, Group};
+use nunchi_data::{EncodedSet, Examples};
 use nunchi_eval::calibration;
 use nunchi_model::rnn::{Network, Shape};
 use nunchi_model::{Golden, Model, Precision};
 use nunchi_text::{Scratch, Tokenizer};
 use nunchi_train::corpus::{Corpus, NewRow, Writer};
-use nunchi_train::trainer::{self, Progress, Settings, Task, TrainError, Trained};
+use nunchi_train::trainer::{self, Outcome, Progress, Settings, Task, TrainError, Trained};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -70,7 +70,7 @@ pub fn train(
     };
     let material =
         Material { corpus: corpus(&parts.train, labels)?, tokenizer, max_tokens: current.max_tokens };
-    let dev: Vec<Group> = parts.dev.iter().map(|source| material.group(source)).collect();
+    let dev: Vec<EncodedSet> = parts.dev.iter().map(|source| material.encode(source)).collect();
     let tokenizer = material.tokenizer.clone();
     let trained = on_a_thread(network, material, dev.clone(), recipe.settings.clone(), progress, stop)?;
 
@@ -125,7 +125,7 @@ pub fn train(
 fn on_a_thread(
     network: Network<f32>,
     material: Material,
-    dev: Vec<Group>,
+    dev: Vec<EncodedSet>,
     settings: Settings,
     mut progress: Box<dyn Progress + Send>,
     stop: &Stop,
@@ -152,7 +152,7 @@ fn on_a_thread(
     loop {
         match receiver.recv_timeout(LOOK) {
             Ok(trained) => {
-                let trained = trained?;
+                let Outcome::Finished(trained) = trained? else { return Err(RetrainError::Stopped) };
                 // The data is to blame: what was learned before is no candidate.
                 return trained.diverged.map_or(Ok(trained), |why| Err(TrainError::from(why).into()));
             }
@@ -193,14 +193,14 @@ fn corpus(sources: &[LabeledSource], labels: usize) -> Result<Corpus, RetrainErr
 }
 
 impl Material {
-    fn group(&self, source: &LabeledSource) -> Group {
+    fn encode(&self, source: &LabeledSource) -> EncodedSet {
         let (mut scratch, mut tokens, mut examples) = (Scratch::default(), Vec::new(), Examples::default());
         for comment in &source.comments {
             tokens.clear();
             self.tokenizer.encode(&comment.text, self.max_tokens, &mut scratch, &mut tokens);
             examples.push(&tokens, comment.class, 1.0);
         }
-        Group { name: source.name.clone(), examples }
+        EncodedSet { name: source.name.clone(), examples }
     }
 }
 

@@ -3,7 +3,7 @@
 //! One rule for everything that must not meet itself: what is held out and what is learned, what is measured with and what is
 //! learned, files that repeat each other. Comments are the same if a network of the default normalizer reads the same
 //! characters: spaces, case, badges of shops and the number of exclamation marks make no difference. A network with another
-//! normalizer may tell some of them apart; leaving out a few comments too many is the safe side.
+//! normalizer may read some of them differently; leaving out a few comments too many is the safe side.
 
 use nunchi_text::Normaliser;
 use sha2::{Digest, Sha256};

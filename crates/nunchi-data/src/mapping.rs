@@ -113,7 +113,7 @@ impl Target {
                 } else if positive.0.contains(&stars) {
                     Ok(Some(1))
                 } else if stars < low || stars > high {
-                    // Ten stars read as five would turn praise into nothing and middling into praise.
+                    // Ten stars read as five would make nothing of praise and middling into praise.
                     Err(format!(
                         "`{column}` is `{value}`, beyond the stars {negative} (negative) and {positive} (positive): \
                          --negative and --positive say what they mean"

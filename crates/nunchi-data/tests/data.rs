@@ -4,8 +4,8 @@
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use nunchi_data::mapping::{Target, two_labels};
-use nunchi_data::{Columns, Counts, DataError, Wanted, read, read_comments, require_classes, try_read};
+use nunchi_data::{ColumnHints, Columns, Counts, DataError, read, read_comments, require_classes, try_read};
+use nunchi_data::{Target, two_labels};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -73,7 +73,7 @@ fn stars_become_classes_and_the_middle_is_dropped() {
     let path = write(&folder, "a.tsv", "stars\ttext\n1\ta\n3\tb\n5\tc\n4\td\n".as_bytes());
     let (rows, counts) = collect(&path, &by_stars()).unwrap();
     assert_eq!(rows.iter().map(|(_, class)| *class).collect::<Vec<_>>(), [0, 1, 1]);
-    assert_eq!((counts.dropped, counts.labelled()), (1, 3));
+    assert_eq!((counts.dropped, counts.labeled()), (1, 3));
 }
 
 #[test]
@@ -117,21 +117,22 @@ fn an_unknown_column_names_those_that_there_are_and_the_one_that_is_meant() {
 #[test]
 fn columns_are_found_by_their_names() {
     let folder = TempDir::new().unwrap();
-    let find = |wanted: &Wanted, header: &str| {
+    let find = |wanted: &ColumnHints, header: &str| {
         let path = write(&folder, "a.tsv", format!("{header}\n").as_bytes());
         wanted.columns(&path, &two_labels()).map(|columns| (columns.text, columns.target.column().to_owned()))
     };
     let found = |text: &str, target: &str| (text.to_owned(), target.to_owned());
-    let nothing = Wanted::default();
+    let nothing = ColumnHints::default();
     assert_eq!(find(&nothing, "stars\tlabel\ttext").unwrap(), found("text", "label"));
     assert_eq!(find(&nothing, "id\tdocument\tlabel").unwrap(), found("document", "label"));
     assert_eq!(find(&nothing, "rating\tcomment").unwrap(), found("comment", "rating"));
-    let stars = Wanted { negative: Some("1-4".parse().unwrap()), ..Wanted::default() };
+    let stars = ColumnHints { negative: Some("1-4".parse().unwrap()), ..ColumnHints::default() };
     assert_eq!(find(&stars, "rating\tlabel\ttext").unwrap(), found("text", "rating"));
-    let named = Wanted { text: Some("x".to_owned()), label: Some("y".to_owned()), ..Wanted::default() };
+    let named =
+        ColumnHints { text: Some("x".to_owned()), label: Some("y".to_owned()), ..ColumnHints::default() };
     assert_eq!(find(&named, "x\ty\tlabel\ttext").unwrap(), found("x", "y"));
 
-    let said = |wanted: &Wanted, header: &str| find(wanted, header).unwrap_err().to_string();
+    let said = |wanted: &ColumnHints, header: &str| find(wanted, header).unwrap_err().to_string();
     contains(
         &said(&nothing, "a\ttext"),
         &["no column `label`, `stars` or `rating`", "has: a, text", "--label-column"],

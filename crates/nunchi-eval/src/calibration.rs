@@ -2,7 +2,7 @@
 
 use crate::metrics::{MIN_PROBABILITY, Outcome};
 use ndarray::{Array2, ArrayView1};
-use nunchi_data::examples::{Examples, Group};
+use nunchi_data::{EncodedSet, Examples};
 use nunchi_engine::backprop::spread;
 use nunchi_engine::{Packed, Scratch};
 use nunchi_model::rnn::{HeadKind, Network};
@@ -69,8 +69,8 @@ pub fn outcome(head: HeadKind, logits: ArrayView1<'_, f32>, class: usize, temper
 /// The temperature between 1/4 and 4 that makes the log loss on `groups` smallest (Guo et al. 2017): golden-section search over
 /// its logarithm, in which the loss has one minimum. It changes scores, never verdicts. Every comment counts the same, but that
 /// within a group the classes do: training balances them too. Nothing without comments.
-pub fn calibrate(network: &Network<f32>, groups: &[Group], threads: usize) -> Option<f32> {
-    let groups: Vec<&Group> = groups.iter().filter(|group| !group.examples.is_empty()).collect();
+pub fn calibrate(network: &Network<f32>, groups: &[EncodedSet], threads: usize) -> Option<f32> {
+    let groups: Vec<&EncodedSet> = groups.iter().filter(|group| !group.examples.is_empty()).collect();
     if groups.is_empty() {
         return None;
     }
@@ -78,7 +78,7 @@ pub fn calibrate(network: &Network<f32>, groups: &[Group], threads: usize) -> Op
         groups.iter().map(|group| logits(network, &group.examples, threads)).collect();
     let head = network.shape.head;
     let loss = |log_temperature: f64| -> f64 {
-        let of_group = |(group, logits): (&&Group, &Array2<f32>)| {
+        let of_group = |(group, logits): (&&EncodedSet, &Array2<f32>)| {
             let mut classes = vec![(0.0, 0_usize); network.shape.classes()];
             for outcome in outcomes(head, logits, &group.examples, log_temperature.exp()) {
                 let class = &mut classes[outcome.class];
@@ -128,7 +128,7 @@ mod tests {
             examples.push(&[1], usize::from(index % 5 != 0), 1.0);
             examples.push(&[0], usize::from(index % 5 == 0), 1.0);
         }
-        let group = Group { name: String::new(), examples };
+        let group = EncodedSet { name: String::new(), examples };
         let temperature = calibrate(&network, &[group], 2).unwrap();
         assert_eq!(calibrate(&network, &[], 2), None);
         assert!((temperature - 3.0 / 4.0_f32.ln()).abs() < 1e-2, "{temperature}");

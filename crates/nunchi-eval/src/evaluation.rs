@@ -4,7 +4,7 @@ use crate::calibration;
 use crate::metrics::{Metrics, Outcome};
 use crate::spacing::Spacing;
 use crate::top::Top;
-use nunchi_data::examples::DevSet;
+use nunchi_data::LabeledSet;
 use nunchi_data::{Columns, DataError};
 use nunchi_engine::{Engine, EngineError, LoadedModel, Prediction};
 use nunchi_model::Model;
@@ -246,7 +246,7 @@ pub fn observe(
 ///
 /// # Errors
 /// A model that cannot classify a comment.
-pub fn observe_sets(models: &mut [ModelUnderTest], sets: &[DevSet]) -> Result<Observations, EngineError> {
+pub fn observe_sets(models: &mut [ModelUnderTest], sets: &[LabeledSet]) -> Result<Observations, EngineError> {
     let mut observer = Observer::new(models);
     let mut observations = Observations::default();
     for set in sets.iter().filter(|set| !set.texts.is_empty()) {

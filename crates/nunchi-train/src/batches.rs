@@ -4,9 +4,9 @@
 //! Always holds: what comes depends on the seed, the epoch and the place in the epoch alone, so that a run that goes on in the
 //! middle sees what an undisturbed one would have seen.
 
+use super::augmentation::augment;
 use super::corpus::{Corpus, Row};
 use super::step::Example;
-use super::variation::vary;
 use nunchi_engine::score::WrittenScore;
 use nunchi_model::rnn::Target;
 use nunchi_text::{Scratch, Tokenizer};
@@ -17,9 +17,9 @@ use std::io;
 use std::ops::Range;
 
 /// Batches of a window: enough that a batch is nearly of one length.
-const BATCHES: usize = 50;
+const WINDOW_BATCHES: usize = 50;
 /// Fewest rows of a window: enough blocks of neighbouring rows that a window is mixed.
-const FEWEST_ROWS: usize = 16_384;
+const MIN_WINDOW_ROWS: usize = 16_384;
 
 /// How rows become batches.
 #[derive(Clone, Copy, Debug)]
@@ -32,10 +32,10 @@ pub(super) struct Reading<'a> {
     pub batch: usize,
     /// The share of tokens that is left out of a sequence.
     pub word_dropout: f64,
-    /// How much a teacher's word counts against the label where a row does not say otherwise, in `0..=1`.
-    pub teacher_share: f64,
-    /// Whether comments without a label and a teacher's word are wanted too.
-    pub unlabelled: bool,
+    /// The share of the soft label in the target where a row does not say otherwise, in `0..=1`.
+    pub distillation_weight: f64,
+    /// Whether comments with neither a label nor a soft label are wanted too.
+    pub unlabeled: bool,
     /// Whether no token is left out, whatever a source says: what is predicted must be there.
     pub every_token: bool,
     pub seed: u64,
@@ -56,7 +56,8 @@ impl Reading<'_> {
         epoch: u64,
         first: usize,
     ) -> impl Iterator<Item = io::Result<(usize, Window)>> + '_ {
-        let mut windows = self.corpus.windows(self.seed, epoch, (self.batch * BATCHES).max(FEWEST_ROWS));
+        let mut windows =
+            self.corpus.windows(self.seed, epoch, (self.batch * WINDOW_BATCHES).max(MIN_WINDOW_ROWS));
         windows.skip_windows(first);
         let mut scratch = Scratch::default();
         (first..).zip(windows).map(move |(number, rows)| {
@@ -68,7 +69,7 @@ impl Reading<'_> {
 
     /// How many rows of the corpus become examples.
     pub fn usable(&self) -> io::Result<u64> {
-        if self.corpus.labelled() == self.corpus.len() {
+        if self.corpus.labeled() == self.corpus.len() {
             return Ok(self.corpus.len());
         }
         let mut usable = 0;
@@ -83,11 +84,11 @@ impl Reading<'_> {
         for row in rows {
             let Some(target) = self.target(row) else { continue };
             let begin = window.tokens.len();
-            let varied = (row.manner.vary > 0.0 && random.random_bool(row.manner.vary))
-                .then(|| vary(&row.text, random));
-            let text = varied.as_ref().unwrap_or(&row.text);
+            let augmented = (row.options.augmentation > 0.0 && random.random_bool(row.options.augmentation))
+                .then(|| augment(&row.text, random));
+            let text = augmented.as_ref().unwrap_or(&row.text);
             self.tokenizer.encode(text, self.max_tokens, scratch, &mut window.tokens);
-            let word_dropout = row.manner.word_dropout.unwrap_or(self.word_dropout);
+            let word_dropout = row.options.word_dropout.unwrap_or(self.word_dropout);
             if word_dropout > 0.0 && !self.every_token {
                 leave_out(&mut window.tokens, begin, word_dropout, random);
             }
@@ -100,25 +101,25 @@ impl Reading<'_> {
         window
     }
 
-    /// What is wanted of a row; nothing if nobody knows and nobody need know.
+    /// The target of a row; none if there is neither a label nor a soft label, and one is needed.
     fn target(&self, row: &Row) -> Option<Target<f32>> {
-        let share = row.manner.teacher_share.unwrap_or(self.teacher_share as f32);
-        let teacher = row.soft.filter(|_| share > 0.0);
-        match (row.class, teacher) {
+        let weight = row.options.distillation_weight.unwrap_or(self.distillation_weight as f32);
+        let soft = row.soft.filter(|_| weight > 0.0);
+        match (row.class, soft) {
             (Some(class), None) => Some(Target { class: class as usize, weight: row.weight, soft: None }),
             (Some(class), Some(soft)) => {
-                let soft = Some(share * soft + (1.0 - share) * class as f32);
+                let soft = Some(weight * soft + (1.0 - weight) * class as f32);
                 Some(Target { class: class as usize, weight: row.weight, soft })
             }
             (None, Some(soft)) => {
                 Some(Target { class: WrittenScore::new(soft).label(), weight: row.weight, soft: Some(soft) })
             }
-            (None, None) => self.unlabelled.then_some(Target { class: 0, weight: 1.0, soft: None }),
+            (None, None) => self.unlabeled.then_some(Target { class: 0, weight: 1.0, soft: None }),
         }
     }
 }
 
-/// Leaves tokens from `begin` on out by chance, at least one staying.
+/// Leaves out random tokens from `begin` on, at least one staying.
 fn leave_out(tokens: &mut Vec<u32>, begin: usize, share: f64, random: &mut ChaCha8Rng) {
     let first = tokens[begin];
     let mut end = begin;
@@ -162,14 +163,14 @@ mod tests {
     use crate::corpus::{NewRow, RowOptions, Writer};
     use nunchi_data::CommentKey;
 
-    /// Rows of one source, learned as `manner` says: the soft targets and lengths of what comes.
-    fn read(manner: RowOptions, every_token: bool) -> Vec<(Option<f32>, usize, Vec<u32>)> {
+    /// Rows of one source, learned as `options` says: the soft targets and lengths of what comes.
+    fn read(options: RowOptions, every_token: bool) -> Vec<(Option<f32>, usize, Vec<u32>)> {
         let texts: Vec<String> =
             (0..300).map(|row| format!("{row}번 시켰는데 배송이 느려서 화가 났어요")).collect();
         let tokenizer = nunchi_text::train(texts.iter().cloned(), 300).unwrap();
         let mut writer = Writer::new(None, 2).unwrap();
         writer.begin_source(1.0);
-        writer.set_manner(manner);
+        writer.set_options(options);
         for (row, text) in texts.iter().enumerate() {
             let new =
                 NewRow { text, class: Some(row as u32 % 2), soft: Some(0.25), key: CommentKey::of(text) };
@@ -182,8 +183,8 @@ mod tests {
             max_tokens: 100,
             batch: 16,
             word_dropout: 0.5,
-            teacher_share: 0.8,
-            unlabelled: false,
+            distillation_weight: 0.8,
+            unlabeled: false,
             every_token,
             seed: 1,
         };
@@ -196,12 +197,12 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_learned_in_its_own_manner() {
+    fn a_source_is_learned_by_its_own_options() {
         let lengths = |rows: &[(Option<f32>, usize, Vec<u32>)]| rows.iter().map(|row| row.1).sum::<usize>();
         let usual = read(RowOptions::default(), false);
         assert!(usual.iter().all(|row| (row.0.unwrap() - 0.4).abs() < 1e-6), "0.8 of 0.25 and 0.2 of 1");
 
-        let own = RowOptions { teacher_share: Some(0.0), word_dropout: Some(0.0), vary: 0.0 };
+        let own = RowOptions { distillation_weight: Some(0.0), word_dropout: Some(0.0), augmentation: 0.0 };
         let strict = read(own, false);
         assert!(strict.iter().all(|row| row.0.is_none_or(|soft| soft == 1.0)), "the label alone");
         assert!(lengths(&usual) * 3 < lengths(&strict) * 2, "half of the tokens are left out elsewhere");
@@ -211,9 +212,9 @@ mod tests {
             "what is predicted is there"
         );
 
-        let varied = read(RowOptions { vary: 1.0, ..own }, false);
-        assert_eq!(varied.len(), strict.len());
+        let augmented = read(RowOptions { augmentation: 1.0, ..own }, false);
+        assert_eq!(augmented.len(), strict.len());
         let known: std::collections::HashSet<&Vec<u32>> = strict.iter().map(|row| &row.2).collect();
-        assert!(varied.iter().filter(|row| !known.contains(&row.2)).count() > varied.len() / 3);
+        assert!(augmented.iter().filter(|row| !known.contains(&row.2)).count() > augmented.len() / 3);
     }
 }

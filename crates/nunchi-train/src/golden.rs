@@ -1,5 +1,5 @@
-//! The comments whose scores are written into every trained model, so that whoever loads it can tell that it judges as
-//! it did when it was made.
+//! The comments whose scores are written into every trained model, so that whoever loads it can check that it still
+//! scores as it did when it was made.
 
 /// Written by hand: plain ones, word order, sounds, jamo, emoji, mixed scripts, a shop's badge, no known word, nothing.
 pub const COMMENTS: [&str; 18] = [

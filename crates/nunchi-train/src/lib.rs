@@ -1,18 +1,22 @@
-//! Training: corpus, optimizer, trainer, checkpoints, augmentation.
+//! Training of recurrent text classifiers: from files of comments to the weights of a network.
+//!
+//! - [`dataset`]: files become a [`corpus`] on disk and development sets in memory that share no comment.
+//! - [`trainer`]: epochs, checkpoints, divergence; made of `batches`, [`step`], [`optimizer`] and [`schedule`].
+//! - `language`: the objective of the stage before, predicting next tokens.
+//! - `augmentation` and [`contrast`]: comments typed otherwise, and made-up sentences in which one word decides the label.
+//! - [`golden`]: the comments whose scores every trained model carries.
 
 #![forbid(unsafe_code)]
 
+mod augmentation;
 mod batches;
-mod checkpoint;
 pub mod contrast;
 pub mod corpus;
-pub mod gather;
+pub mod dataset;
 pub mod golden;
-mod guard;
 mod hangul;
-pub mod language;
-pub mod optimiser;
+mod language;
+pub mod optimizer;
 pub mod schedule;
 pub mod step;
 pub mod trainer;
-mod variation;

@@ -19,7 +19,7 @@ pub enum Shape {
 }
 
 /// The rate's share of the highest one when the share `done` of all steps is behind; it rises for the share `warm_up`.
-pub fn rate(shape: Shape, warm_up: f64, done: f64) -> f64 {
+pub(crate) fn rate(shape: Shape, warm_up: f64, done: f64) -> f64 {
     let done = done.clamp(0.0, 1.0);
     let cosine =
         |from: f64, to: f64, at: f64| to + (from - to) * 0.5 * (1.0 + (std::f64::consts::PI * at).cos());

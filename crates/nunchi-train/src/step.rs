@@ -1,16 +1,16 @@
-//! One step of training: a batch's gradients, shard by shard on all cores, then one step of the optimiser.
+//! One step of training: a batch's gradients, shard by shard on all cores, then one step of the optimizer.
 //!
 //! A batch is cut into shards of a fixed size whose gradients are added in a fixed order: for a seed the result is the same,
 //! bit by bit, whatever the number of threads (on one kind of CPU).
 
-use super::optimiser::Optimiser;
+use super::optimizer::Optimizer;
 use ndarray::Array2;
 use nunchi_engine::backprop::{Backprop, DropoutMasks, Pass, ShardGradients, Weights, spread};
 use nunchi_model::rnn::{Network, Target, pool, unpool};
 
 /// Examples that one thread takes at a time, and whose gradients are added up in one place.
 const SHARD: usize = 64;
-/// Examples of one pass: what a pass leaves for the way back should stay in L2.
+/// Examples of one pass: what a pass leaves for the backward pass should stay in L2.
 const PASS: usize = 32;
 
 /// What to learn from one example.
@@ -41,7 +41,7 @@ pub struct StepSettings {
 
 /// What came out of a step.
 #[derive(Clone, Copy, Debug)]
-pub struct Stepped {
+pub struct StepResult {
     /// The mean loss of an example, in nats.
     pub loss: f64,
     /// The norm of the gradient. If it is not a number, nothing was changed.
@@ -69,7 +69,7 @@ pub struct Shard<'a> {
     /// Examples of the whole batch.
     pub batch: usize,
     /// What to drop.
-    pub drops: DropoutMasks,
+    pub dropout: DropoutMasks,
     /// How the step computes.
     pub settings: &'a StepSettings,
     /// Memory.
@@ -101,15 +101,15 @@ impl Stepper {
         Stepper { backprop, weights: Weights::default(), passes: Vec::new(), gradients: Vec::new() }
     }
 
-    /// One step of `optimiser` along the gradient of the mean loss of all `parts` together, which are computed one after the other.
+    /// One step of `optimizer` along the gradient of the mean loss of all `parts` together, which are computed one after the other.
     pub fn step(
         &mut self,
         network: &mut Network<f32>,
-        optimiser: &mut Optimiser,
+        optimizer: &mut Optimizer,
         objective: &dyn Objective,
         parts: &[&[Example<'_>]],
         settings: &StepSettings,
-    ) -> Stepped {
+    ) -> StepResult {
         let total: usize = parts.iter().map(|part| part.len()).sum();
         let shards = parts.iter().map(|part| part.len().div_ceil(SHARD)).max().unwrap_or(0);
         self.backprop.pack(network, &mut self.weights, settings.threads);
@@ -137,14 +137,14 @@ impl Stepper {
                 .collect();
             spread(settings.threads, &mut jobs, |job| {
                 let _ready = backprop.enter();
-                for (turn, examples) in job.examples.chunks(PASS).enumerate() {
+                for (index, examples) in job.examples.chunks(PASS).enumerate() {
                     job.loss += objective.shard(Shard {
                         backprop,
                         network: shared,
                         weights,
                         examples,
                         batch: total,
-                        drops: settings.drops((number * 4_096 + job.index) * SHARD + turn),
+                        dropout: settings.dropout((number * 4_096 + job.index) * SHARD + index),
                         settings,
                         pass: job.pass,
                         gradients: job.gradients,
@@ -153,14 +153,14 @@ impl Stepper {
             });
             loss += jobs.iter().map(|job| job.loss).sum::<f64>();
         }
-        let norm = optimiser.step(network, &mut self.gradients[..shards], settings.rate, settings.threads);
-        Stepped { loss, norm }
+        let norm = optimizer.step(network, &mut self.gradients[..shards], settings.rate, settings.threads);
+        StepResult { loss, norm }
     }
 }
 
 impl StepSettings {
-    /// What is dropped in a shard: it does not depend on which thread drops it.
-    fn drops(&self, shard: usize) -> DropoutMasks {
+    /// What is dropped in a shard: it does not depend on the thread.
+    fn dropout(&self, shard: usize) -> DropoutMasks {
         DropoutMasks {
             inputs: self.dropout_inputs,
             features: self.dropout_features,
@@ -169,21 +169,21 @@ impl StepSettings {
     }
 }
 
-/// Telling classes apart: the weighted cross entropy of the head's output.
+/// Learning classes: the weighted cross entropy of the head's output.
 #[derive(Clone, Copy, Debug)]
 pub struct Classify;
 
 impl Objective for Classify {
     fn shard(&self, shard: Shard<'_>) -> f64 {
-        let Shard { backprop, network, weights, examples, drops, settings, pass, gradients, .. } = shard;
+        let Shard { backprop, network, weights, examples, dropout, settings, pass, gradients, .. } = shard;
         let sequences: Vec<&[u32]> = examples.iter().map(|example| example.tokens).collect();
-        backprop.forward(network, weights, &sequences, &drops, pass);
+        backprop.forward(network, weights, &sequences, &dropout, pass);
         let shape = &network.shape;
         let batch = pass.batch();
         let states = pass.states();
         let mut features = pool(shape, states, batch);
         let place = shape.layers as u32 + 1;
-        drops.apply(backprop.arch(), place, drops.features, flat(&mut features));
+        dropout.apply(backprop.arch(), place, dropout.features, flat(&mut features));
         let logits = network.head.logits(features.view());
         // Rows are in the batch's order: longest first.
         let targets: Vec<Target<f32>> = batch
@@ -198,10 +198,10 @@ impl Objective for Classify {
         gradients.head.weight += &of_logits.t().dot(&features);
         gradients.head.bias += &of_logits.sum_axis(ndarray::Axis(0));
         let mut of_features = of_logits.dot(&network.head.weight);
-        drops.apply(backprop.arch(), place, drops.features, flat(&mut of_features));
+        dropout.apply(backprop.arch(), place, dropout.features, flat(&mut of_features));
         let of_states = unpool(shape, states, of_features.view(), batch);
         pass.of_states(of_states);
-        backprop.backward(network, weights, &drops, pass, gradients);
+        backprop.backward(network, weights, &dropout, pass, gradients);
         f64::from(loss)
     }
 }
@@ -294,7 +294,7 @@ mod tests {
                     weights: &weights,
                     examples: &batch,
                     batch: batch.len(),
-                    drops: settings.drops(0),
+                    dropout: settings.dropout(0),
                     settings: &settings,
                     pass: &mut pass,
                     gradients: &mut gradients,
@@ -359,7 +359,7 @@ mod tests {
         let run = |threads| {
             let mut network = Network::<f32>::random(shape, 3).unwrap();
             let backprop = Backprop::best();
-            let mut optimiser = Optimiser::new(&network, 0.01, 1.0, 0.99, backprop.arch());
+            let mut optimizer = Optimizer::new(&network, 0.01, 1.0, 0.99, backprop.arch());
             let mut stepper = Stepper::new(backprop);
             let owned: Vec<_> = (0..5).flat_map(|_| examples()).collect();
             let batch: Vec<Example<'_>> =
@@ -373,7 +373,7 @@ mod tests {
                     key,
                     threads,
                 };
-                stepper.step(&mut network, &mut optimiser, &Classify, &[&batch], &settings);
+                stepper.step(&mut network, &mut optimizer, &Classify, &[&batch], &settings);
             }
             network
         };

@@ -10,21 +10,21 @@ use std::path::Path;
 use std::time::Instant;
 
 /// A corpus of two sources, the second without labels; the text of a row is its number.
-fn corpus(labelled: usize, unlabelled: usize, dropped: &[usize]) -> Corpus {
+fn corpus(labeled: usize, unlabeled: usize, dropped: &[usize]) -> Corpus {
     let (mut writer, mut keys) = (Writer::new(None, 2).unwrap(), CommentKeys::default());
     let dropped: HashSet<CommentKey> = dropped.iter().map(|row| keys.key(&row.to_string())).collect();
     writer.begin_source(1.0);
-    for row in 0..labelled + unlabelled {
-        if row == labelled {
+    for row in 0..labeled + unlabeled {
+        if row == labeled {
             writer.begin_source(2.0);
         }
         let text = row.to_string();
-        let class = (row < labelled).then_some(u32::from(row % 4 == 0));
+        let class = (row < labeled).then_some(u32::from(row % 4 == 0));
         let soft = (row % 3 == 0).then_some(0.25);
         writer.push(NewRow { text: &text, class, soft, key: keys.key(&text) }).unwrap();
     }
     let (corpus, left_out) = writer.finish(&dropped).unwrap();
-    assert_eq!(left_out.iter().sum::<u64>() + corpus.len(), (labelled + unlabelled) as u64);
+    assert_eq!(left_out.iter().sum::<u64>() + corpus.len(), (labeled + unlabeled) as u64);
     corpus
 }
 
@@ -36,14 +36,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
     fn every_row_comes_once_an_epoch_and_the_order_is_the_seeds(
-        labelled in 0..3_000_usize,
-        unlabelled in 0..2_000_usize,
+        labeled in 0..3_000_usize,
+        unlabeled in 0..2_000_usize,
         dropped in proptest::collection::vec(0..5_000_usize, 0..40),
         window in 1..4_000_usize,
         seed in any::<u64>(),
         skipped in 0..8_usize,
     ) {
-        let corpus = corpus(labelled, unlabelled, &dropped);
+        let corpus = corpus(labeled, unlabeled, &dropped);
         let windows = all(corpus.windows(seed, 3, window));
         prop_assert!(windows.iter().all(|rows| !rows.is_empty()));
 
@@ -52,7 +52,7 @@ proptest! {
         prop_assert!(seen.iter().map(|row| row.index).eq(0..corpus.len()), "numbers have no gaps");
         let texts: HashSet<&str> = seen.iter().map(|row| row.text.as_str()).collect();
         let want: HashSet<String> =
-            (0..labelled + unlabelled).filter(|row| !dropped.contains(row)).map(|row| row.to_string()).collect();
+            (0..labeled + unlabeled).filter(|row| !dropped.contains(row)).map(|row| row.to_string()).collect();
         prop_assert_eq!(texts, want.iter().map(String::as_str).collect::<HashSet<_>>());
         let in_order: Vec<Row> = corpus.rows().map(Result::unwrap).collect();
         prop_assert_eq!(&in_order, &seen);
@@ -71,7 +71,7 @@ proptest! {
     }
 
     #[test]
-    fn a_teacher_is_heard_by_every_row(rows in 0..6_000_usize, dropped in proptest::collection::vec(0..6_000_usize, 0..40)) {
+    fn every_row_gets_its_soft_label(rows in 0..6_000_usize, dropped in proptest::collection::vec(0..6_000_usize, 0..40)) {
         let mut corpus = corpus(rows / 2, rows - rows / 2, &dropped);
         let fingerprint = corpus.fingerprint().to_owned();
         let score = |text: &str| text.parse::<f32>().unwrap() / 10_000.0;
@@ -90,30 +90,30 @@ proptest! {
 }
 
 #[test]
-fn no_teacher_is_asked_about_labels_that_it_must_not_contradict() {
+fn labels_that_stand_alone_get_no_soft_label() {
     let (mut writer, mut keys) = (Writer::new(None, 2).unwrap(), CommentKeys::default());
-    for teacher_share in [None, Some(0.0), Some(0.5)] {
+    for distillation_weight in [None, Some(0.0), Some(0.5)] {
         writer.begin_source(1.0);
-        writer.set_manner(RowOptions { teacher_share, ..RowOptions::default() });
+        writer.set_options(RowOptions { distillation_weight, ..RowOptions::default() });
         for row in 0..700 {
-            let text = format!("{teacher_share:?} {row}");
+            let text = format!("{distillation_weight:?} {row}");
             let class = (row % 7 > 0).then_some(row % 2);
             writer.push(NewRow { text: &text, class, soft: None, key: keys.key(&text) }).unwrap();
         }
     }
     let (mut corpus, _) = writer.finish(&HashSet::new()).unwrap();
-    let mut heard = HashSet::new();
+    let mut scored = HashSet::new();
     corpus
         .rescore(|texts| {
-            heard.extend(texts.iter().map(|text| (*text).to_owned()));
+            scored.extend(texts.iter().map(|text| (*text).to_owned()));
             texts.iter().map(|text| text.len() as f32 / 1_000.0).collect()
         })
         .unwrap();
-    assert_eq!((corpus.asked(), heard.len()), (1_500, 1_500));
+    assert_eq!((corpus.to_rescore(), scored.len()), (1_500, 1_500));
     for row in corpus.rows().map(Result::unwrap) {
-        let told = row.class.is_some() && row.manner.teacher_share == Some(0.0);
-        assert_eq!(heard.contains(&row.text), !told, "{}", row.text);
-        assert_eq!(row.soft, (!told).then_some(row.text.len() as f32 / 1_000.0));
+        let is_alone = row.class.is_some() && row.options.distillation_weight == Some(0.0);
+        assert_eq!(scored.contains(&row.text), !is_alone, "{}", row.text);
+        assert_eq!(row.soft, (!is_alone).then_some(row.text.len() as f32 / 1_000.0));
     }
 }
 
@@ -148,15 +148,15 @@ fn classes_balance_within_a_source_and_the_mean_weight_is_one() {
     writer.begin_source(1.0);
     push(&mut writer, "c", None);
     let corpus = writer.finish(&HashSet::new()).unwrap().0;
-    assert_eq!((corpus.len(), corpus.labelled()), (11, 10));
+    assert_eq!((corpus.len(), corpus.labeled()), (11, 10));
     assert_eq!(corpus.classes(), [3, 7]);
     let rows: Vec<Row> = corpus.rows().map(Result::unwrap).collect();
     let sum = |source, class| -> f32 {
         rows.iter().filter(|row| (row.source, row.class) == (source, class)).map(|row| row.weight).sum()
     };
     assert!((sum(0, Some(0)) - sum(0, Some(1))).abs() < 1e-5);
-    let labelled = sum(0, Some(0)) + sum(0, Some(1)) + sum(1, Some(0)) + sum(1, Some(1));
-    assert!((labelled / 10.0 - 1.0).abs() < 1e-6, "{labelled}");
+    let labeled = sum(0, Some(0)) + sum(0, Some(1)) + sum(1, Some(0)) + sum(1, Some(1));
+    assert!((labeled / 10.0 - 1.0).abs() < 1e-6, "{labeled}");
     // Eight rows of weight 3 and two of weight 1.
     assert!((sum(0, Some(0)) / sum(1, Some(0)) - 12.0).abs() < 1e-4);
     assert!((sum(2, None) - sum(1, Some(0))).abs() < 1e-6);
@@ -180,9 +180,8 @@ fn a_sample_has_its_size_and_every_part_of_the_corpus() {
 
 #[test]
 fn other_data_has_another_fingerprint() {
-    let fingerprint = |labelled, unlabelled, dropped: &[usize]| {
-        corpus(labelled, unlabelled, dropped).fingerprint().to_owned()
-    };
+    let fingerprint =
+        |labeled, unlabeled, dropped: &[usize]| corpus(labeled, unlabeled, dropped).fingerprint().to_owned();
     let one = fingerprint(600, 10, &[]);
     assert_eq!(one, fingerprint(600, 10, &[]));
     for other in [fingerprint(601, 10, &[]), fingerprint(600, 11, &[]), fingerprint(600, 10, &[3])] {
@@ -191,7 +190,7 @@ fn other_data_has_another_fingerprint() {
 }
 
 #[test]
-fn a_teacher_of_few_words_and_a_missing_folder_are_told() {
+fn too_few_scores_and_a_missing_folder_are_errors() {
     let mut corpus = corpus(10, 0, &[]);
     let error = corpus.rescore(|_| vec![0.5; 9]).unwrap_err().to_string();
     assert_eq!(error, "10 comments got 9 scores");

@@ -8,7 +8,7 @@ use crate::cli::exit::{ExitStatus, UsageError};
 use anyhow::Context;
 use nunchi_engine::backprop::{Backprop, on_threads};
 use nunchi_model::rnn::{Cell, HeadKind, Network, Pooling, Shape, Target};
-use nunchi_train::optimiser::Optimiser;
+use nunchi_train::optimizer::Optimizer;
 use nunchi_train::step::{Classify, Example, StepSettings, Stepper};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -74,7 +74,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         Some(_) => Backprop::library(),
         None => Backprop::best(),
     };
-    let mut optimiser = Optimiser::new(&network, 0.01, 1.0, 0.0, backprop.arch());
+    let mut optimizer = Optimizer::new(&network, 0.01, 1.0, 0.0, backprop.arch());
     let mut stepper = Stepper::new(backprop);
     let mut order: Vec<usize> = (0..sequences.len()).collect();
     order.chunks_mut(WINDOW).for_each(|window| window.sort_by_key(|&index| sequences[index].len()));
@@ -103,7 +103,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         for round in 0..=args.rounds {
             let begin = Instant::now();
             for batch in &batches {
-                stepper.step(&mut network, &mut optimiser, &Classify, &[batch], &settings);
+                stepper.step(&mut network, &mut optimizer, &Classify, &[batch], &settings);
             }
             if round > 0 {
                 rates.push(sequences.len() as f64 / begin.elapsed().as_secs_f64());

@@ -9,8 +9,8 @@ use crate::retraining::schedule::Schedule;
 use crate::retraining::topics::Window;
 use crate::retraining::train::Recipe;
 use jiff::{SignedDuration, Timestamp};
-use nunchi_data::examples::Source;
-use nunchi_data::mapping::{Stars, Target};
+use nunchi_data::Source;
+use nunchi_data::{Stars, Target};
 use nunchi_train::schedule;
 use nunchi_train::trainer::{Keep, Settings};
 use std::path::PathBuf;
@@ -275,7 +275,7 @@ impl Args {
             mix_ratio: collect.mix_ratio,
             golden: gate.golden.clone(),
             pairs: gate.pairs.clone(),
-            columns: self.columns.wanted(),
+            columns: self.columns.hints(),
             least: collect.least,
             test_share: gate.test_share,
             recipe: self.train.recipe(),
@@ -313,7 +313,7 @@ impl TrainArgs {
                 pretraining: 0,
                 accumulate: 1,
                 schedule: schedule::Shape::Cosine,
-                teacher_share: 0.0,
+                distillation_weight: 0.0,
                 average: self.average,
                 keep: Keep::Best,
                 blend: 1.0,

@@ -200,7 +200,7 @@ impl TrainingArgs {
             batch: self.batch as usize,
             accumulate: self.accumulate as usize,
             schedule: self.schedule,
-            teacher_share: self.teacher_share,
+            distillation_weight: self.teacher_share,
             rate: self.rate,
             warm_up: self.warm_up,
             weight_decay: self.weight_decay,

@@ -2,7 +2,7 @@
 
 use super::Args;
 use anyhow::{Context, bail};
-use nunchi_train::gather::{Gathered, HoldOut, LabelledFile, Plan, UnlabelledFile};
+use nunchi_train::dataset::{Dataset, HoldOut, LabeledFile, Plan, UnlabeledFile};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -82,16 +82,16 @@ pub fn plan(args: &Args, labels: &[String]) -> anyhow::Result<Plan> {
     let mut plan = Plan { folder: args.temp_dir.clone(), classes: labels.len(), ..Plan::default() };
     for source in args.files.iter().chain(&args.data) {
         let columns = args.columns.columns(&source.path, labels)?;
-        plan.labelled.push(LabelledFile { source: source.clone(), columns });
+        plan.labeled.push(LabeledFile { source: source.clone(), columns });
     }
     for source in &args.unlabelled {
         let text = args.columns.text(&source.path)?;
         let skip_bad_rows = args.columns.skip_bad_rows();
-        plan.unlabelled.push(UnlabelledFile { source: source.clone(), text, skip_bad_rows });
+        plan.unlabeled.push(UnlabeledFile { source: source.clone(), text, skip_bad_rows });
     }
     for source in &args.dev {
         let columns = args.columns.columns(&source.path, labels)?;
-        plan.dev.push(LabelledFile { source: source.clone(), columns });
+        plan.dev.push(LabeledFile { source: source.clone(), columns });
     }
     plan.hold_out = match args.hold_out {
         Some(every) => HoldOut { every, at_most: 0 },
@@ -102,13 +102,13 @@ pub fn plan(args: &Args, labels: &[String]) -> anyhow::Result<Plan> {
 }
 
 /// A line a file, and one about duplicates.
-pub fn say_what_was_read(plan: &Plan, gathered: &Gathered) {
-    for (file, report) in plan.labelled.iter().zip(&gathered.files) {
+pub fn say_what_was_read(plan: &Plan, dataset: &Dataset) {
+    for (file, report) in plan.labeled.iter().zip(&dataset.files) {
         let (counts, columns) = (&report.counts, &file.columns);
         eprintln!(
             "{}: {} comments in `{}`, by class in `{}` {:?}, weight {}; {} dropped, {} unreadable, {} held out",
             file.source.path.display(),
-            counts.labelled(),
+            counts.labeled(),
             columns.text,
             columns.target.column(),
             counts.classes,
@@ -118,25 +118,25 @@ pub fn say_what_was_read(plan: &Plan, gathered: &Gathered) {
             report.held_out
         );
     }
-    for (file, report) in plan.unlabelled.iter().zip(&gathered.files[plan.labelled.len()..]) {
+    for (file, report) in plan.unlabeled.iter().zip(&dataset.files[plan.labeled.len()..]) {
         eprintln!(
             "{}: {} comments in `{}` without labels, weight {}; {} unreadable",
             file.source.path.display(),
-            report.unlabelled,
+            report.unlabeled,
             file.text,
             file.source.weight,
             report.counts.bad
         );
     }
-    for set in &gathered.dev {
+    for set in &dataset.dev {
         eprintln!("development: {}: {} comments", set.name, set.texts.len());
     }
-    let duplicates: u64 = gathered.files.iter().map(|file| file.duplicates).sum();
+    let duplicates: u64 = dataset.files.iter().map(|file| file.duplicates).sum();
     if duplicates > 0 {
         eprintln!("left out of training: {duplicates} rows whose comment is in the development data too");
     }
-    let corpus = &gathered.corpus;
-    let unlabelled = corpus.len() - corpus.labelled();
+    let corpus = &dataset.corpus;
+    let unlabelled = corpus.len() - corpus.labeled();
     let unlabelled = if unlabelled > 0 { format!(", {unlabelled} without labels") } else { String::new() };
-    eprintln!("training on {} labelled comments{unlabelled}", corpus.labelled());
+    eprintln!("training on {} labelled comments{unlabelled}", corpus.labeled());
 }

@@ -12,17 +12,17 @@ use super::signals::{flag_on_signals, interrupted};
 use crate::cli::exit::ExitStatus;
 use anyhow::Context;
 use args::{NetworkArgs, TrainingArgs};
-use nunchi_data::examples::{DevSet, Group, Source};
-use nunchi_data::mapping::two_labels;
+use nunchi_data::two_labels;
+use nunchi_data::{EncodedSet, LabeledSet, Source};
 use nunchi_eval::calibration;
 use nunchi_eval::metrics::Metrics;
 use nunchi_model::rnn::Network;
 use nunchi_model::{Golden, Model, Precision};
 use nunchi_text::Tokenizer;
 use nunchi_train::corpus::Corpus;
-use nunchi_train::gather::{Gathered, gather};
+use nunchi_train::dataset::Dataset;
 use nunchi_train::golden::COMMENTS;
-use nunchi_train::trainer::{self, Settings, Task, TrainError, Trained};
+use nunchi_train::trainer::{self, Outcome, Settings, Task, Trained};
 use std::path::{Path, PathBuf};
 use teachers::Teachers;
 
@@ -119,20 +119,20 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     }
     let given = args.network.tokenizer.as_deref().map(tokenizer_of).transpose()?;
     let teachers = Teachers::load(&args.teacher)?;
-    let mut gathered = gather(&plan)?;
-    files::say_what_was_read(&plan, &gathered);
+    let mut dataset = Dataset::read(&plan)?;
+    files::say_what_was_read(&plan, &dataset);
     let tokenizer = match (&began, given) {
         (Some(model), _) => model.tokenizer.clone(),
         (None, Some(tokenizer)) => tokenizer,
         (None, None) => {
             eprintln!("training a tokenizer of {} pieces…", args.network.vocabulary);
-            train_tokenizer(&gathered.corpus, args.network.vocabulary as usize, settings.seed)?
+            train_tokenizer(&dataset.corpus, args.network.vocabulary as usize, settings.seed)?
         }
     };
-    let teachers = teachers.ask(&mut gathered.corpus)?;
+    let teachers = teachers.ask(&mut dataset.corpus)?;
     let max_tokens = args.network.max_tokens(began.as_ref().map(|model| model.max_tokens));
-    let group = |set: &DevSet| set.group(&tokenizer, max_tokens);
-    let dev: Vec<Group> = gathered.dev.iter().map(group).collect();
+    let encode = |set: &LabeledSet| set.encode(&tokenizer, max_tokens);
+    let dev: Vec<EncodedSet> = dataset.dev.iter().map(encode).collect();
     let shape = args.network.shape(tokenizer.vocabulary(), labels.len());
     let network = match began {
         Some(model) => model.network,
@@ -141,7 +141,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     eprintln!("{} parameters, {} threads", network.shape.parameters(), settings.threads);
     let checkpoint = files::checkpoint(&out, args.restart)?;
     let task = Task {
-        corpus: &gathered.corpus,
+        corpus: &dataset.corpus,
         tokenizer: &tokenizer,
         max_tokens,
         dev: &dev,
@@ -153,28 +153,21 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let mut bar = TrainingBar::new(settings.epochs);
     let trained = trainer::train(network, &task, &mut bar);
     bar.finish();
-    let trained = match trained {
-        Err(TrainError::Stopped) => {
-            eprintln!("{}; the same command goes on from {}", TrainError::Stopped, checkpoint.display());
+    let trained = match trained? {
+        Outcome::Finished(trained) => trained,
+        // No model: under its name a part of a training would be taken for a finished one.
+        Outcome::Interrupted(why) => {
+            eprintln!("{why}");
             return Ok(interrupted());
         }
-        trained => trained?,
     };
-    if trained.stopped {
-        // No model: under its name a half-trained one would be taken for a finished one.
-        eprintln!(
-            "stopped before the end: no model was written; the same command goes on from {}",
-            checkpoint.display()
-        );
-        return Ok(interrupted());
-    }
 
     // What is judged, calibrated and recorded from here on is what will be stored.
     let network = rounded(&trained.network);
     let temperature = calibration::calibrate(&network, &dev, settings.threads).unwrap_or(1.0);
     let made = Made {
         sources: &plan.sources(),
-        gathered: &gathered,
+        dataset: &dataset,
         dev: &dev,
         settings: &settings,
         teachers: &teachers,
@@ -208,7 +201,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         let groups = dev.iter().map(|group| group.name.clone()).collect();
         let history = bar.history(groups, trained.best, trained.took);
         // The model is there, which is what counts.
-        match report::leave(&out, &gathered.dev, history) {
+        match report::leave(&out, &dataset.dev, history) {
             Ok(page) => eprintln!("wrote {}", page.display()),
             Err(error) => eprintln!("nunchi: the model has no report: {error:#}"),
         }
@@ -255,8 +248,8 @@ fn rounded(network: &Network<f32>) -> Network<f32> {
 /// What a report tells of.
 struct Made<'a> {
     sources: &'a [&'a Source],
-    gathered: &'a Gathered,
-    dev: &'a [Group],
+    dataset: &'a Dataset,
+    dev: &'a [EncodedSet],
     settings: &'a Settings,
     /// Versions of the teachers.
     teachers: &'a [String],
@@ -266,18 +259,18 @@ struct Made<'a> {
 impl Made<'_> {
     /// The report that goes into the model; `network` holds the stored weights.
     fn report(&self, network: &Network<f32>, temperature: f32) -> serde_json::Value {
-        let files = self.sources.iter().zip(&self.gathered.files);
+        let files = self.sources.iter().zip(&self.dataset.files);
         let data: Vec<_> = files
             .map(|(source, file)| {
                 serde_json::json!({
                     "file": file.name,
                     "weight": source.weight,
-                    "teacher_share": source.teacher_share,
+                    "teacher_share": source.distillation_weight,
                     "word_dropout": source.word_dropout,
-                    "vary": source.vary,
+                    "vary": source.augmentation,
                     "classes": file.counts.classes,
                     "dropped": file.counts.dropped,
-                    "unlabelled": file.unlabelled,
+                    "unlabelled": file.unlabeled,
                     "held_out": file.held_out,
                     "duplicates": file.duplicates,
                 })
@@ -297,8 +290,8 @@ impl Made<'_> {
         serde_json::json!({
             "made_by": concat!("nunchi ", env!("CARGO_PKG_VERSION")),
             "data": data,
-            "examples": self.gathered.corpus.labelled(),
-            "fingerprint": self.gathered.corpus.fingerprint(),
+            "examples": self.dataset.corpus.labeled(),
+            "fingerprint": self.dataset.corpus.fingerprint(),
             "settings": self.settings,
             "teachers": self.teachers,
             "epochs": self.trained.epochs,

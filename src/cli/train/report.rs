@@ -1,6 +1,6 @@
 //! The report that `nunchi train` leaves beside the model.
 
-use nunchi_data::examples::DevSet;
+use nunchi_data::LabeledSet;
 use nunchi_eval::evaluation::{self, ModelUnderTest};
 use nunchi_eval::history::History;
 use nunchi_eval::report::{Report, Subject};
@@ -8,7 +8,7 @@ use nunchi_model::Model;
 use std::path::{Path, PathBuf};
 
 /// Measures the model as it was written, and leaves `MODEL.report.html` and `MODEL.report.json` beside it.
-pub(super) fn leave(model: &Path, dev: &[DevSet], history: History) -> anyhow::Result<PathBuf> {
+pub(super) fn leave(model: &Path, dev: &[LabeledSet], history: History) -> anyhow::Result<PathBuf> {
     let mut models = [ModelUnderTest::engine(Model::load(model)?)?];
     let seen = evaluation::observe_sets(&mut models, dev)?;
     let page = model.with_extension("report.html");

@@ -41,7 +41,7 @@ impl Teachers {
             return Ok(self.versions);
         }
         let plural = if count == 1 { "" } else { "s" };
-        eprintln!("asking {count} teacher{plural} about {} comments…", corpus.asked());
+        eprintln!("asking {count} teacher{plural} about {} comments…", corpus.to_rescore());
         let (mut predictions, mut failed) = (Vec::new(), None);
         let asked = corpus.rescore(|texts| {
             let mut logits = vec![0.0_f32; texts.len()];

@@ -1,18 +1,18 @@
-//! Sentences as people type them: with slips, and with spaces left out or too many.
+//! Sentences as people type them: with typos, and with spaces left out or too many.
 
+use crate::augmentation::add_typos;
 use crate::hangul::final_of;
-use crate::variation::slip;
 use nunchi_eval::spacing::Spacing;
 use rand::Rng;
 
-/// Share of sentences with slips.
-const SLIPPED: f64 = 0.15;
+/// Share of sentences with typos.
+const TYPO_SHARE: f64 = 0.15;
 /// Shares of sentences without any space, with some left out, with some too many, and with all.
 const SPACING: [f64; 4] = [0.07, 0.08, 0.03, 0.02];
 
 /// The sentence as somebody may have typed it.
 pub(super) fn roughen(text: String, rng: &mut impl Rng) -> String {
-    let text = if rng.random_bool(SLIPPED) { slip(text, rng) } else { text };
+    let text = if rng.random_bool(TYPO_SHARE) { add_typos(text, rng) } else { text };
     respace(text, rng)
 }
 

@@ -1,6 +1,6 @@
 //! The file behind a corpus: blocks of rows, each a table of headers of fixed size and then the texts.
 //!
-//! Headers can be changed in place. The bytes are little-endian; nobody but this process reads them.
+//! Headers can be changed in place. The bytes are little-endian; no other process reads them.
 
 use nunchi_data::CommentKey;
 use std::fs::File;

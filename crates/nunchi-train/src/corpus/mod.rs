@@ -57,32 +57,32 @@ pub enum CorpusError {
          the development data has the same comments: what is left holds {left}; choose other development data"
     )]
     TooLittle {
-        /// Labelled comments in the files to train on.
+        /// Labeled comments in the files to train on.
         rows: u64,
         /// Held out of them.
         held_out: u64,
-        /// Left out as duplicates, of unlabelled files too.
+        /// Left out as duplicates, of unlabeled files too.
         duplicates: u64,
         /// What that leaves.
         left: &'static str,
     },
 }
 
-/// How the comments of a source are learned.
+/// How the comments of a source are learned, where not as all others.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RowOptions {
-    /// How much a teacher's word counts against the label, in `0..=1`, where the source has a say in it.
-    pub teacher_share: Option<f32>,
-    /// The share of tokens that is left out of a comment, where the source has a say in it, in `0..=1`.
+    /// The share of the soft label in the target, the label having the rest, in `0..=1`.
+    pub distillation_weight: Option<f32>,
+    /// The share of tokens that is left out of a comment, in `0..=1`.
     pub word_dropout: Option<f64>,
-    /// How many of the comments are typed otherwise each time that they are read, in `0..=1`.
-    pub vary: f64,
+    /// The share of the comments that is augmented, anew each time that they are read, in `0..=1`.
+    pub augmentation: f64,
 }
 
 impl RowOptions {
-    /// Whether what a teacher says of a labelled comment counts nothing.
-    fn hears_no_teacher(&self) -> bool {
-        self.teacher_share == Some(0.0)
+    /// Whether the soft label of a labeled comment counts nothing.
+    fn ignores_soft_labels(&self) -> bool {
+        self.distillation_weight == Some(0.0)
     }
 }
 
@@ -93,26 +93,26 @@ pub struct Row {
     pub text: String,
     /// Its class, an index into the labels; `None` for a comment without a label.
     pub class: Option<u32>,
-    /// How much it counts; the mean over the labelled comments is 1.
+    /// How much it counts; the mean over the labeled comments is 1.
     pub weight: f32,
-    /// What a teacher says: the probability of positive.
+    /// The soft label: a teacher's probability of positive.
     pub soft: Option<f32>,
     /// How it is to be learned.
-    pub manner: RowOptions,
+    pub options: RowOptions,
     /// The file it comes from, in the order in which they were read.
     pub source: u16,
     /// Its number among all rows, counted from 0 without gaps.
     pub index: u64,
 }
 
-/// Comments on disk, labelled or not.
+/// Comments on disk, labeled or not.
 #[derive(Debug)]
 pub struct Corpus {
     store: Store,
     /// By source, then by class; the last entry is for comments without a label.
     weights: Vec<Vec<f32>>,
     /// By source.
-    manners: Vec<RowOptions>,
+    options: Vec<RowOptions>,
     /// Rows by source, then by class; the last entry counts comments without a label.
     counts: Vec<Vec<u64>>,
     fingerprint: String,
@@ -130,18 +130,18 @@ impl Corpus {
     }
 
     /// How many of them have a label.
-    pub fn labelled(&self) -> u64 {
+    pub fn labeled(&self) -> u64 {
         self.counts.iter().map(|of| of[..of.len() - 1].iter().sum::<u64>()).sum()
     }
 
-    /// Labelled comments by class, over all sources.
+    /// Labeled comments by class, over all sources.
     pub fn classes(&self) -> Vec<u64> {
         let classes = self.counts.first().map_or(0, |of| of.len() - 1);
         (0..classes).map(|class| self.counts.iter().map(|of| of[class]).sum()).collect()
     }
 
-    /// Says which data this is (sources' weights included): a run that goes on later must find the same. The teacher's
-    /// word is not part of it.
+    /// Says which data this is (sources' weights included): a run that goes on later must find the same. Soft labels of
+    /// [`Corpus::rescore`] are not part of it.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
@@ -178,18 +178,18 @@ impl Corpus {
         })
     }
 
-    /// How many comments a teacher is asked about by [`Corpus::rescore`].
-    pub fn asked(&self) -> u64 {
-        let rows = self.counts.iter().zip(&self.manners);
-        rows.map(|(of, manner)| {
-            let unlabelled = of[of.len() - 1];
-            if manner.hears_no_teacher() { unlabelled } else { of.iter().sum() }
+    /// How many comments [`Corpus::rescore`] gives soft labels.
+    pub fn to_rescore(&self) -> u64 {
+        let rows = self.counts.iter().zip(&self.options);
+        rows.map(|(of, options)| {
+            let unlabeled = of[of.len() - 1];
+            if options.ignores_soft_labels() { unlabeled } else { of.iter().sum() }
         })
         .sum()
     }
 
-    /// Lets a teacher say how probable positive is for every comment, but for labelled ones of sources that hear no teacher; `f`
-    /// gets some thousand at a time and answers in the same order. What it says is each row's `soft` from now on.
+    /// Gives every comment a soft label, but labeled ones of sources that ignore them: `f` gets some thousand comments at a time
+    /// and answers the probabilities of positive in the same order.
     ///
     /// # Errors
     /// A temporary file that cannot be read or written; fewer or more answers than comments.
@@ -200,11 +200,11 @@ impl Corpus {
             for &block in part {
                 self.read(block, &mut rows)?;
             }
-            let heard = |source: u16, class: Option<u32>| {
-                class.is_none() || !self.manners[usize::from(source)].hears_no_teacher()
+            let is_scored = |source: u16, class: Option<u32>| {
+                class.is_none() || !self.options[usize::from(source)].ignores_soft_labels()
             };
-            let asked = rows.iter().filter(|row| heard(row.source, row.class));
-            let texts: Vec<&str> = asked.map(|row| row.text.as_str()).collect();
+            let scored = rows.iter().filter(|row| is_scored(row.source, row.class));
+            let texts: Vec<&str> = scored.map(|row| row.text.as_str()).collect();
             let soft = f(&texts);
             if soft.len() != texts.len() {
                 let what = format!("{} comments got {} scores", texts.len(), soft.len());
@@ -213,7 +213,7 @@ impl Corpus {
             let mut soft = soft.into_iter();
             for &block in part {
                 self.store.change(block, |header| {
-                    if !header.dropped && heard(header.source, header.class) {
+                    if !header.dropped && is_scored(header.source, header.class) {
                         header.soft = soft.next();
                     }
                 })?;
@@ -233,7 +233,7 @@ impl Corpus {
                 class: header.class,
                 weight: of_source[place],
                 soft: header.soft,
-                manner: self.manners[usize::from(header.source)],
+                options: self.options[usize::from(header.source)],
                 source: header.source,
                 index,
             });

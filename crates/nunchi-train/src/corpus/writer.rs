@@ -16,7 +16,7 @@ pub struct NewRow<'a> {
     pub text: &'a str,
     /// Its class, if it has a label.
     pub class: Option<u32>,
-    /// What a teacher says: the probability of positive.
+    /// The soft label: a teacher's probability of positive.
     pub soft: Option<f32>,
     /// The comment's key.
     pub key: CommentKey,
@@ -31,7 +31,7 @@ pub struct Writer {
     /// Each source's weight.
     sources: Vec<f64>,
     /// How each source's rows are learned.
-    manners: Vec<RowOptions>,
+    options: Vec<RowOptions>,
     counts: Vec<Vec<u64>>,
     headers: Vec<Header>,
     texts: Vec<u8>,
@@ -53,7 +53,7 @@ impl Writer {
             folder,
             classes,
             sources: Vec::new(),
-            manners: Vec::new(),
+            options: Vec::new(),
             counts: Vec::new(),
             headers: Vec::with_capacity(BLOCK),
             texts: Vec::new(),
@@ -64,14 +64,14 @@ impl Writer {
     /// Begins a source; each of its comments counts `weight` on average. Rows that are pushed from now on belong to it.
     pub fn begin_source(&mut self, weight: f64) {
         self.sources.push(weight);
-        self.manners.push(RowOptions::default());
+        self.options.push(RowOptions::default());
         self.counts.push(vec![0; self.classes + 1]);
     }
 
     /// How the rows of the source that was begun last are to be learned, if not as all others.
-    pub fn set_manner(&mut self, manner: RowOptions) {
-        if let Some(last) = self.manners.last_mut() {
-            *last = manner;
+    pub fn set_options(&mut self, options: RowOptions) {
+        if let Some(last) = self.options.last_mut() {
+            *last = options;
         }
     }
 
@@ -97,7 +97,7 @@ impl Writer {
         if self.headers.len() == BLOCK { self.flush() } else { Ok(()) }
     }
 
-    /// Writes the block that was gathered.
+    /// Writes the block that is full.
     fn flush(&mut self) -> Result<(), CorpusError> {
         for header in &self.headers {
             self.digest.update(header.length.to_le_bytes());
@@ -140,20 +140,20 @@ impl Writer {
         for weight in weights.iter().flatten() {
             self.digest.update(weight.to_le_bytes());
         }
-        for (source, manner) in self.manners.iter().enumerate() {
-            if *manner != RowOptions::default() {
+        for (source, options) in self.options.iter().enumerate() {
+            if *options != RowOptions::default() {
                 self.digest.update((source as u64).to_le_bytes());
-                self.digest.update(manner.teacher_share.unwrap_or(f32::NAN).to_le_bytes());
-                self.digest.update(manner.word_dropout.unwrap_or(f64::NAN).to_le_bytes());
-                self.digest.update(manner.vary.to_le_bytes());
+                self.digest.update(options.distillation_weight.unwrap_or(f32::NAN).to_le_bytes());
+                self.digest.update(options.word_dropout.unwrap_or(f64::NAN).to_le_bytes());
+                self.digest.update(options.augmentation.to_le_bytes());
             }
         }
         let mut fingerprint = String::new();
         for byte in &self.digest.finalize()[..16] {
             write!(fingerprint, "{byte:02x}").expect("a string takes what is written");
         }
-        let Writer { store, counts, manners, .. } = self;
-        let corpus = Corpus { store, weights, manners, counts, fingerprint };
+        let Writer { store, counts, options, .. } = self;
+        let corpus = Corpus { store, weights, options, counts, fingerprint };
         Ok((corpus, duplicates))
     }
 
@@ -169,18 +169,18 @@ impl Writer {
 }
 
 /// How much a row counts, by source and class: within a source every class that occurs counts the same, a row of it the
-/// source's weight on average; the mean over all labelled rows is 1, so that the learning rate means the same for every
+/// source's weight on average; the mean over all labeled rows is 1, so that the learning rate means the same for every
 /// mixture of files. The last entry is for rows without a label.
 fn weights(sources: &[f64], counts: &[Vec<u64>]) -> Vec<Vec<f32>> {
-    let labelled = |of: &[u64]| of[..of.len() - 1].iter().sum::<u64>() as f64;
-    let total: f64 = counts.iter().map(|of| labelled(of)).sum();
-    let weighted: f64 = sources.iter().zip(counts).map(|(weight, of)| weight * labelled(of)).sum();
+    let labeled = |of: &[u64]| of[..of.len() - 1].iter().sum::<u64>() as f64;
+    let total: f64 = counts.iter().map(|of| labeled(of)).sum();
+    let weighted: f64 = sources.iter().zip(counts).map(|(weight, of)| weight * labeled(of)).sum();
     let scale = if weighted > 0.0 { total / weighted } else { 1.0 };
     let of_source = |(weight, of): (&f64, &Vec<u64>)| {
         let classes = &of[..of.len() - 1];
         let present = classes.iter().filter(|&&count| count > 0).count() as f64;
         let balanced =
-            classes.iter().map(|&count| weight * scale * labelled(of) / (present * count as f64).max(1.0));
+            classes.iter().map(|&count| weight * scale * labeled(of) / (present * count as f64).max(1.0));
         balanced.chain([weight * scale]).map(|weight| weight as f32).collect()
     };
     sources.iter().zip(counts).map(of_source).collect()

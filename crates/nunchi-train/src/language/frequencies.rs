@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 
 /// Tokens to draw, by their frequency.
 #[derive(Clone, Debug)]
-pub struct Frequencies {
+pub(crate) struct Frequencies {
     /// The share of all tokens up to and with each.
     cumulative: Vec<f64>,
     /// The logarithm of each token's share.
@@ -14,7 +14,7 @@ pub struct Frequencies {
 
 impl Frequencies {
     /// From how often each token was seen.
-    pub fn new(counts: &[u64]) -> Self {
+    pub(crate) fn new(counts: &[u64]) -> Self {
         // Nothing is impossible.
         let total: f64 = counts.iter().map(|&count| count as f64 + 1.0).sum();
         let mut sum = 0.0;

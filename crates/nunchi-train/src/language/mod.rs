@@ -8,7 +8,7 @@
 mod frequencies;
 mod softmax;
 
-pub use frequencies::Frequencies;
+pub(crate) use frequencies::Frequencies;
 
 use super::step::{Objective, Shard};
 use nunchi_engine::backprop::{Backprop, Matrix, PackedMatrix, ProductScratch, ShardGradients};
@@ -20,13 +20,13 @@ use std::ops::Range;
 
 /// The shape of the network that predicts tokens for a network of shape `shape`: its head projects one direction's states to an
 /// embedding.
-pub fn shape(shape: Shape) -> Shape {
+pub(crate) fn shape(shape: Shape) -> Shape {
     Shape { head: HeadKind::Softmax, outputs: shape.embedding.max(2), ..shape }
 }
 
 /// Predicting tokens, with the candidates of one step.
 #[derive(Debug)]
-pub struct Predict<'a> {
+pub(crate) struct Predict<'a> {
     frequencies: &'a Frequencies,
     candidates: Vec<u32>,
     /// `[candidates, embedding]`, packed for `states · Cᵀ` and for `gradients · C`.
@@ -40,7 +40,7 @@ pub struct Predict<'a> {
 
 impl<'a> Predict<'a> {
     /// Draws `count` candidates by `seed` and `step`.
-    pub fn new(
+    pub(crate) fn new(
         backprop: &Backprop,
         network: &Network<f32>,
         frequencies: &'a Frequencies,
@@ -91,9 +91,9 @@ fn predictions(batch: &Batch, reverse: bool) -> Vec<(Range<usize>, Range<usize>)
 
 impl Objective for Predict<'_> {
     fn shard(&self, shard: Shard<'_>) -> f64 {
-        let Shard { backprop, network, weights, examples, drops, pass, gradients, .. } = shard;
+        let Shard { backprop, network, weights, examples, dropout, pass, gradients, .. } = shard;
         let sequences: Vec<&[u32]> = examples.iter().map(|example| example.tokens).collect();
-        backprop.forward(network, weights, &sequences, &drops, pass);
+        backprop.forward(network, weights, &sequences, &dropout, pass);
         let hidden = network.shape.hidden;
         let of_states = pass.zero_states();
         let mut buffers = [(); 4].map(|()| pass.take(0));
@@ -120,7 +120,7 @@ impl Objective for Predict<'_> {
             if own.targets.is_empty() {
                 continue;
             }
-            // The mean over the batch's predictions, as nearly as a shard can tell.
+            // The mean over the batch's predictions, as nearly as a shard knows it.
             let share = examples.len() as f32
                 / shard.batch as f32
                 / own.targets.len() as f32
@@ -138,7 +138,7 @@ impl Objective for Predict<'_> {
         }
         buffers.into_iter().for_each(|buffer| pass.give(buffer));
         pass.of_states(of_states);
-        backprop.backward(network, weights, &drops, pass, gradients);
+        backprop.backward(network, weights, &dropout, pass, gradients);
         loss
     }
 }
@@ -278,7 +278,7 @@ mod tests {
                     weights: &weights,
                     examples: &examples,
                     batch: examples.len(),
-                    drops: DropoutMasks::default(),
+                    dropout: DropoutMasks::default(),
                     settings: &settings,
                     pass: &mut Pass::default(),
                     gradients: &mut gradients,

@@ -26,15 +26,15 @@ impl NullaryFnOnce for Softmax<'_> {
 #[inline(always)]
 fn softmax(logits: &mut [f32], target: f32, share: f32) -> (f32, f32) {
     const LANES: usize = 16;
-    let mut most = [target; LANES];
+    let mut maxima = [target; LANES];
     let (whole, rest) = logits.as_chunks_mut::<LANES>();
     for part in &*whole {
         for lane in 0..LANES {
-            most[lane] = most[lane].max(part[lane]);
+            maxima[lane] = maxima[lane].max(part[lane]);
         }
     }
     let mut largest = target;
-    for &logit in most.iter().chain(&*rest) {
+    for &logit in maxima.iter().chain(&*rest) {
         largest = largest.max(logit);
     }
     let mut sums = [0.0_f32; LANES];

@@ -1,8 +1,8 @@
-//! Finds the columns of a file when nobody named them.
+//! Which columns of a file hold what: named by the user, or found by their names.
 
-use super::error::hint;
-use super::{Columns, DataError, rows};
-use crate::mapping::{Stars, Target};
+use super::error::{DataError, hint};
+use super::mapping::{Stars, Target};
+use super::rows;
 use std::path::Path;
 
 /// Columns that hold comments, the likeliest first.
@@ -12,9 +12,20 @@ const LABELS: [&str; 1] = ["label"];
 /// Columns that hold stars.
 const STARS: [&str; 2] = ["stars", "rating"];
 
-/// What is known about the columns of data files; what is not, their names tell.
+/// Which columns to read, and what to do with rows that cannot be understood.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Columns {
+    /// The column with the comment.
+    pub text: String,
+    /// The column with the class, and how to read it.
+    pub target: Target,
+    /// Whether to leave out bad rows instead of failing.
+    pub skip_bad_rows: bool,
+}
+
+/// What is known about the columns of data files; the others are found by their names.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Wanted {
+pub struct ColumnHints {
     /// The column with the comment.
     pub text: Option<String>,
     /// The column with the label.
@@ -29,7 +40,7 @@ pub struct Wanted {
     pub skip_bad_rows: bool,
 }
 
-impl Wanted {
+impl ColumnHints {
     /// The columns of `path`, for a network with these labels. A label is preferred to stars.
     ///
     /// # Errors
@@ -51,7 +62,7 @@ impl Wanted {
     /// The column of `path` with the comment.
     ///
     /// # Errors
-    /// As [`Wanted::columns`].
+    /// As [`ColumnHints::columns`].
     pub fn text(&self, path: &Path) -> Result<String, DataError> {
         self.text_among(path, &rows::columns(path)?)
     }

@@ -27,7 +27,7 @@ impl Moments {
 }
 
 /// The moving average of the weights. A row of the embedding table is brought up to date when a batch touches it, and all of
-/// them by [`Optimiser::averaged`].
+/// them by [`Optimizer::averaged`].
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Average {
     pub(crate) network: Network<f32>,
@@ -38,9 +38,9 @@ pub(crate) struct Average {
     pub(crate) rows: Vec<f64>,
 }
 
-/// The optimiser's memory for one network.
+/// The optimizer's memory for one network.
 #[derive(Debug, Clone)]
-pub struct Optimiser {
+pub struct Optimizer {
     pub(crate) embedding: Moments,
     pub(crate) dense: Vec<Moments>,
     pub(crate) average: Option<Average>,
@@ -61,7 +61,7 @@ struct Scratch {
     rows: Vec<f32>,
 }
 
-impl Optimiser {
+impl Optimizer {
     /// Memory for `network`; `decay` shrinks weight matrices (neither biases nor embeddings), gradients are scaled down to a norm
     /// of at most `clip`, `average` is the decay of the moving average (0: none).
     pub fn new(network: &Network<f32>, decay: f64, clip: f64, average: f64, arch: Arch) -> Self {
@@ -73,7 +73,7 @@ impl Optimiser {
             decayed: 0.0,
             rows: vec![0.0; network.shape.vocabulary],
         });
-        Optimiser {
+        Optimizer {
             embedding,
             dense: sizes.map(Moments::new).collect(),
             average,
@@ -86,7 +86,7 @@ impl Optimiser {
     }
 
     /// The averaged weights, or without an average the weights themselves.
-    pub fn averaged(&self, network: &Network<f32>) -> Network<f32> {
+    pub(crate) fn averaged(&self, network: &Network<f32>) -> Network<f32> {
         let Some(average) = &self.average else { return network.clone() };
         let mut all = average.network.clone();
         for (token, &since) in average.rows.iter().enumerate() {
@@ -125,9 +125,9 @@ impl Optimiser {
             keep: 1.0,
         };
         // Early on a long average would remember the random start.
-        let warm = (1.0 + f64::from(self.steps)) / (10.0 + f64::from(self.steps));
+        let warm_up = (1.0 + f64::from(self.steps)) / (10.0 + f64::from(self.steps));
         let blend = self.average.as_mut().map_or(0.0, |average| {
-            let decay = average.decay.min(warm);
+            let decay = average.decay.min(warm_up);
             average.decayed += decay.ln();
             1.0 - decay
         });
@@ -170,7 +170,7 @@ mod tests {
         let mut network = bag();
         let mut shards = [gradients(&network)];
         let norm =
-            Optimiser::new(&network, 0.0, 1.0, 0.0, Arch::new()).step(&mut network, &mut shards, 0.1, 1);
+            Optimizer::new(&network, 0.0, 1.0, 0.0, Arch::new()).step(&mut network, &mut shards, 0.1, 1);
         assert!((norm - 5.0).abs() < 1e-6);
         assert!((network.embedding[[1, 0]] + 0.1).abs() < 1e-6);
         assert!((network.head.bias[0] - 0.1).abs() < 1e-6);
@@ -189,7 +189,7 @@ mod tests {
         let mut none = gradients(&network);
         none.head.bias.fill(0.0);
         none.embedding.fill(0.0);
-        Optimiser::new(&network, 0.5, 1.0, 0.0, Arch::new()).step(&mut network, &mut [none], 0.1, 1);
+        Optimizer::new(&network, 0.5, 1.0, 0.0, Arch::new()).step(&mut network, &mut [none], 0.1, 1);
         assert!((network.head.weight[[0, 0]] - 0.95).abs() < 1e-6);
         assert_eq!(network.embedding[[1, 0]], 1.0);
     }
@@ -200,7 +200,7 @@ mod tests {
         let mut broken = gradients(&network);
         broken.head.bias[0] = f32::NAN;
         let norm =
-            Optimiser::new(&network, 0.5, 1.0, 0.9, Arch::new()).step(&mut network, &mut [broken], 0.1, 1);
+            Optimizer::new(&network, 0.5, 1.0, 0.9, Arch::new()).step(&mut network, &mut [broken], 0.1, 1);
         assert!(norm.is_nan());
         assert_eq!(network, bag());
     }
@@ -210,21 +210,21 @@ mod tests {
     fn the_lazy_average_is_the_plain_one_whatever_the_threads() {
         let run = |threads: usize| {
             let mut network = bag();
-            let mut optimiser = Optimiser::new(&network, 0.01, 1.0, 0.95, Arch::new());
+            let mut optimizer = Optimizer::new(&network, 0.01, 1.0, 0.95, Arch::new());
             let mut plain = network.clone();
             for step in 0..40_u32 {
                 let mut one = gradients(&network);
                 one.tokens = vec![step % 3, (step / 5) % 3];
                 one.embedding = vec![0.3, -0.1, (step as f32).sin(), 0.2];
                 let other = gradients(&network);
-                optimiser.step(&mut network, &mut [one, other], 0.05, threads);
-                let warm = (1.0 + f64::from(step + 1)) / (10.0 + f64::from(step + 1));
-                let share = 1.0 - 0.95_f64.min(warm) as f32;
+                optimizer.step(&mut network, &mut [one, other], 0.05, threads);
+                let warm_up = (1.0 + f64::from(step + 1)) / (10.0 + f64::from(step + 1));
+                let share = 1.0 - 0.95_f64.min(warm_up) as f32;
                 for ((_, mut mean), (_, weights)) in plain.tensors_mut().into_iter().zip(network.tensors()) {
                     mean.zip_mut_with(&weights, |mean, &weight| *mean += share * (weight - *mean));
                 }
             }
-            let lazy = optimiser.averaged(&network);
+            let lazy = optimizer.averaged(&network);
             for ((name, lazy), (_, plain)) in lazy.tensors().into_iter().zip(plain.tensors()) {
                 for (lazy, plain) in lazy.iter().zip(plain.iter()) {
                     assert!((lazy - plain).abs() < 1e-5, "{name}: {lazy} {plain}");

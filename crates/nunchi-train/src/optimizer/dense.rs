@@ -1,6 +1,6 @@
-//! The step of every weight but the embedding table's, in pieces that threads take in turn.
+//! The step of every weight but the embedding table's, in pieces that threads share.
 
-use super::Optimiser;
+use super::Optimizer;
 use super::arithmetic::{Change, Step, add, square};
 use nunchi_engine::backprop::{ShardGradients, spread};
 use nunchi_model::rnn::{Layer, Network};
@@ -15,7 +15,7 @@ struct Sum<'a> {
     square: f64,
 }
 
-impl Optimiser {
+impl Optimizer {
     /// Adds the shards' dense gradients up in the first; the sum's square.
     pub(super) fn sum_dense(
         &self,

@@ -1,7 +1,7 @@
-//! The same comment as somebody else would have typed it: another ending, a slip, another sign at the end.
+//! Augmentation: the same comment as somebody else would have typed it, with another ending, a typo, another sign at the end.
 //!
 //! Comments that were written to teach something are few; each time they are read they may look a little different
-//! (`FILE,vary=SHARE`), so that what they mean is learned rather than how they look. The prediction never changes.
+//! (`FILE,vary=SHARE` on the command line), so that what they mean is learned rather than how they look. The prediction never changes.
 
 use super::hangul::{PIEUP_SIOT, SIOT, SSANG_SIOT, final_of, with_final};
 use rand::Rng;
@@ -20,8 +20,8 @@ const ANYWHERE: [&[&str]; 5] = [
 ];
 /// Signs of no meaning.
 const TAILS: [&str; 8] = [".", "!", "~", "..", "...", " ㅋㅋ", " ㅠㅠ", "!!"];
-/// Spellings that are heard rather than learned.
-const SLIPS: [(&str, &str); 14] = [
+/// Misspellings by ear.
+const TYPOS: [(&str, &str); 14] = [
     ("이에요", "이예요"),
     ("예요", "에요"),
     ("습니다", "슴니다"),
@@ -37,31 +37,31 @@ const SLIPS: [(&str, &str); 14] = [
     ("진짜", "찐자"),
     ("훌륭", "훌룡"),
 ];
-/// Shares of varied comments with another ending, with slips, and with a sign at the end.
-const ENDED: f64 = 0.6;
-const SLIPPED: f64 = 0.25;
-const TAILED: f64 = 0.25;
+/// Shares of augmented comments with another ending, with typos, and with a sign at the end.
+const ENDING_SHARE: f64 = 0.6;
+const TYPO_SHARE: f64 = 0.25;
+const TAIL_SHARE: f64 = 0.25;
 
 /// `text` as somebody else may have typed it.
-pub(super) fn vary(text: &str, random: &mut impl Rng) -> String {
-    let mut varied = text.to_owned();
-    if random.random_bool(ENDED) {
-        end_otherwise(&mut varied, random);
+pub(super) fn augment(text: &str, random: &mut impl Rng) -> String {
+    let mut augmented = text.to_owned();
+    if random.random_bool(ENDING_SHARE) {
+        replace_ending(&mut augmented, random);
     }
-    if random.random_bool(SLIPPED) {
-        varied = slip(varied, random);
+    if random.random_bool(TYPO_SHARE) {
+        augmented = add_typos(augmented, random);
     }
     // A sign after a sign, or alone, may be what decides.
-    let ends_in_hangul = varied.chars().last().is_some_and(|last| final_of(last).is_some());
-    if ends_in_hangul && random.random_bool(TAILED) {
-        varied.push_str(TAILS.choose(random).copied().unwrap_or_default());
+    let ends_in_hangul = augmented.chars().last().is_some_and(|last| final_of(last).is_some());
+    if ends_in_hangul && random.random_bool(TAIL_SHARE) {
+        augmented.push_str(TAILS.choose(random).copied().unwrap_or_default());
     }
-    varied
+    augmented
 }
 
-/// `text` with some slips of the keyboard and of spelling.
-pub(super) fn slip(mut text: String, rng: &mut impl Rng) -> String {
-    for (right, typed) in SLIPS {
+/// `text` with some typos, of the keyboard and of spelling.
+pub(super) fn add_typos(mut text: String, rng: &mut impl Rng) -> String {
+    for (right, typed) in TYPOS {
         if rng.random_bool(0.4) {
             text = text.replace(right, typed);
         }
@@ -80,7 +80,7 @@ pub(super) fn slip(mut text: String, rng: &mut impl Rng) -> String {
 }
 
 /// Puts another ending of the same meaning in the place of the last one, if there is one.
-fn end_otherwise(text: &mut String, random: &mut impl Rng) {
+fn replace_ending(text: &mut String, random: &mut impl Rng) {
     let stem_of = |ending: &str| text.strip_suffix(ending).filter(|stem| !stem.is_empty()).map(str::len);
     let past = AFTER_PAST.iter().find_map(|ending| {
         let stem = stem_of(ending)?;
@@ -117,7 +117,7 @@ mod tests {
     fn endings_of_one_meaning_stand_for_each_other() {
         let other = |text: &str, random: &mut ChaCha8Rng| {
             let mut text = text.to_owned();
-            end_otherwise(&mut text, random);
+            replace_ending(&mut text, random);
             text
         };
         let past = variants("하루 만에 고장 났어요", other);
@@ -133,16 +133,16 @@ mod tests {
 
     #[test]
     fn signs_decide_nothing_where_they_decided() {
-        let all = variants("도착했는데 ^^", vary);
-        assert!(all.iter().all(|varied| varied.ends_with("^^")), "{all:?}");
-        let all = variants("좋네요", vary);
+        let all = variants("도착했는데 ^^", augment);
+        assert!(all.iter().all(|text| text.ends_with("^^")), "{all:?}");
+        let all = variants("좋네요", augment);
         assert!(all.contains("좋네요") && all.contains("좋네~"), "{all:?}");
     }
 
     #[test]
-    fn slips_are_those_of_a_keyboard() {
+    fn typos_are_those_of_a_keyboard() {
         let mut rng = ChaCha8Rng::seed_from_u64(5);
-        let slipped: Vec<String> = (0..50).map(|_| slip("정말 좋았어요".to_owned(), &mut rng)).collect();
+        let slipped: Vec<String> = (0..50).map(|_| add_typos("정말 좋았어요".to_owned(), &mut rng)).collect();
         for typed in ["증말 좋았어요", "정말 좋앗어요", "정말 좋았어여"] {
             assert!(slipped.iter().any(|slipped| slipped == typed), "{typed}: {slipped:?}");
         }

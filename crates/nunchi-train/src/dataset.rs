@@ -3,14 +3,14 @@
 //! Always holds: no comment of a development set, as a network reads it, is in the corpus.
 
 use super::corpus::{Corpus, CorpusError, NewRow, RowOptions, Writer};
-use nunchi_data::examples::{DevSet, Source, file_name};
 use nunchi_data::{Columns, CommentKey, CommentKeys, Counts};
+use nunchi_data::{LabeledSet, Source};
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-/// A labelled file and the columns to read.
+/// A labeled file and the columns to read.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LabelledFile {
+pub struct LabeledFile {
     /// The file, and how much its comments count.
     pub source: Source,
     /// What to read of it.
@@ -19,7 +19,7 @@ pub struct LabelledFile {
 
 /// A file of comments whose labels, if it has any, are not read.
 #[derive(Clone, Debug, PartialEq)]
-pub struct UnlabelledFile {
+pub struct UnlabeledFile {
     /// The file, and how much its comments count.
     pub source: Source,
     /// The column with the comment.
@@ -28,7 +28,7 @@ pub struct UnlabelledFile {
     pub skip_bad_rows: bool,
 }
 
-/// Which rows of the labelled files are kept from training, to develop on.
+/// Which rows of the labeled files are kept from training, to develop on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HoldOut {
     /// Every so many rows of a file one is; 0 for none.
@@ -41,11 +41,11 @@ pub struct HoldOut {
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// To train on.
-    pub labelled: Vec<LabelledFile>,
+    pub labeled: Vec<LabeledFile>,
     /// To train on too.
-    pub unlabelled: Vec<UnlabelledFile>,
+    pub unlabeled: Vec<UnlabeledFile>,
     /// To develop on.
-    pub dev: Vec<LabelledFile>,
+    pub dev: Vec<LabeledFile>,
     /// To develop on too.
     pub hold_out: HoldOut,
     /// Where the temporary file is made, if not in the system's folder for such files.
@@ -57,8 +57,8 @@ pub struct Plan {
 impl Plan {
     /// The sources of the corpus, in its order.
     pub fn sources(&self) -> Vec<&Source> {
-        let labelled = self.labelled.iter().map(|file| &file.source);
-        labelled.chain(self.unlabelled.iter().map(|file| &file.source)).collect()
+        let labeled = self.labeled.iter().map(|file| &file.source);
+        labeled.chain(self.unlabeled.iter().map(|file| &file.source)).collect()
     }
 }
 
@@ -67,10 +67,10 @@ impl Plan {
 pub struct FileReport {
     /// The file's name without its folder.
     pub name: String,
-    /// What it held; of an unlabelled file no classes are counted.
+    /// What it held; of an unlabeled file no classes are counted.
     pub counts: Counts,
-    /// Comments of an unlabelled file.
-    pub unlabelled: usize,
+    /// Comments of an unlabeled file.
+    pub unlabeled: usize,
     /// Rows held out to develop on.
     pub held_out: usize,
     /// Rows left out because a development set has the comment too.
@@ -79,47 +79,49 @@ pub struct FileReport {
 
 /// What was read.
 #[derive(Debug)]
-pub struct Gathered {
-    /// To train on; its sources are the labelled files and then the unlabelled ones.
+pub struct Dataset {
+    /// To train on; its sources are the labeled files and then the unlabeled ones.
     pub corpus: Corpus,
-    /// To develop on: the files, then what was held out of each labelled file.
-    pub dev: Vec<DevSet>,
+    /// To develop on: the files, then what was held out of each labeled file.
+    pub dev: Vec<LabeledSet>,
     /// What became of each source of the corpus.
     pub files: Vec<FileReport>,
 }
 
-/// Reads all files of `plan`, once each.
-///
-/// # Errors
-/// Files that cannot be used, one class alone in a labelled file or in what is left of all, no room on disk.
-pub fn gather(plan: &Plan) -> Result<Gathered, CorpusError> {
-    let mut gathering = Gathering {
-        writer: Writer::new(plan.folder.as_deref(), plan.classes)?,
-        keys: CommentKeys::default(),
-        dev: HashSet::new(),
-        held_out: HashSet::new(),
-    };
-    let mut dev = Vec::new();
-    for file in &plan.dev {
-        dev.push(gathering.dev_set(file)?);
+impl Dataset {
+    /// Reads all files of `plan`, once each.
+    ///
+    /// # Errors
+    /// Files that cannot be used, one class alone in a labeled file or in what is left of all, no room on disk.
+    pub fn read(plan: &Plan) -> Result<Self, CorpusError> {
+        let mut builder = Builder {
+            writer: Writer::new(plan.folder.as_deref(), plan.classes)?,
+            keys: CommentKeys::default(),
+            dev: HashSet::new(),
+            held_out: HashSet::new(),
+        };
+        let mut dev = Vec::new();
+        for file in &plan.dev {
+            dev.push(builder.dev_set(file)?);
+        }
+        let (mut files, mut held_out) = (Vec::new(), Vec::new());
+        for file in &plan.labeled {
+            let (report, set) = builder.labeled(file, plan.hold_out)?;
+            files.push(report);
+            held_out.extend(Some(set).filter(|set| !set.texts.is_empty()));
+        }
+        for file in &plan.unlabeled {
+            files.push(builder.unlabeled(file)?);
+        }
+        // A row that is held out late may have occurred before.
+        let (corpus, dropped) = builder.writer.finish(&builder.held_out)?;
+        for (file, dropped) in files.iter_mut().zip(dropped) {
+            file.duplicates += dropped;
+        }
+        check_rest(&corpus, &files)?;
+        dev.append(&mut held_out);
+        Ok(Dataset { corpus, dev, files })
     }
-    let (mut files, mut held_out) = (Vec::new(), Vec::new());
-    for file in &plan.labelled {
-        let (report, set) = gathering.labelled(file, plan.hold_out)?;
-        files.push(report);
-        held_out.extend(Some(set).filter(|set| !set.texts.is_empty()));
-    }
-    for file in &plan.unlabelled {
-        files.push(gathering.unlabelled(file)?);
-    }
-    // A row that is held out late may have occurred before.
-    let (corpus, dropped) = gathering.writer.finish(&gathering.held_out)?;
-    for (file, dropped) in files.iter_mut().zip(dropped) {
-        file.duplicates += dropped;
-    }
-    check_rest(&corpus, &files)?;
-    dev.append(&mut held_out);
-    Ok(Gathered { corpus, dev, files })
 }
 
 /// Refuses a corpus of less than two classes.
@@ -131,14 +133,15 @@ fn check_rest(corpus: &Corpus, files: &[FileReport]) -> Result<(), CorpusError> 
         _ => return Ok(()),
     };
     Err(CorpusError::TooLittle {
-        rows: files.iter().map(|file| file.counts.labelled() as u64).sum(),
+        rows: files.iter().map(|file| file.counts.labeled() as u64).sum(),
         held_out: files.iter().map(|file| file.held_out as u64).sum(),
         duplicates: files.iter().map(|file| file.duplicates).sum(),
         left,
     })
 }
 
-struct Gathering {
+/// Fills a corpus from files, and remembers what must not be in it.
+struct Builder {
     writer: Writer,
     keys: CommentKeys,
     /// Keys of the development files' comments.
@@ -147,10 +150,10 @@ struct Gathering {
     held_out: HashSet<CommentKey>,
 }
 
-impl Gathering {
-    fn dev_set(&mut self, file: &LabelledFile) -> Result<DevSet, CorpusError> {
-        let LabelledFile { source, columns } = file;
-        let mut set = DevSet { name: file_name(source), ..DevSet::default() };
+impl Builder {
+    fn dev_set(&mut self, file: &LabeledFile) -> Result<LabeledSet, CorpusError> {
+        let LabeledFile { source, columns } = file;
+        let mut set = LabeledSet { name: source.file_name(), ..LabeledSet::default() };
         let counts = nunchi_data::read(&source.path, columns, |example| {
             self.dev.insert(self.keys.key(example.text));
             set.texts.push(example.text.to_owned());
@@ -162,23 +165,23 @@ impl Gathering {
 
     fn begin(&mut self, source: &Source) {
         self.writer.begin_source(source.weight);
-        let teacher_share = source.teacher_share.map(|share| share as f32);
-        self.writer.set_manner(RowOptions {
-            teacher_share,
+        let distillation_weight = source.distillation_weight.map(|share| share as f32);
+        self.writer.set_options(RowOptions {
+            distillation_weight,
             word_dropout: source.word_dropout,
-            vary: source.vary,
+            augmentation: source.augmentation,
         });
     }
 
-    fn labelled(
+    fn labeled(
         &mut self,
-        file: &LabelledFile,
+        file: &LabeledFile,
         hold_out: HoldOut,
-    ) -> Result<(FileReport, DevSet), CorpusError> {
-        let LabelledFile { source, columns } = file;
+    ) -> Result<(FileReport, LabeledSet), CorpusError> {
+        let LabeledFile { source, columns } = file;
         self.begin(source);
         let every = source.hold_out.unwrap_or(hold_out.every);
-        let (mut duplicates, mut holder) = (0, Holder::new(HoldOut { every, ..hold_out }));
+        let (mut duplicates, mut sampler) = (0, HoldOutSampler::new(HoldOut { every, ..hold_out }));
         let soft = source.soft.as_deref();
         let counts = nunchi_data::try_read(&source.path, columns, soft, |example| {
             let key = self.keys.key(example.text);
@@ -188,25 +191,25 @@ impl Gathering {
             }
             let row =
                 NewRow { text: example.text, class: Some(example.class as u32), soft: example.soft, key };
-            if !holder.wants() {
+            if !sampler.wants() {
                 return self.writer.push(row);
             }
-            holder.hold(row).iter().try_for_each(|held| self.writer.push(held.row()))
+            sampler.hold(row).iter().try_for_each(|held| self.writer.push(held.row()))
         })?;
         nunchi_data::require_classes(&source.path, &columns.target, &counts)?;
-        let set = holder.into_set(format!("{} (held out)", file_name(source)), &mut self.held_out);
+        let set = sampler.into_set(format!("{} (held out)", source.file_name()), &mut self.held_out);
         let held_out = set.texts.len();
-        Ok((FileReport { name: file_name(source), counts, unlabelled: 0, held_out, duplicates }, set))
+        Ok((FileReport { name: source.file_name(), counts, unlabeled: 0, held_out, duplicates }, set))
     }
 
-    fn unlabelled(&mut self, file: &UnlabelledFile) -> Result<FileReport, CorpusError> {
-        let UnlabelledFile { source, text, skip_bad_rows } = file;
+    fn unlabeled(&mut self, file: &UnlabeledFile) -> Result<FileReport, CorpusError> {
+        let UnlabeledFile { source, text, skip_bad_rows } = file;
         self.begin(source);
-        let mut report = FileReport { name: file_name(source), ..FileReport::default() };
+        let mut report = FileReport { name: source.file_name(), ..FileReport::default() };
         let soft = source.soft.as_deref();
         report.counts.bad =
             nunchi_data::read_comments(&source.path, text, soft, *skip_bad_rows, |comment| {
-                report.unlabelled += 1;
+                report.unlabeled += 1;
                 let key = self.keys.key(comment.text);
                 if self.dev.contains(&key) {
                     report.duplicates += 1;
@@ -219,7 +222,7 @@ impl Gathering {
 }
 
 /// Holds every so many rows out, at longer distances as they become many.
-struct Holder {
+struct HoldOutSampler {
     every: u64,
     at_most: usize,
     row: u64,
@@ -241,10 +244,10 @@ impl Held {
     }
 }
 
-impl Holder {
+impl HoldOutSampler {
     fn new(HoldOut { every, at_most }: HoldOut) -> Self {
         let at_most = if at_most == 0 { usize::MAX } else { at_most };
-        Holder { every, at_most, row: 0, held: Vec::new() }
+        HoldOutSampler { every, at_most, row: 0, held: Vec::new() }
     }
 
     /// Whether the next row is to be held out.
@@ -267,8 +270,8 @@ impl Holder {
         free
     }
 
-    fn into_set(self, name: String, keys: &mut HashSet<CommentKey>) -> DevSet {
-        let mut set = DevSet { name, ..DevSet::default() };
+    fn into_set(self, name: String, keys: &mut HashSet<CommentKey>) -> LabeledSet {
+        let mut set = LabeledSet { name, ..LabeledSet::default() };
         for held in self.held {
             keys.insert(held.key);
             set.texts.push(held.text);

@@ -1,4 +1,4 @@
-//! What happens to slices of numbers in a step: sums, squares, AdamW itself and the moving average, over the CPU's vectors.
+//! What happens to slices of floats in a step: sums, squares, AdamW itself and the moving average, over the CPU's vectors.
 
 use pulp::{Arch, NullaryFnOnce, Simd, WithSimd};
 

@@ -2,7 +2,7 @@
 //! changed.
 
 use super::arithmetic::{Change, Step, Towards, add, square};
-use super::{Optimiser, Scratch};
+use super::{Optimizer, Scratch};
 use nunchi_engine::backprop::{ShardGradients, spread};
 use nunchi_model::rnn::Network;
 
@@ -10,7 +10,7 @@ use nunchi_model::rnn::Network;
 const ROWS: usize = 128;
 
 /// Rows of the embedding table whose gradients are to be added up: `places` are those of `rows`.
-struct Gather<'a> {
+struct RowSums<'a> {
     /// Which shard, and which row of its gradients; in order.
     sources: &'a [(u32, u32)],
     /// For each of `rows`: where its sources end, and for the first where they begin.
@@ -25,7 +25,7 @@ struct Rows<'a> {
     rows: Vec<(Change<'a>, f32)>,
 }
 
-impl Optimiser {
+impl Optimizer {
     /// Adds up the gradients of rows that belong to the same token; the sum's square.
     pub(super) fn sum_rows(
         &mut self,
@@ -71,12 +71,12 @@ impl Optimiser {
         }
         rows.clear();
         rows.resize(tokens.len() * columns, 0.0);
-        let mut jobs: Vec<Gather<'_>> = rows
+        let mut jobs: Vec<RowSums<'_>> = rows
             .chunks_mut(ROWS * columns)
             .enumerate()
             .map(|(piece, rows)| {
                 let count = rows.len() / columns;
-                Gather { sources: &sources, ends: &ends[piece * ROWS..][..=count], rows, square: 0.0 }
+                RowSums { sources: &sources, ends: &ends[piece * ROWS..][..=count], rows, square: 0.0 }
             })
             .collect();
         let arch = self.arch;

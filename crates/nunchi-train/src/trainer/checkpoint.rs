@@ -3,10 +3,10 @@
 //!
 //! Always holds: a run that goes on from a checkpoint comes to the weights of an undisturbed one, bit by bit.
 
-use super::optimiser::{Average, Moments, Optimiser};
-use super::trainer::TrainingCursor;
+use super::cursor::TrainingCursor;
+use crate::optimizer::{Average, Moments, Optimizer};
 use ndarray::{ArrayD, IxDyn};
-use nunchi_model::rnn::{HeadKind, Network, RnnError, Shape};
+use nunchi_model::rnn::{Network, RnnError, Shape};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use sha2::{Digest, Sha256};
@@ -64,12 +64,12 @@ pub enum CheckpointError {
 /// A run's state.
 pub(super) struct Checkpoint {
     pub network: Network<f32>,
-    pub optimiser: State,
-    pub place: TrainingCursor,
+    pub optimizer: State,
+    pub cursor: TrainingCursor,
     pub best: Option<Network<f32>>,
 }
 
-/// What an optimiser remembers.
+/// An optimizer's state.
 pub(super) struct State {
     embedding: Moments,
     dense: Vec<Moments>,
@@ -77,22 +77,14 @@ pub(super) struct State {
     steps: i32,
 }
 
-/// The shape of a network that tells `classes` classes apart, from one that predicts tokens.
-pub(super) fn for_classes(shape: Shape, classes: usize) -> Shape {
-    match classes {
-        0..=2 => Shape { head: HeadKind::Sigmoid, outputs: 1, ..shape },
-        _ => Shape { head: HeadKind::Softmax, outputs: classes, ..shape },
-    }
-}
-
 /// Writes a checkpoint.
 pub(super) fn save(
     path: &Path,
     fingerprint: &str,
     network: &Network<f32>,
-    optimiser: &Optimiser,
+    optimizer: &Optimizer,
     best: Option<&Network<f32>>,
-    place: &TrainingCursor,
+    cursor: &TrainingCursor,
 ) -> Result<(), CheckpointError> {
     let mut tensors: Vec<(String, Vec<usize>, Dtype, Vec<u8>)> = Vec::new();
     let floats = |values: &[f32]| bytemuck::cast_slice::<f32, u8>(values).to_vec();
@@ -100,21 +92,21 @@ pub(super) fn save(
         tensors.push((name, vec![values.len()], Dtype::F32, floats(values)));
     };
     let mut networks = vec![("network", network)];
-    networks.extend(optimiser.average.as_ref().map(|average| ("average", &average.network)));
+    networks.extend(optimizer.average.as_ref().map(|average| ("average", &average.network)));
     networks.extend(best.map(|best| ("best", best)));
     for (kind, network) in networks {
         for (name, tensor) in network.tensors() {
             add(format!("{kind}.{name}"), tensor.as_slice().expect("weights are in standard layout"));
         }
     }
-    for (index, moments) in std::iter::once(&optimiser.embedding).chain(&optimiser.dense).enumerate() {
+    for (index, moments) in std::iter::once(&optimizer.embedding).chain(&optimizer.dense).enumerate() {
         add(format!("first.{index}"), &moments.first);
         add(format!("second.{index}"), &moments.second);
     }
-    let numbers = |values: &[f64]| bytemuck::cast_slice::<f64, u8>(values).to_vec();
-    if let Some(average) = &optimiser.average {
-        tensors.push(("rows".to_owned(), vec![average.rows.len()], Dtype::F64, numbers(&average.rows)));
-        tensors.push(("decayed".to_owned(), vec![1], Dtype::F64, numbers(&[average.decayed])));
+    let doubles = |values: &[f64]| bytemuck::cast_slice::<f64, u8>(values).to_vec();
+    if let Some(average) = &optimizer.average {
+        tensors.push(("rows".to_owned(), vec![average.rows.len()], Dtype::F64, doubles(&average.rows)));
+        tensors.push(("decayed".to_owned(), vec![1], Dtype::F64, doubles(&[average.decayed])));
     }
     let json = |value: serde_json::Result<String>| value.expect("plain data");
     let mut metadata: HashMap<String, String> = [
@@ -122,8 +114,8 @@ pub(super) fn save(
         ("fingerprint", fingerprint.to_owned()),
         ("shape", json(serde_json::to_string(&network.shape))),
         ("best.shape", best.map_or_else(String::new, |best| json(serde_json::to_string(&best.shape)))),
-        ("place", json(serde_json::to_string(place))),
-        ("steps", optimiser.steps.to_string()),
+        ("cursor", json(serde_json::to_string(cursor))),
+        ("steps", optimizer.steps.to_string()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
@@ -217,15 +209,15 @@ pub(super) fn load(
     if shape.vocabulary != network.shape.vocabulary || shape.hidden != network.shape.hidden {
         return Err(CheckpointError::Other(path.to_owned()));
     }
-    let place: TrainingCursor =
-        serde_json::from_str(&text("place")?).map_err(|error| damaged(error.to_string()))?;
+    let cursor: TrainingCursor =
+        serde_json::from_str(&text("cursor")?).map_err(|error| damaged(error.to_string()))?;
     let network = reader.network("network", shape)?;
     let best = match text("best.shape")?.as_str() {
         "" => None,
         _ => Some(reader.network("best", json("best.shape")?)?),
     };
-    let average = match reader.numbers("rows") {
-        Ok(rows) => Some((reader.network("average", shape)?, reader.numbers("decayed")?[0], rows)),
+    let average = match reader.doubles("rows") {
+        Ok(rows) => Some((reader.network("average", shape)?, reader.doubles("decayed")?[0], rows)),
         Err(_) => None,
     };
     let count = network.tensors().len();
@@ -238,7 +230,7 @@ pub(super) fn load(
     let embedding = moments.next().expect("a network has an embedding table")?;
     let dense = moments.collect::<Result<_, CheckpointError>>()?;
     let steps = text("steps")?.parse().map_err(|_| damaged("steps".to_owned()))?;
-    Ok(Some(Checkpoint { network, optimiser: State { embedding, dense, average, steps }, place, best }))
+    Ok(Some(Checkpoint { network, optimizer: State { embedding, dense, average, steps }, cursor, best }))
 }
 
 struct Reader<'a> {
@@ -259,30 +251,32 @@ impl Reader<'_> {
         Ok(bytemuck::pod_collect_to_vec(&self.bytes(name)?))
     }
 
-    fn numbers(&self, name: &str) -> Result<Vec<f64>, CheckpointError> {
+    fn doubles(&self, name: &str) -> Result<Vec<f64>, CheckpointError> {
         Ok(bytemuck::pod_collect_to_vec(&self.bytes(name)?))
     }
 
     fn network(&self, kind: &str, shape: Shape) -> Result<Network<f32>, CheckpointError> {
         let found = Network::from_tensors(shape, |name, dimensions| {
-            let values = self.floats(&format!("{kind}.{name}")).map_err(|error| Wrong(error.to_string()))?;
-            ArrayD::from_shape_vec(IxDyn(dimensions), values).map_err(|error| Wrong(error.to_string()))
+            let values =
+                self.floats(&format!("{kind}.{name}")).map_err(|error| InvalidNetwork(error.to_string()))?;
+            ArrayD::from_shape_vec(IxDyn(dimensions), values)
+                .map_err(|error| InvalidNetwork(error.to_string()))
         });
-        found.map_err(|error: Wrong| CheckpointError::Damaged(self.path.to_owned(), error.0))
+        found.map_err(|error: InvalidNetwork| CheckpointError::Damaged(self.path.to_owned(), error.0))
     }
 }
 
 /// What is wrong with a network in a checkpoint.
-struct Wrong(String);
+struct InvalidNetwork(String);
 
-impl From<RnnError> for Wrong {
+impl From<RnnError> for InvalidNetwork {
     fn from(error: RnnError) -> Self {
-        Wrong(error.to_string())
+        InvalidNetwork(error.to_string())
     }
 }
 
-impl Optimiser {
-    /// Goes on from what another one remembered.
+impl Optimizer {
+    /// Goes on from another one's state.
     pub(super) fn restore(&mut self, state: State) {
         (self.embedding, self.dense, self.steps) = (state.embedding, state.dense, state.steps);
         if let (Some(own), Some((network, decayed, rows))) = (&mut self.average, state.average) {
@@ -294,10 +288,10 @@ impl Optimiser {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nunchi_model::rnn::{Cell, Pooling};
+    use nunchi_model::rnn::{Cell, HeadKind, Pooling};
     use pulp::Arch;
 
-    /// Keys of comments, and so fingerprints, were made by another hash: nobody can say whether it is the same training.
+    /// Keys of comments, and so fingerprints, were made by another hash: whether it is the same training cannot be known.
     #[test]
     fn a_checkpoint_of_an_earlier_version_is_refused_with_what_to_do() {
         let shape = Shape {
@@ -312,10 +306,10 @@ mod tests {
             outputs: 1,
         };
         let network = Network::<f32>::zeros(shape).unwrap();
-        let optimiser = Optimiser::new(&network, 0.0, 1.0, 0.0, Arch::new());
+        let optimizer = Optimizer::new(&network, 0.0, 1.0, 0.0, Arch::new());
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.checkpoint");
-        save(&path, "same", &network, &optimiser, None, &TrainingCursor::default()).unwrap();
+        save(&path, "same", &network, &optimizer, None, &TrainingCursor::default()).unwrap();
         assert!(load(&path, "same", &network).unwrap().is_some());
 
         let bytes = std::fs::read(&path).unwrap();

@@ -1,67 +1,48 @@
-//! A run, epoch by epoch and step by step, and the place in it that a checkpoint holds; its two [`stages`].
+//! A run, epoch by epoch and step by step; its stages are in `stages`.
 
-mod stages;
-
-use super::{Diverged, Epoch, Progress, Settings, Task, TrainError, Trained};
+use super::checkpoint::{self, Checkpoint};
+use super::cursor::TrainingCursor;
+use super::divergence::{Decision, StepStats};
+use super::heads;
+use super::outcome::{Diverged, Interrupted, Outcome, TrainError, Trained};
+use super::progress::{Epoch, Progress};
+use super::settings::Settings;
+use super::task::Task;
 use crate::batches::Reading;
-use crate::checkpoint::{self, Checkpoint};
-use crate::guard::{Guard, Seen, Verdict};
 use crate::language::{Frequencies, Predict};
-use crate::optimiser::Optimiser;
+use crate::optimizer::Optimizer;
 use crate::schedule::rate;
-use crate::step::{Classify, Example, StepSettings, Stepped, Stepper};
+use crate::step::{Classify, Example, StepResult, StepSettings, Stepper};
 use nunchi_engine::backprop::Backprop;
 use nunchi_model::rnn::Network;
-use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
 /// Tokens that stand against the right one when the next token is predicted.
 const CANDIDATES: usize = 1_024;
-/// After so many steps the weights may be taken as what to go back to. Only then is a checkpoint written too: what a run goes back
-/// to must not depend on when it was killed.
-const GOOD_EVERY: u64 = 50;
-
-/// The place in a run, as it stands in a checkpoint.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct TrainingCursor {
-    /// 0: predicting tokens; 1: telling classes apart.
-    pub stage: usize,
-    /// The epoch, counted from 1; 0 before the first.
-    pub epoch: usize,
-    pub window: usize,
-    /// The next batch of the window.
-    pub batch: usize,
-    /// Steps of the stage so far.
-    pub step: u64,
-    /// Examples of the stage so far.
-    pub examples: u64,
-    /// Of the epoch so far: the sum of losses, and over how many examples.
-    pub loss: f64,
-    pub loss_examples: u64,
-    pub guard: Guard,
-    pub epochs: Vec<Epoch>,
-    /// The best epoch's score and number.
-    pub best: Option<(f64, usize)>,
-}
+/// After so many steps the weights may be taken as what to roll back to. Only then is a checkpoint written too: what a run is rolled
+/// back to must not depend on when it was killed.
+const SNAPSHOT_STEPS: u64 = 50;
 
 /// The state of one run.
 pub(super) struct Run<'a> {
-    task: &'a Task<'a>,
+    pub(super) task: &'a Task<'a>,
     fingerprint: String,
     /// What is trained in this stage.
-    network: Network<f32>,
-    optimiser: Optimiser,
-    stepper: Stepper,
-    backprop: Backprop,
-    place: TrainingCursor,
-    best: Option<Network<f32>>,
+    pub(super) network: Network<f32>,
+    pub(super) optimizer: Optimizer,
+    pub(super) stepper: Stepper,
+    pub(super) backprop: Backprop,
+    pub(super) cursor: TrainingCursor,
+    pub(super) best: Option<Network<f32>>,
     /// What it began with, where something of that is kept.
-    start: Option<Network<f32>>,
-    /// What to go back to.
-    good: (Network<f32>, Optimiser),
+    pub(super) start: Option<Network<f32>>,
+    /// What to roll back to.
+    pub(super) last_good: (Network<f32>, Optimizer),
     saved: Instant,
+    /// Whether it was interrupted: it ends as soon as it can.
+    pub(super) interrupted: bool,
     /// Why it ended before its time.
-    diverged: Option<Diverged>,
+    pub(super) diverged: Option<Diverged>,
 }
 
 impl<'a> Run<'a> {
@@ -78,51 +59,52 @@ impl<'a> Run<'a> {
         };
         let start = (task.settings.blend < 1.0 && task.settings.pretraining == 0).then(|| network.clone());
         let first_stage = usize::from(task.settings.pretraining == 0);
-        let (network, optimiser, place, best) = match found {
-            Some(Checkpoint { network, optimiser, place, best }) => {
-                let mut own = new_optimiser(task.settings, &network, backprop);
-                own.restore(optimiser);
-                (network, own, place, best)
+        let (network, optimizer, cursor, best) = match found {
+            Some(Checkpoint { network, optimizer, cursor, best }) => {
+                let mut own = new_optimizer(task.settings, &network, backprop);
+                own.restore(optimizer);
+                (network, own, cursor, best)
             }
             None => {
                 let network =
-                    if first_stage == 0 { stages::for_tokens(&network, task.settings.seed) } else { network };
-                let optimiser = new_optimiser(task.settings, &network, backprop);
-                (network, optimiser, TrainingCursor { stage: first_stage, ..TrainingCursor::default() }, None)
+                    if first_stage == 0 { heads::for_tokens(&network, task.settings.seed) } else { network };
+                let optimizer = new_optimizer(task.settings, &network, backprop);
+                (network, optimizer, TrainingCursor { stage: first_stage, ..TrainingCursor::default() }, None)
             }
         };
-        let good = (network.clone(), optimiser.clone());
+        let last_good = (network.clone(), optimizer.clone());
         let stepper = Stepper::new(backprop);
         let saved = Instant::now();
         Ok(Run {
             task,
             fingerprint,
             network,
-            optimiser,
+            optimizer,
             stepper,
             backprop,
-            place,
+            cursor,
             best,
             start,
-            good,
+            last_good,
             saved,
+            interrupted: false,
             diverged: None,
         })
     }
 
-    fn begin_epoch(&mut self, number: usize) {
-        self.place = TrainingCursor {
+    pub(super) fn begin_epoch(&mut self, number: usize) {
+        self.cursor = TrainingCursor {
             epoch: number,
             window: 0,
             batch: 0,
             loss: 0.0,
             loss_examples: 0,
-            ..std::mem::take(&mut self.place)
+            ..std::mem::take(&mut self.cursor)
         };
     }
 
-    /// The rest of an epoch.
-    fn epoch(
+    /// The rest of an epoch, or what is trained of it until somebody interrupts.
+    pub(super) fn epoch(
         &mut self,
         number: usize,
         reading: Reading<'_>,
@@ -130,29 +112,31 @@ impl<'a> Run<'a> {
         frequencies: Option<&Frequencies>,
         progress: &mut dyn Progress,
     ) -> Result<Epoch, TrainError> {
-        if self.place.epoch != number {
+        if self.cursor.epoch != number {
             self.begin_epoch(number);
         }
-        let (begin, before) = (Instant::now(), self.place.examples);
-        for window in reading.windows(number as u64, self.place.window) {
+        let (begin, before) = (Instant::now(), self.cursor.examples);
+        for window in reading.windows(number as u64, self.cursor.window) {
             let (at, window) = window?;
-            if at != self.place.window {
-                (self.place.window, self.place.batch) = (at, 0);
+            if at != self.cursor.window {
+                (self.cursor.window, self.cursor.batch) = (at, 0);
             }
-            while self.place.batch < window.len() {
-                let together = self.task.settings.accumulate.max(1).min(window.len() - self.place.batch);
-                let parts: Vec<Vec<Example<'_>>> = (self.place.batch..self.place.batch + together)
+            while self.cursor.batch < window.len() {
+                let together = self.task.settings.accumulate.max(1).min(window.len() - self.cursor.batch);
+                let parts: Vec<Vec<Example<'_>>> = (self.cursor.batch..self.cursor.batch + together)
                     .map(|index| window.batch(index))
                     .collect();
                 let stepped = self.step(&parts, total, frequencies, progress);
-                self.place.batch += together;
-                self.judge(&stepped, &parts, progress)?;
+                self.cursor.batch += together;
+                self.check_divergence(&stepped, &parts, progress)?;
                 if self.task.stopped() {
-                    self.save()?;
+                    self.interrupted = true;
                     return Ok(self.epoch_so_far(begin, before));
                 }
-                if self.place.step.is_multiple_of(GOOD_EVERY) && self.place.guard.calm(self.chance()) {
-                    self.take_as_good();
+                if self.cursor.step.is_multiple_of(SNAPSHOT_STEPS)
+                    && self.cursor.detector.is_stable(self.baseline_loss())
+                {
+                    self.snapshot();
                     if self.task.checkpoint.is_some_and(|(_, every)| self.saved.elapsed() >= every) {
                         self.save()?;
                     }
@@ -164,11 +148,11 @@ impl<'a> Run<'a> {
 
     fn epoch_so_far(&self, begin: Instant, before: u64) -> Epoch {
         Epoch {
-            epoch: self.place.epoch,
-            loss: self.place.loss / self.place.loss_examples.max(1) as f64,
+            epoch: self.cursor.epoch,
+            loss: self.cursor.loss / self.cursor.loss_examples.max(1) as f64,
             dev: Vec::new(),
             score: None,
-            examples_per_s: (self.place.examples - before) as f64 / begin.elapsed().as_secs_f64().max(1e-9),
+            examples_per_s: (self.cursor.examples - before) as f64 / begin.elapsed().as_secs_f64().max(1e-9),
         }
     }
 
@@ -178,44 +162,46 @@ impl<'a> Run<'a> {
         total: u64,
         frequencies: Option<&Frequencies>,
         progress: &mut dyn Progress,
-    ) -> Stepped {
+    ) -> StepResult {
         let settings = self.task.settings;
-        let done = self.place.examples as f64 / total.max(1) as f64;
-        let rate = rate(settings.schedule, settings.warm_up, done) * settings.rate * self.place.guard.scale();
+        let done = self.cursor.examples as f64 / total.max(1) as f64;
+        let rate = rate(settings.schedule, settings.warm_up, done)
+            * settings.rate
+            * self.cursor.detector.rate_scale();
         let step = StepSettings {
             rate: rate as f32,
             dropout_inputs: settings.dropout_inputs as f32,
             dropout_features: settings.dropout_features as f32,
             smoothing: settings.smoothing,
-            key: step_key(settings.seed, self.place.stage, self.place.step),
+            key: step_key(settings.seed, self.cursor.stage, self.cursor.step),
             threads: settings.threads,
         };
         let parts: Vec<&[Example<'_>]> = parts.iter().map(Vec::as_slice).collect();
-        let (network, optimiser) = (&mut self.network, &mut self.optimiser);
+        let (network, optimizer) = (&mut self.network, &mut self.optimizer);
         let stepped = match frequencies {
-            None => self.stepper.step(network, optimiser, &Classify, &parts, &step),
+            None => self.stepper.step(network, optimizer, &Classify, &parts, &step),
             Some(frequencies) => {
-                let place = (settings.seed, self.place.step);
+                let place = (settings.seed, self.cursor.step);
                 let predict = Predict::new(&self.backprop, network, frequencies, CANDIDATES, place);
-                self.stepper.step(network, optimiser, &predict, &parts, &step)
+                self.stepper.step(network, optimizer, &predict, &parts, &step)
             }
         };
         let examples: usize = parts.iter().map(|part| part.len()).sum();
-        self.place.step += 1;
-        self.place.examples += examples as u64;
+        self.cursor.step += 1;
+        self.cursor.examples += examples as u64;
         progress.step(examples, stepped.loss, rate);
         stepped
     }
 
-    /// Looks at a step's loss, and goes back if it ran away.
-    fn judge(
+    /// Looks at a step's loss, and rolls back if it diverges.
+    fn check_divergence(
         &mut self,
-        stepped: &Stepped,
+        stepped: &StepResult,
         parts: &[Vec<Example<'_>>],
         progress: &mut dyn Progress,
     ) -> Result<(), TrainError> {
         let examples: usize = parts.iter().map(Vec::len).sum();
-        let weight = match self.place.stage {
+        let weight = match self.cursor.stage {
             0 => 1.0,
             _ => {
                 parts.iter().flatten().map(|example| f64::from(example.target.weight)).sum::<f64>()
@@ -223,33 +209,38 @@ impl<'a> Run<'a> {
             }
         };
         let loss = if weight > 0.0 { stepped.loss / weight } else { stepped.loss };
-        let rate_before = self.place.guard.scale();
-        match self.place.guard.look(Seen { loss, norm: stepped.norm, examples, chance: self.chance() }) {
-            Verdict::Fine => {
-                self.place.loss += stepped.loss * examples as f64;
-                self.place.loss_examples += examples as u64;
+        let rate_before = self.cursor.detector.rate_scale();
+        match self.cursor.detector.observe(StepStats {
+            loss,
+            norm: stepped.norm,
+            examples,
+            baseline: self.baseline_loss(),
+        }) {
+            Decision::Continue => {
+                self.cursor.loss += stepped.loss * examples as f64;
+                self.cursor.loss_examples += examples as u64;
                 Ok(())
             }
-            Verdict::GoBack(why) => {
-                let scale = self.place.guard.scale();
+            Decision::RollBack(why) => {
+                let scale = self.cursor.detector.rate_scale();
                 progress.note(&format!(
                     "{why} at step {}: back to the last good weights, with a highest rate of {:.1e} instead of {:.1e}",
-                    self.place.step,
+                    self.cursor.step,
                     self.task.settings.rate * scale,
                     self.task.settings.rate * rate_before
                 ));
-                (self.network, self.optimiser) = self.good.clone();
+                (self.network, self.optimizer) = self.last_good.clone();
                 Ok(())
             }
-            Verdict::GiveUp(times) => {
+            Decision::GiveUp(times) => {
                 Err(TrainError::Diverged(Diverged { times, rate: self.task.settings.rate * rate_before }))
             }
         }
     }
 
     /// The loss of a network that knows nothing.
-    fn chance(&self) -> f64 {
-        let choices = match self.place.stage {
+    fn baseline_loss(&self) -> f64 {
+        let choices = match self.cursor.stage {
             0 => self.network.shape.vocabulary,
             _ => self.network.shape.outputs.max(2),
         };
@@ -257,13 +248,13 @@ impl<'a> Run<'a> {
     }
 
     /// Takes the weights of now as good, and writes a checkpoint.
-    fn remember(&mut self) -> Result<(), TrainError> {
-        self.take_as_good();
+    pub(super) fn save_good(&mut self) -> Result<(), TrainError> {
+        self.snapshot();
         self.save()
     }
 
-    fn take_as_good(&mut self) {
-        self.good = (self.network.clone(), self.optimiser.clone());
+    fn snapshot(&mut self) {
+        self.last_good = (self.network.clone(), self.optimizer.clone());
     }
 
     fn save(&mut self) -> Result<(), TrainError> {
@@ -273,23 +264,40 @@ impl<'a> Run<'a> {
                 path,
                 &self.fingerprint,
                 &self.network,
-                &self.optimiser,
+                &self.optimizer,
                 self.best.as_ref(),
-                &self.place,
+                &self.cursor,
             )?;
         }
         Ok(())
     }
 
-    pub(super) fn finish(self, begin: Instant) -> Trained {
-        let stopped = self.task.stopped();
-        let (best, network) = match (self.place.best, &self.best) {
+    /// What the run came to; of one that was interrupted a checkpoint is written.
+    pub(super) fn finish(mut self, begin: Instant) -> Result<Outcome, TrainError> {
+        if self.interrupted {
+            self.save()?;
+            let checkpoint = self.task.checkpoint.map(|(path, _)| path.to_owned());
+            return Ok(Outcome::Interrupted(Interrupted { epochs: self.cursor.epochs.len(), checkpoint }));
+        }
+        let (best, network) = match (self.cursor.best, &self.best) {
             (Some((_, number)), Some(network)) => (number, network.clone()),
-            // Stopped before the first epoch's end.
+            // No epoch was asked for.
             _ => (0, self.candidate()),
         };
         let (diverged, took) = (self.diverged, begin.elapsed());
-        Trained { network, epochs: self.place.epochs, best, stopped, diverged, took }
+        Ok(Outcome::Finished(Trained { network, epochs: self.cursor.epochs, best, diverged, took }))
+    }
+
+    /// The weights of now as they would be kept.
+    pub(super) fn candidate(&self) -> Network<f32> {
+        let mut network = self.optimizer.averaged(&self.network);
+        if let Some(start) = &self.start {
+            let share = self.task.settings.blend as f32;
+            for ((_, mut to), (_, from)) in network.tensors_mut().into_iter().zip(start.tensors()) {
+                to.zip_mut_with(&from, |to, &from| *to = from + share * (*to - from));
+            }
+        }
+        network
     }
 }
 
@@ -309,8 +317,8 @@ fn mix(mut x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-fn new_optimiser(settings: &Settings, network: &Network<f32>, backprop: Backprop) -> Optimiser {
-    Optimiser::new(network, settings.weight_decay, settings.clip, settings.average, backprop.arch())
+pub(super) fn new_optimizer(settings: &Settings, network: &Network<f32>, backprop: Backprop) -> Optimizer {
+    Optimizer::new(network, settings.weight_decay, settings.clip, settings.average, backprop.arch())
 }
 
 #[cfg(test)]

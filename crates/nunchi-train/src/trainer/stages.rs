@@ -1,20 +1,23 @@
-//! The two stages of a run: predicting next tokens, then telling classes apart.
+//! The two stages of a run: predicting next tokens, then learning classes.
 
-use super::{Run, TrainingCursor, new_optimiser};
+use super::cursor::TrainingCursor;
+use super::heads;
+use super::outcome::TrainError;
+use super::progress::Progress;
+use super::run::{Run, new_optimizer};
+use super::settings::Keep;
 use crate::batches::Reading;
-use crate::checkpoint;
-use crate::language::{self, Frequencies};
+use crate::language::Frequencies;
 use crate::step::Stepper;
-use crate::trainer::{Keep, Progress, TrainError};
-use nunchi_data::examples::Group;
+use nunchi_data::EncodedSet;
 use nunchi_eval::calibration;
 use nunchi_eval::metrics::balanced_accuracy;
 use nunchi_model::rnn::Network;
 
 impl<'a> Run<'a> {
-    /// The first stage, if it is not behind; afterwards the second one's network and optimiser are there.
-    pub(in crate::trainer) fn pretrain(&mut self, progress: &mut dyn Progress) -> Result<(), TrainError> {
-        if self.place.stage > 0 {
+    /// The first stage, if it is not behind; afterwards the second one's network and optimizer are there.
+    pub(super) fn pretrain(&mut self, progress: &mut dyn Progress) -> Result<(), TrainError> {
+        if self.cursor.stage > 0 {
             return Ok(());
         }
         let reading = self.reading(true);
@@ -26,43 +29,43 @@ impl<'a> Run<'a> {
         let epochs = self.task.settings.pretraining;
         let examples = self.task.corpus.len() * epochs as u64;
         progress.stage("predicting next tokens", epochs, examples);
-        if self.place.examples > 0 {
-            progress.resumed(self.place.epoch, self.place.examples);
+        if self.cursor.examples > 0 {
+            progress.resumed(self.cursor.epoch, self.cursor.examples);
         }
-        for number in self.place.epoch.max(1)..=epochs {
+        for number in self.cursor.epoch.max(1)..=epochs {
             let loss = self.epoch(number, reading, examples, Some(&frequencies), progress)?;
-            if self.task.stopped() {
-                return Err(TrainError::Stopped);
+            if self.interrupted {
+                return Ok(());
             }
             progress.epoch(&loss);
         }
-        let averaged = self.optimiser.averaged(&self.network);
-        self.network = for_classes(averaged, &self.head_wanted());
-        self.optimiser = new_optimiser(self.task.settings, &self.network, self.backprop);
+        let averaged = self.optimizer.averaged(&self.network);
+        self.network = heads::replace(averaged, &self.new_head());
+        self.optimizer = new_optimizer(self.task.settings, &self.network, self.backprop);
         self.stepper = Stepper::new(self.backprop);
-        self.place = TrainingCursor { stage: 1, ..TrainingCursor::default() };
-        self.remember()
+        self.cursor = TrainingCursor { stage: 1, ..TrainingCursor::default() };
+        self.save_good()
     }
 
-    fn head_wanted(&self) -> Network<f32> {
+    fn new_head(&self) -> Network<f32> {
         let classes = self.task.corpus.classes().len().max(2);
-        let shape = checkpoint::for_classes(self.network.shape, classes);
+        let shape = heads::shape_for_classes(self.network.shape, classes);
         Network::random(nunchi_model::rnn::Shape { vocabulary: 1, ..shape }, self.task.settings.seed ^ 1)
             .expect("the shape of a network with another head")
     }
 
     /// The second stage.
-    pub(in crate::trainer) fn classify(&mut self, progress: &mut dyn Progress) -> Result<(), TrainError> {
+    pub(super) fn classify(&mut self, progress: &mut dyn Progress) -> Result<(), TrainError> {
         let settings = self.task.settings;
         let reading = self.reading(false);
         let usable = reading.usable()?;
         let examples = usable * settings.epochs as u64;
         progress.stage("telling classes apart", settings.epochs, examples);
-        self.place.epochs.iter().for_each(|epoch| progress.epoch(epoch));
-        if self.place.examples > 0 {
-            progress.resumed(self.place.epoch, self.place.examples);
+        self.cursor.epochs.iter().for_each(|epoch| progress.epoch(epoch));
+        if self.cursor.examples > 0 {
+            progress.resumed(self.cursor.epoch, self.cursor.examples);
         }
-        for number in self.place.epoch.max(1)..=settings.epochs {
+        for number in self.cursor.epoch.max(1)..=settings.epochs {
             if self.patience_is_over() {
                 break;
             }
@@ -73,7 +76,7 @@ impl<'a> Run<'a> {
                 }
                 epoch => epoch?,
             };
-            if self.task.stopped() {
+            if self.interrupted {
                 break;
             }
             let candidate = self.candidate();
@@ -82,46 +85,33 @@ impl<'a> Run<'a> {
             progress.epoch(&epoch);
             // Without development data later is better.
             let score = epoch.score.unwrap_or(number as f64);
-            self.place.epochs.push(epoch);
+            self.cursor.epochs.push(epoch);
             let last = settings.keep == Keep::Last;
-            if last || self.place.best.is_none_or(|(highest, _)| score > highest) {
-                self.place.best = Some((score, number));
+            if last || self.cursor.best.is_none_or(|(highest, _)| score > highest) {
+                self.cursor.best = Some((score, number));
                 self.best = Some(candidate);
             }
             self.begin_epoch(number + 1);
-            self.remember()?;
+            self.save_good()?;
         }
         Ok(())
     }
 
-    /// The weights of now as they would be kept.
-    pub(super) fn candidate(&self) -> Network<f32> {
-        let mut network = self.optimiser.averaged(&self.network);
-        if let Some(start) = &self.start {
-            let share = self.task.settings.blend as f32;
-            for ((_, mut to), (_, from)) in network.tensors_mut().into_iter().zip(start.tensors()) {
-                to.zip_mut_with(&from, |to, &from| *to = from + share * (*to - from));
-            }
-        }
-        network
-    }
-
     fn patience_is_over(&self) -> bool {
         let patience = self.task.settings.patience;
-        let best = self.place.best.map_or(0, |(_, at)| at);
-        patience > 0 && self.place.epochs.len() >= best + patience
+        let best = self.cursor.best.map_or(0, |(_, at)| at);
+        patience > 0 && self.cursor.epochs.len() >= best + patience
     }
 
     fn measure(&self, network: &Network<f32>) -> Vec<f64> {
         let threads = self.task.settings.threads;
-        let groups = self.task.dev.iter();
-        groups
-            .map(|group| balanced_accuracy(&calibration::classify(network, &group.examples, 1.0, threads)))
+        let sets = self.task.dev.iter();
+        sets.map(|set| balanced_accuracy(&calibration::classify(network, &set.examples, 1.0, threads)))
             .collect()
     }
 
-    /// How rows become batches: of `unlabelled` comments too, while next tokens are predicted.
-    fn reading(&self, unlabelled: bool) -> Reading<'a> {
+    /// How rows become batches: of `unlabeled` comments too, while next tokens are predicted.
+    fn reading(&self, unlabeled: bool) -> Reading<'a> {
         let settings = self.task.settings;
         Reading {
             corpus: self.task.corpus,
@@ -129,17 +119,17 @@ impl<'a> Run<'a> {
             max_tokens: self.task.max_tokens,
             batch: settings.batch,
             word_dropout: settings.word_dropout,
-            teacher_share: settings.teacher_share,
-            unlabelled,
-            every_token: unlabelled,
-            seed: settings.seed.wrapping_add(if unlabelled { 0x7777 } else { 0 }),
+            distillation_weight: settings.distillation_weight,
+            unlabeled,
+            every_token: unlabeled,
+            seed: settings.seed.wrapping_add(if unlabeled { 0x7777 } else { 0 }),
         }
     }
 }
 
-/// The mean of what was measured on groups, by their numbers of comments; nothing without comments.
-fn mean_by_size(groups: &[Group], measured: &[f64]) -> Option<f64> {
-    let sizes = groups.iter().map(|group| group.examples.len() as f64);
+/// The mean of what was measured on sets, by their numbers of comments; nothing without comments.
+fn mean_by_size(sets: &[EncodedSet], measured: &[f64]) -> Option<f64> {
+    let sizes = sets.iter().map(|set| set.examples.len() as f64);
     let (sum, all) = sizes
         .zip(measured)
         .filter(|(size, _)| *size > 0.0)
@@ -147,31 +137,15 @@ fn mean_by_size(groups: &[Group], measured: &[f64]) -> Option<f64> {
     (all > 0.0).then(|| sum / all)
 }
 
-/// The same network with a head that predicts tokens.
-pub(super) fn for_tokens(network: &Network<f32>, seed: u64) -> Network<f32> {
-    let shape = language::shape(network.shape);
-    let fresh = Network::random(nunchi_model::rnn::Shape { vocabulary: 1, ..shape }, seed ^ 2)
-        .expect("the shape of a network with another head");
-    let mut embedding = network.embedding.clone();
-    // Logits are products of embeddings: small ones begin with even odds.
-    embedding.mapv_inplace(|value| value * 0.25);
-    Network { shape, embedding, layers: network.layers.clone(), head: fresh.head }
-}
-
-/// The same network with the head of `like`.
-fn for_classes(network: Network<f32>, like: &Network<f32>) -> Network<f32> {
-    let shape = nunchi_model::rnn::Shape { vocabulary: network.shape.vocabulary, ..like.shape };
-    Network { shape, head: like.head.clone(), ..network }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::corpus::{NewRow, Writer};
     use crate::schedule;
+    use crate::trainer::outcome::Outcome;
     use crate::trainer::{Epoch, Settings, Task};
     use nunchi_data::CommentKey;
-    use nunchi_data::examples::Examples;
+    use nunchi_data::Examples;
     use nunchi_model::rnn::{Cell, HeadKind, Pooling, Shape};
     use std::sync::atomic::AtomicBool;
     use std::time::Instant;
@@ -184,11 +158,11 @@ mod tests {
     }
 
     #[test]
-    fn a_large_group_says_more_about_an_epoch_than_a_small_one() {
+    fn a_large_set_says_more_about_an_epoch_than_a_small_one() {
         let group = |size| {
             let mut examples = Examples::default();
             (0..size).for_each(|_| examples.push(&[3], 0, 1.0));
-            Group { name: String::new(), examples }
+            EncodedSet { name: String::new(), examples }
         };
         let groups = [group(300), group(0), group(100)];
         assert_eq!(mean_by_size(&groups, &[0.5, f64::NAN, 0.9]), Some(0.6));
@@ -214,7 +188,7 @@ mod tests {
         let mut examples = Examples::default();
         examples.push(&[3, 4, 5], 0, 1.0);
         examples.push(&[6, 7], 1, 1.0);
-        let dev = [Group { name: "dev".to_owned(), examples }];
+        let dev = [EncodedSet { name: "dev".to_owned(), examples }];
         let settings = Settings {
             epochs: 2,
             pretraining: 0,
@@ -229,7 +203,7 @@ mod tests {
             dropout_features: 0.0,
             word_dropout: 0.0,
             smoothing: 0.0,
-            teacher_share: 0.0,
+            distillation_weight: 0.0,
             average: 0.0,
             keep: Keep::Best,
             blend: 1.0,
@@ -264,15 +238,17 @@ mod tests {
         let (first, both) = (task(&once), task(&settings));
         let mut run = Run::new(network, &first, String::new()).unwrap();
         run.pretrain(&mut Silent).unwrap();
-        run.place.stage = 1;
+        run.cursor.stage = 1;
         run.classify(&mut Silent).unwrap();
         let learned = run.best.clone().unwrap();
 
         run.network.head.bias.fill(f32::NAN);
-        run.good = (run.network.clone(), run.optimiser.clone());
+        run.last_good = (run.network.clone(), run.optimizer.clone());
         run.task = &both;
         run.classify(&mut Silent).unwrap();
-        let trained = run.finish(Instant::now());
+        let Outcome::Finished(trained) = run.finish(Instant::now()).unwrap() else {
+            panic!("nobody interrupted it")
+        };
         assert_eq!(trained.diverged.map(|why| why.times), Some(6));
         assert_eq!((trained.best, trained.epochs.len()), (1, 1));
         assert_eq!(trained.network, learned);
