@@ -138,9 +138,24 @@ impl Watch {
         }
         let store = self.store.as_ref().expect("it was just opened");
         store.read_on(&mut self.log)?;
+        self.follow_log()
+    }
+
+    /// As [`Watch::ask`], of the log as far as it was read.
+    fn follow_log(&mut self) -> Result<Option<Version>, RegistryError> {
         self.write_withdrawal()?;
         let serving = self.serving();
-        Ok(self.log.current().filter(|current| current.as_str() != serving).cloned())
+        let current = self.log.current().filter(|current| current.as_str() != serving);
+        // Its block may not be in the log yet: somebody else's entry, about another version, was written first.
+        Ok(current.filter(|current| !self.is_withdrawn(current)).cloned())
+    }
+
+    /// Whether this process took `version` back, and nobody has promoted it since.
+    fn is_withdrawn(&self, version: &Version) -> bool {
+        self.withdrawn.as_ref().is_some_and(|withdrawn| {
+            withdrawn.version == version.as_str()
+                && !self.log.promoted_after(&withdrawn.version, withdrawn.entry)
+        })
     }
 
     /// Loads `version` and swaps it in, or refuses it.
@@ -241,18 +256,15 @@ impl Watch {
 
     /// Brings a version that was taken back here into the log: blocked, and rolled back to what serves.
     fn write_withdrawal(&mut self) -> Result<(), RegistryError> {
-        let Some(Withdrawn { version, why, entry }) = &self.withdrawn else { return Ok(()) };
-        let store = self.store.as_ref().expect("it was just opened");
-        let stands = self.log.current().is_some_and(|current| current.as_str() == version);
-        let promoted_again = self.log.promoted_after(version, *entry);
-        if stands && !promoted_again {
+        let Some(Withdrawn { why, .. }) = &self.withdrawn else { return Ok(()) };
+        let current = self.log.current().filter(|current| self.is_withdrawn(current)).cloned();
+        if let Some(bad) = current {
+            let store = self.store.as_ref().expect("it was just opened");
             let back: Version = self.slot.load().model().version.parse()?;
             let remark = Remark { who: self.follow.who.clone(), why: why.clone() };
-            match store.withdraw(&mut self.log, Some(&back), remark) {
-                Ok((entry, bad)) => {
-                    info!(withdrawn = %bad, entry = entry.number, "the promotion log says so too")
-                }
-                // Whoever was faster may have done the same: the next look reads what.
+            match write_withdrawal(store, &mut self.log, &bad, &back, remark) {
+                Ok(number) => info!(withdrawn = %bad, entry = number, "the promotion log says so too"),
+                // The winner's entry may do the same, or be about another version: the next look decides.
                 Err(RegistryError::LostRace(_)) => {
                     store.read_on(&mut self.log)?;
                     return Ok(());
@@ -322,5 +334,164 @@ impl Watch {
 
     fn serving(&self) -> String {
         self.slot.load().model().version.clone()
+    }
+}
+
+/// Blocks `bad` and rolls back to `back`; the number of the last entry.
+fn write_withdrawal(
+    store: &Store,
+    log: &mut Log,
+    bad: &Version,
+    back: &Version,
+    remark: Remark,
+) -> Result<u64, RegistryError> {
+    match store.withdraw(log, Some(back), remark.clone()) {
+        Ok((entry, _)) => Ok(entry.number),
+        Err(error @ RegistryError::LostRace(_)) => Err(error),
+        Err(error) if error.is_away() => Err(error),
+        // `back` serves here from memory; only its copy in the store is unusable. What `bad` did is no less true for that,
+        // and a block needs no version to go back to.
+        Err(error) => {
+            error!(version = %back, %error, "the version to go back to cannot be had from the store; only a block is written");
+            let entry = store.block_after(log, bad, remark)?;
+            let number = entry.number;
+            log.add(entry);
+            Ok(number)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::guard::CanaryThresholds;
+    use super::super::{Action, Draft, first};
+    use super::*;
+    use crate::config::Registry;
+    use crate::telemetry::Metrics;
+    use arc_swap::ArcSwap;
+    use nunchi_engine::Engine;
+    use nunchi_model::rnn::Cell;
+    use nunchi_model::{Model, Precision};
+    use std::path::PathBuf;
+    use tempfile::TempDir;
+
+    /// A process that has followed its store to a version that says the opposite of the one before.
+    struct Fleet {
+        _folder: TempDir,
+        path: PathBuf,
+        store: Store,
+        good: Version,
+        bad: Version,
+        process: Watch,
+        metrics: Metrics,
+    }
+
+    fn publish(store: &Store, model: &Model) -> Version {
+        let content = model.to_bytes(Precision::F32).unwrap().0;
+        store.publish(content, Draft::default()).unwrap().manifest.version
+    }
+
+    impl Fleet {
+        fn new() -> Self {
+            let folder = TempDir::new().unwrap();
+            let path = folder.path().join("store");
+            let url = path.to_str().unwrap().to_owned();
+            let store = Store::open_or_make(&url).unwrap();
+            let model = nunchi_model::testing::model(Cell::Gru, 1);
+            let mut contrary = model.clone();
+            contrary.network.head.weight.mapv_inplace(|weight| -weight);
+            contrary.network.head.bias.mapv_inplace(|bias| -bias);
+            let (good, bad) = (publish(&store, &model), publish(&store, &contrary));
+            store.promote(&good, Remark::default(), false).unwrap();
+            let metrics = Metrics::new();
+            let bands = CanaryThresholds {
+                time: Duration::from_secs(600),
+                share: 1.0,
+                comments: 10,
+                ..CanaryThresholds::from(&Registry::default())
+            };
+            let follow = Follow {
+                url,
+                interval: Duration::from_secs(600),
+                kernel: None,
+                metrics: metrics.clone(),
+                bands,
+                shadow: None,
+                who: "this process".to_owned(),
+            };
+            let (warm, log) = first(&follow).unwrap();
+            let mut process = Watch::new(follow, Arc::new(ArcSwap::from_pointee(warm)), log, Tap::new());
+            store.promote(&bad, Remark::default(), false).unwrap();
+            assert!(matches!(process.look(), LookResult::Swapped { .. }));
+            Fleet { _folder: folder, path, store, good, bad, process, metrics }
+        }
+
+        /// The comments of one batch: enough to decide.
+        fn classify(&mut self) {
+            let serving = self.process.slot.load_full();
+            let (comments, mut predictions) = (["배송이 빨라요"; 20], Vec::new());
+            Engine::new(Arc::clone(&serving)).classify(&comments, &mut predictions);
+            self.process.tap.offer(&serving, &comments, &predictions, &mut 0);
+            self.process.compare();
+        }
+
+        fn log(&self) -> Vec<(Action, Version)> {
+            let log = self.store.log().unwrap();
+            log.entries().iter().map(|entry| (entry.action, entry.version.clone())).collect()
+        }
+    }
+
+    #[test]
+    fn a_version_that_was_rolled_back_here_does_not_serve_again_after_a_lost_race_about_another_one() {
+        let mut it = Fleet::new();
+        let other = publish(&it.store, &nunchi_model::testing::model(Cell::Gru, 3));
+        // The rollback cannot be written yet.
+        let away = it.path.with_extension("away");
+        std::fs::rename(&it.path, &away).unwrap();
+        it.classify();
+        assert_eq!(it.process.serving(), it.good.as_str());
+        std::fs::rename(&away, &it.path).unwrap();
+
+        // Somebody writes between this process's reading of the log and its own entry.
+        it.store.block(&other, Remark::default()).unwrap();
+        assert_eq!(
+            it.process.follow_log().unwrap(),
+            None,
+            "the log's current version is the one rolled back"
+        );
+        assert_eq!(it.process.look(), LookResult::Unchanged { model: it.good.to_string() });
+        let expected = [
+            (Action::Promote, it.good.clone()),
+            (Action::Promote, it.bad.clone()),
+            (Action::Block, other),
+            (Action::Block, it.bad.clone()),
+            (Action::Rollback, it.good.clone()),
+        ];
+        assert_eq!(it.log(), expected);
+    }
+
+    #[test]
+    fn a_version_that_somebody_promotes_again_serves_also_after_a_lost_race() {
+        let mut it = Fleet::new();
+        let away = it.path.with_extension("away");
+        std::fs::rename(&it.path, &away).unwrap();
+        it.classify();
+        std::fs::rename(&away, &it.path).unwrap();
+        it.store.promote(&it.good, Remark::default(), false).unwrap();
+        it.store.promote(&it.bad, Remark::default(), false).unwrap();
+        assert_eq!(it.process.follow_log().unwrap().as_ref(), Some(&it.bad));
+    }
+
+    #[test]
+    fn a_damaged_version_to_go_back_to_is_no_unreachable_store() {
+        let mut it = Fleet::new();
+        let damaged = it.path.join(format!("versions/{}/model.safetensors", it.good));
+        std::fs::write(damaged, b"half").unwrap();
+        it.classify();
+        assert_eq!(it.process.serving(), it.good.as_str(), "from memory");
+        assert_eq!(it.metrics.registry_stale.get(), 0);
+        assert_eq!(it.process.look(), LookResult::Unchanged { model: it.good.to_string() });
+        assert_eq!(it.log()[2..], [(Action::Block, it.bad.clone())]);
+        assert_eq!(it.store.log().unwrap().current(), Some(&it.good));
     }
 }
