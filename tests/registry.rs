@@ -4,7 +4,7 @@
 
 mod needs;
 
-use nunchi::registry::{Action, Draft, Gate, RegistryError, Remark, Store, Version};
+use nunchi::registry::{Action, Gate, NewVersion, PromotionNote, RegistryError, Store, Version};
 use nunchi_model::rnn::Cell;
 use nunchi_model::{Model, ModelError, Precision};
 use std::net::{TcpListener, TcpStream};
@@ -18,8 +18,8 @@ fn bytes(seed: u64) -> Vec<u8> {
     nunchi_model::testing::model(Cell::Gru, seed).to_bytes(Precision::F32).unwrap().0
 }
 
-fn why(why: &str) -> Remark {
-    Remark { who: "test".to_owned(), why: why.to_owned() }
+fn why(why: &str) -> PromotionNote {
+    PromotionNote { actor: "test".to_owned(), reason: why.to_owned() }
 }
 
 struct Folder {
@@ -35,7 +35,7 @@ impl Folder {
     }
 
     fn publish(&self, seed: u64) -> Version {
-        self.store.publish(bytes(seed), Draft::default()).unwrap().manifest.version
+        self.store.publish(bytes(seed), NewVersion::default()).unwrap().manifest.version
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -55,8 +55,8 @@ impl Folder {
 fn a_version_comes_back_as_it_was_published_by_each_of_its_names() {
     let it = Folder::new();
     let content = bytes(1);
-    let draft = Draft { note: Some("the first".to_owned()), ..Draft::default() };
-    let published = it.store.publish(content.clone(), draft).unwrap();
+    let new = NewVersion { note: Some("the first".to_owned()), ..NewVersion::default() };
+    let published = it.store.publish(content.clone(), new).unwrap();
     assert!(published.new);
     let manifest = published.manifest;
     assert_eq!((manifest.alias.as_str(), manifest.note.as_deref()), ("v1", Some("the first")));
@@ -80,11 +80,11 @@ fn a_version_comes_back_as_it_was_published_by_each_of_its_names() {
 #[test]
 fn the_same_model_twice_is_one_version() {
     let it = Folder::new();
-    let first = it.store.publish(bytes(1), Draft::default()).unwrap();
-    let again = it.store.publish(bytes(1), Draft::default()).unwrap();
+    let first = it.store.publish(bytes(1), NewVersion::default()).unwrap();
+    let again = it.store.publish(bytes(1), NewVersion::default()).unwrap();
     assert!(first.new && !again.new);
     assert_eq!(again.manifest, first.manifest);
-    let other = it.store.publish(bytes(2), Draft::default()).unwrap();
+    let other = it.store.publish(bytes(2), NewVersion::default()).unwrap();
     assert_eq!(other.manifest.alias, "v2");
     let aliases = |manifest: nunchi::registry::Manifest| manifest.alias;
     let all: Vec<String> =
@@ -103,7 +103,7 @@ fn publishers_at_the_same_time_get_different_aliases_and_one_manifest_a_model() 
             scope.spawn(move || {
                 let store = Store::open(url).unwrap();
                 start.wait();
-                store.publish(content, Draft::default()).unwrap()
+                store.publish(content, NewVersion::default()).unwrap()
             })
         };
         let threads: Vec<_> = models.iter().map(publish).collect();
@@ -135,8 +135,9 @@ fn of_many_promoters_exactly_one_wins_and_the_others_learn_who() {
                 scope.spawn(move || {
                     let store = Store::open(url).unwrap();
                     start.wait();
-                    let remark = Remark { who: format!("who wants {version}"), why: "a race".to_owned() };
-                    store.promote_after(log, version, remark, false)
+                    let note =
+                        PromotionNote { actor: format!("who wants {version}"), reason: "a race".to_owned() };
+                    store.promote_after(log, version, note, false)
                 })
             })
             .collect();
@@ -175,15 +176,15 @@ fn a_rollback_goes_to_what_served_before_and_a_block_stays() {
     let entry = it.store.roll_back(None, why("as it was")).unwrap();
     assert_eq!((entry.action, &entry.version, entry.previous), (Action::Rollback, &a, Some(b)));
     assert_eq!(it.store.resolve("current").unwrap(), a);
-    assert!(it.store.verify_log().unwrap().iter().all(|finding| finding.wrong.is_none()));
+    assert!(it.store.verify_log().unwrap().iter().all(|result| result.problem.is_none()));
 }
 
 #[test]
 fn a_version_that_its_gate_refused_is_promoted_only_by_force() {
     let it = Folder::new();
     let gate = Gate { passed: false, report: serde_json::json!({ "accuracy": 0.5 }) };
-    let draft = Draft { gate: Some(gate), ..Draft::default() };
-    let version = it.store.publish(bytes(1), draft).unwrap().manifest.version;
+    let new = NewVersion { gate: Some(gate), ..NewVersion::default() };
+    let version = it.store.publish(bytes(1), new).unwrap().manifest.version;
     let error = it.store.promote(&version, why("hope"), false).unwrap_err();
     assert!(matches!(error, RegistryError::Rejected(_)), "{error}");
     it.store.promote(&version, why("I know better"), true).unwrap();
@@ -202,7 +203,7 @@ fn without_its_manifest_a_version_is_not_there_and_can_be_published_anew() {
     // Half a file of a publisher that died is no obstacle.
     let half = bytes(1)[..1000].to_vec();
     std::fs::write(it.model(&version), half).unwrap();
-    assert!(it.store.publish(bytes(1), Draft::default()).unwrap().new);
+    assert!(it.store.publish(bytes(1), NewVersion::default()).unwrap().new);
     assert_eq!(it.store.load(&version).unwrap().version, version.as_str());
 }
 
@@ -215,9 +216,9 @@ fn refusal(damage: impl FnOnce(&Folder, &Version)) -> String {
     let promoted = it.store.promote(&version, why("damaged"), false).unwrap_err();
     assert_eq!(loaded.to_string(), promoted.to_string());
     assert_eq!(it.store.log().unwrap().last(), 0, "nothing was promoted");
-    assert!(!promoted.is_away(), "{promoted}");
+    assert!(!promoted.is_unavailable(), "{promoted}");
     let found = it.store.verify(&version).unwrap();
-    assert_eq!(found.wrong, Some(promoted.to_string()));
+    assert_eq!(found.problem, Some(promoted.to_string()));
     promoted.to_string()
 }
 
@@ -227,12 +228,12 @@ fn publishing_the_same_model_again_mends_a_damaged_version() {
     let version = it.publish(1);
     let manifest = it.store.manifest(&version).unwrap();
     std::fs::write(it.model(&version), b"half").unwrap();
-    let mended = it.store.publish(bytes(1), Draft::default()).unwrap();
+    let mended = it.store.publish(bytes(1), NewVersion::default()).unwrap();
     assert_eq!((mended.new, &mended.manifest), (false, &manifest));
     it.store.load(&version).unwrap();
     std::fs::write(it.manifest(&version), b"half").unwrap();
     assert!(it.store.resolve("v1").is_err());
-    assert!(!it.store.publish(bytes(1), Draft::default()).unwrap().new);
+    assert!(!it.store.publish(bytes(1), NewVersion::default()).unwrap().new);
     assert_eq!(it.store.resolve("v1").unwrap(), version);
     it.store.load(&version).unwrap();
 }
@@ -308,7 +309,7 @@ fn a_log_that_was_tampered_with_is_an_error_and_not_another_current() {
     std::fs::write(it.path("promotions/00000002.json"), b"").unwrap();
     let error = it.store.promote(&a, why("blind"), false).unwrap_err().to_string();
     assert!(error.contains("entry 2 of the log"), "{error}");
-    assert_eq!(it.store.verify_log().unwrap().iter().filter(|found| found.wrong.is_some()).count(), 1);
+    assert_eq!(it.store.verify_log().unwrap().iter().filter(|found| found.problem.is_some()).count(), 1);
 }
 
 #[test]
@@ -351,16 +352,16 @@ fn pruning_keeps_what_may_be_needed() {
         it.store.load(version).unwrap();
     }
     assert_eq!(it.store.prune(0, 0, true).unwrap().len(), 2, "never the current one nor the way back");
-    let again = it.store.publish(bytes(1), Draft::default()).unwrap();
+    let again = it.store.publish(bytes(1), NewVersion::default()).unwrap();
     assert_eq!(again.manifest.alias, "v8", "aliases are never given again");
 }
 
 #[test]
 fn a_file_that_is_no_model_is_not_published() {
     let it = Folder::new();
-    let error = it.store.publish(b"no model".to_vec(), Draft::default()).unwrap_err();
+    let error = it.store.publish(b"no model".to_vec(), NewVersion::default()).unwrap_err();
     assert!(matches!(error, RegistryError::Refused(ModelError::Damaged(_))), "{error}");
-    assert_eq!(it.store.found().unwrap().len(), 0);
+    assert_eq!(it.store.list_versions().unwrap().len(), 0);
     // A model whose golden scores are wrong: the checksum is right, and yet it is refused.
     let mut model: Model = nunchi_model::testing::model(Cell::Gru, 1);
     model.temperature = f32::NAN;
@@ -564,10 +565,11 @@ fn an_s3_store_does_what_a_folder_does() {
 fn inside_s3() {
     let store = Store::open(S3_STORE).unwrap();
     assert!(matches!(store.resolve("current"), Err(RegistryError::NothingPromoted(_))));
-    let published: Vec<Version> =
-        (1..=3).map(|seed| store.publish(bytes(seed), Draft::default()).unwrap().manifest.version).collect();
+    let published: Vec<Version> = (1..=3)
+        .map(|seed| store.publish(bytes(seed), NewVersion::default()).unwrap().manifest.version)
+        .collect();
     let [a, b, c] = published.as_slice() else { panic!("{published:?}") };
-    assert!(!store.publish(bytes(2), Draft::default()).unwrap().new);
+    assert!(!store.publish(bytes(2), NewVersion::default()).unwrap().new);
     assert_eq!(store.resolve("v2").unwrap(), *b);
     assert_eq!(store.load(b).unwrap().version, b.as_str());
 
@@ -582,16 +584,16 @@ fn inside_s3() {
     assert!(store.read_on(&mut log).unwrap());
     assert!(!store.read_on(&mut log).unwrap());
     assert_eq!(log.current(), Some(b));
-    store.withdraw(&mut log, None, why("worse")).unwrap();
+    store.block_and_roll_back(&mut log, None, why("worse")).unwrap();
     assert_eq!(store.resolve("current").unwrap(), *a);
-    assert!(store.verify_log().unwrap().iter().all(|finding| finding.wrong.is_none()));
+    assert!(store.verify_log().unwrap().iter().all(|result| result.problem.is_none()));
 
     let endpoint = std::env::var("AWS_ENDPOINT").unwrap();
     put(&endpoint, &format!("nunchi-models/shop/models/versions/{c}/model.safetensors"), b"half a mod");
-    let wrong = store.verify(c).unwrap().wrong.unwrap();
+    let wrong = store.verify(c).unwrap().problem.unwrap();
     assert!(wrong.contains("10 bytes instead of"), "{wrong}");
     assert_eq!(store.prune(0, 0, false).unwrap().len(), 2);
     assert!(matches!(store.load(c), Err(RegistryError::NoVersion(_))));
     // For the commands that follow.
-    store.publish(bytes(2), Draft::default()).unwrap();
+    store.publish(bytes(2), NewVersion::default()).unwrap();
 }

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{Kafka, Process, Topics, Write, kafka, wait_for};
-use nunchi::registry::{Action, Draft, Remark, Store, Version};
+use nunchi::registry::{Action, NewVersion, PromotionNote, Store, Version};
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -100,9 +100,9 @@ impl House {
         let folder = TempDir::new().unwrap();
         let store = Store::open_or_make(folder.path().join("store").to_str().unwrap()).unwrap();
         let content = std::fs::read(shared().path("first.safetensors")).unwrap();
-        let first = store.publish(content, Draft::default()).unwrap().manifest.version;
-        let remark = Remark { who: "test".to_owned(), why: "the first".to_owned() };
-        store.promote(&first, remark, false).unwrap();
+        let first = store.publish(content, NewVersion::default()).unwrap().manifest.version;
+        let note = PromotionNote { actor: "test".to_owned(), reason: "the first".to_owned() };
+        store.promote(&first, note, false).unwrap();
         House { folder, store, first }
     }
 
@@ -155,8 +155,8 @@ impl House {
         assert_eq!((self.versions(), self.current()), (1, self.first.clone()));
         assert_eq!(self.store.log().unwrap().last(), 1);
         let findings = self.store.verify_log().unwrap();
-        assert!(findings.iter().all(|finding| finding.wrong.is_none()), "{findings:?}");
-        assert_eq!(self.store.verify(&self.first).unwrap().wrong, None);
+        assert!(findings.iter().all(|finding| finding.problem.is_none()), "{findings:?}");
+        assert_eq!(self.store.verify(&self.first).unwrap().problem, None);
     }
 }
 
@@ -251,8 +251,8 @@ fn people_outrank_stars_and_can_take_their_word_back() {
     );
     assert!(object["accuracy"]["fresh"]["candidate"].as_f64().unwrap() > 0.85, "{object}");
     // What passed may be promoted by hand, without force.
-    let remark = Remark { who: "test".to_owned(), why: "by hand".to_owned() };
-    house.store.promote(&version, remark, false).unwrap();
+    let note = PromotionNote { actor: "test".to_owned(), reason: "by hand".to_owned() };
+    house.store.promote(&version, note, false).unwrap();
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn labels_that_a_bug_turned_round_are_refused_and_what_serves_stays() {
     // It is kept with its report, and nobody promotes it by mistake.
     let version: Version = object["version"].as_str().unwrap().parse().unwrap();
     assert!(house.store.manifest(&version).unwrap().is_rejected());
-    let refused = house.store.promote(&version, Remark::default(), false).unwrap_err().to_string();
+    let refused = house.store.promote(&version, PromotionNote::default(), false).unwrap_err().to_string();
     assert!(refused.contains("rejected"), "{refused}");
 
     // Even who believes the labels is held back by the golden set: what is learned from them breaks what was known.

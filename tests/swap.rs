@@ -11,7 +11,8 @@ use nunchi::config::Config;
 use nunchi::kafka::ClientProperties;
 use nunchi::pipeline::{ModelSlot, Pipeline, PipelineError, SlotClassifier, Summary, worker_count};
 use nunchi::registry::{
-    CanaryThresholds, Draft, Follow, Follower, Log, LookResult, Reload, Remark, Store, Version, first,
+    CanaryThresholds, FollowSettings, Follower, Log, NewVersion, PromotionNote, RefreshOutcome, Reload,
+    Store, Version, load_current,
 };
 use nunchi::samples;
 use nunchi::stop::Stop;
@@ -33,11 +34,13 @@ fn model(seed: u64) -> Model {
 
 fn publish(store: &Store, seed: u64) -> Version {
     let content = model(seed).to_bytes(Precision::F32).unwrap().0;
-    store.publish(content, Draft::default()).unwrap().manifest.version
+    store.publish(content, NewVersion::default()).unwrap().manifest.version
 }
 
 fn promote(store: &Store, version: &Version) {
-    store.promote(version, Remark { who: "test".to_owned(), why: "its turn".to_owned() }, false).unwrap();
+    store
+        .promote(version, PromotionNote { actor: "test".to_owned(), reason: "its turn".to_owned() }, false)
+        .unwrap();
 }
 
 /// A store in a folder with two versions, the first one current, and somebody who follows it when asked.
@@ -61,12 +64,21 @@ impl Swapper {
         promote(&store, &versions[0]);
         let metrics = Metrics::new();
         let interval = Duration::from_secs(3600);
-        let bands =
-            CanaryThresholds { time: Duration::ZERO, ..CanaryThresholds::from(&Config::default().registry) };
-        let who = "test".to_owned();
-        let follow =
-            Follow { url, interval, kernel: None, metrics: metrics.clone(), bands, shadow: None, who };
-        let (warm, log) = first(&follow).unwrap();
+        let thresholds = CanaryThresholds {
+            duration: Duration::ZERO,
+            ..CanaryThresholds::from(&Config::default().registry)
+        };
+        let actor = "test".to_owned();
+        let follow = FollowSettings {
+            url,
+            interval,
+            kernel: None,
+            metrics: metrics.clone(),
+            thresholds,
+            shadow: None,
+            actor,
+        };
+        let (warm, log) = load_current(&follow).unwrap();
         let slot: ModelSlot = Arc::new(ArcSwap::from_pointee(warm));
         let follower = Follower::start(follow, Arc::clone(&slot), log.clone()).unwrap();
         Swapper { _folder: folder, store, versions, log: Mutex::new(log), slot, metrics, follower }
@@ -79,10 +91,10 @@ impl Swapper {
         // Not read from its beginning each time: there may be thousands of entries.
         let mut log = self.log.lock().unwrap();
         self.store.read_on(&mut log).unwrap();
-        let remark = Remark { who: "test".to_owned(), why: "its turn".to_owned() };
-        self.store.promote_after(&log, other, remark, false).unwrap();
+        let note = PromotionNote { actor: "test".to_owned(), reason: "its turn".to_owned() };
+        self.store.promote_after(&log, other, note, false).unwrap();
         match reload.now_blocking().unwrap() {
-            LookResult::Swapped { model, previous, .. } => {
+            RefreshOutcome::Swapped { model, previous, .. } => {
                 assert_eq!((model.as_str(), previous), (other.as_str(), serving));
             }
             looked => panic!("{looked:?}"),
@@ -413,7 +425,7 @@ fn a_promoted_version_that_strays_is_taken_back_and_blocked_also_while_the_store
     let url = path.to_str().unwrap();
     let store = Store::open_or_make(url).unwrap();
     let good = publish(&store, 1);
-    let bad = store.publish(contrary(), Draft::default()).unwrap().manifest.version;
+    let bad = store.publish(contrary(), NewVersion::default()).unwrap().manifest.version;
     promote(&store, &good);
     let settings = ["registry.interval=0.2", "registry.watch_share=1", "registry.watch_comments=300"];
     let start = |name: &str| {
@@ -445,7 +457,9 @@ fn a_promoted_version_that_strays_is_taken_back_and_blocked_also_while_the_store
     assert!(why.contains("agrees with the model before on"), "{why}");
 
     // By force it serves: whoever does that knows what he does.
-    store.promote(&bad, Remark { who: "test".to_owned(), why: "I insist".to_owned() }, true).unwrap();
+    store
+        .promote(&bad, PromotionNote { actor: "test".to_owned(), reason: "I insist".to_owned() }, true)
+        .unwrap();
     wait_for("the forced version", || serves(&admin) == bad.as_str());
     let compared = format!("nunchi_compared_comments_total{{model=\"{good}\",role=\"previous\"}}");
     let before = metric(&admin, &compared);
@@ -466,8 +480,8 @@ fn a_promoted_version_that_behaves_stays_and_a_candidate_judges_beside_it_unseen
     let first = publish(&store, 1);
     // Nearly the same: another temperature.
     let cooler = Model { temperature: 1.1, ..model(1) }.to_bytes(Precision::F32).unwrap().0;
-    let second = store.publish(cooler, Draft::default()).unwrap().manifest.version;
-    let candidate = store.publish(contrary(), Draft::default()).unwrap().manifest.version;
+    let second = store.publish(cooler, NewVersion::default()).unwrap().manifest.version;
+    let candidate = store.publish(contrary(), NewVersion::default()).unwrap().manifest.version;
     promote(&store, &first);
     let topics = kafka.topics("behaves", 1);
     let settings = [

@@ -7,7 +7,7 @@ use crate::config::{Config, Flag};
 use crate::http;
 use crate::http::Admin;
 use crate::pipeline::{ModelSlot, Pipeline, SlotClassifier, worker_count};
-use crate::registry::{CanaryThresholds, Follow, Follower, Log, first, who};
+use crate::registry::{CanaryThresholds, FollowSettings, Follower, Log, load_current, actor};
 use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics, init_logs};
 use anyhow::Context;
@@ -124,8 +124,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
 
     let pipeline =
         Pipeline { config, clients, metrics: &metrics, health: &health, stop: &stop, ask_limits: true };
-    let tap = follower.as_ref().map(Follower::tap);
-    let result = pipeline.run(|| SlotClassifier::new(Arc::clone(&slot)).with_tap(tap.clone()));
+    let mirror = follower.as_ref().map(Follower::mirror);
+    let result = pipeline.run(|| SlotClassifier::new(Arc::clone(&slot)).with_mirror(mirror.clone()));
     server.end(&runtime);
     drop(follower);
     let summary = result?;
@@ -134,7 +134,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
 }
 
 /// The model to begin with; and, where none is named but a store is, how to follow the store from there.
-fn model(config: &Config, metrics: &Metrics) -> anyhow::Result<(LoadedModel, Option<(Follow, Log)>)> {
+fn model(config: &Config, metrics: &Metrics) -> anyhow::Result<(LoadedModel, Option<(FollowSettings, Log)>)> {
     let kernel = config.engine.kernel.clone();
     let (name, url) = (config.model.path.as_deref(), config.registry.url.as_deref());
     let Some(url) = url.filter(|_| name.is_none()) else {
@@ -144,16 +144,16 @@ fn model(config: &Config, metrics: &Metrics) -> anyhow::Result<(LoadedModel, Opt
     };
     let interval = Duration::from_secs_f64(config.registry.interval);
     let settings = &config.registry;
-    let follow = Follow {
+    let follow = FollowSettings {
         url: url.to_owned(),
         interval,
         kernel,
         metrics: metrics.clone(),
-        bands: CanaryThresholds::from(settings),
+        thresholds: CanaryThresholds::from(settings),
         shadow: settings.shadow.clone().map(|name| (name, settings.shadow_share)),
-        who: format!("nunchi run, {}, group {}", who(), config.kafka.group),
+        actor: format!("nunchi run, {}, group {}", actor(), config.kafka.group),
     };
-    let (warm, log) = first(&follow)?;
+    let (warm, log) = load_current(&follow)?;
     tracing::info!(store = url, interval = config.registry.interval, "following the store of models");
     Ok((warm, Some((follow, log))))
 }

@@ -1,7 +1,7 @@
 //! `GET /v1/model`: which model serves, and what it is. `POST /v1/model/reload`: look at the store now.
 
 use super::{Admin, answer};
-use crate::registry::LookResult;
+use crate::registry::RefreshOutcome;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -42,9 +42,9 @@ pub(super) async fn reload(State(admin): State<Admin>) -> Response {
         return answer::error(StatusCode::SERVICE_UNAVAILABLE, sentence).into_response();
     };
     let code = match looked {
-        LookResult::Unchanged { .. } | LookResult::Swapped { .. } => StatusCode::OK,
-        LookResult::Refused { .. } => StatusCode::CONFLICT,
-        LookResult::Away { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        RefreshOutcome::Unchanged { .. } | RefreshOutcome::Swapped { .. } => StatusCode::OK,
+        RefreshOutcome::Refused { .. } => StatusCode::CONFLICT,
+        RefreshOutcome::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
     };
     (code, Json(looked)).into_response()
 }

@@ -1,6 +1,6 @@
 //! Classifiers on the slot that holds the model of now.
 
-use crate::registry::{ModelSlot, Tap};
+use crate::registry::{ModelSlot, TrafficMirror};
 use nunchi_engine::{Classifier, Engine, EngineError, Prediction, Times};
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use std::sync::Arc;
 pub struct SlotClassifier {
     slot: ModelSlot,
     engine: Engine,
-    tap: Option<Tap>,
-    /// Comments that the tap has seen.
+    mirror: Option<TrafficMirror>,
+    /// Comments that the mirror has seen.
     offered: usize,
 }
 
@@ -18,12 +18,12 @@ impl SlotClassifier {
     /// An engine of its own, on whatever model `slot` holds at the top of each batch.
     pub fn new(slot: ModelSlot) -> Self {
         let engine = Engine::new(slot.load_full());
-        SlotClassifier { slot, engine, tap: None, offered: 0 }
+        SlotClassifier { slot, engine, mirror: None, offered: 0 }
     }
 
-    /// As this one, and a share of what it classifies goes to `tap`.
-    pub fn with_tap(self, tap: Option<Tap>) -> Self {
-        SlotClassifier { tap, ..self }
+    /// As this one, and a share of what it classifies goes to `mirror`.
+    pub fn with_mirror(self, mirror: Option<TrafficMirror>) -> Self {
+        SlotClassifier { mirror, ..self }
     }
 }
 
@@ -37,8 +37,8 @@ impl Classifier for SlotClassifier {
 
     fn classify(&mut self, comments: &[&str], predictions: &mut Vec<Prediction>) -> Result<(), EngineError> {
         self.engine.classify_into(comments, predictions)?;
-        if let Some(tap) = &self.tap {
-            tap.offer(self.engine.loaded(), comments, predictions, &mut self.offered);
+        if let Some(mirror) = &self.mirror {
+            mirror.offer(self.engine.loaded(), comments, predictions, &mut self.offered);
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! A second model on the comments that the serving model classified, for the canary and for a candidate in the shadow.
 
-use super::tap::Sample;
+use super::mirror::MirroredBatch;
 use crate::telemetry::Metrics;
 use nunchi_engine::{Engine, LoadedModel, Prediction};
 use nunchi_eval::comparison::Agreement;
@@ -28,8 +28,8 @@ impl Comparison {
         self.engine.loaded()
     }
 
-    /// Classifies a sample with the second model.
-    pub(super) fn add(&mut self, sample: &Sample, metrics: &Metrics) {
+    /// Classifies a mirrored batch with the second model.
+    pub(super) fn add(&mut self, sample: &MirroredBatch, metrics: &Metrics) {
         let start = Instant::now();
         let comments: Vec<&str> = sample.comments.iter().map(String::as_str).collect();
         if let Err(error) = self.engine.classify_into(&comments, &mut self.predictions) {

@@ -25,7 +25,7 @@ pub enum RegistryError {
     NoFolder(String),
     /// The store does not answer, or refuses.
     #[error("the store {url} cannot be asked ({doing}): {reason}")]
-    Away {
+    Unavailable {
         /// The store.
         url: String,
         /// What was tried.
@@ -38,13 +38,16 @@ pub enum RegistryError {
         "{0:?} is neither a VERSION (12 hex digits), an alias such as v7, nor `current`; a file is named with its \
          folder, as in ./model.safetensors"
     )]
-    NotAName(String),
-    /// No such version, or one whose manifest is not written (yet).
+    InvalidName(String),
+    /// Somebody named a version that is not there.
+    #[error("the store has no version {0}; `nunchi models list` shows what there is")]
+    UnknownVersion(Version),
+    /// A version has no manifest (yet): of the log, of an alias, or just pruned.
     #[error("the store has no version {0}; `nunchi models list` shows what there is")]
     NoVersion(Version),
     /// No such alias.
     #[error("the store has no version with the alias v{0}; `nunchi models list` shows what there is")]
-    NoAlias(u32),
+    UnknownAlias(u32),
     /// Nothing was promoted yet.
     #[error("the store {0} has no current version; `nunchi models promote VERSION` makes one")]
     NothingPromoted(String),
@@ -64,9 +67,9 @@ pub enum RegistryError {
         /// Why.
         error: ModelError,
     },
-    /// The model cannot be made warm on this machine.
+    /// The model cannot be packed for this machine's kernel, or does not hold its golden scores there.
     #[error("version {version} is refused: {error}")]
-    Cold {
+    NotLoadable {
         /// Its name in the store.
         version: Version,
         /// Why.
@@ -75,9 +78,9 @@ pub enum RegistryError {
     /// The file that was to be published is refused.
     #[error("this model cannot be published: {0}")]
     Refused(ModelError),
-    /// The file that was to be published runs on no kernel, or not as it should.
+    /// The model that was to be published or verified does not run on a kernel as it should.
     #[error("this model cannot be published: {0}")]
-    Unfit(EngineError),
+    NotServable(EngineError),
     /// Somebody else wrote the log's next entry first.
     #[error(
         "somebody else was faster: entry {number} of the promotion log is {who}'s {action} of {version} ({why:?}). \
@@ -111,19 +114,23 @@ pub enum RegistryError {
 }
 
 impl RegistryError {
-    /// Whether the command was called wrongly (and not: called rightly, and failed).
+    /// Whether what the user named or set is wrong: another argument helps, trying again does not.
     pub fn is_usage(&self) -> bool {
         match self {
-            RegistryError::Url { .. } | RegistryError::NoStore | RegistryError::NotAName(_) => true,
-            RegistryError::Cold { error, .. } => {
+            RegistryError::Url { .. }
+            | RegistryError::NoStore
+            | RegistryError::InvalidName(_)
+            | RegistryError::UnknownVersion(_)
+            | RegistryError::UnknownAlias(_) => true,
+            RegistryError::NotLoadable { error, .. } => {
                 matches!(error, EngineError::KernelUnknown(..) | EngineError::KernelUnavailable(..))
             }
             _ => false,
         }
     }
 
-    /// Whether the store cannot be asked now, and may be later.
-    pub fn is_away(&self) -> bool {
-        matches!(self, RegistryError::Away { .. } | RegistryError::NoFolder(_))
+    /// Whether the store cannot be reached now, and may be later. A damaged version is no unavailable store.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, RegistryError::Unavailable { .. } | RegistryError::NoFolder(_))
     }
 }

@@ -1,7 +1,7 @@
 //! The promotion log: numbered entries, each written once, create-if-absent. What serves follows from them alone.
 //!
 //! `current` is the version of the highest `promote` or `rollback` whose version was not blocked afterwards. So whoever
-//! blocks the version that serves takes it back in the same stroke.
+//! blocks the version that serves rolls it back in the same stroke.
 
 use super::{RegistryError, Version};
 use serde::{Deserialize, Serialize};
@@ -221,7 +221,7 @@ mod tests {
     fn a_blocked_version_does_not_serve_until_it_is_promoted_again() {
         use Action::{Block, Promote, Rollback};
         let blocked = log(&[(Promote, 'a'), (Promote, 'b'), (Block, 'b')]);
-        assert_eq!(blocked.current(), Some(&version('a')), "blocking what serves takes it back");
+        assert_eq!(blocked.current(), Some(&version('a')), "blocking what serves rolls it back");
         assert_eq!(blocked.previous(), None);
         assert_eq!(blocked.blocked(&version('b')).unwrap().why, "step 2");
         let settled = log(&[(Promote, 'a'), (Promote, 'b'), (Block, 'b'), (Rollback, 'a')]);

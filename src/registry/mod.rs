@@ -8,35 +8,38 @@
 //! comments are verified. Never: a version without a manifest is served, a name from outside becomes part of a path
 //! unchecked, a version that is there is changed.
 
+mod actor;
+mod canary;
 mod compare;
 mod error;
 mod follow;
-mod guard;
+mod follower;
 mod log;
 mod manifest;
+mod mirror;
 mod name;
 mod objects;
 mod promote;
 mod prune;
 mod publish;
+mod refresh;
+mod rollback;
 mod shipped;
 mod store;
-mod tap;
 mod verify;
-mod watch;
-mod who;
 
+pub use actor::actor;
+pub use canary::CanaryThresholds;
 pub use error::RegistryError;
-pub use follow::{Follow, Follower, LookResult, ModelSlot, Reload, first};
-pub use guard::CanaryThresholds;
+pub use follow::{FollowSettings, ModelSlot, RefreshOutcome, load_current};
+pub use follower::{Follower, Reload};
 pub use log::{Action, Block, Entry, Log};
 pub use manifest::{Data, DataFile, Gate, Manifest, Precision, TopicRange};
+pub use mirror::TrafficMirror;
 pub use name::{Name, Version};
-pub use promote::Remark;
+pub use promote::PromotionNote;
 pub use prune::Pruned;
-pub use publish::{Draft, Published, hash_file};
+pub use publish::{NewVersion, Published, hash_file};
 pub use shipped::shipped;
-pub use store::{Found, Store};
-pub use tap::Tap;
-pub use verify::Finding;
-pub use who::who;
+pub use store::{Store, VersionListing};
+pub use verify::VerificationResult;

@@ -33,7 +33,7 @@ impl FromStr for Version {
         if text.len() == DIGITS && text.bytes().all(digit) {
             Ok(Version(text.to_owned()))
         } else {
-            Err(RegistryError::NotAName(shortened(text)))
+            Err(RegistryError::InvalidName(shortened(text)))
         }
     }
 }

@@ -198,7 +198,7 @@ impl Objects {
     }
 
     fn away(&self, doing: &str, error: &object_store::Error) -> RegistryError {
-        RegistryError::Away { url: self.url.clone(), doing: doing.to_owned(), reason: reason(error) }
+        RegistryError::Unavailable { url: self.url.clone(), doing: doing.to_owned(), reason: reason(error) }
     }
 }
 
@@ -328,6 +328,6 @@ mod tests {
         objects.delete("a/b.json").unwrap();
         objects.delete("a/b.json").unwrap();
         drop(folder);
-        assert!(objects.list("a").unwrap_err().is_away());
+        assert!(objects.list("a").unwrap_err().is_unavailable());
     }
 }

@@ -2,15 +2,15 @@
 
 use super::log::{Action, Entry, Log, MAX_BYTES};
 use super::store::entry_path;
-use super::{RegistryError, Store, Version, who};
+use super::{RegistryError, Store, Version, actor};
 
-/// Who does something to the log, and why.
+/// Who writes an entry of the log, and why.
 #[derive(Clone, Debug, Default)]
-pub struct Remark {
-    /// Who; empty: [`who`].
-    pub who: String,
-    /// Why, in words.
-    pub why: String,
+pub struct PromotionNote {
+    /// The entry's `who`; empty: [`actor`].
+    pub actor: String,
+    /// The entry's `why`.
+    pub reason: String,
 }
 
 impl Store {
@@ -19,9 +19,14 @@ impl Store {
     /// # Errors
     /// A version that is not there, is damaged, is current already, or (unless forced) is blocked or was published as
     /// rejected; another promoter who was faster; a store that does not answer.
-    pub fn promote(&self, version: &Version, remark: Remark, force: bool) -> Result<Entry, RegistryError> {
+    pub fn promote(
+        &self,
+        version: &Version,
+        note: PromotionNote,
+        force: bool,
+    ) -> Result<Entry, RegistryError> {
         let log = self.log()?;
-        self.promote_after(&log, version, remark, force)
+        self.promote_after(&log, version, note, force)
     }
 
     /// As [`Store::promote`], provided that the log ends as `log` does: whatever was decided on that ground is not mixed
@@ -33,7 +38,7 @@ impl Store {
         &self,
         log: &Log,
         version: &Version,
-        remark: Remark,
+        note: PromotionNote,
         force: bool,
     ) -> Result<Entry, RegistryError> {
         if !force && let Some(block) = log.blocked(version) {
@@ -48,13 +53,13 @@ impl Store {
         if manifest.is_rejected() && !force {
             return Err(RegistryError::Rejected(version.clone()));
         }
-        self.append(log, (Action::Promote, version), log.current(), remark)
+        self.append(log, (Action::Promote, version), log.current(), note)
     }
 
     /// As [`Store::promote`], without reading the version again: for whoever has verified it.
     pub(crate) fn promote_verified(&self, log: &mut Log, version: &Version) -> Result<(), RegistryError> {
-        let remark = Remark { who: String::new(), why: "measuring".to_owned() };
-        log.add(self.append(log, (Action::Promote, version), log.current(), remark)?);
+        let note = PromotionNote { actor: String::new(), reason: "measuring".to_owned() };
+        log.add(self.append(log, (Action::Promote, version), log.current(), note)?);
         Ok(())
     }
 
@@ -63,9 +68,9 @@ impl Store {
     /// # Errors
     /// Nothing to go back to; a version that is damaged, blocked or current already; another promoter who was faster; a store
     /// that does not answer.
-    pub fn roll_back(&self, to: Option<&Version>, remark: Remark) -> Result<Entry, RegistryError> {
+    pub fn roll_back(&self, to: Option<&Version>, note: PromotionNote) -> Result<Entry, RegistryError> {
         let log = self.log()?;
-        self.roll_back_after(&log, to, remark)
+        self.roll_back_after(&log, to, note)
     }
 
     /// As [`Store::roll_back`], provided that the log ends as `log` does.
@@ -76,7 +81,7 @@ impl Store {
         &self,
         log: &Log,
         to: Option<&Version>,
-        remark: Remark,
+        note: PromotionNote,
     ) -> Result<Entry, RegistryError> {
         let current = log.current().ok_or_else(|| RegistryError::NothingPromoted(self.url().to_owned()))?;
         let to = match to {
@@ -91,40 +96,46 @@ impl Store {
             return Err(RegistryError::Blocked { version: to.clone(), why, number });
         }
         self.load(to)?;
-        self.append(log, (Action::Rollback, to), log.current(), remark)
+        self.append(log, (Action::Rollback, to), log.current(), note)
     }
 
-    /// Blocks `version`: it never serves again unless it is promoted by force. Blocking the current one takes it back.
+    /// Blocks `version`: it never serves again unless it is promoted by force. Blocking the current one makes the version before it
+    /// current.
     ///
     /// # Errors
     /// A version that is blocked already; another promoter who was faster; a store that does not answer.
-    pub fn block(&self, version: &Version, remark: Remark) -> Result<Entry, RegistryError> {
+    pub fn block(&self, version: &Version, note: PromotionNote) -> Result<Entry, RegistryError> {
         let log = self.log()?;
-        self.block_after(&log, version, remark)
+        self.block_after(&log, version, note)
     }
 
     /// As [`Store::block`], provided that the log ends as `log` does.
     ///
     /// # Errors
     /// As [`Store::block`]; an entry after those of `log` is a lost race.
-    pub fn block_after(&self, log: &Log, version: &Version, remark: Remark) -> Result<Entry, RegistryError> {
+    pub fn block_after(
+        &self,
+        log: &Log,
+        version: &Version,
+        note: PromotionNote,
+    ) -> Result<Entry, RegistryError> {
         if let Some(block) = log.blocked(version) {
             let (why, number) = (block.why.clone(), block.number);
             return Err(RegistryError::Blocked { version: version.clone(), why, number });
         }
-        self.append(log, (Action::Block, version), log.current(), remark)
+        self.append(log, (Action::Block, version), log.current(), note)
     }
 
-    /// Takes the current version back for good: blocks it, then rolls back to `to`, or else to the version before. Two
-    /// entries; whoever reads between them sees the version before as current already. Both are added to `log`.
+    /// Blocks the current version, then rolls back to `to`, or else to the version before. Two entries; whoever reads between
+    /// them sees the version before as current already. Both are added to `log`.
     ///
     /// # Errors
     /// As [`Store::roll_back`]; nothing is written if there is nothing to go back to.
-    pub fn withdraw(
+    pub fn block_and_roll_back(
         &self,
         log: &mut Log,
         to: Option<&Version>,
-        remark: Remark,
+        note: PromotionNote,
     ) -> Result<(Entry, Version), RegistryError> {
         let nothing = || RegistryError::NothingPromoted(self.url().to_owned());
         let bad = log.current().cloned().ok_or_else(nothing)?;
@@ -140,8 +151,8 @@ impl Store {
             return Err(RegistryError::Blocked { version: to, why, number });
         }
         self.load(&to)?;
-        log.add(self.append(log, (Action::Block, &bad), Some(&bad), remark.clone())?);
-        let entry = self.append(log, (Action::Rollback, &to), Some(&bad), remark)?;
+        log.add(self.append(log, (Action::Block, &bad), Some(&bad), note.clone())?);
+        let entry = self.append(log, (Action::Rollback, &to), Some(&bad), note)?;
         log.add(entry.clone());
         Ok((entry, bad))
     }
@@ -152,7 +163,7 @@ impl Store {
         log: &Log,
         (action, version): (Action, &Version),
         previous: Option<&Version>,
-        remark: Remark,
+        note: PromotionNote,
     ) -> Result<Entry, RegistryError> {
         let number = log.last() + 1;
         let entry = Entry {
@@ -160,8 +171,8 @@ impl Store {
             action,
             version: version.clone(),
             previous: previous.cloned(),
-            who: if remark.who.is_empty() { who() } else { remark.who },
-            why: remark.why,
+            who: if note.actor.is_empty() { actor() } else { note.actor },
+            why: note.reason,
             at: jiff::Timestamp::now(),
             nonce: format!("{:016x}", rand::random::<u64>()),
         };

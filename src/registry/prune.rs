@@ -42,7 +42,8 @@ impl Store {
             pruned.push(Pruned { version: manifest.version, alias: Some(manifest.alias) });
         }
         let old = |modified: SystemTime| modified.elapsed().is_ok_and(|age| age > UNFINISHED);
-        for found in self.found()?.into_iter().filter(|found| !found.complete && old(found.modified)) {
+        for found in self.list_versions()?.into_iter().filter(|found| !found.complete && old(found.modified))
+        {
             pruned.push(Pruned { version: found.version, alias: None });
         }
         if !dry_run {

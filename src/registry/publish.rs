@@ -2,7 +2,7 @@
 
 use super::manifest::{Data, Gate, Manifest, Precision};
 use super::store::{hex, manifest_path, model_path, read};
-use super::{RegistryError, Store, Version, who};
+use super::{RegistryError, Store, Version, actor};
 use crate::samples;
 use nunchi_engine::{Engine, EngineError, LoadedModel, Packed, Prediction, kernels};
 use nunchi_model::Model;
@@ -11,11 +11,11 @@ use sha2::{Digest as _, Sha256};
 use std::path::Path;
 use std::sync::Arc;
 
-/// What a publisher knows of a model besides its file.
+/// What a publisher knows of a version besides the model's file.
 #[derive(Clone, Debug, Default)]
-pub struct Draft {
-    /// Who publishes; empty: [`who`].
-    pub by: String,
+pub struct NewVersion {
+    /// Who publishes; empty: [`actor`].
+    pub created_by: String,
     /// The version that it was trained from.
     pub parent: Option<Version>,
     /// What it was trained on.
@@ -44,13 +44,13 @@ impl Store {
     ///
     /// # Errors
     /// A file that is no sound model; a store that does not answer.
-    pub fn publish(&self, content: Vec<u8>, draft: Draft) -> Result<Published, RegistryError> {
+    pub fn publish(&self, content: Vec<u8>, new: NewVersion) -> Result<Published, RegistryError> {
         let model = Model::from_bytes(&content).map_err(RegistryError::Refused)?;
         let version: Version = model.version.parse()?;
         let mend = match self.published(&version) {
             Ok(Some(manifest)) => return Ok(Published { manifest, new: false }),
             Ok(None) => false,
-            Err(error) if error.is_away() => return Err(error),
+            Err(error) if error.is_unavailable() => return Err(error),
             Err(_) => true,
         };
         let (bytes, sha256) = (content.len() as u64, hex(&Sha256::digest(&content)));
@@ -71,15 +71,15 @@ impl Store {
             bytes,
             sha256,
             created_at: jiff::Timestamp::now(),
-            created_by: if draft.by.is_empty() { who() } else { draft.by },
+            created_by: if new.created_by.is_empty() { actor() } else { new.created_by },
             nunchi: env!("CARGO_PKG_VERSION").to_owned(),
-            parent: draft.parent,
-            data: draft.data,
-            parameters: draft.parameters,
+            parent: new.parent,
+            data: new.data,
+            parameters: new.parameters,
             report: model.report,
             precisions,
-            gate: draft.gate,
-            note: draft.note,
+            gate: new.gate,
+            note: new.note,
             version,
         };
         if mend {
@@ -122,7 +122,7 @@ fn precisions(model: &Model) -> Result<Vec<Precision>, RegistryError> {
     let samples = samples::comments().into_iter().map(|comment| comment.text);
     let texts: Vec<String> = model.golden.iter().map(|golden| golden.text.clone()).chain(samples).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let want = classify(model, "portable", &texts).map_err(RegistryError::Unfit)?;
+    let want = classify(model, "portable", &texts).map_err(RegistryError::NotServable)?;
     let measure = |kernel: &str| -> Result<Precision, EngineError> {
         let precision = Packed::new(&model.network, Some(kernel))?.precision();
         let measured = match classify(model, kernel, &texts) {
@@ -140,7 +140,7 @@ fn precisions(model: &Model) -> Result<Vec<Precision>, RegistryError> {
             max_error: measured.map(|(_, error)| error),
         })
     };
-    kernels().split(", ").map(|kernel| measure(kernel).map_err(RegistryError::Unfit)).collect()
+    kernels().split(", ").map(|kernel| measure(kernel).map_err(RegistryError::NotServable)).collect()
 }
 
 /// Share of the same labels, and the largest difference between scores.

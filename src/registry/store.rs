@@ -17,7 +17,7 @@ pub struct Store {
 
 /// A version's folder, as a listing finds it.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct VersionListing {
     /// The version.
     pub version: Version,
     /// Whether its manifest is written; else it is not there (yet).
@@ -54,17 +54,25 @@ impl Store {
     /// # Errors
     /// A name that is none, a version or alias that is not there, nothing promoted yet, a store that does not answer.
     pub fn resolve(&self, name: &str) -> Result<Version, RegistryError> {
-        let version = match name.parse()? {
-            Name::Version(version) => version,
-            Name::Alias(number) => self.alias(number)?.ok_or(RegistryError::NoAlias(number))?,
+        let (version, unknown) = match name.parse()? {
+            Name::Version(version) => (version.clone(), Some(RegistryError::UnknownVersion(version))),
+            Name::Alias(number) => {
+                let unknown = || RegistryError::UnknownAlias(number);
+                // Of a publisher that died before the manifest an alias stays.
+                (self.alias(number)?.ok_or_else(unknown)?, Some(unknown()))
+            }
             Name::Current => {
                 let log = self.log()?;
                 let current = log.current().cloned();
-                current.ok_or_else(|| RegistryError::NothingPromoted(self.url().to_owned()))?
+                (current.ok_or_else(|| RegistryError::NothingPromoted(self.url().to_owned()))?, None)
             }
         };
-        self.manifest(&version)?;
-        Ok(version)
+        match self.manifest(&version) {
+            Ok(_) => Ok(version),
+            // Whoever named it is told so; a current version that is missing is the store's fault.
+            Err(error @ RegistryError::NoVersion(_)) => Err(unknown.unwrap_or(error)),
+            Err(error) => Err(error),
+        }
     }
 
     /// The manifest of a version.
@@ -121,13 +129,13 @@ impl Store {
     ///
     /// # Errors
     /// A store that does not answer.
-    pub fn found(&self) -> Result<Vec<Found>, RegistryError> {
-        let mut found: Vec<Found> = Vec::new();
+    pub fn list_versions(&self) -> Result<Vec<VersionListing>, RegistryError> {
+        let mut found: Vec<VersionListing> = Vec::new();
         for listed in self.objects.list(VERSIONS)? {
             let Some((folder, file)) = listed.name.split_once('/') else { continue };
             let Ok(version) = folder.parse::<Version>() else { continue };
             if found.last().is_none_or(|last| last.version != version) {
-                found.push(Found { version, complete: false, modified: listed.modified });
+                found.push(VersionListing { version, complete: false, modified: listed.modified });
             }
             let last = found.last_mut().expect("one was pushed if there was none");
             last.complete |= file == MANIFEST;
@@ -141,8 +149,12 @@ impl Store {
     /// # Errors
     /// A store that does not answer.
     pub fn manifests(&self) -> Result<Vec<Result<Manifest, RegistryError>>, RegistryError> {
-        let complete: Vec<Version> =
-            self.found()?.into_iter().filter(|found| found.complete).map(|found| found.version).collect();
+        let complete: Vec<Version> = self
+            .list_versions()?
+            .into_iter()
+            .filter(|found| found.complete)
+            .map(|found| found.version)
+            .collect();
         let paths: Vec<String> = complete.iter().map(manifest_path).collect();
         let contents = self.objects.get_all(&paths, manifest::MAX_BYTES)?;
         let parse = |(version, json): (&Version, Option<Vec<u8>>)| {

@@ -9,7 +9,9 @@ use super::report::{Ending, Learned, Report};
 use super::topics::Window;
 use super::train::{Candidate, Recipe, train};
 use crate::config::Config;
-use crate::registry::{Data, Draft, Entry, Gate, Log, Manifest, RegistryError, Remark, Store, Version};
+use crate::registry::{
+    Data, Entry, Gate, Log, Manifest, NewVersion, PromotionNote, RegistryError, Store, Version,
+};
 use crate::stop::Stop;
 use jiff::Timestamp;
 use nunchi_data::ColumnHints;
@@ -187,20 +189,20 @@ impl Start {
         if report.candidate.is_none() {
             return Ok(Finished { report, manifest: None, entry: None });
         }
-        let draft = Draft {
-            by: request.by.clone(),
+        let new = NewVersion {
+            created_by: request.by.clone(),
             parent: Some(self.parent.clone()),
             data,
             parameters: serde_json::json!({ "recipe": request.recipe, "test_share": request.test_share }),
             gate: Some(Gate { passed, report: report.to_value() }),
             note: Some(report.why.clone()),
         };
-        let manifest = store.publish(candidate.content, draft)?.manifest;
+        let manifest = store.publish(candidate.content, new)?.manifest;
         if report.ending != Ending::Promoted {
             return Ok(Finished { report, manifest: Some(manifest), entry: None });
         }
-        let remark = Remark { who: request.by.clone(), why: report.why.clone() };
-        match store.promote_after(&self.log, &manifest.version, remark, false) {
+        let note = PromotionNote { actor: request.by.clone(), reason: report.why.clone() };
+        match store.promote_after(&self.log, &manifest.version, note, false) {
             Ok(entry) => Ok(Finished { report, manifest: Some(manifest), entry: Some(entry) }),
             Err(RegistryError::LostRace(entry)) => {
                 Err(RetrainError::Overtaken { parent: self.parent, entry })

@@ -11,7 +11,9 @@ use crate::cli::exit::ExitStatus;
 use crate::config::Config;
 use crate::kafka::ClientProperties;
 use crate::pipeline::{ModelSlot, Pipeline, SlotClassifier};
-use crate::registry::{CanaryThresholds, Draft, Follow, Follower, Log, LookResult, Store, Version, first};
+use crate::registry::{
+    CanaryThresholds, FollowSettings, Follower, Log, NewVersion, RefreshOutcome, Store, Version, load_current,
+};
 use crate::samples;
 use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics};
@@ -128,7 +130,7 @@ impl Versions {
         let store = Store::open_or_make(&folder.to_string_lossy())?;
         let publish = |model: &Model| -> anyhow::Result<Version> {
             let content = model.to_bytes(Precision::F32)?.0;
-            Ok(store.publish(content, Draft::default())?.manifest.version)
+            Ok(store.publish(content, NewVersion::default())?.manifest.version)
         };
         let versions = [publish(&model)?, publish(&other)?];
         ensure!(versions[0] != versions[1], "both models are the same version");
@@ -202,16 +204,16 @@ fn measure(
     let metrics = Metrics::new();
     let url = versions.folder.to_string_lossy().into_owned();
     // Looks are asked for, so that their times are known.
-    let follow = Follow {
+    let follow = FollowSettings {
         url,
         interval: PATIENCE,
         kernel: args.kernel.clone(),
         metrics: metrics.clone(),
-        bands: CanaryThresholds { time: Duration::ZERO, ..CanaryThresholds::from(&config.registry) },
+        thresholds: CanaryThresholds { duration: Duration::ZERO, ..CanaryThresholds::from(&config.registry) },
         shadow: None,
-        who: "nunchi bench swap".to_owned(),
+        actor: "nunchi bench swap".to_owned(),
     };
-    let (warm, log) = first(&follow)?;
+    let (warm, log) = load_current(&follow)?;
     let kernel = warm.kernel();
     let slot: ModelSlot = Arc::new(ArcSwap::from_pointee(warm));
     let follower = Follower::start(follow, Arc::clone(&slot), log)?;
@@ -265,7 +267,7 @@ fn swap_while(
         let begin = Instant::now();
         versions.promote_other()?;
         match reload.now_blocking() {
-            Some(LookResult::Swapped { .. }) => {}
+            Some(RefreshOutcome::Swapped { .. }) => {}
             other => bail!("the swap failed: {other:?}"),
         }
         if left() {

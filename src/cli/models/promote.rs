@@ -2,7 +2,7 @@
 
 use crate::cli::exit::ExitStatus;
 use crate::cli::model::{StoreArgs, resolve};
-use crate::registry::{Entry, Remark};
+use crate::registry::{Entry, PromotionNote};
 
 /// Flags of `nunchi models promote`.
 #[derive(Debug, clap::Args)]
@@ -49,8 +49,8 @@ struct EntryArgs {
 }
 
 impl EntryArgs {
-    fn remark(&self) -> Remark {
-        Remark { who: self.by.clone(), why: self.why.clone() }
+    fn note(&self) -> PromotionNote {
+        PromotionNote { actor: self.by.clone(), reason: self.why.clone() }
     }
 
     fn say(&self, entry: &Entry) {
@@ -67,7 +67,7 @@ impl EntryArgs {
 pub fn promote(args: PromoteArgs) -> anyhow::Result<ExitStatus> {
     let store = super::open(&args.store)?;
     let version = resolve(&store, &args.name)?;
-    let entry = store.promote(&version, args.entry.remark(), args.force)?;
+    let entry = store.promote(&version, args.entry.note(), args.force)?;
     args.entry.say(&entry);
     Ok(ExitStatus::Done)
 }
@@ -78,10 +78,10 @@ pub fn roll_back(args: RollbackArgs) -> anyhow::Result<ExitStatus> {
     let to = args.name.as_deref().map(|name| resolve(&store, name)).transpose()?;
     let mut log = store.log()?;
     if args.block {
-        let (entry, _) = store.withdraw(&mut log, to.as_ref(), args.entry.remark())?;
+        let (entry, _) = store.block_and_roll_back(&mut log, to.as_ref(), args.entry.note())?;
         args.entry.say(&entry);
     } else {
-        args.entry.say(&store.roll_back_after(&log, to.as_ref(), args.entry.remark())?);
+        args.entry.say(&store.roll_back_after(&log, to.as_ref(), args.entry.note())?);
     }
     Ok(ExitStatus::Done)
 }

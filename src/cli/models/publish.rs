@@ -2,7 +2,7 @@
 
 use crate::cli::exit::ExitStatus;
 use crate::cli::model::{StoreArgs, resolve};
-use crate::registry::{Data, DataFile, Draft, Remark, Store, hash_file};
+use crate::registry::{Data, DataFile, NewVersion, PromotionNote, Store, hash_file};
 use anyhow::Context as _;
 use nunchi_model::read_file;
 use std::path::PathBuf;
@@ -49,14 +49,16 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         Ok(DataFile { path: path.display().to_string(), bytes, sha256 })
     });
     let data = Data { files: files.collect::<anyhow::Result<_>>()?, ..Data::default() };
-    let draft = Draft { by: args.by.clone(), parent, data, note: args.note, ..Draft::default() };
-    let published = store.publish(content, draft)?;
+    let new =
+        NewVersion { created_by: args.by.clone(), parent, data, note: args.note, ..NewVersion::default() };
+    let published = store.publish(content, new)?;
     let manifest = &published.manifest;
     let verb = if published.new { "published" } else { "it is there already, published" };
     eprintln!("{verb} as {} ({}) in {}", manifest.version, manifest.alias, store.url());
     let mut entry = None;
     if args.promote {
-        let promoted = store.promote(&manifest.version, Remark { who: args.by, why: args.why }, false)?;
+        let promoted =
+            store.promote(&manifest.version, PromotionNote { actor: args.by, reason: args.why }, false)?;
         eprintln!("{} is current now (entry {} of the log)", manifest.version, promoted.number);
         entry = Some(promoted);
     }

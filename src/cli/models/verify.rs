@@ -3,7 +3,7 @@
 use crate::cli::colour::{Paint, Tone};
 use crate::cli::exit::ExitStatus;
 use crate::cli::model::{StoreArgs, resolve};
-use crate::registry::Finding;
+use crate::registry::VerificationResult;
 
 /// Flags of `nunchi models verify`.
 #[derive(Debug, clap::Args)]
@@ -23,23 +23,24 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let store = super::open(&args.store)?;
     let mut sound = true;
     let paint = Paint::for_stdout();
-    let mut say = |finding: Finding| {
-        sound &= finding.wrong.is_none();
+    let mut say = |result: VerificationResult| {
+        sound &= result.problem.is_none();
         if args.json {
-            println!("{}", serde_json::json!({ "what": finding.what, "wrong": finding.wrong }));
+            println!("{}", serde_json::json!({ "what": result.subject, "wrong": result.problem }));
             return;
         }
         let mut line = String::new();
-        match &finding.wrong {
+        match &result.problem {
             None => paint.paint(Tone::Good, "sound    ", &mut line),
             Some(_) => paint.paint(Tone::Bad, "not sound", &mut line),
         }
-        let wrong =
-            finding.wrong.map_or_else(String::new, |wrong| format!(": {}", super::harmless(&wrong, 400)));
-        println!("{line}  {}{wrong}", finding.what);
+        let problem = result
+            .problem
+            .map_or_else(String::new, |problem| format!(": {}", super::harmless(&problem, 400)));
+        println!("{line}  {}{problem}", result.subject);
     };
     if args.names.is_empty() {
-        for found in store.found()? {
+        for found in store.list_versions()? {
             if found.complete {
                 say(store.verify(&found.version)?);
             } else {

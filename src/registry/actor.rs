@@ -1,7 +1,7 @@
-//! Who acts on a store: for the log and for manifests.
+//! The actor that the log and manifests record.
 
 /// `user@host`, as far as the system says.
-pub fn who() -> String {
+pub fn actor() -> String {
     let user = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
     let user = user.filter(|user| !user.is_empty()).unwrap_or_else(|| {
         let id = rustix::process::getuid();
