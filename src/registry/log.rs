@@ -10,6 +10,8 @@ use std::fmt;
 
 /// The folder of the log.
 pub(super) const FOLDER: &str = "promotions";
+/// Largest number of an entry: so the next one is a number, too, whatever somebody puts into the folder.
+const MAX_NUMBER: u64 = 999_999_999_999;
 /// Largest entry in bytes.
 pub(super) const MAX_BYTES: u64 = 1 << 16;
 
@@ -67,7 +69,7 @@ impl Entry {
     pub(super) fn number(name: &str) -> Option<u64> {
         let digits = name.strip_suffix(".json")?;
         let number = digits.parse().ok()?;
-        (Entry::name(number) == name).then_some(number)
+        ((1..=MAX_NUMBER).contains(&number) && Entry::name(number) == name).then_some(number)
     }
 
     /// Reads entry `number`.
@@ -242,6 +244,10 @@ mod tests {
             ["42.json", "00000042.jso", "00000042.json~", "0000004x.json", "+0000042.json", "x/00000042.json"]
         {
             assert_eq!(Entry::number(name), None, "{name}");
+        }
+        // There is no entry before the first one, and always a number after the last one.
+        for number in [0, u64::MAX] {
+            assert_eq!(Entry::number(&Entry::name(number)), None, "{number}");
         }
     }
 }

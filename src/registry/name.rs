@@ -4,6 +4,8 @@ use super::RegistryError;
 use std::fmt;
 use std::str::FromStr;
 
+/// Largest number of an alias: so the next one is a number, too, whatever somebody puts into the folder.
+const MAX_ALIAS: u32 = 999_999_999;
 /// Hex digits of a VERSION.
 const DIGITS: usize = 12;
 
@@ -72,7 +74,7 @@ impl FromStr for Name {
         let number = text.strip_prefix('v').filter(|digits| {
             !digits.is_empty() && !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit())
         });
-        match number.and_then(|digits| digits.parse().ok()) {
+        match number.and_then(|digits| digits.parse().ok()).filter(|&number| number <= MAX_ALIAS) {
             Some(number) => Ok(Name::Alias(number)),
             None => Ok(Name::Version(text.parse()?)),
         }
@@ -100,6 +102,7 @@ mod tests {
             "v07",
             "v-1",
             "v99999999999",
+            "v4294967295",
             "0123456789a",
             "0123456789abc",
             "0123456789AB",

@@ -1,4 +1,4 @@
-//! Objects by path: a folder, S3, Google Cloud Storage or Azure behind one small blocking face.
+//! Objects by path: a folder, S3, Google Cloud Storage or Azure behind one small blocking interface.
 //!
 //! Every call blocks its thread; an own runtime of one thread drives the clients, so that plain threads can call. Never
 //! call from inside an async task. Credentials come from the environment, as the clouds' own tools read them, and never
@@ -19,13 +19,24 @@ use tokio::runtime::Runtime;
 use url::Url;
 
 /// Reads that are under way at once.
-const AT_ONCE: usize = 16;
+const MAX_CONCURRENT_READS: usize = 16;
 /// Longest time for one request with its body; ample for a large model on a slow line.
-const MAX_REQUEST: &str = "600 seconds";
-/// Longest silence of a server.
-const MAX_SILENCE: &str = "20 seconds";
+const REQUEST_TIMEOUT: &str = "600 seconds";
+/// Longest time without a byte from the server.
+const READ_TIMEOUT: &str = "20 seconds";
+/// Longest time for a connection.
+const CONNECT_TIMEOUT: &str = "5 seconds";
 /// How long a request that failed is tried again.
-const RETRY: Duration = Duration::from_secs(15);
+const RETRY_TIMEOUT: Duration = Duration::from_secs(15);
+/// What one listing may name, and what several objects may have together. A store is shared and its writers may be hostile or
+/// broken: reading it must not take all memory.
+const LIMITS: Limits = Limits { objects: 1_000_000, bytes: 1 << 30 };
+
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    objects: usize,
+    bytes: u64,
+}
 
 /// A store of objects below a prefix.
 #[derive(Debug)]
@@ -33,14 +44,15 @@ pub(super) struct Objects {
     store: Box<dyn ObjectStore>,
     prefix: Path,
     url: String,
-    /// Of a folder: it must be there, or the store is away (an empty listing would look like an empty store).
+    /// Of a folder: it must be there, or the store is unavailable (an empty listing would look like an empty store).
     folder: Option<PathBuf>,
     runtime: Runtime,
+    limits: Limits,
 }
 
-/// What a listing tells of an object.
+/// An object of a listing.
 #[derive(Clone, Debug)]
-pub(super) struct Listed {
+pub(super) struct ObjectInfo {
     /// The name below the folder that was listed.
     pub name: String,
     /// When it was written.
@@ -51,7 +63,7 @@ impl Objects {
     /// The store at `url`: a folder's path, `file://`, `s3://`, `gs://` or `az://`. A folder that is missing is made if
     /// `create`.
     pub(super) fn open(url: &str, create: bool) -> Result<Self, RegistryError> {
-        let unusable = |reason: String| RegistryError::Url { url: shown(url), reason };
+        let unusable = |reason: String| RegistryError::Url { url: redacted(url), reason };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(2)
@@ -71,7 +83,7 @@ impl Objects {
         }
         let prefix = Path::from_url_path(parsed.path()).map_err(|error| unusable(error.to_string()))?;
         let store = cloud(&parsed).map_err(unusable)?;
-        Ok(Objects { store, prefix, url: shown(url), folder: None, runtime })
+        Ok(Objects { store, prefix, url: redacted(url), folder: None, runtime, limits: LIMITS })
     }
 
     fn open_folder(folder: PathBuf, create: bool, runtime: Runtime) -> Result<Self, RegistryError> {
@@ -94,6 +106,7 @@ impl Objects {
             url: shown,
             folder: Some(folder),
             runtime,
+            limits: LIMITS,
         })
     }
 
@@ -102,31 +115,52 @@ impl Objects {
         &self.url
     }
 
-    /// The whole object, unless it is not there; more than `most` bytes are refused unread.
-    pub(super) fn get(&self, path: &str, most: u64) -> Result<Option<Vec<u8>>, RegistryError> {
-        self.present()?;
-        self.runtime.block_on(self.fetch(path, most))
+    /// The whole object, unless it is not there; more than `max_bytes` are refused unread.
+    pub(super) fn get(&self, path: &str, max_bytes: u64) -> Result<Option<Vec<u8>>, RegistryError> {
+        self.check_folder()?;
+        self.runtime.block_on(self.fetch(path, max_bytes))
     }
 
-    /// Several objects, in order.
-    pub(super) fn get_all(&self, paths: &[String], most: u64) -> Result<Vec<Option<Vec<u8>>>, RegistryError> {
-        self.present()?;
-        let fetches = futures_util::stream::iter(paths).map(|path| self.fetch(path, most)).buffered(AT_ONCE);
-        self.runtime.block_on(fetches.try_collect())
+    /// Several objects, in order. All of them are in memory at once: together they are bounded, too.
+    pub(super) fn get_all(
+        &self,
+        paths: &[String],
+        max_bytes: u64,
+    ) -> Result<Vec<Option<Vec<u8>>>, RegistryError> {
+        self.check_folder()?;
+        let fetches = futures_util::stream::iter(paths)
+            .map(|path| self.fetch(path, max_bytes))
+            .buffered(MAX_CONCURRENT_READS);
+        let Limits { bytes: max_total, .. } = self.limits;
+        let add = |(mut contents, total): (Vec<Option<Vec<u8>>>, u64), content: Option<Vec<u8>>| {
+            let total = total + content.as_ref().map_or(0, |content| content.len() as u64);
+            contents.push(content);
+            std::future::ready(if total > max_total {
+                let reason = format!("together they have more than the {max_total} bytes that they may have");
+                Err(RegistryError::Damaged {
+                    what: format!("the {} objects that were to be read", paths.len()),
+                    reason,
+                })
+            } else {
+                Ok((contents, total))
+            })
+        };
+        self.runtime.block_on(fetches.try_fold((Vec::new(), 0), add)).map(|(contents, _)| contents)
     }
 
-    async fn fetch(&self, path: &str, most: u64) -> Result<Option<Vec<u8>>, RegistryError> {
+    async fn fetch(&self, path: &str, max_bytes: u64) -> Result<Option<Vec<u8>>, RegistryError> {
         let found = match self.store.get(&self.path(path)).await {
             Ok(found) => found,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(self.away(&format!("reading {path}"), &error)),
+            Err(error) => return Err(self.unavailable(&format!("reading {path}"), &error)),
         };
         let bytes = found.meta.size;
-        if bytes > most {
-            let reason = format!("it has {bytes} bytes, more than the {most} that it may have");
+        if bytes > max_bytes {
+            let reason = format!("it has {bytes} bytes, more than the {max_bytes} that it may have");
             return Err(RegistryError::Damaged { what: path.to_owned(), reason });
         }
-        let content = found.bytes().await.map_err(|error| self.away(&format!("reading {path}"), &error))?;
+        let content =
+            found.bytes().await.map_err(|error| self.unavailable(&format!("reading {path}"), &error))?;
         if content.len() as u64 != bytes {
             let reason = format!("{bytes} bytes were announced, {} came", content.len());
             return Err(RegistryError::Damaged { what: path.to_owned(), reason });
@@ -145,7 +179,7 @@ impl Objects {
     }
 
     fn put(&self, path: &str, content: Vec<u8>, mode: PutMode) -> Result<bool, RegistryError> {
-        self.present()?;
+        self.check_folder()?;
         let options = PutOptions { mode, ..PutOptions::default() };
         let location = self.path(path);
         match self.runtime.block_on(self.store.put_opts(&location, content.into(), options)) {
@@ -153,40 +187,45 @@ impl Objects {
             Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
                 Ok(false)
             }
-            Err(error) => Err(self.away(&format!("writing {path}"), &error)),
+            Err(error) => Err(self.unavailable(&format!("writing {path}"), &error)),
         }
     }
 
     /// Removes an object; one that is not there is no error.
     pub(super) fn delete(&self, path: &str) -> Result<(), RegistryError> {
-        self.present()?;
+        self.check_folder()?;
         match self.runtime.block_on(self.store.delete(&self.path(path))) {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(self.away(&format!("removing {path}"), &error)),
+            Err(error) => Err(self.unavailable(&format!("removing {path}"), &error)),
         }
     }
 
     /// Every object below `folder`, in the order of names.
-    pub(super) fn list(&self, folder: &str) -> Result<Vec<Listed>, RegistryError> {
-        self.present()?;
+    pub(super) fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>, RegistryError> {
+        self.check_folder()?;
         let below = self.path(folder);
-        let found = self.store.list(Some(&below));
+        let Limits { objects: max_objects, .. } = self.limits;
+        let found = self.store.list(Some(&below)).take(max_objects + 1);
         let found: Vec<object_store::ObjectMeta> = self
             .runtime
             .block_on(found.try_collect())
-            .map_err(|error| self.away(&format!("listing {folder}"), &error))?;
+            .map_err(|error| self.unavailable(&format!("listing {folder}"), &error))?;
+        if found.len() > max_objects {
+            let reason = format!("it has more than the {max_objects} objects that it may have");
+            return Err(RegistryError::Damaged { what: format!("the folder {folder}"), reason });
+        }
         let name = |meta: object_store::ObjectMeta| {
             let name = meta.location.prefix_match(&below)?.map(|part| part.as_ref().to_owned());
             let name = name.collect::<Vec<_>>().join("/");
-            Some(Listed { name, modified: meta.last_modified.into() })
+            Some(ObjectInfo { name, modified: meta.last_modified.into() })
         };
-        let mut listed: Vec<Listed> = found.into_iter().filter_map(name).collect();
+        let mut listed: Vec<ObjectInfo> = found.into_iter().filter_map(name).collect();
         listed.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(listed)
     }
 
     /// A folder that went away (an unmounted disk) must not look like an empty store.
-    fn present(&self) -> Result<(), RegistryError> {
+    fn check_folder(&self) -> Result<(), RegistryError> {
         match &self.folder {
             Some(folder) if !folder.is_dir() => Err(RegistryError::NoFolder(self.url.clone())),
             _ => Ok(()),
@@ -197,7 +236,7 @@ impl Objects {
         path.split('/').fold(self.prefix.clone(), |path, part| path.join(part))
     }
 
-    fn away(&self, doing: &str, error: &object_store::Error) -> RegistryError {
+    fn unavailable(&self, doing: &str, error: &object_store::Error) -> RegistryError {
         RegistryError::Unavailable { url: self.url.clone(), doing: doing.to_owned(), reason: reason(error) }
     }
 }
@@ -225,11 +264,11 @@ const SCHEMES: &str =
 
 /// The client of a cloud's store, with credentials from the environment.
 fn cloud(url: &Url) -> Result<Box<dyn ObjectStore>, String> {
-    let retry = RetryConfig { max_retries: 4, retry_timeout: RETRY, ..RetryConfig::default() };
+    let retry = RetryConfig { max_retries: 4, retry_timeout: RETRY_TIMEOUT, ..RetryConfig::default() };
     let limits = [
-        (ClientConfigKey::Timeout, MAX_REQUEST),
-        (ClientConfigKey::ReadTimeout, MAX_SILENCE),
-        (ClientConfigKey::ConnectTimeout, "5 seconds"),
+        (ClientConfigKey::Timeout, REQUEST_TIMEOUT),
+        (ClientConfigKey::ReadTimeout, READ_TIMEOUT),
+        (ClientConfigKey::ConnectTimeout, CONNECT_TIMEOUT),
     ];
     let failed = |error: object_store::Error| reason(&error);
     match url.scheme() {
@@ -259,7 +298,7 @@ fn cloud(url: &Url) -> Result<Box<dyn ObjectStore>, String> {
 }
 
 /// The URL for people: without whatever may be secret.
-fn shown(url: &str) -> String {
+fn redacted(url: &str) -> String {
     match Url::parse(url) {
         Ok(mut parsed) if parsed.has_host() => {
             // Neither fails for a URL that has a host.
@@ -308,8 +347,8 @@ mod tests {
     #[test]
     fn secrets_in_urls_are_refused_and_not_shown() {
         for url in ["s3://key:secret@bucket/x", "az://container/x?sig=secret"] {
-            let sentence = refusal(url);
-            assert!(sentence.contains("environment") && !sentence.contains("secret"), "{sentence}");
+            let message = refusal(url);
+            assert!(message.contains("environment") && !message.contains("secret"), "{message}");
         }
     }
 
@@ -329,5 +368,23 @@ mod tests {
         objects.delete("a/b.json").unwrap();
         drop(folder);
         assert!(objects.list("a").unwrap_err().is_unavailable());
+    }
+
+    #[test]
+    fn what_a_store_makes_this_process_read_is_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut objects = Objects::open(folder.path().to_str().unwrap(), false).unwrap();
+        let paths: Vec<String> = (0..4).map(|number| format!("a/{number}")).collect();
+        for path in &paths {
+            objects.create(path, b"1234".to_vec()).unwrap();
+        }
+        objects.limits = Limits { objects: 4, bytes: 16 };
+        assert_eq!(objects.list("a").unwrap().len(), 4);
+        assert_eq!(objects.get_all(&paths, 4).unwrap().len(), 4);
+        objects.limits = Limits { objects: 3, bytes: 15 };
+        let error = objects.list("a").unwrap_err();
+        assert!(error.to_string().contains("more than the 3 objects") && !error.is_unavailable(), "{error}");
+        let error = objects.get_all(&paths, 4).unwrap_err();
+        assert!(error.to_string().contains("more than the 15 bytes") && !error.is_unavailable(), "{error}");
     }
 }

@@ -192,6 +192,10 @@ impl Store {
         let mut next = Vec::new();
         while let Some(entry) = self.entry(log.last() + next.len() as u64 + 1)? {
             next.push(entry);
+            if next.len() == MAX_SINGLE_READS {
+                *log = self.read_log()?;
+                return Ok(true);
+            }
         }
         let any = !next.is_empty();
         next.into_iter().for_each(|entry| log.add(entry));
@@ -201,7 +205,9 @@ impl Store {
     /// Every entry that a listing finds.
     fn read_log(&self) -> Result<Log, RegistryError> {
         let listed = self.objects.list(log::FOLDER)?;
-        let numbers: Vec<u64> = listed.iter().filter_map(|listed| Entry::number(&listed.name)).collect();
+        let mut numbers: Vec<u64> = listed.iter().filter_map(|listed| Entry::number(&listed.name)).collect();
+        // Names of more than eight digits are not in the order of their numbers.
+        numbers.sort_unstable();
         let paths: Vec<String> = numbers.iter().map(|number| entry_path(*number)).collect();
         let mut log = Log::default();
         for (number, json) in numbers.into_iter().zip(self.objects.get_all(&paths, log::MAX_BYTES)?) {
@@ -219,7 +225,7 @@ impl Store {
 
     /// The version that an alias names.
     fn alias(&self, number: u32) -> Result<Option<Version>, RegistryError> {
-        let Some(json) = self.objects.get(&alias_path(number), log::MAX_BYTES)? else { return Ok(None) };
+        let Some(json) = self.objects.get(&alias_path(number), MAX_ALIAS_BYTES)? else { return Ok(None) };
         let alias: Alias = serde_json::from_slice(&json).map_err(|error| RegistryError::Damaged {
             what: format!("the alias v{number}"),
             reason: format!("it cannot be read ({error})"),
@@ -251,6 +257,10 @@ struct Alias {
     version: Version,
 }
 
+/// New entries of the log that are read one by one. Of more, a listing finds all within its bounds, and reads them faster.
+const MAX_SINGLE_READS: usize = 64;
+/// Largest alias in bytes.
+const MAX_ALIAS_BYTES: u64 = 1 << 12;
 const VERSIONS: &str = "versions";
 const ALIASES: &str = "aliases";
 const MANIFEST: &str = "manifest.json";

@@ -40,7 +40,8 @@ impl Store {
     /// A store that does not answer. What is wrong with an entry stands in its result.
     pub fn verify_log(&self) -> Result<Vec<VerificationResult>, RegistryError> {
         let listed = self.objects.list(log::FOLDER)?;
-        let numbers: Vec<u64> = listed.iter().filter_map(|listed| Entry::number(&listed.name)).collect();
+        let mut numbers: Vec<u64> = listed.iter().filter_map(|listed| Entry::number(&listed.name)).collect();
+        numbers.sort_unstable();
         let paths: Vec<String> = numbers.iter().map(|number| entry_path(*number)).collect();
         let contents = self.objects.get_all(&paths, log::MAX_BYTES)?;
         let (mut results, mut whole) = (Vec::new(), Log::default());
