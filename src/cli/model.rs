@@ -75,7 +75,7 @@ pub(super) fn find_model(name: Option<&str>, store: Option<&str>) -> anyhow::Res
 /// Wrong usage, if there is none of that name; the store cannot be read.
 pub(super) fn resolve(store: &Store, name: &str) -> anyhow::Result<Version> {
     store.resolve(name).map_err(|error| match error {
-        RegistryError::NoVersion(_) | RegistryError::NoAlias(_) => UsageError::new(error.to_string()).into(),
+        error if error.is_usage() => UsageError::new(error.to_string()).into(),
         error => error.into(),
     })
 }

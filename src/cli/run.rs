@@ -7,7 +7,7 @@ use crate::config::{Config, Flag};
 use crate::http;
 use crate::http::Admin;
 use crate::pipeline::{ModelSlot, Pipeline, SlotClassifier, worker_count};
-use crate::registry::{CanaryThresholds, FollowSettings, Follower, Log, load_current, actor};
+use crate::registry::{CanaryThresholds, FollowSettings, Follower, Log, actor, load_current};
 use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics, init_logs};
 use anyhow::Context;

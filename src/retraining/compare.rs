@@ -1,12 +1,12 @@
 //! Candidate and current model on the same comments: the gate's evidence, and what a report tells.
 
 use super::comment::Comment;
-use super::gate::{Check, Evidence, Set, Verdict};
-use super::material::Material;
+use super::gate::{Check, GateDecision, GateEvidence, Set};
 use super::measure::{measure, speed, texts_and_classes};
 use super::report::{Ending, Measured, Report};
-use super::run::Start;
+use super::start::Start;
 use super::train::Candidate;
+use super::training_data::TrainingData;
 use super::{Request, RetrainError};
 use nunchi_engine::{Engine, EngineError, LoadedModel};
 use nunchi_eval::comparison::{label_changes, words};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub(super) fn compare(
     request: &Request,
     start: &Start,
-    material: &Material,
+    material: &TrainingData,
     candidate: &Candidate,
 ) -> Result<Report, RetrainError> {
     // Which lower precisions a model allows is measured when it is published: of the candidate nobody knows it yet. So both
@@ -34,7 +34,7 @@ pub(super) fn compare(
         Err(error @ EngineError::Golden { .. }) => return Ok(unfit(request, start, material, &error)),
         Err(error) => return Err(error.into()),
     };
-    let parts = &material.parts;
+    let parts = &material.split;
     let mut both = |comments: &[Comment]| -> Result<_, EngineError> {
         Ok([measure(&mut current, comments)?, measure(&mut new, comments)?])
     };
@@ -42,13 +42,13 @@ pub(super) fn compare(
     let golden = (!material.golden.is_empty()).then(|| both(&material.golden)).transpose()?;
     let tallies = pairs::compare([&mut current, &mut new], &material.pairs)?;
     let speed = speed([&mut current, &mut new], &parts.test)?;
-    let evidence = Evidence {
+    let evidence = GateEvidence {
         fresh: Set { name: "fresh", current: &fresh[0], candidate: &fresh[1] },
         golden: golden.as_ref().map(|[current, candidate]| Set { name: "golden", current, candidate }),
         pairs: &tallies,
         speed,
     };
-    let verdict = request.bands.judge(&evidence);
+    let verdict = request.thresholds.decide(&evidence);
     let ending = match (verdict.passed, request.publish_only) {
         (false, _) => Ending::Rejected,
         (true, true) => Ending::Published,
@@ -67,10 +67,10 @@ pub(super) fn compare(
 }
 
 /// The report on a candidate whose scores by the engine differ from its network's: no store takes it.
-fn unfit(request: &Request, start: &Start, material: &Material, error: &EngineError) -> Report {
+fn unfit(request: &Request, start: &Start, material: &TrainingData, error: &EngineError) -> Report {
     let name = "the engine scores as the network does".to_owned();
     let check = Check { name, passed: false, said: error.to_string() };
-    let verdict = Verdict { passed: false, checks: vec![check] };
+    let verdict = GateDecision { passed: false, checks: vec![check] };
     let why = format!("did not pass the gate against {}: {}", start.parent, verdict.reasons());
     let mut report = start.report(request, material, Ending::Rejected, why);
     report.verdict = verdict;
@@ -94,11 +94,11 @@ fn describe_set(report: &mut Report, set: &Set<'_>, comments: &[Comment]) {
 
 /// Words and drift.
 fn describe_input(
-    material: &Material,
+    material: &TrainingData,
     report: &mut Report,
     [current, new]: [&mut Engine; 2],
 ) -> Result<(), EngineError> {
-    let (parts, labels) = (&material.parts, report.labels.len());
+    let (parts, labels) = (&material.split, report.labels.len());
     let learned: Vec<Comment> =
         parts.new_sources().flat_map(|source| source.comments.iter().cloned()).collect();
     let fresh = || learned.iter().chain(&parts.test).map(|comment| comment.text.as_str());
@@ -135,7 +135,7 @@ fn describe_input(
 }
 
 /// The decision in one line, for the log and for people.
-fn reason(start: &Start, verdict: &Verdict, evidence: &Evidence<'_>) -> String {
+fn reason(start: &Start, verdict: &GateDecision, evidence: &GateEvidence<'_>) -> String {
     if !verdict.passed {
         return format!("did not pass the gate against {}: {}", start.parent, verdict.reasons());
     }

@@ -19,18 +19,23 @@ pub struct Read {
     pub file: DataFile,
 }
 
-/// Reads a file; of more than `most` comments a random part, the same for the same seed.
+/// Reads a file; of more than `max_comments` a random part, the same for the same seed.
 ///
 /// # Errors
 /// A file that cannot be read or understood.
-pub fn read(source: &Source, columns: &Columns, most: usize, seed: u64) -> Result<Read, RetrainError> {
+pub fn read(
+    source: &Source,
+    columns: &Columns,
+    max_comments: usize,
+    seed: u64,
+) -> Result<Read, RetrainError> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let (mut comments, mut seen) = (Vec::<Comment>::new(), 0_usize);
     nunchi_data::read(&source.path, columns, |example| {
         seen += 1;
         // Reservoir sampling (Vitter 1985): each row stays with the same probability, in one pass.
-        let place = if comments.len() < most { comments.len() } else { random.random_range(0..seen) };
-        if place >= most {
+        let place = if comments.len() < max_comments { comments.len() } else { random.random_range(0..seen) };
+        if place >= max_comments {
             return;
         }
         let comment = Comment {

@@ -49,7 +49,7 @@ pub struct Check {
 
 /// What the gate says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Verdict {
+pub struct GateDecision {
     /// Whether every check holds.
     pub passed: bool,
     /// The checks.
@@ -69,7 +69,7 @@ pub struct Set<'a> {
 
 /// What the gate looks at.
 #[derive(Clone, Debug)]
-pub struct Evidence<'a> {
+pub struct GateEvidence<'a> {
     /// The last part in time of the new comments.
     pub fresh: Set<'a>,
     /// The fixed golden set, unless somebody does without.
@@ -82,7 +82,7 @@ pub struct Evidence<'a> {
 
 impl GateThresholds {
     /// Checks the evidence.
-    pub fn judge(&self, evidence: &Evidence<'_>) -> Verdict {
+    pub fn decide(&self, evidence: &GateEvidence<'_>) -> GateDecision {
         let mut checks = vec![self.labels(&evidence.fresh)];
         for set in [Some(&evidence.fresh), evidence.golden.as_ref()].into_iter().flatten() {
             checks.push(self.accuracy(set));
@@ -90,7 +90,7 @@ impl GateThresholds {
         }
         checks.extend(self.order(evidence.pairs));
         checks.push(self.speed(evidence.speed));
-        Verdict { passed: checks.iter().all(|check| check.passed), checks }
+        GateDecision { passed: checks.iter().all(|check| check.passed), checks }
     }
 
     /// If the model that serves disagrees with most new labels, something is wrong with them: a field that was turned
@@ -185,7 +185,7 @@ impl GateThresholds {
     }
 }
 
-impl Verdict {
+impl GateDecision {
     /// The checks that do not hold, in one line.
     pub fn reasons(&self) -> String {
         let failed = self.checks.iter().filter(|check| !check.passed);
@@ -224,32 +224,37 @@ mod tests {
         Measured { outcomes, predictions: Vec::new(), metrics }
     }
 
-    fn verdict(current: &Measured, candidate: &Measured) -> Verdict {
+    fn decide(current: &Measured, candidate: &Measured) -> GateDecision {
         let fresh = Set { name: "fresh", current, candidate };
-        GateThresholds::default().judge(&Evidence { fresh, golden: None, pairs: &[], speed: [100.0, 90.0] })
+        GateThresholds::default().decide(&GateEvidence {
+            fresh,
+            golden: None,
+            pairs: &[],
+            speed: [100.0, 90.0],
+        })
     }
 
     #[test]
     fn a_better_one_and_an_equal_one_pass() {
-        assert!(verdict(&judged(1_000, 800), &judged(1_000, 860)).passed);
-        assert!(verdict(&judged(1_000, 800), &judged(1_000, 800)).passed);
+        assert!(decide(&judged(1_000, 800), &judged(1_000, 860)).passed);
+        assert!(decide(&judged(1_000, 800), &judged(1_000, 800)).passed);
         // One comment less in a thousand says nothing.
-        assert!(verdict(&judged(1_000, 800), &judged(1_000, 798)).passed);
+        assert!(decide(&judged(1_000, 800), &judged(1_000, 798)).passed);
     }
 
     #[test]
     fn a_worse_one_is_refused_and_the_reason_has_figures() {
-        let verdict = verdict(&judged(1_000, 860), &judged(1_000, 800));
-        assert!(!verdict.passed);
-        let reasons = verdict.reasons();
+        let decision = decide(&judged(1_000, 860), &judged(1_000, 800));
+        assert!(!decision.passed);
+        let reasons = decision.reasons();
         assert!(reasons.contains("86.00 % → 80.00 %") && reasons.contains("less than 0.0001"), "{reasons}");
     }
 
     #[test]
     fn labels_that_contradict_the_current_model_are_doubted_however_good_the_candidate_looks() {
-        let verdict = verdict(&judged(1_000, 120), &judged(1_000, 880));
+        let decision = decide(&judged(1_000, 120), &judged(1_000, 880));
         let failed: Vec<&str> =
-            verdict.checks.iter().filter(|check| !check.passed).map(|check| check.name.as_str()).collect();
+            decision.checks.iter().filter(|check| !check.passed).map(|check| check.name.as_str()).collect();
         assert!(failed.contains(&"new labels are plausible"), "{failed:?}");
     }
 
@@ -258,10 +263,10 @@ mod tests {
         let good = judged(1_000, 800);
         let fresh = Set { name: "fresh", current: &good, candidate: &good };
         let tally = ComparedTally { labelled: 20, right: [15, 10], ..ComparedTally::default() };
-        let evidence = Evidence { fresh, golden: None, pairs: &[tally], speed: [100.0, 60.0] };
-        let verdict = GateThresholds::default().judge(&evidence);
+        let evidence = GateEvidence { fresh, golden: None, pairs: &[tally], speed: [100.0, 60.0] };
+        let decision = GateThresholds::default().decide(&evidence);
         let failed: Vec<&str> =
-            verdict.checks.iter().filter(|check| !check.passed).map(|check| check.name.as_str()).collect();
+            decision.checks.iter().filter(|check| !check.passed).map(|check| check.name.as_str()).collect();
         assert_eq!(failed, ["pairs that differ in order", "speed"]);
     }
 }

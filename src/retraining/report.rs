@@ -1,6 +1,6 @@
 //! What one run found and decided: for the manifest, for machines, and (see [`super::page`]) for people.
 
-use super::gate::{GateThresholds, Verdict};
+use super::gate::{GateDecision, GateThresholds};
 use super::train::Recipe;
 use super::{corrections, topics};
 use crate::registry::Data;
@@ -125,7 +125,7 @@ pub struct Report {
     /// Comments a second of the current model and of the candidate.
     pub speed: [f64; 2],
     /// What the gate says.
-    pub verdict: Verdict,
+    pub verdict: GateDecision,
     /// Comments whose label changes.
     pub flips: Vec<LabelChange>,
     /// Words that both models score differently.

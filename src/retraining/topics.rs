@@ -26,7 +26,7 @@ pub struct Window {
     /// Which stars stand for which class; `None`: stars do not count, only corrections.
     pub stars: Option<Target>,
     /// Most comments that are kept: the latest.
-    pub most: usize,
+    pub max_comments: usize,
 }
 
 /// What was found.
@@ -82,8 +82,8 @@ pub fn collect(
         history.read(topic, &shares, |record| {
             let comment = label(record, &reader, window, corrections, &mut collected.counts);
             collected.comments.extend(comment);
-            if collected.comments.len() >= 2 * window.most {
-                keep_latest(&mut collected, window.most);
+            if collected.comments.len() >= 2 * window.max_comments {
+                keep_latest(&mut collected, window.max_comments);
             }
         })?;
         collected.ranges.extend(shares.iter().map(|share| TopicRange {
@@ -94,13 +94,13 @@ pub fn collect(
         }));
     }
     collected.counts.superseded += settle(&mut collected.comments);
-    keep_latest(&mut collected, window.most);
+    keep_latest(&mut collected, window.max_comments);
     Ok(collected)
 }
 
 /// Memory has a bound: the oldest go.
-fn keep_latest(collected: &mut Collected, most: usize) {
-    let over = collected.comments.len().saturating_sub(most);
+fn keep_latest(collected: &mut Collected, max_comments: usize) {
+    let over = collected.comments.len().saturating_sub(max_comments);
     if over > 0 {
         collected.comments.sort_by_key(|comment| comment.time_ms);
         collected.comments.drain(..over);
@@ -174,7 +174,7 @@ mod tests {
                 negative: "1-2".parse().unwrap(),
                 positive: "4-5".parse().unwrap(),
             }),
-            most: 100,
+            max_comments: 100,
         };
         let (reader, mut counts) = (Reader::new(&config), Counts::default());
         let comments = values.iter().zip(9..).filter_map(|(value, time_ms)| {

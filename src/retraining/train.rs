@@ -21,8 +21,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-/// How often a stop is looked for while a network trains.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often a stop is checked for while a network trains.
+const STOP_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How to train.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -45,14 +45,14 @@ pub struct Candidate {
     pub took: Duration,
 }
 
-/// Trains a candidate for `current` on `parts`. `run` names this run: it is part of the model, so that two runs never make
+/// Trains a candidate for `current` on `split`. `run` names this run: it is part of the model, so that two runs never make
 /// the same version.
 ///
 /// # Errors
 /// A stop; a network or a tokenizer that cannot be made.
 pub fn train(
     current: &Model,
-    parts: &Split,
+    split: &Split,
     recipe: &Recipe,
     run: &str,
     stop: &Stop,
@@ -60,7 +60,7 @@ pub fn train(
 ) -> Result<Candidate, RetrainError> {
     let labels = current.labels.len();
     let (tokenizer, network) = if recipe.from_scratch {
-        let texts = parts.train.iter().flat_map(|source| source.comments.iter());
+        let texts = split.train.iter().flat_map(|source| source.comments.iter());
         let vocabulary = current.tokenizer.vocabulary();
         let tokenizer = nunchi_text::train(texts.map(|comment| comment.text.as_str()), vocabulary)?;
         let shape = Shape { vocabulary: tokenizer.vocabulary(), ..current.network.shape };
@@ -68,11 +68,11 @@ pub fn train(
     } else {
         (current.tokenizer.clone(), current.network.clone())
     };
-    let material =
-        Material { corpus: corpus(&parts.train, labels)?, tokenizer, max_tokens: current.max_tokens };
-    let dev: Vec<EncodedSet> = parts.dev.iter().map(|source| material.encode(source)).collect();
-    let tokenizer = material.tokenizer.clone();
-    let trained = on_a_thread(network, material, dev.clone(), recipe.settings.clone(), progress, stop)?;
+    let input =
+        TrainerInput { corpus: corpus(&split.train, labels)?, tokenizer, max_tokens: current.max_tokens };
+    let dev: Vec<EncodedSet> = split.dev.iter().map(|source| input.encode(source)).collect();
+    let tokenizer = input.tokenizer.clone();
+    let trained = on_a_thread(network, input, dev.clone(), recipe.settings.clone(), progress, stop)?;
 
     // What is judged, calibrated and recorded from here on is what will be stored.
     let mut network = trained.network;
@@ -81,7 +81,7 @@ pub fn train(
     }
     let temperature =
         calibration::calibrate(&network, &dev, recipe.settings.threads).unwrap_or(current.temperature);
-    let sources: Vec<_> = parts
+    let sources: Vec<_> = split
         .train
         .iter()
         .map(|source| {
@@ -124,7 +124,7 @@ pub fn train(
 /// Trains on a thread of its own, so that a stop need not wait for the step's end.
 fn on_a_thread(
     network: Network<f32>,
-    material: Material,
+    input: TrainerInput,
     dev: Vec<EncodedSet>,
     settings: Settings,
     mut progress: Box<dyn Progress + Send>,
@@ -135,9 +135,9 @@ fn on_a_thread(
     let flagged = Arc::clone(&flag);
     let thread = std::thread::Builder::new().name("nunchi-train".to_owned()).spawn(move || {
         let task = Task {
-            corpus: &material.corpus,
-            tokenizer: &material.tokenizer,
-            max_tokens: material.max_tokens,
+            corpus: &input.corpus,
+            tokenizer: &input.tokenizer,
+            max_tokens: input.max_tokens,
             dev: &dev,
             settings: &settings,
             checkpoint: None,
@@ -150,7 +150,7 @@ fn on_a_thread(
     });
     let thread = thread.map_err(|error| RetrainError::Usage(format!("no thread can be started: {error}")))?;
     loop {
-        match receiver.recv_timeout(LOOK) {
+        match receiver.recv_timeout(STOP_INTERVAL) {
             Ok(trained) => {
                 let Outcome::Finished(trained) = trained? else { return Err(RetrainError::Stopped) };
                 // The data is to blame: what was learned before is no candidate.
@@ -170,7 +170,7 @@ fn on_a_thread(
 }
 
 /// What a network is trained on, and how it is read.
-struct Material {
+struct TrainerInput {
     corpus: Corpus,
     tokenizer: Tokenizer,
     max_tokens: usize,
@@ -192,7 +192,7 @@ fn corpus(sources: &[LabeledSource], labels: usize) -> Result<Corpus, RetrainErr
     Ok(corpus)
 }
 
-impl Material {
+impl TrainerInput {
     fn encode(&self, source: &LabeledSource) -> EncodedSet {
         let (mut scratch, mut tokens, mut examples) = (Scratch::default(), Vec::new(), Examples::default());
         for comment in &source.comments {

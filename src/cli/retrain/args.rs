@@ -267,7 +267,7 @@ impl Args {
                 from,
                 to: collect.to,
                 stars: (!collect.no_stars).then_some(stars),
-                most: collect.most as usize,
+                max_comments: collect.most as usize,
             },
             corrections: collect.corrections.clone(),
             data: collect.data.clone(),
@@ -276,10 +276,10 @@ impl Args {
             golden: gate.golden.clone(),
             pairs: gate.pairs.clone(),
             columns: self.columns.hints(),
-            least: collect.least,
+            min_comments: collect.least,
             test_share: gate.test_share,
             recipe: self.train.recipe(),
-            bands: GateThresholds {
+            thresholds: GateThresholds {
                 confidence: gate.confidence,
                 most_loss: gate.most_loss,
                 ece: gate.ece_band,
@@ -288,7 +288,7 @@ impl Args {
                 plausible: gate.plausible,
             },
             publish_only: self.run.publish_only,
-            by: self.run.by.clone(),
+            actor: self.run.by.clone(),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::config::{Config, Log};
 use crate::registry::{RegistryError, Store};
 use crate::retraining::report::Ending;
 use crate::retraining::schedule::Schedule;
-use crate::retraining::{Finished, RetrainError, page, retrain};
+use crate::retraining::{RetrainError, RetrainOutcome, page, retrain};
 use crate::stop::Stop;
 use crate::telemetry::init_logs;
 use anyhow::Context as _;
@@ -139,7 +139,7 @@ fn sleep_until(time: Timestamp, stop: &Stop) -> bool {
 }
 
 /// Writes the report's JSON and its page; their paths.
-fn write(folder: &Path, finished: &Finished) -> anyhow::Result<[PathBuf; 2]> {
+fn write(folder: &Path, finished: &RetrainOutcome) -> anyhow::Result<[PathBuf; 2]> {
     let report = &finished.report;
     let [json, html] = ["json", "html"].map(|extension| folder.join(format!("{}.{extension}", report.run)));
     let content = serde_json::to_vec_pretty(&report.to_value())?;
@@ -150,7 +150,7 @@ fn write(folder: &Path, finished: &Finished) -> anyhow::Result<[PathBuf; 2]> {
 }
 
 /// Tells how it ended: people in a few lines, machines in one object.
-fn tell(finished: &Finished, files: Option<&[PathBuf; 2]>, as_json: bool) {
+fn tell(finished: &RetrainOutcome, files: Option<&[PathBuf; 2]>, as_json: bool) {
     let report = &finished.report;
     let version = finished.manifest.as_ref().map(|manifest| &manifest.version);
     let alias = finished.manifest.as_ref().map(|manifest| &manifest.alias);

@@ -19,22 +19,22 @@ const MIN_OF_CLASS: usize = 20;
 const MIN_OF_CLASS_IN_TEST: usize = 5;
 
 /// What was read.
-pub(super) struct Material {
+pub(super) struct TrainingData {
     /// What became of the topics' records.
     pub(super) records: topics::Counts,
     /// What became of the corrections.
     pub(super) corrections: corrections::Counts,
-    /// What is learned and what is measured with.
-    pub(super) parts: Split,
+    /// What is learned, what one chooses on, and what is measured with.
+    pub(super) split: Split,
     /// The golden set.
     pub(super) golden: Vec<Comment>,
     /// The pairs.
     pub(super) pairs: Vec<Pair>,
-    /// For the manifest.
-    pub(super) data: Data,
+    /// What was read, for the manifest.
+    pub(super) manifest: Data,
 }
 
-impl Material {
+impl TrainingData {
     /// Reads everything that `request` names, for a successor of `current`.
     pub(super) fn read(request: &Request, current: &Model, say: &dyn Fn(&str)) -> Result<Self, RetrainError> {
         // Files first: a mistake in one shows at once.
@@ -50,7 +50,7 @@ impl Material {
         }
         let mut new = Vec::new();
         for source in &request.data {
-            new.push(files.read(source, request.window.most, false)?);
+            new.push(files.read(source, request.window.max_comments, false)?);
         }
         let (collected, corrections) = read_topics(request, current)?;
         if collected.counts.records > 0 {
@@ -62,29 +62,29 @@ impl Material {
             new.insert(0, from_topics);
         }
         let count: usize = new.iter().map(|source| source.comments.len()).sum();
-        let most = ((count as f64 * request.mix_ratio) as usize / request.mix.len().max(1)).max(1);
-        let old = request.mix.iter().map(|source| files.read(source, most, true));
+        let max_comments = ((count as f64 * request.mix_ratio) as usize / request.mix.len().max(1)).max(1);
+        let old = request.mix.iter().map(|source| files.read(source, max_comments, true));
         let old = old.collect::<Result<Vec<_>, _>>()?;
         let topics = collected.ranges.into_iter().chain(corrections.ranges).collect();
-        Ok(Material {
+        Ok(TrainingData {
             records: collected.counts,
             corrections: corrections.counts,
-            parts: split(new, old, &golden, request.test_share),
+            split: split(new, old, &golden, request.test_share),
             golden,
             pairs,
-            data: Data { topics, files: files.data.files },
+            manifest: Data { topics, files: files.data.files },
         })
     }
 
     /// Why nothing can be learned or measured, if so.
-    pub(super) fn too_little(&self, least: usize, labels: &[String]) -> Option<String> {
-        let test = &self.parts.test;
-        let learned = || self.parts.new_sources();
+    pub(super) fn too_little(&self, min_comments: usize, labels: &[String]) -> Option<String> {
+        let test = &self.split.test;
+        let learned = || self.split.new_sources();
         let all = learned().map(|source| source.comments.len()).sum::<usize>() + test.len();
-        if all < least {
-            let files = self.data.files.len();
+        if all < min_comments {
+            let files = self.manifest.files.len();
             return Some(format!(
-                "{all} new labelled comments are too few, {least} are needed (--least); {} records and {files} files were read",
+                "{all} new labelled comments are too few, {min_comments} are needed (--least); {} records and {files} files were read",
                 self.records.records
             ));
         }
@@ -128,9 +128,14 @@ impl Files {
         }
     }
 
-    fn read(&mut self, source: &Source, most: usize, old: bool) -> Result<LabeledSource, RetrainError> {
+    fn read(
+        &mut self,
+        source: &Source,
+        max_comments: usize,
+        old: bool,
+    ) -> Result<LabeledSource, RetrainError> {
         let columns = self.columns.columns(&source.path, &self.labels)?;
-        let read = files::read(source, &columns, most, self.seed)?;
+        let read = files::read(source, &columns, max_comments, self.seed)?;
         self.data.files.push(read.file);
         Ok(LabeledSource { name: source.file_name(), weight: read.weight, old, comments: read.comments })
     }
