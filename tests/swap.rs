@@ -418,7 +418,7 @@ fn write_until(kafka: &Kafka, topics: &Topics, done: impl Fn() -> bool) {
 }
 
 #[test]
-fn a_promoted_version_that_strays_is_taken_back_and_blocked_also_while_the_store_is_away() {
+fn a_canary_out_of_bounds_is_rolled_back_and_blocked_also_while_the_store_is_away() {
     let Some(kafka) = kafka() else { return };
     let folder = TempDir::new().unwrap();
     let (path, away) = (folder.path().join("store"), folder.path().join("away"));

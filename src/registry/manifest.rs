@@ -49,7 +49,7 @@ pub struct Manifest {
     /// The gate that it passed or did not pass; absent where nobody asked for one.
     #[serde(default)]
     pub gate: Option<Gate>,
-    /// A remark.
+    /// A note for people.
     #[serde(default)]
     pub note: Option<String>,
 }
@@ -97,7 +97,7 @@ pub struct Precision {
     pub precision: String,
     /// Whether golden scores hold within the precision's bound, with the same labels.
     pub golden: bool,
-    /// Comments that were judged by it and by the portable kernel: the golden and the sample comments. 0 where golden
+    /// Comments that were classified by it and by the portable kernel: the golden and the sample comments. 0 where golden
     /// scores do not hold.
     pub comments: usize,
     /// Share of them with the same label.
@@ -108,19 +108,19 @@ pub struct Precision {
 
 impl Precision {
     /// Fewest comments that say something about labels.
-    const COMMENTS: usize = 300;
+    const MIN_COMMENTS: usize = 300;
 
-    /// Whether kernels of this precision may be chosen unasked for the model: golden scores hold, and next to no label differs.
+    /// Whether kernels of this precision may be chosen by default for the model: golden scores hold, and hardly any label differs.
     pub fn holds(&self) -> bool {
-        let least = if self.precision == "int8" { 0.995 } else { 0.999 };
+        let min_agreement = if self.precision == "int8" { 0.995 } else { 0.999 };
         self.golden
-            && self.comments >= Self::COMMENTS
-            && self.agreement.is_some_and(|agreement| agreement >= least)
+            && self.comments >= Self::MIN_COMMENTS
+            && self.agreement.is_some_and(|agreement| agreement >= min_agreement)
             && self.max_error.is_some_and(|error| error <= nunchi_engine::bound(&self.precision))
     }
 }
 
-/// The verdict of a retraining's gate.
+/// The decision of a retraining's gate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gate {
     /// Whether it passed. What did not is promoted only by force.

@@ -24,7 +24,7 @@ pub struct NewVersion {
     pub parameters: Value,
     /// The gate that it passed or not.
     pub gate: Option<Gate>,
-    /// A remark.
+    /// A note for people.
     pub note: Option<String>,
 }
 
@@ -40,21 +40,21 @@ pub struct Published {
 impl Store {
     /// Publishes the model in `content`, the bytes of a model file: verifies it, measures the precisions of this machine's
     /// kernels, writes it, and at last its manifest. The same model twice is one version, published once; where the store's
-    /// copy is damaged, it is mended: what belongs under a VERSION follows from the VERSION.
+    /// copy is damaged, it is repaired: what belongs under a VERSION follows from the VERSION.
     ///
     /// # Errors
     /// A file that is no sound model; a store that does not answer.
     pub fn publish(&self, content: Vec<u8>, new: NewVersion) -> Result<Published, RegistryError> {
         let model = Model::from_bytes(&content).map_err(RegistryError::Refused)?;
         let version: Version = model.version.parse()?;
-        let mend = match self.published(&version) {
+        let repair = match self.published(&version) {
             Ok(Some(manifest)) => return Ok(Published { manifest, new: false }),
             Ok(None) => false,
             Err(error) if error.is_unavailable() => return Err(error),
             Err(_) => true,
         };
         let (bytes, sha256) = (content.len() as u64, hex(&Sha256::digest(&content)));
-        if mend
+        if repair
             && let Ok(manifest) = self.manifest(&version)
             && manifest.sha256 == sha256
         {
@@ -82,7 +82,7 @@ impl Store {
             note: new.note,
             version,
         };
-        if mend {
+        if repair {
             self.objects.replace(&manifest_path(&manifest.version), manifest.to_json())?;
             return Ok(Published { manifest, new: false });
         }

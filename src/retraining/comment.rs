@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-/// A comment that somebody has judged.
+/// A comment with its label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comment {
     /// What was written.
@@ -17,8 +17,8 @@ pub struct Comment {
     pub stars: Option<f64>,
 }
 
-/// Puts comments in the order of time and keeps the last one of each id.
-pub(super) fn settle(comments: &mut Vec<Comment>) -> usize {
+/// Puts comments in the order of time and keeps the last one of each id; how many were dropped.
+pub(super) fn deduplicate(comments: &mut Vec<Comment>) -> usize {
     comments.sort_by_key(|comment| comment.time_ms);
     let before = comments.len();
     let mut seen: HashSet<String> = HashSet::new();
@@ -49,10 +49,10 @@ mod tests {
     }
 
     #[test]
-    fn the_last_word_of_an_id_counts_and_what_has_none_stays() {
+    fn the_last_comment_of_an_id_counts_and_what_has_none_stays() {
         let mut comments =
             vec![comment(Some("a"), 3), comment(None, 2), comment(Some("a"), 1), comment(None, 2)];
-        assert_eq!(settle(&mut comments), 1);
+        assert_eq!(deduplicate(&mut comments), 1);
         let times: Vec<i64> = comments.iter().map(|comment| comment.time_ms).collect();
         assert_eq!(times, [2, 2, 3]);
         assert_eq!(classes(&comments, 2), [0, 3]);

@@ -54,7 +54,7 @@ pub enum RetrainError {
         /// What is wrong.
         reason: String,
     },
-    /// A network cannot be made warm.
+    /// A network cannot be loaded.
     #[error("the network cannot be judged with: {0}")]
     Engine(#[from] EngineError),
     /// The candidate cannot be written as a model.
@@ -66,7 +66,7 @@ pub enum RetrainError {
     /// The network cannot be made.
     #[error(transparent)]
     Network(#[from] RnnError),
-    /// Another version took over meanwhile.
+    /// Another version was promoted meanwhile.
     #[error(
         "somebody else was faster: entry {number} of the promotion log is {who}'s {action} of {version} ({why:?}), while this \
          run compared its candidate with {parent}. The candidate was not promoted; run again to compare with what is \

@@ -1,4 +1,4 @@
-//! The gate: whether the candidate may take the current model's place. Every check says what it found and what its band is.
+//! The gate: whether the candidate may take the current model's place. Every check says what it found and what its bound is.
 
 use nunchi_eval::evaluation::Measured;
 use nunchi_eval::metrics::balanced_accuracy;
@@ -11,11 +11,11 @@ use serde::Serialize;
 pub struct GateThresholds {
     /// How sure the paired test must be before it calls a candidate worse.
     pub confidence: f64,
-    /// Largest loss of accuracy on a set, whatever chance could explain.
+    /// Largest loss of accuracy on a set, whether or not chance explains it.
     pub most_loss: f64,
     /// How much the calibration error may rise.
     pub ece: f64,
-    /// Largest loss of the share of pairs that are judged right.
+    /// Largest loss of the share of pairs that are classified right.
     pub pairs: f64,
     /// Largest loss of speed, as a share.
     pub speed: f64,
@@ -47,7 +47,7 @@ pub struct Check {
     pub said: String,
 }
 
-/// What the gate says.
+/// What the gate decides.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct GateDecision {
     /// Whether every check holds.
@@ -56,10 +56,10 @@ pub struct GateDecision {
     pub checks: Vec<Check>,
 }
 
-/// A set of comments, judged by both.
+/// A set of comments, classified by both models.
 #[derive(Clone, Copy, Debug)]
 pub struct Set<'a> {
-    /// What people call it.
+    /// Its name in the report.
     pub name: &'static str,
     /// The current model.
     pub current: &'a Measured,
@@ -210,8 +210,8 @@ mod tests {
     use super::*;
     use nunchi_eval::metrics::{Metrics, Outcome};
 
-    /// `right` of `count` comments are judged right with a probability that is right as often.
-    fn judged(count: usize, right: usize) -> Measured {
+    /// `right` of `count` comments are classified right with a probability that is right as often.
+    fn classified(count: usize, right: usize) -> Measured {
         let sure = right as f64 / count as f64;
         let outcomes: Vec<Outcome> = (0..count)
             .map(|index| {
@@ -236,15 +236,15 @@ mod tests {
 
     #[test]
     fn a_better_one_and_an_equal_one_pass() {
-        assert!(decide(&judged(1_000, 800), &judged(1_000, 860)).passed);
-        assert!(decide(&judged(1_000, 800), &judged(1_000, 800)).passed);
+        assert!(decide(&classified(1_000, 800), &classified(1_000, 860)).passed);
+        assert!(decide(&classified(1_000, 800), &classified(1_000, 800)).passed);
         // One comment less in a thousand says nothing.
-        assert!(decide(&judged(1_000, 800), &judged(1_000, 798)).passed);
+        assert!(decide(&classified(1_000, 800), &classified(1_000, 798)).passed);
     }
 
     #[test]
     fn a_worse_one_is_refused_and_the_reason_has_figures() {
-        let decision = decide(&judged(1_000, 860), &judged(1_000, 800));
+        let decision = decide(&classified(1_000, 860), &classified(1_000, 800));
         assert!(!decision.passed);
         let reasons = decision.reasons();
         assert!(reasons.contains("86.00 % → 80.00 %") && reasons.contains("less than 0.0001"), "{reasons}");
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn labels_that_contradict_the_current_model_are_doubted_however_good_the_candidate_looks() {
-        let decision = decide(&judged(1_000, 120), &judged(1_000, 880));
+        let decision = decide(&classified(1_000, 120), &classified(1_000, 880));
         let failed: Vec<&str> =
             decision.checks.iter().filter(|check| !check.passed).map(|check| check.name.as_str()).collect();
         assert!(failed.contains(&"new labels are plausible"), "{failed:?}");
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_slow_one_and_one_that_forgot_the_order_are_refused() {
-        let good = judged(1_000, 800);
+        let good = classified(1_000, 800);
         let fresh = Set { name: "fresh", current: &good, candidate: &good };
         let tally = ComparedTally { labelled: 20, right: [15, 10], ..ComparedTally::default() };
         let evidence = GateEvidence { fresh, golden: None, pairs: &[tally], speed: [100.0, 60.0] };

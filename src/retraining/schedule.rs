@@ -16,7 +16,7 @@ impl Schedule {
     /// Reads a pattern such as `0 3 * * *`; the zone is a name such as `Asia/Seoul` or `UTC`.
     ///
     /// # Errors
-    /// A sentence that says what is wrong.
+    /// A message that says what is wrong.
     pub fn new(pattern: &str, zone: &str) -> Result<Self, String> {
         let cron = CronParser::builder()
             .seconds(Seconds::Optional)

@@ -1,7 +1,7 @@
 //! Comments with stars in the historical topics, within a window of time.
 
 use super::RetrainError;
-use super::comment::{Comment, settle};
+use super::comment::{Comment, deduplicate};
 use super::corrections::{Corrections, id};
 use crate::config::Config;
 use crate::kafka::history::{History, Record};
@@ -49,7 +49,7 @@ pub struct Counts {
     pub outside: usize,
     /// Records without a value.
     pub tombstones: usize,
-    /// Records that cannot be judged: dead letters to `run`.
+    /// Records that cannot be classified: dead letters to `run`.
     pub unreadable: usize,
     /// Comments without stars, and without a correction.
     pub unlabelled: usize,
@@ -93,7 +93,7 @@ pub fn collect(
             to: share.end,
         }));
     }
-    collected.counts.superseded += settle(&mut collected.comments);
+    collected.counts.superseded += deduplicate(&mut collected.comments);
     keep_latest(&mut collected, window.max_comments);
     Ok(collected)
 }

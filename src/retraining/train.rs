@@ -74,7 +74,7 @@ pub fn train(
     let tokenizer = input.tokenizer.clone();
     let trained = on_a_thread(network, input, dev.clone(), recipe.settings.clone(), progress, stop)?;
 
-    // What is judged, calibrated and recorded from here on is what will be stored.
+    // What is evaluated, calibrated and recorded from here on is what will be stored.
     let mut network = trained.network;
     for (_, mut tensor) in network.tensors_mut() {
         tensor.mapv_inplace(|value| Precision::F16.round(value));
