@@ -113,7 +113,7 @@ fn several_models_stand_side_by_side() {
     let models = tempfile::tempdir().unwrap();
     let other = models.path().join("other.safetensors");
     nunchi_model::testing::model(nunchi_model::rnn::Cell::Gru, 1)
-        .save(&other, nunchi_model::Precision::F32)
+        .save(&other, nunchi_model::WeightFormat::F32)
         .unwrap();
     let Some(output) = evaluate(&[other.to_str().unwrap(), "--pairs", PAIRS]) else { return };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

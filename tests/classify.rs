@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use nunchi_model::rnn::{Cell, HeadKind, Shape};
-use nunchi_model::{Model, Precision, testing};
+use nunchi_model::{Model, WeightFormat, testing};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 static MODEL: LazyLock<(tempfile::TempDir, PathBuf, Model)> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("small.safetensors");
-    testing::model(Cell::Gru, 2).save(&path, Precision::F32).unwrap();
+    testing::model(Cell::Gru, 2).save(&path, WeightFormat::F32).unwrap();
     let model = Model::load(&path).unwrap();
     (folder, path, model)
 });
@@ -56,7 +56,7 @@ fn a_score_that_is_not_a_number_is_an_error_and_no_verdict() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("overflowing.safetensors");
     let (model, overflowing) = testing::overflowing();
-    model.save(&path, Precision::F32).unwrap();
+    model.save(&path, WeightFormat::F32).unwrap();
     let output =
         classify(&["--model", path.to_str().unwrap()], format!("좋아요\n{overflowing}\n").as_bytes());
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -167,7 +167,7 @@ fn every_class_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("stars.safetensors");
     let shape = Shape { head: HeadKind::Softmax, outputs: 5, ..testing::shape(Cell::Lstm) };
-    Model::random(shape, testing::tokenizer(), 1).unwrap().save(&path, Precision::F16).unwrap();
+    Model::random(shape, testing::tokenizer(), 1).unwrap().save(&path, WeightFormat::F16).unwrap();
     let got = answers(&classify(&["--model", path.to_str().unwrap()], "좋아요\n".as_bytes()));
     let scores = got[0]["scores"].as_object().unwrap();
     assert_eq!(scores.keys().collect::<Vec<_>>(), ["1", "2", "3", "4", "5"]);

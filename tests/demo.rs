@@ -5,7 +5,7 @@
 mod needs;
 
 use nunchi_model::rnn::Cell;
-use nunchi_model::{Precision, testing};
+use nunchi_model::{WeightFormat, testing};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 fn model() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("random.safetensors");
-    testing::model(Cell::Gru, 7).save(&path, Precision::F32).unwrap();
+    testing::model(Cell::Gru, 7).save(&path, WeightFormat::F32).unwrap();
     (folder, path)
 }
 

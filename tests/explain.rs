@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use nunchi_model::rnn::{Cell, HeadKind, Pooling, Shape};
-use nunchi_model::{Model, Precision, testing};
+use nunchi_model::{Model, WeightFormat, testing};
 use serde_json::Value;
 use std::io::Write as _;
 use std::path::Path;
@@ -40,7 +40,7 @@ fn the_last_score_is_that_of_classify() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     for shape in shapes() {
-        Model::random(shape, testing::tokenizer(), 9).unwrap().save(&path, Precision::F32).unwrap();
+        Model::random(shape, testing::tokenizer(), 9).unwrap().save(&path, WeightFormat::F32).unwrap();
         let model = Model::load(&path).unwrap();
         for text in ["별로지만 추천해요", "추천하지만 별로예요 ㅠㅠ 뷁", "", &"배송이 빨라요 ".repeat(200)]
         {
@@ -61,7 +61,7 @@ fn every_score_is_that_of_the_text_so_far() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     for shape in shapes() {
-        Model::random(shape, testing::tokenizer(), 4).unwrap().save(&path, Precision::F32).unwrap();
+        Model::random(shape, testing::tokenizer(), 4).unwrap().save(&path, WeightFormat::F32).unwrap();
         let model = Model::load(&path).unwrap();
         let text = "별로지만 추천해요";
         let said: Value = serde_json::from_str(&nunchi("explain", &path, &["--json", text], "")).unwrap();
@@ -83,7 +83,7 @@ fn every_score_is_that_of_the_text_so_far() {
 fn the_tokens_are_readable_and_the_bars_are_plain_in_a_pipe() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
-    testing::model(Cell::Gru, 1).save(&path, Precision::F32).unwrap();
+    testing::model(Cell::Gru, 1).save(&path, WeightFormat::F32).unwrap();
     let said: Value =
         serde_json::from_str(&nunchi("explain", &path, &["--json", "정말  좋아요 ㅋㅋㅋㅋㅋㅋ", "GOOD"], ""))
             .unwrap();

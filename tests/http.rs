@@ -4,7 +4,7 @@ mod admin;
 
 use admin::{Server, random_model, request};
 use nunchi::http;
-use nunchi_engine::LoadedModel;
+use nunchi_engine::{KernelKind, LoadedModel};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -142,7 +142,7 @@ fn the_model_is_described_and_a_new_one_answers_at_once() {
     assert_eq!(model["parameters"], parameters);
     assert!(model.as_object().unwrap().contains_key("report"));
     assert_eq!(model["precision"], "f32");
-    let another = LoadedModel::new(random_model(8), Some("portable")).unwrap();
+    let another = LoadedModel::new(random_model(8), Some(KernelKind::Portable)).unwrap();
     let version = another.model().version.clone();
     assert_ne!(model["version"], version);
     server.model.store(Arc::new(another));

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use nunchi_model::rnn::{Cell, HeadKind, Network, Pooling, Shape};
-use nunchi_model::{Model, ModelError, Precision, import, testing};
+use nunchi_model::{Model, ModelError, WeightFormat, import, testing};
 use safetensors::tensor::{Dtype, TensorView};
 use std::path::Path;
 use std::process::{Command, Output};
@@ -58,7 +58,7 @@ fn the_shape_follows_from_the_tensors() {
                 .unwrap();
             assert_eq!(ours.network.tensors(), theirs.network.tensors());
             assert_eq!((ours.network.shape.cell, ours.network.shape.layers), (cell, shape.layers));
-            Model::from_bytes(&ours.to_bytes(Precision::F16).unwrap().0).unwrap();
+            Model::from_bytes(&ours.to_bytes(WeightFormat::F16).unwrap().0).unwrap();
         }
     }
 }
@@ -81,7 +81,7 @@ fn rows_beyond_the_tokenizer_are_left_out_and_missing_rows_refused() {
     let more =
         import::import(&state_dict(&with_rows(ids + 9), same), testing::tokenizer(), options()).unwrap();
     assert_eq!(more.network.embedding.nrows(), ids);
-    Model::from_bytes(&more.to_bytes(Precision::F32).unwrap().0).unwrap();
+    Model::from_bytes(&more.to_bytes(WeightFormat::F32).unwrap().0).unwrap();
     assert!(
         refusal(&state_dict(&with_rows(ids - 1), same))
             .contains("not the one that the network was trained with")
@@ -107,7 +107,7 @@ fn what_does_not_fit_is_said() {
     }
     let wrong = import::Options { labels: Some(vec!["a".into(), "b".into()]), ..options() };
     let model = import::import(&without("nothing"), testing::tokenizer(), wrong).unwrap();
-    assert!(matches!(model.to_bytes(Precision::F32), Err(ModelError::Inconsistent(_))));
+    assert!(matches!(model.to_bytes(WeightFormat::F32), Err(ModelError::Inconsistent(_))));
 }
 
 fn models_import(folder: &Path, arguments: &[&str]) -> Output {
@@ -126,7 +126,7 @@ fn the_command_writes_a_model_that_loads() {
     let shape = Shape { head: HeadKind::Softmax, outputs: 3, ..testing::shape(Cell::Gru) };
     let theirs = Model::random(shape, testing::tokenizer(), 8).unwrap();
     std::fs::write(folder.join("dict.safetensors"), state_dict(&theirs.network, same)).unwrap();
-    theirs.save(&folder.join("theirs.safetensors"), Precision::F32).unwrap();
+    theirs.save(&folder.join("theirs.safetensors"), WeightFormat::F32).unwrap();
     let output = models_import(
         folder,
         &[

@@ -6,9 +6,9 @@
 mod needs;
 
 use nunchi::samples;
-use nunchi_engine::{Engine, LoadedModel};
+use nunchi_engine::{Engine, KernelKind, LoadedModel};
 use nunchi_model::rnn::{Cell, HeadKind, Pooling, Shape};
-use nunchi_model::{Model, Precision, onnx};
+use nunchi_model::{Model, WeightFormat, onnx};
 use nunchi_text::EXAMPLES;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -66,7 +66,7 @@ fn write_case(folder: &Path, name: &str, model: Model) {
     let lengths: Vec<u32> = tokens.iter().map(|tokens| tokens.len() as u32).collect();
     let mut scores = Vec::new();
     let outputs = model.network.shape.outputs;
-    let mut engine = Engine::new(Arc::new(LoadedModel::new(model, Some("portable")).unwrap()));
+    let mut engine = Engine::new(Arc::new(LoadedModel::new(model, Some(KernelKind::Portable)).unwrap()));
     engine.score_tokens(&tokens.concat(), &lengths, &mut scores).unwrap();
     let want: Vec<&[f32]> = scores.chunks(outputs).collect();
     let case = json!({ "tokens": tokens, "want": want });
@@ -82,7 +82,7 @@ fn onnx_runtime_gives_the_same_scores_for_every_shape() {
         std::fs::create_dir(folder.path().join(name)).unwrap();
         let mut model = Model::random(shape, nunchi_model::testing::tokenizer(), number).unwrap();
         model.temperature = 1.7;
-        let model = Model::from_bytes(&model.to_bytes(Precision::F32).unwrap().0).unwrap();
+        let model = Model::from_bytes(&model.to_bytes(WeightFormat::F32).unwrap().0).unwrap();
         write_case(folder.path(), name, model);
         names.push(name.to_owned());
     }

@@ -6,7 +6,7 @@ mod needs;
 
 use nunchi::registry::{Action, Gate, NewVersion, PromotionNote, RegistryError, Store, Version};
 use nunchi_model::rnn::Cell;
-use nunchi_model::{Model, ModelError, Precision};
+use nunchi_model::{Model, ModelError, WeightFormat};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 fn bytes(seed: u64) -> Vec<u8> {
-    nunchi_model::testing::model(Cell::Gru, seed).to_bytes(Precision::F32).unwrap().0
+    nunchi_model::testing::model(Cell::Gru, seed).to_bytes(WeightFormat::F32).unwrap().0
 }
 
 fn why(why: &str) -> PromotionNote {
@@ -365,7 +365,7 @@ fn a_file_that_is_no_model_is_not_published() {
     // A model whose golden scores are wrong: the checksum is right, and yet it is refused.
     let mut model: Model = nunchi_model::testing::model(Cell::Gru, 1);
     model.temperature = f32::NAN;
-    assert!(model.to_bytes(Precision::F32).is_err());
+    assert!(model.to_bytes(WeightFormat::F32).is_err());
 }
 
 /// `nunchi` with `arguments`: exit status, standard output, standard error. No settings from this environment.

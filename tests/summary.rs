@@ -4,7 +4,7 @@
 
 use nunchi_model::rnn::{Cell, HeadKind, Pooling, Shape};
 use nunchi_model::summary::rows;
-use nunchi_model::{Precision, testing};
+use nunchi_model::{WeightFormat, testing};
 use std::process::Command;
 
 /// `(layer, output, parameters)` of every row.
@@ -58,7 +58,7 @@ fn the_command_prints_the_table() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     let model = testing::model(Cell::Gru, 3);
-    let version = model.save(&path, Precision::F16).unwrap();
+    let version = model.save(&path, WeightFormat::F16).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_nunchi")).arg("summary").arg(&path).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success());

@@ -19,7 +19,7 @@ use nunchi::stop::Stop;
 use nunchi::telemetry::{Health, Metrics};
 use nunchi_engine::{Classifier as _, Engine, LoadedModel};
 use nunchi_model::rnn::Cell;
-use nunchi_model::{Model, Precision};
+use nunchi_model::{Model, WeightFormat};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -33,7 +33,7 @@ fn model(seed: u64) -> Model {
 }
 
 fn publish(store: &Store, seed: u64) -> Version {
-    let content = model(seed).to_bytes(Precision::F32).unwrap().0;
+    let content = model(seed).to_bytes(WeightFormat::F32).unwrap().0;
     store.publish(content, NewVersion::default()).unwrap().manifest.version
 }
 
@@ -144,7 +144,7 @@ fn assert_judged_by_whom_they_name(answers: &[Read], texts: &[String], swapper: 
     let (store, versions) = (&swapper.store, &swapper.versions);
     let mut expected: BTreeMap<&str, Vec<f32>> = BTreeMap::new();
     let borrowed: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let bound = nunchi_engine::bound(swapper.slot.load().precision());
+    let bound = swapper.slot.load().precision().bound();
     for version in versions {
         let loaded = LoadedModel::new(store.load(version).unwrap(), None).unwrap();
         let predictions = Engine::new(Arc::new(loaded)).classify(&borrowed).unwrap();
@@ -399,7 +399,7 @@ fn contrary() -> Vec<u8> {
     let mut model = model(1);
     model.network.head.weight.mapv_inplace(|weight| -weight);
     model.network.head.bias.mapv_inplace(|bias| -bias);
-    model.to_bytes(Precision::F32).unwrap().0
+    model.to_bytes(WeightFormat::F32).unwrap().0
 }
 
 /// Which version the process at `url` serves.
@@ -479,7 +479,7 @@ fn a_promoted_version_that_behaves_stays_and_a_candidate_judges_beside_it_unseen
     let store = Store::open(url).unwrap();
     let first = publish(&store, 1);
     // Nearly the same: another temperature.
-    let cooler = Model { temperature: 1.1, ..model(1) }.to_bytes(Precision::F32).unwrap().0;
+    let cooler = Model { temperature: 1.1, ..model(1) }.to_bytes(WeightFormat::F32).unwrap().0;
     let second = store.publish(cooler, NewVersion::default()).unwrap().manifest.version;
     let candidate = store.publish(contrary(), NewVersion::default()).unwrap().manifest.version;
     promote(&store, &first);

@@ -161,7 +161,7 @@ struct Demo {
 impl Demo {
     fn new(config: Config, clients: ClientProperties, warm: LoadedModel) -> Self {
         let metrics = Metrics::new();
-        metrics.set_model(&warm.model().version, warm.precision(), warm.kernel());
+        metrics.set_model(&warm.model().version, warm.precision().name(), warm.kernel().name());
         let health = Health::new(worker_count(&config), Duration::from_secs(config.worker.stall_seconds));
         health.set_model_warm();
         Demo {
@@ -183,7 +183,7 @@ impl Demo {
         About {
             model: warm.model().name.clone(),
             version: warm.model().version.clone(),
-            kernel: warm.kernel().to_owned(),
+            kernel: warm.kernel().name().to_owned(),
             workers: worker_count(&self.config),
             metrics_url,
             ends_after,

@@ -2,7 +2,7 @@
 
 use super::settings::Settings;
 use crate::cli::exit::UsageError;
-use crate::registry::{Name, RegistryError, Store, Version};
+use crate::registry::{Name, Store, Version};
 use anyhow::Context as _;
 use nunchi_engine::LoadedModel;
 use nunchi_model::Model;
@@ -49,7 +49,7 @@ impl ModelArgs {
 
     /// The model, verified and packed for `kernel`, or for the best one of this CPU.
     pub(super) fn warm(&self, kernel: Option<&str>) -> anyhow::Result<LoadedModel> {
-        Ok(LoadedModel::new(self.find()?, kernel)?)
+        Ok(LoadedModel::new(self.find()?, kernel.map(str::parse).transpose()?)?)
     }
 }
 

@@ -105,7 +105,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let stall = Duration::from_secs(config.worker.stall_seconds);
     let health = Arc::new(Health::new(worker_count(config), stall));
     let (warm, follow) = model(config, &metrics)?;
-    metrics.set_model(&warm.model().version, warm.precision(), warm.kernel());
+    metrics.set_model(&warm.model().version, warm.precision().name(), warm.kernel().name());
     health.set_model_warm();
     say_what_runs(config, &warm);
     let slot: ModelSlot = Arc::new(ArcSwap::from_pointee(warm));
@@ -140,7 +140,7 @@ fn model(config: &Config, metrics: &Metrics) -> anyhow::Result<(LoadedModel, Opt
     let Some(url) = url.filter(|_| name.is_none()) else {
         let name = name.map(|path| path.to_string_lossy());
         let model = super::model::find_model(name.as_deref(), url)?;
-        return Ok((LoadedModel::new(model, kernel.as_deref())?, None));
+        return Ok((LoadedModel::new(model, kernel.as_deref().map(str::parse).transpose()?)?, None));
     };
     let interval = Duration::from_secs_f64(config.registry.interval);
     let settings = &config.registry;
@@ -163,8 +163,8 @@ fn say_what_runs(config: &Config, warm: &LoadedModel) {
         version = env!("CARGO_PKG_VERSION"),
         model = warm.model().version,
         name = warm.model().name,
-        kernel = warm.kernel(),
-        precision = warm.precision(),
+        kernel = warm.kernel().name(),
+        precision = warm.precision().name(),
         "the model is warm"
     );
     tracing::info!(

@@ -196,8 +196,7 @@ impl Letters {
         }
         let original =
             original.ok_or_else(|| lost(format!("{source}, where it came from, is beyond retention")))?;
-        let digest: String =
-            Sha256::digest(&original.value).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = nunchi_model::hex(&Sha256::digest(&original.value));
         if letter.header("nunchi-sha256").is_some_and(|expected| expected != digest) {
             return Err(lost(format!("at {source} lies another record now")));
         }

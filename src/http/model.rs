@@ -24,7 +24,7 @@ pub(super) async fn model(State(admin): State<Admin>) -> Json<Value> {
         "vocabulary": shape.vocabulary,
         "parameters": shape.parameters(),
         "max_tokens": model.max_tokens,
-        "kernel": warm.kernel(),
+        "kernel": warm.kernel().name(),
         "precision": warm.precision(),
         "report": model.report,
     }))

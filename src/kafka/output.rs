@@ -177,7 +177,7 @@ impl<'t> OutputBuilder<'t> {
     ) -> HeadersBuilder {
         let mut headers = self.classified(message, letter, kept);
         headers.add("nunchi-size", Some(value.len().to_string().as_bytes()));
-        headers.add("nunchi-sha256", Some(hexadecimal(&Sha256::digest(value)).as_bytes()));
+        headers.add("nunchi-sha256", Some(nunchi_model::hex(&Sha256::digest(value)).as_bytes()));
         headers
     }
 
@@ -274,11 +274,4 @@ impl<'t> OutputBuilder<'t> {
 struct Stamp {
     written: i64,
     original: Option<i64>,
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -110,6 +110,7 @@ pub(super) fn load(
     kernel: Option<&str>,
 ) -> Result<LoadedModel, RegistryError> {
     let model = store.load(version)?;
-    LoadedModel::new(model, kernel)
-        .map_err(|error| RegistryError::NotLoadable { version: version.clone(), error })
+    let kernel = kernel.map(str::parse).transpose();
+    let loaded = kernel.and_then(|kernel| LoadedModel::new(model, kernel));
+    loaded.map_err(|error| RegistryError::NotLoadable { version: version.clone(), error })
 }

@@ -110,13 +110,21 @@ impl Precision {
     /// Fewest comments that say something about labels.
     const MIN_COMMENTS: usize = 300;
 
-    /// Whether kernels of this precision may be chosen by default for the model: golden scores hold, and hardly any label differs.
-    pub fn holds(&self) -> bool {
-        let min_agreement = if self.precision == "int8" { 0.995 } else { 0.999 };
-        self.golden
+    /// The precision whose kernels may be chosen by default for the model: golden scores hold, and next to no label
+    /// differs. None of them, and of a precision that this version does not know: `None`.
+    pub fn allows(&self) -> Option<nunchi_engine::Precision> {
+        let precision: nunchi_engine::Precision = self.precision.parse().ok()?;
+        let min_agreement = if precision == nunchi_engine::Precision::Int8 { 0.995 } else { 0.999 };
+        let holds = self.golden
             && self.comments >= Self::MIN_COMMENTS
             && self.agreement.is_some_and(|agreement| agreement >= min_agreement)
-            && self.max_error.is_some_and(|error| error <= nunchi_engine::bound(&self.precision))
+            && self.max_error.is_some_and(|error| error <= precision.bound());
+        holds.then_some(precision)
+    }
+
+    /// Whether [`Precision::allows`] it.
+    pub fn holds(&self) -> bool {
+        self.allows().is_some()
     }
 }
 

@@ -1,11 +1,11 @@
 //! Publishing: the model file, an alias, and at last the manifest. Whoever dies in between has published nothing.
 
 use super::manifest::{Data, Gate, Manifest, Precision};
-use super::store::{hex, manifest_path, model_path, read};
+use super::store::{manifest_path, model_path, read};
 use super::{RegistryError, Store, Version, actor};
 use crate::samples;
-use nunchi_engine::{Engine, EngineError, LoadedModel, Packed, Prediction, kernels};
-use nunchi_model::Model;
+use nunchi_engine::{Engine, EngineError, KernelKind, LoadedModel, Packed, Prediction, kernels};
+use nunchi_model::{Model, hex};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::path::Path;
@@ -122,8 +122,8 @@ fn precisions(model: &Model) -> Result<Vec<Precision>, RegistryError> {
     let samples = samples::comments().into_iter().map(|comment| comment.text);
     let texts: Vec<String> = model.golden.iter().map(|golden| golden.text.clone()).chain(samples).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let want = classify(model, "portable", &texts).map_err(RegistryError::NotServable)?;
-    let measure = |kernel: &str| -> Result<Precision, EngineError> {
+    let want = classify(model, KernelKind::Portable, &texts).map_err(RegistryError::NotServable)?;
+    let measure = |kernel: KernelKind| -> Result<Precision, EngineError> {
         let precision = Packed::new(&model.network, Some(kernel))?.precision();
         let measured = match classify(model, kernel, &texts) {
             Ok(got) => Some(compare(&want, &got)),
@@ -132,15 +132,15 @@ fn precisions(model: &Model) -> Result<Vec<Precision>, RegistryError> {
             Err(error) => return Err(error),
         };
         Ok(Precision {
-            kernel: kernel.to_owned(),
-            precision: precision.to_owned(),
+            kernel: kernel.name().to_owned(),
+            precision: precision.name().to_owned(),
             golden: measured.is_some(),
             comments: measured.map_or(0, |_| texts.len()),
             agreement: measured.map(|(agreement, _)| agreement),
             max_error: measured.map(|(_, error)| error),
         })
     };
-    kernels().split(", ").map(|kernel| measure(kernel).map_err(RegistryError::NotServable)).collect()
+    kernels().into_iter().map(|kernel| measure(kernel).map_err(RegistryError::NotServable)).collect()
 }
 
 /// Share of the same labels, and the largest difference between scores.
@@ -153,7 +153,7 @@ fn compare(want: &[Prediction], got: &[Prediction]) -> (f64, f64) {
 }
 
 /// What a kernel makes of `texts`.
-fn classify(model: &Model, kernel: &str, texts: &[&str]) -> Result<Vec<Prediction>, EngineError> {
+fn classify(model: &Model, kernel: KernelKind, texts: &[&str]) -> Result<Vec<Prediction>, EngineError> {
     Engine::new(Arc::new(LoadedModel::new(model.clone(), Some(kernel))?)).classify(texts)
 }
 

@@ -192,7 +192,7 @@ impl Refresher {
     fn swap(&mut self, loaded: Arc<LoadedModel>, start: Instant) -> RefreshOutcome {
         let (metrics, entry) = (self.settings.metrics.clone(), self.log.last());
         let model = loaded.model().version.clone();
-        metrics.set_model(&model, loaded.precision(), loaded.kernel());
+        metrics.set_model(&model, loaded.precision().name(), loaded.kernel().name());
         let old = self.slot.swap(Arc::clone(&loaded));
         metrics.model_swaps.with_label_values(&["succeeded"]).inc();
         let previous = old.model().version.clone();
@@ -239,7 +239,7 @@ impl Refresher {
         let (version, previous) = (canary.version.clone(), Arc::clone(canary.previous()));
         let back = previous.model().version.clone();
         let metrics = &self.settings.metrics;
-        metrics.set_model(&back, previous.precision(), previous.kernel());
+        metrics.set_model(&back, previous.precision().name(), previous.kernel().name());
         let rolled_back = self.slot.swap(previous);
         metrics.model_swaps.with_label_values(&["rolled_back"]).inc();
         error!(

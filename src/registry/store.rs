@@ -4,9 +4,8 @@ use super::log::{Entry, Log};
 use super::manifest::Manifest;
 use super::objects::Objects;
 use super::{Name, RegistryError, Version, log, manifest};
-use nunchi_model::{MAX_BYTES, Model};
+use nunchi_model::{MAX_BYTES, Model, hex};
 use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
 use std::time::SystemTime;
 
 /// A store of versions. Every call blocks: for plain threads, never for async tasks.
@@ -118,9 +117,11 @@ impl Store {
     pub fn load(&self, version: &Version) -> Result<Model, RegistryError> {
         let (manifest, content) = self.fetch(version)?;
         let mut model = read(version, &content)?;
-        for measured in manifest.precisions.iter().filter(|measured| measured.holds()) {
-            let found = serde_json::to_value(measured).expect("a measurement is plain JSON");
-            model.allow(&measured.precision, found);
+        for measured in &manifest.precisions {
+            if let Some(precision) = measured.allows() {
+                let found = serde_json::to_value(measured).expect("a measurement is plain JSON");
+                model.allow(precision, found);
+            }
         }
         Ok(model)
     }
@@ -290,12 +291,4 @@ pub(super) fn read(version: &Version, content: &[u8]) -> Result<Model, RegistryE
         return Err(RegistryError::Damaged { what: format!("the model of {version}"), reason });
     }
     Ok(model)
-}
-
-/// Hex digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-        text
-    })
 }

@@ -26,7 +26,7 @@ pub(super) fn compare(
     // run in full precision, by the same kernel, unless one is named.
     let warm = |model: &Model| {
         let plain = Model { report: serde_json::Value::Null, ..model.clone() };
-        LoadedModel::new(plain, request.kernel.as_deref())
+        LoadedModel::new(plain, request.kernel.as_deref().map(str::parse).transpose()?)
     };
     let mut current = Engine::new(Arc::new(warm(&start.current)?));
     let mut new = match warm(&candidate.model) {

@@ -10,7 +10,7 @@ use nunchi_data::CommentKeys;
 use nunchi_data::{EncodedSet, Examples};
 use nunchi_eval::calibration;
 use nunchi_model::rnn::{Network, Shape};
-use nunchi_model::{Golden, Model, Precision};
+use nunchi_model::{Golden, Model, WeightFormat};
 use nunchi_text::{Scratch, Tokenizer};
 use nunchi_train::corpus::{Corpus, NewRow, Writer};
 use nunchi_train::trainer::{self, Outcome, Progress, Settings, Task, TrainError, Trained};
@@ -77,7 +77,7 @@ pub fn train(
     // What is evaluated, calibrated and recorded from here on is what will be stored.
     let mut network = trained.network;
     for (_, mut tensor) in network.tensors_mut() {
-        tensor.mapv_inplace(|value| Precision::F16.round(value));
+        tensor.mapv_inplace(|value| WeightFormat::F16.round(value));
     }
     let temperature =
         calibration::calibrate(&network, &dev, recipe.settings.threads).unwrap_or(current.temperature);
@@ -117,7 +117,7 @@ pub fn train(
         report,
         version: String::new(),
     };
-    let (content, _) = model.to_bytes(Precision::F16)?;
+    let (content, _) = model.to_bytes(WeightFormat::F16)?;
     Ok(Candidate { model: Model::from_bytes(&content)?, content, took: trained.took })
 }
 

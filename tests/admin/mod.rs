@@ -9,7 +9,7 @@ use nunchi::pipeline::ModelSlot;
 use nunchi::telemetry::{Health, Metrics};
 use nunchi_engine::LoadedModel;
 use nunchi_model::rnn::Cell;
-use nunchi_model::{Model, Precision};
+use nunchi_model::{Model, WeightFormat};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 /// A small GRU with random weights that reads 16 tokens.
 pub fn random_model(seed: u64) -> Model {
     let model = Model { max_tokens: 16, ..nunchi_model::testing::model(Cell::Gru, seed) };
-    Model::from_bytes(&model.to_bytes(Precision::F32).unwrap().0).unwrap()
+    Model::from_bytes(&model.to_bytes(WeightFormat::F32).unwrap().0).unwrap()
 }
 
 /// A running admin server. Ends with its value.
@@ -41,7 +41,7 @@ impl Server {
         let metrics = Metrics::new();
         let health = Arc::new(Health::new(2, stall));
         let warm = LoadedModel::new(random_model(7), None).unwrap();
-        metrics.set_model(&warm.model().version, warm.precision(), warm.kernel());
+        metrics.set_model(&warm.model().version, warm.precision().name(), warm.kernel().name());
         let model: ModelSlot = Arc::new(ArcSwap::from_pointee(warm));
         let listener = runtime.block_on(http::bind("127.0.0.1:0")).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

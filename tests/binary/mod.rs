@@ -3,7 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used)] // Shared by several tests; outside of `#[test]` too a failure fails the test.
 
 use crate::admin;
-use nunchi_model::Precision;
+use nunchi_model::WeightFormat;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -29,7 +29,7 @@ pub fn ends(arguments: &[&str]) -> (Option<i32>, String) {
 /// The file of a small random model.
 pub fn model_file(folder: &Path) -> String {
     let path = folder.join("random.safetensors");
-    admin::random_model(7).save(&path, Precision::F32).unwrap();
+    admin::random_model(7).save(&path, WeightFormat::F32).unwrap();
     path.to_str().unwrap().to_owned()
 }
 

@@ -2,7 +2,7 @@
 
 use super::PATIENCE;
 use nunchi::config::Config;
-use nunchi_model::Precision;
+use nunchi_model::WeightFormat;
 use nunchi_model::rnn::Cell;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -152,7 +152,7 @@ fn collect(stream: impl std::io::Read + Send + 'static) -> Arc<Mutex<String>> {
 pub fn random_model(folder: &Path, seed: u64) -> std::path::PathBuf {
     let model = folder.join(format!("random-{seed}.safetensors"));
     if !model.exists() {
-        nunchi_model::testing::model(Cell::Gru, seed).save(&model, Precision::F32).unwrap();
+        nunchi_model::testing::model(Cell::Gru, seed).save(&model, WeightFormat::F32).unwrap();
     }
     model
 }

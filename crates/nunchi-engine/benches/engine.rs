@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for &hidden in widths {
             print!("{:<7}{hidden:>4}", cell.name());
             let network = network(cell, hidden)?;
-            for kernel in kernels().split(", ") {
+            for kernel in kernels() {
                 let packed = Packed::new(&network, Some(kernel))?;
                 let token = measure(&packed, if quick { 8 } else { 2_048 });
                 let flop = (2 * cell.gates() * hidden * hidden) as f64;
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     println!("GRU 256, ns a token by the sequences of a turn");
     let network = network(Cell::Gru, if quick { 32 } else { 256 })?;
-    for kernel in kernels().split(", ") {
+    for kernel in kernels() {
         let packed = Packed::new(&network, Some(kernel))?;
         print!("{kernel:<12}");
         for turn in if quick { &[1][..] } else { &[1, 4, 16, 64, 256, 2_048] } {

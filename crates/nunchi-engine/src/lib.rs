@@ -21,11 +21,13 @@ mod tests;
 pub use classifier::{Classifier, Times};
 pub use engine::Engine;
 pub use error::EngineError;
-pub use loaded::{LoadedModel, bound};
+pub use kernel::KernelKind;
+pub use loaded::LoadedModel;
+pub use nunchi_model::Precision;
 pub use packed::{Packed, Scratch};
 pub use prediction::Prediction;
 
-/// The names of the kernels that this CPU can run, best first, as a list for people.
-pub fn kernels() -> String {
-    kernel::names()
+/// The kernels that this CPU can run, best first.
+pub fn kernels() -> Vec<KernelKind> {
+    kernel::kinds()
 }

@@ -3,8 +3,8 @@
 use super::engine::Buffers;
 use super::packed::Packed;
 use super::score::WrittenScore;
-use super::{EngineError, kernel};
-use nunchi_model::Model;
+use super::{EngineError, KernelKind, kernel};
+use nunchi_model::{Model, Precision};
 
 /// A model ready for inference: weights packed, tables built, golden comments checked. Shared by all threads.
 #[derive(Debug)]
@@ -14,12 +14,12 @@ pub struct LoadedModel {
 }
 
 impl LoadedModel {
-    /// Packs `model` for the kernel named, or for the best one of this CPU whose precision the model allows
+    /// Packs `model` for `kernel`, or for the best one of this CPU whose precision the model allows
     /// ([`Model::allows`]) and with which its golden comments score as recorded.
     ///
     /// # Errors
-    /// A kernel that is unknown or that the CPU lacks; golden comments that score otherwise.
-    pub fn new(model: Model, kernel: Option<&str>) -> Result<Self, EngineError> {
+    /// A kernel that the CPU lacks; golden comments that score otherwise.
+    pub fn new(model: Model, kernel: Option<KernelKind>) -> Result<Self, EngineError> {
         let kernels = match kernel {
             Some(_) => vec![kernel::choose(kernel)?],
             None => kernel::by_default(|precision| model.allows(precision)),
@@ -48,13 +48,13 @@ impl LoadedModel {
         &self.packed
     }
 
-    /// The name of the kernel in use (a label of `nunchi_build_info`): `avx512`, `avx2`, `portable`, …
-    pub fn kernel(&self) -> &'static str {
+    /// The kernel in use.
+    pub fn kernel(&self) -> KernelKind {
         self.packed.kernel()
     }
 
-    /// The precision of its products: `f32`, `bf16` or `int8`.
-    pub fn precision(&self) -> &'static str {
+    /// The precision of its products.
+    pub fn precision(&self) -> Precision {
         self.packed.precision()
     }
 
@@ -71,7 +71,7 @@ impl LoadedModel {
             EngineError::NotANumber { index, .. } => off(index, f64::NAN),
             error => error,
         })?;
-        let bound = bound(self.precision());
+        let bound = self.precision().bound();
         for (index, (golden, prediction)) in self.model.golden.iter().zip(predictions).enumerate() {
             let (got, want) = (f64::from(prediction.score), golden.score);
             // Written so that a score that is not a number fails.
@@ -83,14 +83,5 @@ impl LoadedModel {
             }
         }
         Ok(())
-    }
-}
-
-/// How far a probability may be off in a precision.
-pub fn bound(precision: &str) -> f64 {
-    match precision {
-        "int8" => 2e-2,
-        "bf16" => 5e-3,
-        _ => 1e-4,
     }
 }

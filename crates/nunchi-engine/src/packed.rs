@@ -1,11 +1,12 @@
 //! A network packed for a kernel, and the pass of sequences through it: layer by layer, direction by direction, step by
 //! step.
 
-use super::EngineError;
 use super::batch::{Batch, Order, Sequences};
 use super::kernel::{self, Aligned, CellWeights, Input, Kernel, ROW_BLOCK, Recurrence, Source, Step};
 use super::pool::{Pool, bag};
+use super::{EngineError, KernelKind};
 use ndarray::Array2;
+use nunchi_model::Precision;
 use nunchi_model::rnn::{Cell, Dense, Network, Shape};
 
 /// States of a batch that are kept for the layer above take at most this many numbers (32 MiB): long sequences go in
@@ -44,11 +45,11 @@ pub struct Scratch {
 }
 
 impl Packed {
-    /// Packs `network` for the best kernel of this CPU, or for the one named.
+    /// Packs `network` for the best kernel of this CPU in full precision, or for `kernel`.
     ///
     /// # Errors
-    /// A kernel that is unknown or that the CPU lacks.
-    pub fn new(network: &Network<f32>, kernel: Option<&str>) -> Result<Self, EngineError> {
+    /// A kernel that the CPU lacks.
+    pub fn new(network: &Network<f32>, kernel: Option<KernelKind>) -> Result<Self, EngineError> {
         let kernel = kernel::choose(kernel)?;
         Ok(Self::with(network, kernel))
     }
@@ -77,13 +78,13 @@ impl Packed {
         }
     }
 
-    /// The kernel's name.
-    pub fn kernel(&self) -> &'static str {
-        self.kernel.name()
+    /// The kernel.
+    pub fn kernel(&self) -> KernelKind {
+        self.kernel.kind()
     }
 
     /// The precision of the kernel's products.
-    pub fn precision(&self) -> &'static str {
+    pub fn precision(&self) -> Precision {
         self.kernel.precision()
     }
 

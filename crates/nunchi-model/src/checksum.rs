@@ -1,7 +1,7 @@
 //! The hash that identifies a model: SHA-256 over its metadata and tensors, in a fixed order.
 
+use crate::hex;
 use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
 
 /// A tensor as it stands in the file.
 pub(super) struct Stored<'a> {
@@ -36,11 +36,7 @@ pub(super) fn checksum(entries: &mut [(&str, &str)], tensors: &mut [Stored<'_>])
         field(&shape);
         field(tensor.bytes);
     }
-    let mut digits = String::with_capacity(64);
-    for byte in hash.finalize() {
-        write!(digits, "{byte:02x}").expect("writing to a string cannot fail");
-    }
-    digits
+    hex(&hash.finalize())
 }
 
 /// The VERSION of a model with this checksum.

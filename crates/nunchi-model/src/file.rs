@@ -2,6 +2,7 @@
 //!
 //! Reading trusts nothing: sizes are checked before anything is allocated, and no byte is used before the checksum holds.
 
+use super::atomic::atomic_write;
 use super::checksum::{Stored, checksum, version};
 use super::{Golden, Model, ModelError};
 use crate::rnn::{Cell, HeadKind, Network, Pooling, Shape};
@@ -13,7 +14,7 @@ use nunchi_text::Tokenizer;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::Path;
 
 /// Largest model file in bytes.
@@ -28,7 +29,7 @@ const CHECKSUM: &str = "checksum";
 /// How weights are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
-pub enum Precision {
+pub enum WeightFormat {
     /// 32 bits.
     F32,
     /// 16 bits with 11 of precision; the largest number is 65,504.
@@ -37,29 +38,29 @@ pub enum Precision {
     Bf16,
 }
 
-impl Precision {
+impl WeightFormat {
     /// `value` as it will be read back.
     pub fn round(self, value: f32) -> f32 {
         match self {
-            Precision::F32 => value,
-            Precision::F16 => f16::from_f32(value).to_f32(),
-            Precision::Bf16 => bf16::from_f32(value).to_f32(),
+            WeightFormat::F32 => value,
+            WeightFormat::F16 => f16::from_f32(value).to_f32(),
+            WeightFormat::Bf16 => bf16::from_f32(value).to_f32(),
         }
     }
 
     fn dtype(self) -> &'static str {
         match self {
-            Precision::F32 => "F32",
-            Precision::F16 => "F16",
-            Precision::Bf16 => "BF16",
+            WeightFormat::F32 => "F32",
+            WeightFormat::F16 => "F16",
+            WeightFormat::Bf16 => "BF16",
         }
     }
 
     fn append(self, value: f32, out: &mut Vec<u8>) {
         match self {
-            Precision::F32 => out.extend(value.to_le_bytes()),
-            Precision::F16 => out.extend(f16::from_f32(value).to_le_bytes()),
-            Precision::Bf16 => out.extend(bf16::from_f32(value).to_le_bytes()),
+            WeightFormat::F32 => out.extend(value.to_le_bytes()),
+            WeightFormat::F16 => out.extend(f16::from_f32(value).to_le_bytes()),
+            WeightFormat::Bf16 => out.extend(bf16::from_f32(value).to_le_bytes()),
         }
     }
 }
@@ -81,28 +82,18 @@ pub fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
     Ok(content)
 }
 
-/// Writes beside `path`, then renames: whoever looks sees the old file or the whole new one.
+/// Writes `content` under the name `path`, all or nothing.
 pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), ModelError> {
     let failed = |error| ModelError::File { verb: "write", path: path.to_owned(), error };
-    let name = path.file_name().ok_or_else(|| failed(std::io::Error::other("this names no file")))?;
-    let mut beside = name.to_owned();
-    beside.push(format!(".{}.part", std::process::id()));
-    let beside = path.with_file_name(beside);
-    let written = File::create(&beside)
-        .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&beside, path));
-    written.map_err(|error| {
-        let _ = std::fs::remove_file(&beside);
-        failed(error)
-    })
+    atomic_write(path, content).map_err(failed)
 }
 
-/// The content of a model's file and its VERSION; the weights are those of `precision` already.
-pub(super) fn compose(model: &Model, precision: Precision) -> (Vec<u8>, String) {
+/// The content of a model's file and its VERSION; the weights are in `format` already.
+pub(super) fn compose(model: &Model, format: WeightFormat) -> (Vec<u8>, String) {
     let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
     for (name, tensor) in model.network.tensors() {
         let mut bytes = Vec::with_capacity(tensor.len() * 4);
-        tensor.iter().for_each(|&value| precision.append(value, &mut bytes));
+        tensor.iter().for_each(|&value| format.append(value, &mut bytes));
         tensors.push((name, tensor.shape().to_vec(), bytes));
     }
     tensors.sort();
@@ -110,7 +101,7 @@ pub(super) fn compose(model: &Model, precision: Precision) -> (Vec<u8>, String) 
     let mut borrowed: Vec<(&str, &str)> = entries.iter().map(|(key, value)| (*key, value.as_str())).collect();
     let mut stored: Vec<Stored<'_>> = tensors
         .iter()
-        .map(|(name, shape, bytes)| Stored { name, dtype: precision.dtype(), shape, bytes })
+        .map(|(name, shape, bytes)| Stored { name, dtype: format.dtype(), shape, bytes })
         .collect();
     let checksum = checksum(&mut borrowed, &mut stored);
     let version = version(&checksum);
@@ -123,7 +114,7 @@ pub(super) fn compose(model: &Model, precision: Precision) -> (Vec<u8>, String) 
     for (name, shape, bytes) in &tensors {
         let end = offset + bytes.len();
         let info =
-            serde_json::json!({ "dtype": precision.dtype(), "shape": shape, "data_offsets": [offset, end] });
+            serde_json::json!({ "dtype": format.dtype(), "shape": shape, "data_offsets": [offset, end] });
         header.insert(name.clone(), info);
         offset = end;
     }

@@ -11,17 +11,23 @@
 
 #![forbid(unsafe_code)]
 
+mod atomic;
 mod checksum;
 mod error;
 mod file;
+mod hex;
 pub mod import;
 pub mod onnx;
+mod precision;
 pub mod rnn;
 pub mod summary;
 pub mod testing;
 
+pub use atomic::{atomic_write, rename_synced};
 pub use error::ModelError;
-pub use file::{MAX_BYTES, Precision, read as read_file};
+pub use file::{MAX_BYTES, WeightFormat, read as read_file};
+pub use hex::hex;
+pub use precision::Precision;
 
 use crate::rnn::{HeadKind, Network};
 use nunchi_text::{EXAMPLES, Scratch, Tokenizer};
@@ -74,18 +80,18 @@ pub struct Model {
 const PRECISIONS: &str = "precisions";
 
 impl Model {
-    /// Whether kernels whose products have this precision may be chosen unasked: always `f32`; `bf16` and `int8` where
+    /// Whether kernels whose products have this precision may be chosen by default: always `f32`; `bf16` and `int8` where
     /// that was measured on this model and recorded.
-    pub fn allows(&self, precision: &str) -> bool {
-        precision == "f32" || self.report[PRECISIONS].get(precision).is_some()
+    pub fn allows(&self, precision: Precision) -> bool {
+        precision == Precision::F32 || self.report[PRECISIONS].get(precision.name()).is_some()
     }
 
     /// Allows a precision, with what was measured.
-    pub fn allow(&mut self, precision: &str, measured: serde_json::Value) {
+    pub fn allow(&mut self, precision: Precision, measured: serde_json::Value) {
         if !self.report.is_object() {
             self.report = serde_json::json!({});
         }
-        self.report[PRECISIONS][precision] = measured;
+        self.report[PRECISIONS][precision.name()] = measured;
     }
 
     /// Reads and verifies a model file.
@@ -108,13 +114,13 @@ impl Model {
         Ok(model)
     }
 
-    /// Writes the model with weights rounded to `precision`, its golden comments scored anew with these, and returns its
+    /// Writes the model with weights rounded to `format`, its golden comments scored anew with these, and returns its
     /// VERSION. The file appears under its name when it is complete.
     ///
     /// # Errors
     /// A model that [`Model::load`] would refuse, and files that cannot be written.
-    pub fn save(&self, path: &Path, precision: Precision) -> Result<String, ModelError> {
-        let (bytes, version) = self.to_bytes(precision)?;
+    pub fn save(&self, path: &Path, format: WeightFormat) -> Result<String, ModelError> {
+        let (bytes, version) = self.to_bytes(format)?;
         file::write(path, &bytes)?;
         Ok(version)
     }
@@ -123,14 +129,14 @@ impl Model {
     ///
     /// # Errors
     /// A model that [`Model::load`] would refuse.
-    pub fn to_bytes(&self, precision: Precision) -> Result<(Vec<u8>, String), ModelError> {
+    pub fn to_bytes(&self, format: WeightFormat) -> Result<(Vec<u8>, String), ModelError> {
         let mut rounded = self.clone();
         for (_, mut tensor) in rounded.network.tensors_mut() {
-            tensor.mapv_inplace(|value| precision.round(value));
+            tensor.mapv_inplace(|value| format.round(value));
         }
         rounded.check()?;
         rounded.score_golden();
-        Ok(file::compose(&rounded, precision))
+        Ok(file::compose(&rounded, format))
     }
 
     /// Scores every golden comment with the network as it is.

@@ -91,7 +91,15 @@ pub fn summary(model: &Model) -> String {
 
 /// A number with commas between thousands.
 fn grouped(number: usize) -> String {
-    indicatif::HumanCount(number as u64).to_string()
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
 }
 
 #[cfg(test)]

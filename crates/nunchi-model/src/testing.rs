@@ -51,7 +51,7 @@ pub fn overflowing() -> (Model, &'static str) {
         model.network.embedding.row_mut(token as usize).fill(f32::MAX);
     }
     model.golden = vec![Golden { text: fine.to_owned(), score: 0.0 }];
-    let (bytes, _) = model.to_bytes(super::Precision::F32).expect("all weights are finite");
+    let (bytes, _) = model.to_bytes(super::WeightFormat::F32).expect("all weights are finite");
     (Model::from_bytes(&bytes).expect("the golden comment does not overflow"), bad)
 }
 
@@ -78,6 +78,6 @@ impl Model {
             report: serde_json::Value::Null,
             version: String::new(),
         };
-        Model::from_bytes(&model.to_bytes(super::Precision::F32)?.0)
+        Model::from_bytes(&model.to_bytes(super::WeightFormat::F32)?.0)
     }
 }

@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use nunchi_model::rnn::{Cell, HeadKind, Pooling, Shape};
-use nunchi_model::{Model, ModelError, Precision, testing};
+use nunchi_model::{Model, ModelError, WeightFormat, testing};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::sync::LazyLock;
 
 static FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    testing::model(Cell::Gru, 7).to_bytes(Precision::F16).expect("a random model can be written").0
+    testing::model(Cell::Gru, 7).to_bytes(WeightFormat::F16).expect("a random model can be written").0
 });
 
 /// Header and tensors of a file.
@@ -77,7 +77,7 @@ fn comes_back_as_it_was_written() {
     let path = folder.path().join("model.safetensors");
     for shape in shapes() {
         let model = Model::random(shape, testing::tokenizer(), 3).unwrap();
-        for precision in [Precision::F32, Precision::F16, Precision::Bf16] {
+        for precision in [WeightFormat::F32, WeightFormat::F16, WeightFormat::Bf16] {
             let version = model.save(&path, precision).unwrap();
             let back = Model::load(&path).unwrap();
             assert_eq!(back.version, version);
@@ -98,8 +98,8 @@ fn comes_back_as_it_was_written() {
 #[test]
 fn golden_scores_are_those_of_the_rounded_weights() {
     let model = testing::model(Cell::Lstm, 5);
-    let exact = Model::from_bytes(&model.to_bytes(Precision::F32).unwrap().0).unwrap();
-    let rough = Model::from_bytes(&model.to_bytes(Precision::Bf16).unwrap().0).unwrap();
+    let exact = Model::from_bytes(&model.to_bytes(WeightFormat::F32).unwrap().0).unwrap();
+    let rough = Model::from_bytes(&model.to_bytes(WeightFormat::Bf16).unwrap().0).unwrap();
     assert_ne!(exact.golden, rough.golden);
     let texts: Vec<&str> = rough.golden.iter().map(|golden| golden.text.as_str()).collect();
     for (golden, score) in rough.golden.iter().zip(rough.reference_scores(&texts)) {
@@ -113,7 +113,8 @@ fn a_missing_file_and_one_that_is_something_else() {
     let folder = tempfile::tempdir().unwrap();
     let missing = Model::load(&folder.path().join("none")).unwrap_err();
     assert!(matches!(missing, ModelError::File { verb: "read", .. }), "{missing}");
-    let unwritable = testing::model(Cell::Bag, 1).save(&folder.path().join("no/such/folder"), Precision::F32);
+    let unwritable =
+        testing::model(Cell::Bag, 1).save(&folder.path().join("no/such/folder"), WeightFormat::F32);
     assert!(matches!(unwritable, Err(ModelError::File { verb: "write", .. })));
     for file in [&b""[..], b"PK\x03\x04", b"{}", &[0xff; 64]] {
         assert!(refusal(file).contains("no complete safetensors file"));
@@ -250,9 +251,9 @@ fn weights_that_are_no_numbers_are_refused() {
     let mut model = testing::model(Cell::Simple, 1);
     model.network.head.bias[0] = 70_000.0;
     assert!(
-        matches!(model.to_bytes(Precision::F16), Err(ModelError::NotFinite(name)) if name == "head.bias")
+        matches!(model.to_bytes(WeightFormat::F16), Err(ModelError::NotFinite(name)) if name == "head.bias")
     );
-    assert!(model.to_bytes(Precision::Bf16).is_ok());
+    assert!(model.to_bytes(WeightFormat::Bf16).is_ok());
 }
 
 #[test]

@@ -266,7 +266,7 @@ mod tests {
 
     fn agrees_with_the_reference(backprop: Backprop, bound: f32) {
         // Rounding may choose another winner of a maximum, which is another gradient and no error.
-        let rounds = backprop.precision() != "f32";
+        let rounds = backprop.precision() != nunchi_model::Precision::F32;
         for shape in shapes().into_iter().filter(|shape| !rounds || shape.pooling != Pooling::Max) {
             let network = Network::<f32>::random(shape, 3).unwrap();
             let owned = examples();

@@ -40,13 +40,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         let network = read_network(&args.dir.join(format!("{name}.safetensors")))?;
         let want = read(&args.dir.join(format!("{name}.expected")))?;
         let want = numbers(&SafeTensors::deserialize(&want)?, "probability")?;
-        let packed = Packed::new(&network, args.kernel.as_deref())?;
+        let packed = Packed::new(&network, args.kernel.as_deref().map(str::parse).transpose()?)?;
         let result = measure(&packed, &sequences, &want, &args)?;
         if args.json {
             println!(
                 "{}",
                 serde_json::json!({
-                    "engine": "nunchi", "model": name, "kernel": packed.kernel(), "precision": packed.precision(),
+                    "engine": "nunchi", "model": name, "kernel": packed.kernel().name(), "precision": packed.precision(),
                     "sequences_per_s": result.rate.round(), "spread": (result.spread * 1e3).round() / 1e3,
                     "max_error": result.max_error,
                 })

@@ -32,7 +32,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         Ok(model) => model.network,
         Err(not_a_model) => read_network(&args.file).map_err(|_| not_a_model)?,
     };
-    let packed = Packed::new(&network, args.kernel.as_deref())?;
+    let packed = Packed::new(&network, args.kernel.as_deref().map(str::parse).transpose()?)?;
     let (mut scratch, mut out, mut micros) = (Scratch::default(), Vec::new(), Vec::new());
     let vocabulary = u32::try_from(network.shape.vocabulary)?;
     let mut tokens = vec![0u32; args.tokens as usize];
@@ -55,7 +55,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
             "{}",
             serde_json::json!({
                 "engine": "nunchi", "file": args.file.file_name().map(|name| name.to_string_lossy()),
-                "kernel": packed.kernel(), "precision": packed.precision(), "tokens": args.tokens,
+                "kernel": packed.kernel().name(), "precision": packed.precision(), "tokens": args.tokens,
                 "p50_us": (p50 * 10.0).round() / 10.0, "p99_us": (p99 * 10.0).round() / 10.0,
             })
         );

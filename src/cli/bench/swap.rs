@@ -20,7 +20,7 @@ use crate::telemetry::{Health, Metrics};
 use anyhow::{Context, bail, ensure};
 use arc_swap::ArcSwap;
 use nunchi_engine::{Classifier, EngineError, Prediction, Times};
-use nunchi_model::{Model, Precision};
+use nunchi_model::{Model, WeightFormat};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -129,7 +129,7 @@ impl Versions {
         let folder = std::env::temp_dir().join(format!("nunchi-bench-{:08x}", rand::random::<u32>()));
         let store = Store::open_or_make(&folder.to_string_lossy())?;
         let publish = |model: &Model| -> anyhow::Result<Version> {
-            let content = model.to_bytes(Precision::F32)?.0;
+            let content = model.to_bytes(WeightFormat::F32)?.0;
             Ok(store.publish(content, NewVersion::default())?.manifest.version)
         };
         let versions = [publish(&model)?, publish(&other)?];
@@ -214,7 +214,7 @@ fn measure(
         actor: "nunchi bench swap".to_owned(),
     };
     let (warm, log) = load_current(&follow)?;
-    let kernel = warm.kernel();
+    let kernel = warm.kernel().name();
     let slot: ModelSlot = Arc::new(ArcSwap::from_pointee(warm));
     let follower = Follower::start(follow, Arc::clone(&slot), log)?;
     let (turns, stop) = (Arc::new(Mutex::new(Vec::new())), Stop::new());

@@ -3,8 +3,8 @@
 use crate::cli::exit::ExitStatus;
 use anyhow::{Context, ensure};
 use flate2::read::MultiGzDecoder;
-use nunchi_engine::{Engine, EngineError, LoadedModel, Prediction, Scratch};
-use nunchi_model::{Model, Precision};
+use nunchi_engine::{Engine, EngineError, LoadedModel, Precision, Prediction, Scratch};
+use nunchi_model::{Model, WeightFormat};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,12 +44,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     ensure!(!comments.is_empty(), "{} holds no comments", args.file.display());
     let comments: Vec<&str> = comments.iter().map(String::as_str).collect();
     let model = Model::load(&args.model)?;
-    let warm = Arc::new(LoadedModel::new(model.clone(), args.kernel.as_deref())?);
+    let warm =
+        Arc::new(LoadedModel::new(model.clone(), args.kernel.as_deref().map(str::parse).transpose()?)?);
     let rates = measure(&warm, &comments, &args)?;
     let difference = match &args.compare {
         Some(kernel) => Some(difference(
             &warm,
-            &Arc::new(LoadedModel::new(model, Some(kernel))?),
+            &Arc::new(LoadedModel::new(model, Some(kernel.parse()?))?),
             &comments,
             args.turn as usize,
         )?),
@@ -146,7 +147,7 @@ fn allow(
     out: &Path,
 ) -> anyhow::Result<()> {
     let precision = warm.precision();
-    let most = if precision == "int8" { 0.005 } else { 0.001 };
+    let most = if precision == Precision::Int8 { 0.005 } else { 0.001 };
     let share = difference.labels as f64 / comments as f64;
     ensure!(
         share <= most,
@@ -154,25 +155,25 @@ fn allow(
         100.0 * share,
         100.0 * most
     );
-    let bound = nunchi_engine::bound(precision);
+    let bound = precision.bound();
     ensure!(
         difference.largest <= bound,
         "{precision} is not allowed for this model: scores differ by {:.1e}, more than {bound:.0e}",
         difference.largest
     );
     let measured = serde_json::json!({
-        "kernel": warm.kernel(), "compared_with": args.compare, "comments": comments,
+        "kernel": warm.kernel().name(), "compared_with": args.compare, "comments": comments,
         "file": args.file.file_name().map(|name| name.to_string_lossy()),
         "labels_differ": difference.labels, "largest_difference": difference.largest,
     });
     let mut model = warm.model().clone();
     model.allow(precision, measured);
     // As the weights are stored already: none may change.
-    let as_stored = [Precision::F16, Precision::Bf16].into_iter().find(|precision| {
+    let as_stored = [WeightFormat::F16, WeightFormat::Bf16].into_iter().find(|precision| {
         let same = |value: &f32| precision.round(*value) == *value;
         model.network.tensors().iter().all(|(_, tensor)| tensor.iter().all(same))
     });
-    let version = model.save(out, as_stored.unwrap_or(Precision::F32))?;
+    let version = model.save(out, as_stored.unwrap_or(WeightFormat::F32))?;
     eprintln!("wrote {} (version {version}): {precision} may be chosen by default", out.display());
     Ok(())
 }
@@ -209,7 +210,7 @@ fn difference(
 fn print(args: &Args, warm: &LoadedModel, comments: &[&str], rates: &Rates, difference: Option<&Difference>) {
     if args.json {
         let mut line = serde_json::json!({
-            "engine": "nunchi", "model": warm.model().version, "kernel": warm.kernel(), "precision": warm.precision(),
+            "engine": "nunchi", "model": warm.model().version, "kernel": warm.kernel().name(), "precision": warm.precision(),
             "comments": comments.len(), "tokens_per_comment": (rates.tokens_per_comment * 10.0).round() / 10.0,
             "comments_per_s": rates.together.round(), "tokenizer_per_s": rates.tokenizer.round(),
             "engine_per_s": rates.engine.round(), "of_allowed": (rates.together / rates.allowed() * 1e3).round() / 1e3,

@@ -4,7 +4,7 @@ use crate::cli::exit::ExitStatus;
 use anyhow::Context as _;
 use nunchi_model::import::{Options, import};
 use nunchi_model::rnn::Pooling;
-use nunchi_model::{Model, Precision};
+use nunchi_model::{Model, WeightFormat};
 use nunchi_text::{Normaliser, Tokenizer};
 use std::path::{Path, PathBuf};
 
@@ -39,8 +39,8 @@ pub struct Args {
     #[arg(long, default_value_t = 1.0, value_name = "T")]
     temperature: f32,
     /// How weights are stored
-    #[arg(long, value_enum, default_value_t = Precision::F32)]
-    precision: Precision,
+    #[arg(long, value_enum, default_value_t = WeightFormat::F32)]
+    precision: WeightFormat,
 }
 
 /// Runs the command.

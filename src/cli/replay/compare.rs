@@ -24,7 +24,7 @@ pub(super) fn run(args: &Args, config: Config, names: &[String]) -> anyhow::Resu
     let warm = |name: &str| -> anyhow::Result<Arc<LoadedModel>> {
         let model = find_model(Some(name), config.registry.url.as_deref())
             .with_context(|| format!("--compare {name}"))?;
-        Ok(Arc::new(LoadedModel::new(model, config.engine.kernel.as_deref())?))
+        Ok(Arc::new(LoadedModel::new(model, config.engine.kernel.as_deref().map(str::parse).transpose()?)?))
     };
     if let Some(page) = &args.html {
         // Found out before the work, not after it.

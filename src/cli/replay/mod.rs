@@ -75,9 +75,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     }
     let name = config.model.path.as_deref().map(|path| path.to_string_lossy());
     let model = model::find_model(name.as_deref(), config.registry.url.as_deref())?;
-    let warm = Arc::new(LoadedModel::new(model, config.engine.kernel.as_deref())?);
+    let warm =
+        Arc::new(LoadedModel::new(model, config.engine.kernel.as_deref().map(str::parse).transpose()?)?);
     let metrics = Metrics::new();
-    metrics.set_model(&warm.model().version, warm.precision(), warm.kernel());
+    metrics.set_model(&warm.model().version, warm.precision().name(), warm.kernel().name());
     let stop = Stop::new();
     stop_on_signals(&stop)?;
     Scene { args, config, warm, metrics, stop }.play()

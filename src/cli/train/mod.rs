@@ -17,7 +17,7 @@ use nunchi_data::{EncodedSet, LabeledSet, Source};
 use nunchi_eval::calibration;
 use nunchi_eval::metrics::Metrics;
 use nunchi_model::rnn::Network;
-use nunchi_model::{Golden, Model, Precision};
+use nunchi_model::{Golden, Model, WeightFormat};
 use nunchi_text::Tokenizer;
 use nunchi_train::corpus::Corpus;
 use nunchi_train::dataset::Dataset;
@@ -188,7 +188,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         report,
         version: String::new(),
     };
-    let version = model.save(&out, Precision::F16)?;
+    let version = model.save(&out, WeightFormat::F16)?;
     // What a worker would do with it: a disk that lies is found out today.
     Model::load(&out).with_context(|| format!("reading {} again", out.display()))?;
     if trained.diverged.is_none() {
@@ -240,7 +240,7 @@ fn train_tokenizer(corpus: &Corpus, vocabulary: usize, seed: u64) -> anyhow::Res
 fn rounded(network: &Network<f32>) -> Network<f32> {
     let mut network = network.clone();
     for (_, mut tensor) in network.tensors_mut() {
-        tensor.mapv_inplace(|value| Precision::F16.round(value));
+        tensor.mapv_inplace(|value| WeightFormat::F16.round(value));
     }
     network
 }

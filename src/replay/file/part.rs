@@ -6,10 +6,11 @@
 use super::rows::Form;
 use crate::replay::Plan;
 use crate::replay::error::ReplayError;
+use nunchi_model::{atomic_write, rename_synced};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// What `FILE.part.json` holds.
@@ -153,25 +154,13 @@ impl Part {
     fn save(&self, bytes: u64, reached: &BTreeMap<i32, i64>) -> Result<(), ReplayError> {
         let state = State { id: self.id.clone(), bytes, offsets: reached.clone() };
         let json = serde_json::to_vec(&state).expect("numbers and strings");
-        let new = beside(&self.state, ".new");
-        let write = || {
-            let mut file = File::create(&new)?;
-            file.write_all(&json)?;
-            file.sync_data()?;
-            std::fs::rename(&new, &self.state)?;
-            sync_folder(&self.state)
-        };
-        write().map_err(|error: std::io::Error| ReplayError::file(&self.state, error))
+        atomic_write(&self.state, &json).map_err(|error| ReplayError::file(&self.state, error))
     }
 
     /// The file is whole and on the disk: it gets its name.
     pub(crate) fn complete(&self) -> Result<(), ReplayError> {
-        let name = || {
-            self.file.sync_all()?;
-            std::fs::rename(&self.part, &self.path)?;
-            sync_folder(&self.path)
-        };
-        name().map_err(|error: std::io::Error| ReplayError::file(&self.path, error))?;
+        let named = self.file.sync_all().and_then(|()| rename_synced(&self.part, &self.path));
+        named.map_err(|error| ReplayError::file(&self.path, error))?;
         remove(&self.state)
     }
 }
@@ -189,10 +178,4 @@ fn remove(state: &Path) -> Result<(), ReplayError> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(ReplayError::file(state, error)),
         _ => Ok(()),
     }
-}
-
-/// A name is on the disk when its folder is.
-fn sync_folder(path: &Path) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
 }

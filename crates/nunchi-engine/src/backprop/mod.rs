@@ -18,6 +18,7 @@ pub use super::kernel::{Matrix, PackedMatrix, ProductScratch, Products};
 use super::kernel::Session;
 use direction::{Context, Packed, Scratch, Trace};
 use ndarray::{Array2, ArrayView2};
+use nunchi_model::Precision;
 use nunchi_model::rnn::{Batch, Cell, Dense, Layer, Network, Shape};
 use pulp::Arch;
 
@@ -135,8 +136,8 @@ impl Backprop {
         Backprop { products: Products::library(), arch: Arch::new() }
     }
 
-    /// The precision of the products' inputs: `bf16` or `f32`.
-    pub fn precision(&self) -> &'static str {
+    /// The precision of the products' inputs.
+    pub fn precision(&self) -> Precision {
         self.products.precision()
     }
 

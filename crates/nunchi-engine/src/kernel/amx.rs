@@ -10,13 +10,13 @@ use super::avx512::Vector;
 use super::product::TileProducts;
 use super::tiled::Tiled;
 use super::tiles::{ROWS, Tiles, tile_routines};
-use super::{Session, amx_layout, product_tiles};
+use super::{KernelKind, Session, amx_layout, product_tiles};
 use std::arch::asm;
 use std::arch::x86_64::*;
 use std::sync::LazyLock;
 
 /// The kernel.
-pub(super) static KERNEL: Tiled = Tiled { name: "amx", routines: &ROUTINES, available, enter };
+pub(super) static KERNEL: Tiled = Tiled { kind: KernelKind::Amx, routines: &ROUTINES, available, enter };
 
 tile_routines!(ROUTINES, Amx, Vector, "avx512f,avx512bw,avx512dq,avx512bf16,avx2,fma");
 

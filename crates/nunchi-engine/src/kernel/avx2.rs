@@ -1,5 +1,6 @@
 //! The AVX2 kernel: vectors of 8, 12 of the 16 registers hold sums.
 
+use super::KernelKind;
 use super::blocked::Blocked;
 use super::product_vectors::VectorProducts;
 use super::quantised::{Dot, quantised_routines};
@@ -8,11 +9,12 @@ use std::arch::asm;
 use std::arch::x86_64::*;
 
 /// The kernel.
-pub(super) static KERNEL: Blocked = Blocked { name: "avx2", routines: &ROUTINES, quantised: None, available };
+pub(super) static KERNEL: Blocked =
+    Blocked { kind: KernelKind::Avx2, routines: &ROUTINES, quantised: None, available };
 
 /// The kernel with 8-bit products (7 bits, in truth: see [`Dot`] below).
 pub(super) static INT8: Blocked =
-    Blocked { name: "avx2-int8", routines: &ROUTINES, quantised: Some(&ROUTINES8), available };
+    Blocked { kind: KernelKind::Avx2Int8, routines: &ROUTINES, quantised: Some(&ROUTINES8), available };
 
 /// Products for training.
 pub(super) static PRODUCTS: VectorProducts = VectorProducts { routines: &ROUTINES, available };

@@ -1,5 +1,6 @@
 //! The AVX-512 kernel: vectors of 16, up to 24 of the 32 registers hold sums.
 
+use super::KernelKind;
 use super::blocked::Blocked;
 use super::product_vectors::VectorProducts;
 use super::quantised::{Dot, quantised_routines};
@@ -9,11 +10,11 @@ use std::arch::x86_64::*;
 
 /// The kernel.
 pub(super) static KERNEL: Blocked =
-    Blocked { name: "avx512", routines: &ROUTINES, quantised: None, available };
+    Blocked { kind: KernelKind::Avx512, routines: &ROUTINES, quantised: None, available };
 
 /// The kernel with 8-bit products.
 pub(super) static VNNI: Blocked = Blocked {
-    name: "avx512-vnni",
+    kind: KernelKind::Avx512Vnni,
     routines: &ROUTINES,
     quantised: Some(&ROUTINES8),
     available: || available() && is_x86_feature_detected!("avx512vnni"),

@@ -6,13 +6,14 @@ use super::layout::Layout;
 use super::matrix::{Block, Full, Matrix};
 use super::quantised::{self, Quantised};
 use super::simd::{GateArgs, Gates, Routines};
-use super::{Aligned, CellWeights, Input, Kernel, Recurrence, Scratch, Source, Step};
+use super::{Aligned, CellWeights, Input, Kernel, KernelKind, Recurrence, Scratch, Source, Step};
+use nunchi_model::Precision;
 use nunchi_model::rnn::Cell;
 
 /// A kernel that is made of a CPU's [`Routines`].
 #[derive(Debug)]
 pub(super) struct Blocked {
-    pub name: &'static str,
+    pub kind: KernelKind,
     pub routines: &'static Routines,
     /// Products of bytes instead of those in full precision.
     pub quantised: Option<&'static quantised::Routines>,
@@ -20,12 +21,12 @@ pub(super) struct Blocked {
 }
 
 impl Kernel for Blocked {
-    fn name(&self) -> &'static str {
-        self.name
+    fn kind(&self) -> KernelKind {
+        self.kind
     }
 
-    fn precision(&self) -> &'static str {
-        if self.quantised.is_some() { "int8" } else { "f32" }
+    fn precision(&self) -> Precision {
+        if self.quantised.is_some() { Precision::Int8 } else { Precision::F32 }
     }
 
     fn available(&self) -> bool {

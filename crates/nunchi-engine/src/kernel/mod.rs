@@ -18,6 +18,7 @@ mod avx2;
 mod avx512;
 mod blocked;
 mod curve;
+mod kind;
 mod layout;
 mod matrix;
 #[cfg(all(any(test, feature = "plain"), target_arch = "x86_64"))]
@@ -43,20 +44,22 @@ mod tiles;
 
 pub(crate) use activation::{BOUND, P, Q};
 pub(crate) use aligned::Aligned;
+pub use kind::KernelKind;
 pub(crate) use layout::{CellWeights, Source};
 pub use product::{Matrix, PackedMatrix, ProductScratch, Products};
 pub use session::Session;
 
 use super::EngineError;
+use nunchi_model::Precision;
 use std::fmt::Debug;
 
 /// A way to compute recurrent steps.
 pub(crate) trait Kernel: Debug + Send + Sync {
-    /// Its name on the command line and in metrics.
-    fn name(&self) -> &'static str;
+    /// What it is called.
+    fn kind(&self) -> KernelKind;
 
-    /// The precision of its products: `f32`, `bf16` or `int8`.
-    fn precision(&self) -> &'static str;
+    /// The precision of its products.
+    fn precision(&self) -> Precision;
 
     /// Whether this CPU can run it.
     fn available(&self) -> bool;
@@ -141,11 +144,14 @@ fn all() -> Vec<&'static dyn Kernel> {
     all
 }
 
-/// The names of the kernels that this CPU can run, best first.
-pub(crate) fn names() -> String {
-    let names: Vec<_> =
-        all().iter().filter(|kernel| kernel.available()).map(|kernel| kernel.name()).collect();
-    names.join(", ")
+/// The kernels that this CPU can run, best first.
+pub(crate) fn kinds() -> Vec<KernelKind> {
+    all().iter().filter(|kernel| kernel.available()).map(|kernel| kernel.kind()).collect()
+}
+
+/// Their names, as a list for messages.
+fn names() -> String {
+    kinds().iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")
 }
 
 /// The kernels that this CPU can run, best first.
@@ -171,22 +177,17 @@ pub(crate) fn plain() -> Vec<(&'static dyn Kernel, Option<&'static dyn Kernel>)>
 
 /// The kernels of this CPU that may be chosen by default where `allows` says yes to their precision, best first; at least
 /// one if it says yes to `f32`.
-pub(crate) fn by_default(allows: impl Fn(&str) -> bool) -> Vec<&'static dyn Kernel> {
+pub(crate) fn by_default(allows: impl Fn(Precision) -> bool) -> Vec<&'static dyn Kernel> {
     all().into_iter().filter(|kernel| kernel.available() && allows(kernel.precision())).collect()
 }
 
 /// The best kernel for this CPU that loses no precision, or the one named.
-pub(crate) fn choose(name: Option<&str>) -> Result<&'static dyn Kernel, EngineError> {
-    let Some(name) = name else {
-        let best = by_default(|precision| precision == "f32").into_iter().next();
+pub(crate) fn choose(kind: Option<KernelKind>) -> Result<&'static dyn Kernel, EngineError> {
+    let Some(kind) = kind else {
+        let best = by_default(|precision| precision == Precision::F32).into_iter().next();
         return Ok(best.expect("the portable kernel runs everywhere"));
     };
-    let kernel = all()
-        .into_iter()
-        .find(|kernel| kernel.name() == name)
-        .ok_or_else(|| EngineError::KernelUnknown(name.to_owned(), names()))?;
-    if !kernel.available() {
-        return Err(EngineError::KernelUnavailable(name.to_owned(), names()));
-    }
-    Ok(kernel)
+    // Kernels of other kinds of machines are not compiled in: they are as unavailable.
+    let kernel = all().into_iter().find(|kernel| kernel.kind() == kind && kernel.available());
+    kernel.ok_or_else(|| EngineError::KernelUnavailable(kind.name().to_owned(), names()))
 }

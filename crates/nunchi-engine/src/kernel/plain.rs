@@ -1,6 +1,7 @@
 //! The vectors of the other kernels as plain arrays, for tests: the same driver, packing, panels and tails on any CPU,
 //! instructions apart. Where a CPU has the instructions, both must agree in every bit.
 
+use super::KernelKind;
 use super::blocked::Blocked;
 use super::quantised::{Dot, quantised_routines};
 use super::simd::{Simd, routines};
@@ -12,10 +13,10 @@ macro_rules! plain {
 
             /// In full precision.
             pub(in super::super) static KERNEL: Blocked =
-                Blocked { name: stringify!($module), routines: &ROUTINES, quantised: None, available: || true };
+                Blocked { kind: KernelKind::Plain, routines: &ROUTINES, quantised: None, available: || true };
             /// In 8 bits.
             pub(in super::super) static INT8: Blocked = Blocked {
-                name: concat!(stringify!($module), "-int8"),
+                kind: KernelKind::Plain,
                 routines: &ROUTINES,
                 quantised: Some(&ROUTINES8),
                 available: || true,

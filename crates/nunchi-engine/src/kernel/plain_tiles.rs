@@ -8,12 +8,12 @@ use super::plain::plain16::Vector;
 use super::product::TileProducts;
 use super::tiled::Tiled;
 use super::tiles::{BLOCK, Narrow, ROWS, Tiles, tile_routines};
-use super::{Session, plain_layout, product_tiles, simd::Simd};
+use super::{KernelKind, Session, plain_layout, product_tiles, simd::Simd};
 use half::bf16;
 
 /// The kernel.
 pub(super) static KERNEL: Tiled =
-    Tiled { name: "plain-tiles", routines: &ROUTINES, available: || true, enter: Session::default };
+    Tiled { kind: KernelKind::Plain, routines: &ROUTINES, available: || true, enter: Session::default };
 
 tile_routines!(ROUTINES, Plain, Vector, "sse2");
 

@@ -3,7 +3,8 @@
 
 use super::activation::{sigmoid, tanh};
 use super::layout::Layout;
-use super::{Aligned, CellWeights, Input, Kernel, Recurrence, Scratch, Step};
+use super::{Aligned, CellWeights, Input, Kernel, KernelKind, Recurrence, Scratch, Step};
+use nunchi_model::Precision;
 use nunchi_model::rnn::Cell;
 
 /// See the module.
@@ -11,12 +12,12 @@ use nunchi_model::rnn::Cell;
 pub(super) struct Portable;
 
 impl Kernel for Portable {
-    fn name(&self) -> &'static str {
-        "portable"
+    fn kind(&self) -> KernelKind {
+        KernelKind::Portable
     }
 
-    fn precision(&self) -> &'static str {
-        "f32"
+    fn precision(&self) -> Precision {
+        Precision::F32
     }
 
     fn available(&self) -> bool {

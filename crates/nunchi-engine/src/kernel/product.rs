@@ -11,6 +11,7 @@ use super::tiles::PANEL;
 use super::{Aligned, Session};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
+use nunchi_model::Precision;
 
 pub use super::product_tiles::Matrix;
 
@@ -104,9 +105,9 @@ impl Products {
         Products { way: Way::Tiles(&super::plain_tiles::PRODUCTS) }
     }
 
-    /// The precision of the products' inputs: `bf16` or `f32`.
-    pub fn precision(&self) -> &'static str {
-        if matches!(self.way, Way::Tiles(_)) { "bf16" } else { "f32" }
+    /// The precision of the products' inputs.
+    pub fn precision(&self) -> Precision {
+        if matches!(self.way, Way::Tiles(_)) { Precision::Bf16 } else { Precision::F32 }
     }
 
     /// Makes this thread ready, until the session is dropped.

@@ -9,14 +9,17 @@ use super::layout::Layout;
 use super::tiles::{
     BLOCK, GROUPS, Group, INPUTS, PANEL, Routines, Run, SEGMENTS, SUMS, Segment, StepArgs, TILE,
 };
-use super::{Aligned, CellWeights, Input, Kernel, ROW_BLOCK, Recurrence, Scratch, Session, Source, Step};
+use super::{
+    Aligned, CellWeights, Input, Kernel, KernelKind, ROW_BLOCK, Recurrence, Scratch, Session, Source, Step,
+};
 use half::bf16;
+use nunchi_model::Precision;
 use nunchi_model::rnn::Cell;
 
 /// A kernel that is made of a CPU's [`Routines`].
 #[derive(Debug)]
 pub(super) struct Tiled {
-    pub name: &'static str,
+    pub kind: KernelKind,
     pub routines: &'static Routines,
     pub available: fn() -> bool,
     /// Makes this thread's tiles ready.
@@ -24,12 +27,12 @@ pub(super) struct Tiled {
 }
 
 impl Kernel for Tiled {
-    fn name(&self) -> &'static str {
-        self.name
+    fn kind(&self) -> KernelKind {
+        self.kind
     }
 
-    fn precision(&self) -> &'static str {
-        "bf16"
+    fn precision(&self) -> Precision {
+        Precision::Bf16
     }
 
     fn available(&self) -> bool {

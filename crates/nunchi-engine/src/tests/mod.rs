@@ -36,9 +36,9 @@ fn logits(packed: &Packed, tokens: &[u32], lengths: &[u32]) -> Vec<f32> {
 /// How far a logit may be off: four times the bound of a probability, whose slope is at most a quarter. With 8 or 16 bits the
 /// random heads here, larger than trained ones, add up errors of many features.
 fn tolerance(kernel: &dyn Kernel, shape: &Shape) -> f32 {
-    let bound = bound(kernel.precision()) as f32;
+    let bound = kernel.precision().bound() as f32;
     match kernel.precision() {
-        "f32" => 4.0 * bound,
+        Precision::F32 => 4.0 * bound,
         _ => bound * (2.0 + (shape.features() as f32).sqrt()),
     }
 }
@@ -97,7 +97,7 @@ proptest! {
             prop_assert_eq!(got.len(), want.len());
             for (got, want) in got.iter().zip(&want) {
                 let off = (f64::from(*got) - want).abs() as f32;
-                prop_assert!(off <= tolerance(kernel, &shape), "{}: {got} instead of {want}", kernel.name());
+                prop_assert!(off <= tolerance(kernel, &shape), "{}: {got} instead of {want}", kernel.kind());
             }
         }
     }
@@ -114,10 +114,10 @@ proptest! {
                 let alone = logits(&packed, &tokens[start..start + length as usize], &[length]);
                 start += length as usize;
                 for (alone, together) in alone.iter().zip(&together[row * shape.outputs..]) {
-                    if kernel.name() == "portable" {
+                    if kernel.kind() == KernelKind::Portable {
                         prop_assert!((alone - together).abs() <= 4e-6, "{alone} alone, {together} together");
                     } else {
-                        prop_assert_eq!(alone.to_bits(), together.to_bits(), "{}", kernel.name());
+                        prop_assert_eq!(alone.to_bits(), together.to_bits(), "{}", kernel.kind());
                     }
                 }
             }
@@ -139,10 +139,10 @@ proptest! {
             let got = logits(&Packed::with(&network, plain), &tokens, &lengths);
             for (got, want) in got.iter().zip(&want) {
                 let off = (f64::from(*got) - want).abs() as f32;
-                prop_assert!(off <= tolerance(plain, &shape), "{}: {got} instead of {want}", plain.name());
+                prop_assert!(off <= tolerance(plain, &shape), "{}: {got} instead of {want}", plain.kind());
             }
             if let Some(real) = real {
-                prop_assert_eq!(&got, &logits(&Packed::with(&network, real), &tokens, &lengths), "{}", real.name());
+                prop_assert_eq!(&got, &logits(&Packed::with(&network, real), &tokens, &lengths), "{}", real.kind());
             }
         }
     }
@@ -150,11 +150,12 @@ proptest! {
 
 #[test]
 fn kernels_that_this_cpu_lacks_are_named() {
-    for name in ["amx", "avx512-vnni", "avx512", "avx2-int8", "avx2", "portable"] {
-        match kernel::choose(Some(name)) {
-            Ok(kernel) => assert_eq!(kernel.name(), name),
+    for kind in KernelKind::ALL {
+        assert_eq!(kind.name().parse::<KernelKind>().expect("a name reads back"), kind);
+        match kernel::choose(Some(kind)) {
+            Ok(kernel) => assert_eq!(kernel.kind(), kind),
             Err(error) => {
-                eprintln!("skipped: the instructions of {name}: {error}");
+                eprintln!("skipped: the instructions of {kind}: {error}");
                 assert!(error.to_string().contains("portable"), "{error}");
             }
         }
@@ -189,7 +190,7 @@ fn memory_is_reused_from_batch_to_batch_without_traces() {
                 let lengths: Vec<u32> = (0..(turn * 37) % 150).map(|row| 1 + (row * 7 + turn) % 30).collect();
                 let tokens = tokens(&shape, &lengths, u64::from(turn));
                 packed.logits(&tokens, &lengths, &mut scratch, &mut out);
-                assert_eq!(out, logits(&packed, &tokens, &lengths), "{}", kernel.name());
+                assert_eq!(out, logits(&packed, &tokens, &lengths), "{}", kernel.kind());
             }
         }
     }
@@ -197,8 +198,8 @@ fn memory_is_reused_from_batch_to_batch_without_traces() {
 
 #[test]
 fn a_kernel_that_is_unknown_or_missing_is_refused_with_those_that_exist() {
-    let error = kernel::choose(Some("abacus")).expect_err("there is no such kernel").to_string();
+    let error = "abacus".parse::<KernelKind>().expect_err("there is no such kernel").to_string();
     assert!(error.contains("`abacus`") && error.contains("portable"), "{error}");
     let best = kernel::choose(None).expect("one runs everywhere");
-    assert!(best.available() && best.precision() == "f32");
+    assert!(best.available() && best.precision() == Precision::F32);
 }

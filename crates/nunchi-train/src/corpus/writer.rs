@@ -5,7 +5,6 @@ use super::{Corpus, CorpusError, RowOptions};
 use nunchi_data::CommentKey;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -148,10 +147,7 @@ impl Writer {
                 self.digest.update(options.augmentation.to_le_bytes());
             }
         }
-        let mut fingerprint = String::new();
-        for byte in &self.digest.finalize()[..16] {
-            write!(fingerprint, "{byte:02x}").expect("a string takes what is written");
-        }
+        let fingerprint = nunchi_model::hex(&self.digest.finalize()[..16]);
         let Writer { store, counts, options, .. } = self;
         let corpus = Corpus { store, weights, options, counts, fingerprint };
         Ok((corpus, duplicates))

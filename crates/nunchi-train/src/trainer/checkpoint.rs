@@ -7,12 +7,12 @@ use super::cursor::TrainingCursor;
 use crate::optimizer::{Average, Moments, Optimizer};
 use ndarray::{ArrayD, IxDyn};
 use nunchi_model::rnn::{Network, RnnError, Shape};
+use nunchi_model::{atomic_write, hex};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -128,7 +128,7 @@ pub(super) fn save(
     });
     let bytes = safetensors::serialize(views, Some(metadata))
         .map_err(|error| failed("write", path, io::Error::other(error)))?;
-    write_whole(path, &bytes).map_err(|error| failed("write", path, error))
+    atomic_write(path, &bytes).map_err(|error| failed("write", path, error))
 }
 
 /// SHA-256 over every text and every tensor, sorted by name; each field is preceded by its length.
@@ -143,24 +143,7 @@ fn checksum(metadata: &HashMap<String, String>, mut tensors: Vec<(&str, &[u8])>)
         hash.update((field.len() as u64).to_le_bytes());
         hash.update(field);
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Writes beside the file and renames: whoever looks sees the old content or the new one.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    let written = File::create(&part).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    let renamed = written.and_then(|()| std::fs::rename(&part, path));
-    if renamed.is_err() {
-        // The room it took is needed; if this fails too, the first error says more.
-        let _ = std::fs::remove_file(&part);
-    }
-    renamed
+    hex(&hash.finalize())
 }
 
 fn failed(verb: &'static str, path: &Path, source: io::Error) -> CheckpointError {

@@ -47,7 +47,7 @@ impl Task<'_> {
             self.teachers.as_bytes(),
             &self.tokenizer.to_parts().1,
             format!("{:?} {}", network.shape, self.max_tokens).as_bytes(),
-            Backprop::best().precision().as_bytes(),
+            Backprop::best().precision().name().as_bytes(),
         ] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
@@ -56,7 +56,7 @@ impl Task<'_> {
         for value in network.embedding.iter().take(4_096).chain(&network.head.weight) {
             hash.update(value.to_le_bytes());
         }
-        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        nunchi_model::hex(&hash.finalize()[..16])
     }
 
     /// Whether training is to end now.
