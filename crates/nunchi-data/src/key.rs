@@ -5,11 +5,11 @@
 //! characters: spaces, case, badges of shops and the number of exclamation marks make no difference. A network with another
 //! normalizer may read some of them differently; leaving out a few comments too many is the safe side.
 
-use nunchi_text::Normaliser;
+use nunchi_text::Normalizer;
 use sha2::{Digest, Sha256};
 
 /// The rule. A change of it changes [`DOMAIN`] too: what was compared by one rule must not be compared by another.
-const NORMALISER: Normaliser = Normaliser::Nunchi2;
+const NORMALIZER: Normalizer = Normalizer::Nunchi2;
 /// Hashed before the text, so that no other hash in the project can be taken for a key.
 const DOMAIN: &[u8] = b"nunchi comment key 1\n";
 
@@ -46,7 +46,7 @@ pub struct CommentKeys {
 impl CommentKeys {
     /// The key of a comment.
     pub fn key(&mut self, text: &str) -> CommentKey {
-        NORMALISER.normalise_into(text, &mut self.normal);
+        NORMALIZER.normalize_into(text, &mut self.normal);
         let hash = Sha256::new().chain_update(DOMAIN).chain_update(self.normal.as_bytes()).finalize();
         let (first, _) = hash.split_first_chunk::<8>().expect("SHA-256 has 32 bytes");
         CommentKey(u64::from_le_bytes(*first))

@@ -131,7 +131,7 @@ pub(super) fn compose(model: &Model, format: WeightFormat) -> (Vec<u8>, String) 
 /// Every entry but the checksum.
 fn metadata(model: &Model) -> Vec<(&'static str, String)> {
     let shape = &model.network.shape;
-    let (kind, data, normaliser) = model.tokenizer.to_parts();
+    let (kind, data, normalizer) = model.tokenizer.to_parts();
     let json = |value: serde_json::Result<String>| value.expect("strings and numbers have a JSON form");
     vec![
         (FORMAT, "1".to_owned()),
@@ -145,7 +145,7 @@ fn metadata(model: &Model) -> Vec<(&'static str, String)> {
         ("labels", json(serde_json::to_string(&model.labels))),
         ("max_tokens", model.max_tokens.to_string()),
         ("temperature", model.temperature.to_string()),
-        ("normaliser", normaliser),
+        ("normaliser", normalizer),
         ("tokenizer.kind", kind),
         ("tokenizer.data", STANDARD.encode(data)),
         ("golden", json(serde_json::to_string(&model.golden))),

@@ -1,6 +1,6 @@
 //! The model: one safetensors file that holds the network, its tokenizer, its labels and the proof that it loads right.
 //!
-//! Everything about a file is verified on load; what fails is refused with a sentence. The layout is in `docs/MODEL.md`.
+//! Everything about a file is verified on load; what fails is refused with the reason. The layout is in `docs/MODEL.md`.
 //!
 //! - [`Model::load`], [`Model::save`]: the file.
 //! - [`shipped`]: the model that is part of the binary.
@@ -106,7 +106,7 @@ impl Model {
     /// golden comments.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with it.
+    /// An error that says what is wrong with it.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ModelError> {
         let model = file::parse(bytes)?;
         model.check()?;

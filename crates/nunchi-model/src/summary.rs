@@ -73,7 +73,7 @@ pub fn summary(model: &Model) -> String {
         line(&row.layer, &row.output, &row.parameters.to_string());
     }
     let parameters = shape.parameters();
-    let (_, _, normaliser) = model.tokenizer.to_parts();
+    let (_, _, normalizer) = model.tokenizer.to_parts();
     out.push_str(&format!(
         "{}\nTotal params: {} ({:.2} MB in f32)\n",
         "=".repeat(WIDTH),
@@ -81,7 +81,7 @@ pub fn summary(model: &Model) -> String {
         parameters as f64 * 4.0 / 1e6,
     ));
     out.push_str(&format!(
-        "Tokens: {} (normaliser {normaliser}), at most {} a comment\nLabels: {}\n",
+        "Tokens: {} (normaliser {normalizer}), at most {} a comment\nLabels: {}\n",
         grouped(model.tokenizer.vocabulary()),
         model.max_tokens,
         model.labels.join(", "),

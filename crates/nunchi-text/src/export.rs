@@ -3,12 +3,12 @@
 //! Pieces, scores and ids are the same. What is done to a text before it is cut is told in their terms, as near as they go:
 //! characters one by one in sentencepiece's table of rules (both read it), and runs of equal characters (`ㅋㅋㅋㅋ` to `ㅋㅋㅋ`)
 //! up to [`MAX_RULED_RUN`] there, of any length in `tokenizer.json`, which also drops badges. Characters that only
-//! normalise together (conjoining jamo, a letter and its combining accent) stay apart.
+//! normalize together (conjoining jamo, a letter and its combining accent) stay apart.
 
-use super::import::{ModelProto, NormaliserProto, PieceProto, TrainerProto};
+use super::import::{ModelProto, NormalizerProto, PieceProto, TrainerProto};
 use super::tokenizer::{MARK, Tokenizer};
 use super::vocabulary::Role;
-use super::{Normaliser, normalise, rules};
+use super::{Normalizer, normalize, rules};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use prost::Message as _;
@@ -17,7 +17,7 @@ use std::ops::RangeInclusive;
 
 /// The longest run that one rule of sentencepiece shortens: a text must not match more than 32 rules at one place.
 const MAX_RULED_RUN: usize = 30;
-/// Blocks that hold characters which a normaliser changes; what lies between is ideographs, Hangul syllables, private use and
+/// Blocks that hold characters which a normalizer changes; what lies between is ideographs, Hangul syllables, private use and
 /// historic scripts (a test looks at all of them).
 const CHANGING: [RangeInclusive<u32>; 6] =
     [0x1..=0x33ff, 0xa000..=0xabff, 0xd7a4..=0xd7ff, 0xf900..=0xffff, 0x1d000..=0x1fbff, 0xe0000..=0xe0fff];
@@ -50,18 +50,18 @@ impl Tokenizer {
             end: Some(-1),
             padding: Some(-1),
         };
-        let name = match self.normaliser() {
-            Normaliser::Plain => "identity",
+        let name = match self.normalizer() {
+            Normalizer::Plain => "identity",
             other => other.name(),
         };
-        let normaliser = NormaliserProto {
+        let normalizer = NormalizerProto {
             name: Some(name.to_owned()),
-            rules: Some(rules::compile(&rules(self.normaliser(), true))),
+            rules: Some(rules::compile(&rules(self.normalizer(), true))),
             add_dummy_prefix: Some(self.marks_first()),
             remove_extra_whitespaces: Some(true),
             escape_whitespaces: Some(true),
         };
-        ModelProto { pieces: pieces.collect(), trainer: Some(trainer), normaliser: Some(normaliser) }
+        ModelProto { pieces: pieces.collect(), trainer: Some(trainer), normalizer: Some(normalizer) }
             .encode_to_vec()
     }
 
@@ -71,11 +71,11 @@ impl Tokenizer {
             self.listed().map(|(text, score, _)| json!([text, f64::from(score)])).collect();
         let replace = |pattern: &str, content: &str| json!({ "type": "Replace", "pattern": { "Regex": pattern }, "content": content });
         let mut steps = Vec::new();
-        let table = rules::compile(&rules(self.normaliser(), false));
+        let table = rules::compile(&rules(self.normalizer(), false));
         if !table.is_empty() {
             steps.push(json!({ "type": "Precompiled", "precompiled_charsmap": STANDARD.encode(table) }));
         }
-        let own = matches!(self.normaliser(), Normaliser::Nunchi1 | Normaliser::Nunchi2);
+        let own = matches!(self.normalizer(), Normalizer::Nunchi1 | Normalizer::Nunchi2);
         // `\K`: what stands before it is looked at and stays.
         let shorten = || replace(r"(\D)\1\1\K\1+", "");
         if own {
@@ -84,9 +84,9 @@ impl Tokenizer {
         steps.push(replace(r"\s+", " "));
         steps.push(json!({ "type": "Strip", "strip_left": true, "strip_right": true }));
         if own {
-            steps.push(replace(&format!("^({})+", normalise::BADGES.join("|")), ""));
+            steps.push(replace(&format!("^({})+", normalize::BADGES.join("|")), ""));
         }
-        if self.normaliser().drops_spaces() {
+        if self.normalizer().drops_spaces() {
             steps.push(replace(" ", ""));
             steps.push(shorten());
         }
@@ -116,18 +116,18 @@ impl Tokenizer {
     }
 }
 
-/// What a normaliser makes of single characters, and if `runs` of runs of them: what stays as it is is left out.
-fn rules(normaliser: Normaliser, runs: bool) -> Vec<(String, String)> {
-    if normaliser == Normaliser::Plain {
+/// What a normalizer makes of single characters, and if `runs` of runs of them: what stays as it is is left out.
+fn rules(normalizer: Normalizer, runs: bool) -> Vec<(String, String)> {
+    if normalizer == Normalizer::Plain {
         return Vec::new();
     }
     let mut rules: Vec<(String, String)> = CHANGING
         .into_iter()
         .flatten()
         .filter_map(char::from_u32)
-        .filter_map(|c| single(normaliser, c))
+        .filter_map(|c| single(normalizer, c))
         .collect();
-    if runs && matches!(normaliser, Normaliser::Nunchi1 | Normaliser::Nunchi2) {
+    if runs && matches!(normalizer, Normalizer::Nunchi1 | Normalizer::Nunchi2) {
         // Jamo, open syllables (아아아아), Latin letters and marks.
         let open = ('가'..='힣').step_by(28);
         let letters = ('\u{3131}'..='\u{3163}').chain(open).chain('a'..='z').chain('A'..='Z');
@@ -140,11 +140,11 @@ fn rules(normaliser: Normaliser, runs: bool) -> Vec<(String, String)> {
     rules
 }
 
-/// What `normaliser` makes of `c` between two letters, unless it leaves it alone or lets it melt into one of them.
-fn single(normaliser: Normaliser, c: char) -> Option<(String, String)> {
+/// What `normalizer` makes of `c` between two letters, unless it leaves it alone or lets it melt into one of them.
+fn single(normalizer: Normalizer, c: char) -> Option<(String, String)> {
     let mut between = [String::new(), String::new()];
     for (result, letter) in between.iter_mut().zip(['가', '†']) {
-        let text = normaliser.normalise(&format!("{letter}{c}{letter}"));
+        let text = normalizer.normalize(&format!("{letter}{c}{letter}"));
         *result = text.strip_prefix(letter)?.strip_suffix(letter)?.to_owned();
     }
     let [first, second] = between;
@@ -160,7 +160,7 @@ mod tests {
     fn what_is_exported_comes_back_with_the_same_pieces() {
         let tokenizer = crate::train(crate::EXAMPLES, 400).unwrap();
         for content in [tokenizer.to_sentencepiece(), tokenizer.to_hugging_face()] {
-            let back = import(&content, Some(Normaliser::Nunchi2)).unwrap();
+            let back = import(&content, Some(Normalizer::Nunchi2)).unwrap();
             assert_eq!(back.to_parts(), tokenizer.to_parts());
         }
     }
@@ -172,14 +172,14 @@ mod tests {
         let others = (1..=0x10ffff).filter(|code| !listed(code) && !historic(code));
         let changed: Vec<char> = others
             .filter_map(char::from_u32)
-            .filter(|c| Normaliser::Nunchi1.normalise(&format!("†{c}†")) != format!("†{c}†"))
+            .filter(|c| Normalizer::Nunchi1.normalize(&format!("†{c}†")) != format!("†{c}†"))
             .collect();
         assert!(changed.is_empty(), "{changed:?}");
     }
 
     #[test]
-    fn rules_say_what_the_normaliser_does_to_single_characters() {
-        let rules = rules(Normaliser::Nunchi1, true);
+    fn rules_say_what_the_normalizer_does_to_single_characters() {
+        let rules = rules(Normalizer::Nunchi1, true);
         let find = |from: &str| rules.iter().find(|(key, _)| key == from).map(|(_, to)| to.as_str());
         assert_eq!(find("A"), Some("a"));
         assert_eq!(find("Ａ"), Some("a"));

@@ -2,38 +2,38 @@
 //! (`tokenizer.json`).
 //!
 //! Pieces, scores and ids stay; what these libraries do to a text before it is cut is replaced by the nearest of our
-//! [`Normaliser`]s. What would be cut differently is refused.
+//! [`Normalizer`]s. What would be cut differently is refused.
 
 use super::tokenizer::Tokenizer;
 use super::vocabulary::{Piece, Role, Vocabulary};
-use super::{Normaliser, TextError};
+use super::{Normalizer, TextError};
 use prost::Message;
 use serde::Deserialize;
 
-/// Reads a tokenizer of either kind; `normaliser` replaces the one that the file asks for.
+/// Reads a tokenizer of either kind; `normalizer` replaces the one that the file asks for.
 ///
 /// # Errors
-/// Something else than a unigram tokenizer, or one that needs a normaliser we do not have.
-pub fn import(content: &[u8], normaliser: Option<Normaliser>) -> Result<Tokenizer, TextError> {
+/// Something else than a unigram tokenizer, or one that needs a normalizer we do not have.
+pub fn import(content: &[u8], normalizer: Option<Normalizer>) -> Result<Tokenizer, TextError> {
     let (vocabulary, asked) = if content.trim_ascii_start().starts_with(b"{") {
         hugging_face(content)?
     } else {
         sentencepiece(content)?
     };
-    let normaliser = match (normaliser, asked) {
+    let normalizer = match (normalizer, asked) {
         (Some(ours), _) | (None, Ok(ours)) => ours,
         (None, Err(theirs)) => {
             return refuse(format!(
                 "it normalises by {theirs}; name the nearest of ours ({}) with --normaliser",
-                Normaliser::NAMES
+                Normalizer::NAMES
             ));
         }
     };
-    Tokenizer::new(vocabulary, normaliser)
+    Tokenizer::new(vocabulary, normalizer)
 }
 
-/// Pieces, and our normaliser or the name of theirs that we do not have.
-type Found = (Vocabulary, Result<Normaliser, String>);
+/// Pieces, and our normalizer or the name of theirs that we do not have.
+type Found = (Vocabulary, Result<Normalizer, String>);
 
 fn refuse<T>(why: impl Into<String>) -> Result<T, TextError> {
     Err(TextError::Import(why.into()))
@@ -48,7 +48,7 @@ pub(super) struct ModelProto {
     #[prost(message, optional, tag = "2")]
     pub(super) trainer: Option<TrainerProto>,
     #[prost(message, optional, tag = "3")]
-    pub(super) normaliser: Option<NormaliserProto>,
+    pub(super) normalizer: Option<NormalizerProto>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -83,7 +83,7 @@ pub(super) struct TrainerProto {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct NormaliserProto {
+pub(super) struct NormalizerProto {
     #[prost(string, optional, tag = "1")]
     pub(super) name: Option<String>,
     /// `precompiled_charsmap`, see [`super::rules`].
@@ -102,7 +102,7 @@ fn sentencepiece(content: &[u8]) -> Result<Found, TextError> {
         TextError::Import(format!("it is neither JSON nor a sentencepiece model ({error})"))
     })?;
     let trainer = model.trainer.unwrap_or_default();
-    let rules = model.normaliser.unwrap_or_default();
+    let rules = model.normalizer.unwrap_or_default();
     match trainer.model_type.unwrap_or(1) {
         1 => {}
         kind => {
@@ -133,15 +133,15 @@ fn sentencepiece(content: &[u8]) -> Result<Found, TextError> {
             Ok(Piece { text, score: piece.score.unwrap_or_default(), role })
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let normaliser = match rules.name.as_deref().unwrap_or_default() {
-        "nmt_nfkc" | "nfkc" => Ok(Normaliser::Nfkc),
-        "identity" => Ok(Normaliser::Plain),
-        "nunchi-1" => Ok(Normaliser::Nunchi1),
-        "nunchi-2" => Ok(Normaliser::Nunchi2),
+    let normalizer = match rules.name.as_deref().unwrap_or_default() {
+        "nmt_nfkc" | "nfkc" => Ok(Normalizer::Nfkc),
+        "identity" => Ok(Normalizer::Plain),
+        "nunchi-1" => Ok(Normalizer::Nunchi1),
+        "nunchi-2" => Ok(Normalizer::Nunchi2),
         "" => Err("rules without a name".to_owned()),
         other => Err(format!("`{other}`")),
     };
-    Ok((Vocabulary::new(pieces, rules.add_dummy_prefix.unwrap_or(true))?, normaliser))
+    Ok((Vocabulary::new(pieces, rules.add_dummy_prefix.unwrap_or(true))?, normalizer))
 }
 
 // The parts of tokenizer.json that matter here.
@@ -220,13 +220,13 @@ fn hugging_face(content: &[u8]) -> Result<Found, TextError> {
         .enumerate()
         .map(|(id, (text, score))| Piece { role: role(id, &text), text, score: score as f32 })
         .collect();
-    let normaliser = match file.normalizer.map(|normaliser| normaliser.kind).as_deref() {
-        None => Ok(Normaliser::Plain),
+    let normalizer = match file.normalizer.map(|normalizer| normalizer.kind).as_deref() {
+        None => Ok(Normalizer::Plain),
         // The compiled rules of sentencepiece are nmt_nfkc nearly everywhere.
-        Some("NFKC" | "Precompiled") => Ok(Normaliser::Nfkc),
+        Some("NFKC" | "Precompiled") => Ok(Normalizer::Nfkc),
         Some(other) => Err(format!("`{other}`")),
     };
-    Ok((Vocabulary::new(pieces, mark_first)?, normaliser))
+    Ok((Vocabulary::new(pieces, mark_first)?, normalizer))
 }
 
 #[cfg(test)]
@@ -242,8 +242,8 @@ mod tests {
             kind: Some(kind),
         });
         let trainer = TrainerProto { model_type: Some(model_type), ..TrainerProto::default() };
-        let normaliser = NormaliserProto { name: Some(name.to_owned()), ..NormaliserProto::default() };
-        ModelProto { pieces: pieces.to_vec(), trainer: Some(trainer), normaliser: Some(normaliser) }
+        let normalizer = NormalizerProto { name: Some(name.to_owned()), ..NormalizerProto::default() };
+        ModelProto { pieces: pieces.to_vec(), trainer: Some(trainer), normalizer: Some(normalizer) }
             .encode_to_vec()
     }
 
@@ -258,11 +258,11 @@ mod tests {
     #[test]
     fn a_sentencepiece_model_keeps_its_ids() {
         let tokenizer = import(&model(1, "nmt_nfkc"), None).unwrap();
-        assert_eq!((tokenizer.vocabulary(), tokenizer.normaliser()), (5, Normaliser::Nfkc));
+        assert_eq!((tokenizer.vocabulary(), tokenizer.normalizer()), (5, Normalizer::Nfkc));
         let want = [(2, "정말".to_owned()), (3, " ".to_owned()), (4, "좋아요".to_owned())];
         assert_eq!(pieces(&tokenizer, "정말 좋아요"), want);
-        let ours = import(&model(1, "nfkc_cf"), Some(Normaliser::Nunchi1)).unwrap();
-        assert_eq!(ours.normaliser(), Normaliser::Nunchi1);
+        let ours = import(&model(1, "nfkc_cf"), Some(Normalizer::Nunchi1)).unwrap();
+        assert_eq!(ours.normalizer(), Normalizer::Nunchi1);
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! From a comment to tokens: normalise, then cut into subword pieces.
+//! From a comment to tokens: normalize, then cut into subword pieces.
 //!
 //! Always holds: a text yields at least one token (a text without tokens is one unknown token) and at most `max_tokens`;
 //! what no piece of a trained tokenizer matches is spelled in bytes, so no text is lost to the unknown token.
 //!
-//! - [`normalise`]: the same comment in the same letters, however it was typed.
+//! - [`normalize`]: the same comment in the same letters, however it was typed.
 //! - [`Tokenizer`]: the most probable cut into pieces; measured in `docs/TOKENIZER.md`.
 //! - [`train`]: finds the pieces of a tokenizer in texts.
 //! - [`import`]: takes tokenizers that others trained; [`Tokenizer::to_sentencepiece`] and [`Tokenizer::to_hugging_face`]
@@ -13,14 +13,14 @@
 
 mod export;
 pub mod import;
-pub mod normalise;
+pub mod normalize;
 mod rules;
 mod tokenizer;
 mod train;
 mod trie;
 mod vocabulary;
 
-pub use normalise::Normaliser;
+pub use normalize::Normalizer;
 pub use tokenizer::{Scratch, Tokenizer};
 pub use train::train;
 
@@ -46,10 +46,10 @@ pub const EXAMPLES: [&str; 12] = [
 /// What can be wrong with a tokenizer.
 #[derive(Debug, Error)]
 pub enum TextError {
-    /// The file names a tokenizer or a normaliser that this version does not know.
+    /// The file names a tokenizer or a normalizer that this version does not know.
     #[error("unknown {what} `{name}`; this version knows: {known}")]
     Unknown {
-        /// `tokenizer.kind` or `normaliser`.
+        /// `tokenizer.kind` or `normaliser`, as the metadata of a model file spell them.
         what: &'static str,
         /// What the file says.
         name: String,

@@ -1,4 +1,4 @@
-//! Sentencepiece's compiled rules of normalisation (`precompiled_charsmap`): a double-array trie in the layout of the library
+//! Sentencepiece's compiled rules of normalization (`precompiled_charsmap`): a double-array trie in the layout of the library
 //! darts-clone, whose values are places in a table of replacements that end with a zero byte.
 //!
 //! `u32` size of the trie in bytes, the trie, the table; numbers little-endian. A text is replaced rule by rule, the longest one

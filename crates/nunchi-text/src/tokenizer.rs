@@ -1,10 +1,10 @@
-//! Cuts a normalised text into the most probable sequence of pieces (Viterbi search over a unigram language model:
+//! Cuts a normalized text into the most probable sequence of pieces (Viterbi search over a unigram language model:
 //! Kudo 2018, "Subword Regularization", as in sentencepiece).
 //!
 //! A word is written with a mark in front (`▁좋아요`), and no piece of ours holds a mark elsewhere, so the best cut of a
 //! text is the best cut of each word. Long texts therefore cost no more than the words that are kept.
 
-use super::normalise::Normaliser;
+use super::normalize::Normalizer;
 use super::trie::{NONE, Symbol, Trie};
 use super::vocabulary::{Role, Vocabulary};
 use super::{Encoded, TextError};
@@ -39,7 +39,7 @@ struct Step {
     piece: u32,
 }
 
-/// Cuts normalised text into the pieces of a trained vocabulary. Cheap to clone, shared between threads.
+/// Cuts normalized text into the pieces of a trained vocabulary. Cheap to clone, shared between threads.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     inner: Arc<Inner>,
@@ -47,7 +47,7 @@ pub struct Tokenizer {
 
 #[derive(Debug)]
 struct Inner {
-    normaliser: Normaliser,
+    normalizer: Normalizer,
     vocabulary: Vocabulary,
     trie: Trie,
     /// Score by id, with the bonus of user-defined pieces.
@@ -63,14 +63,14 @@ impl Tokenizer {
     ///
     /// # Errors
     /// Unknown names and damaged data.
-    pub fn from_parts(kind: &str, data: &[u8], normaliser: &str) -> Result<Self, TextError> {
+    pub fn from_parts(kind: &str, data: &[u8], normalizer: &str) -> Result<Self, TextError> {
         if kind != KIND {
             return Err(TextError::Unknown { what: "tokenizer.kind", name: kind.to_owned(), known: KIND });
         }
-        Tokenizer::new(Vocabulary::from_bytes(data)?, Normaliser::from_name(normaliser)?)
+        Tokenizer::new(Vocabulary::from_bytes(data)?, Normalizer::from_name(normalizer)?)
     }
 
-    pub(super) fn new(vocabulary: Vocabulary, normaliser: Normaliser) -> Result<Self, TextError> {
+    pub(super) fn new(vocabulary: Vocabulary, normalizer: Normalizer) -> Result<Self, TextError> {
         let normal = |role| move |piece: &&super::vocabulary::Piece| piece.role == role;
         let scores = || vocabulary.pieces.iter().filter(normal(Role::Normal)).map(|piece| piece.score);
         let (lowest, highest) = (scores().fold(0.0, f32::min), scores().fold(f32::NEG_INFINITY, f32::max));
@@ -87,7 +87,7 @@ impl Tokenizer {
             })
             .collect();
         let inner = Inner {
-            normaliser,
+            normalizer,
             mark: trie.symbol(MARK),
             trie,
             scores,
@@ -100,18 +100,18 @@ impl Tokenizer {
 
     /// `tokenizer.kind`, `tokenizer.data` and `normaliser` for a model file: the inverse of [`Tokenizer::from_parts`].
     pub fn to_parts(&self) -> (String, Vec<u8>, String) {
-        (KIND.to_owned(), self.inner.vocabulary.to_bytes(), self.inner.normaliser.name().to_owned())
+        (KIND.to_owned(), self.inner.vocabulary.to_bytes(), self.inner.normalizer.name().to_owned())
     }
 
-    /// The same pieces behind another normaliser.
-    pub fn with_normaliser(&self, normaliser: Normaliser) -> Self {
-        let parts = Tokenizer::new(self.inner.vocabulary.clone(), normaliser);
+    /// The same pieces behind another normalizer.
+    pub fn with_normalizer(&self, normalizer: Normalizer) -> Self {
+        let parts = Tokenizer::new(self.inner.vocabulary.clone(), normalizer);
         parts.expect("the pieces were checked when this tokenizer was made")
     }
 
     /// What is done to a text before it is cut.
-    pub fn normaliser(&self) -> Normaliser {
-        self.inner.normaliser
+    pub fn normalizer(&self) -> Normalizer {
+        self.inner.normalizer
     }
 
     /// How many different tokens there are; ids are below this.
@@ -161,7 +161,7 @@ impl Tokenizer {
     }
 
     /// The text of each token of `text`, for people (`explain`), in step with [`Tokenizer::encode`]'s ids. The first piece of
-    /// a word begins with a space. Put together the pieces are the normalised text (its head, if it was cut); of a
+    /// a word begins with a space. Put together the pieces are the normalized text (its head, if it was cut); of a
     /// character that is spelled in bytes the first piece is the character and the others are empty.
     pub fn pieces(&self, text: &str, max_tokens: usize) -> Vec<(u32, String)> {
         let mut spans: Vec<(u32, Range<usize>)> = Vec::new();
@@ -190,7 +190,7 @@ impl Inner {
         mut emit: impl FnMut(u32, Range<usize>),
     ) -> bool {
         let Scratch { normal, symbols, best, path } = scratch;
-        self.normaliser.normalise_into(text, normal);
+        self.normalizer.normalize_into(text, normal);
         let mut tokens = Tokens { left: max_tokens.max(1), last_unknown: usize::MAX, emit: &mut emit };
         if normal.is_empty() {
             tokens.push(self.vocabulary.unknown, 0..0);

@@ -128,13 +128,13 @@ fn the_best_cut_wins_over_the_first_or_longest() {
 
 #[test]
 fn unknown_names_are_refused() {
-    let (kind, data, normaliser) = SMALL.to_parts();
-    assert!(Tokenizer::from_parts(&kind, &data, &normaliser).is_ok());
-    for (kind, normaliser) in [("wordpiece", "nunchi-1"), ("unigram", "nunchi-999")] {
-        let error = Tokenizer::from_parts(kind, &data, normaliser).unwrap_err();
+    let (kind, data, normalizer) = SMALL.to_parts();
+    assert!(Tokenizer::from_parts(&kind, &data, &normalizer).is_ok());
+    for (kind, normalizer) in [("wordpiece", "nunchi-1"), ("unigram", "nunchi-999")] {
+        let error = Tokenizer::from_parts(kind, &data, normalizer).unwrap_err();
         assert!(matches!(error, TextError::Unknown { .. }), "{error}");
     }
-    assert!(matches!(Tokenizer::from_parts(&kind, b"", &normaliser), Err(TextError::Damaged(_))));
+    assert!(matches!(Tokenizer::from_parts(&kind, b"", &normalizer), Err(TextError::Damaged(_))));
 }
 
 proptest! {
@@ -151,8 +151,8 @@ proptest! {
     }
 
     #[test]
-    fn the_pieces_are_the_normalised_text(text in "[가-힣ㅋㅠa-z0-9 뷁👍!]{0,40}|\\PC{0,20}", max in 1usize..60) {
-        let normal = SMALL.normaliser().normalise(&text);
+    fn the_pieces_are_the_normalized_text(text in "[가-힣ㅋㅠa-z0-9 뷁👍!]{0,40}|\\PC{0,20}", max in 1usize..60) {
+        let normal = SMALL.normalizer().normalize(&text);
         let pieces = SMALL.pieces(&text, usize::MAX);
         prop_assert_eq!(pieces.iter().map(|(_, piece)| piece.as_str()).collect::<String>(), normal.clone());
         let (tokens, _) = encode(&SMALL, &text, usize::MAX);

@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use nunchi_model::import::{Options, import};
 use nunchi_model::rnn::Pooling;
 use nunchi_model::{Model, WeightFormat};
-use nunchi_text::{Normaliser, Tokenizer};
+use nunchi_text::{Normalizer, Tokenizer};
 use std::path::{Path, PathBuf};
 
 /// Flags of `nunchi models import`.
@@ -30,8 +30,8 @@ pub struct Args {
     #[arg(long, default_value_t = 128, value_name = "N")]
     max_tokens: usize,
     /// How texts are normalised: nunchi-2, nunchi-1, nfkc or none; without it as the tokenizer asks
-    #[arg(long, value_parser = |name: &str| Normaliser::from_name(name), value_name = "NAME")]
-    normaliser: Option<Normaliser>,
+    #[arg(long = "normaliser", value_parser = |name: &str| Normalizer::from_name(name), value_name = "NAME")]
+    normalizer: Option<Normalizer>,
     /// How states become the head's input: last, mean or max; without it last, and mean for a bag of words
     #[arg(long, value_parser = pooling, value_name = "HOW")]
     pooling: Option<Pooling>,
@@ -47,7 +47,7 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let state_dict = std::fs::read(&args.state_dict)
         .with_context(|| format!("cannot read the state dict {}", args.state_dict.display()))?;
-    let tokenizer = tokenizer(&args.tokenizer, args.normaliser)?;
+    let tokenizer = tokenizer(&args.tokenizer, args.normalizer)?;
     let stem = args.state_dict.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let has_layers = memchr::memmem::find(&state_dict, b"weight_ih_l0").is_some();
     let options = Options {
@@ -65,17 +65,17 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
 }
 
 /// The tokenizer in `path`, whatever kind of file that is.
-fn tokenizer(path: &Path, normaliser: Option<Normaliser>) -> anyhow::Result<Tokenizer> {
+fn tokenizer(path: &Path, normalizer: Option<Normalizer>) -> anyhow::Result<Tokenizer> {
     let refused = || format!("the tokenizer {} is refused", path.display());
     if path.extension().is_some_and(|extension| extension == "safetensors") {
         let tokenizer = Model::load(path).with_context(refused)?.tokenizer;
-        return Ok(match normaliser {
-            Some(normaliser) => tokenizer.with_normaliser(normaliser),
+        return Ok(match normalizer {
+            Some(normalizer) => tokenizer.with_normalizer(normalizer),
             None => tokenizer,
         });
     }
     let content = std::fs::read(path).with_context(refused)?;
-    nunchi_text::import::import(&content, normaliser).with_context(refused)
+    nunchi_text::import::import(&content, normalizer).with_context(refused)
 }
 
 fn pooling(name: &str) -> Result<Pooling, String> {

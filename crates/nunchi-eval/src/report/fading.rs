@@ -92,7 +92,7 @@ fn of_model(model: &Model, sequences: &[Vec<u32>]) -> Result<Fading, FadingError
         })
         .collect();
     for (part, others) in views.chunks(TOGETHER).zip(others.chunks(TOGETHER)) {
-        let distances = model.network.fading(part, others);
+        let distances = model.network.influence_decay(part, others);
         let distances = distances.map_err(|error| FadingError::Network(model.name.clone(), error))?;
         for (sums, means) in sums.iter_mut().zip([distances.states, distances.logits]) {
             for (sum, mean) in sums.iter_mut().zip(means) {

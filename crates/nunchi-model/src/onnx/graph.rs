@@ -27,8 +27,8 @@ pub(super) fn graph(model: &Model) -> GraphProto {
     let states = format!("x{}", network.layers.len());
     builder.pool(&states, shape.pooling, shape.bidirectional, shape.hidden, shape.features());
     builder.table("head.weight", network.head.weight.view());
-    builder.numbers("head.bias", &[network.head.bias.len()], network.head.bias.iter().copied());
-    builder.numbers("temperature", &[], [model.temperature]);
+    builder.elements("head.bias", &[network.head.bias.len()], network.head.bias.iter().copied());
+    builder.elements("temperature", &[], [model.temperature]);
     builder.node(
         "Gemm",
         &["features", "head.weight", "head.bias"],
@@ -75,7 +75,7 @@ impl Builder {
         });
     }
 
-    fn numbers(&mut self, name: &str, dimensions: &[usize], values: impl IntoIterator<Item = f32>) {
+    fn elements(&mut self, name: &str, dimensions: &[usize], values: impl IntoIterator<Item = f32>) {
         self.tensors.push(TensorProto {
             dims: dimensions.iter().map(|&size| size as i64).collect(),
             data_type: FLOAT,
@@ -85,7 +85,7 @@ impl Builder {
     }
 
     fn table(&mut self, name: &str, table: ArrayView2<'_, f32>) {
-        self.numbers(name, table.shape(), table.iter().copied());
+        self.elements(name, table.shape(), table.iter().copied());
     }
 
     fn integers(&mut self, name: &str, values: &[i64]) {
@@ -143,15 +143,15 @@ impl Builder {
         };
         let inputs = directions[0].weight_ih.ncols();
         let dimensions = [directions.len(), rows, inputs];
-        self.numbers(&name("W"), &dimensions, weights(|direction| direction.weight_ih.view()));
+        self.elements(&name("W"), &dimensions, weights(|direction| direction.weight_ih.view()));
         let dimensions = [directions.len(), rows, hidden];
-        self.numbers(&name("R"), &dimensions, weights(|direction| direction.weight_hh.view()));
+        self.elements(&name("R"), &dimensions, weights(|direction| direction.weight_hh.view()));
         let biases = directions.iter().flat_map(|direction| {
             [direction.bias_ih.view(), direction.bias_hh.view()]
                 .into_iter()
                 .flat_map(|bias| reordered_bias(bias, order, hidden))
         });
-        self.numbers(&name("B"), &[directions.len(), 2 * rows], biases);
+        self.elements(&name("B"), &[directions.len(), 2 * rows], biases);
 
         let mut attributes = vec![AttributeProto::int("hidden_size", hidden as i64)];
         if cell == Cell::Gru {
@@ -179,7 +179,7 @@ impl Builder {
         match kind {
             Pooling::Last => self.last(states, bidirectional, hidden, features),
             Pooling::Mean => {
-                self.numbers("nothing", &[], [0.0]);
+                self.elements("nothing", &[], [0.0]);
                 self.node("Where", &["alive", states, "nothing"], &["kept"], Vec::new());
                 let keep = vec![AttributeProto::int("keepdims", 0)];
                 self.node("ReduceSum", &["kept", "axis_0"], &["sum"], keep);
@@ -189,7 +189,7 @@ impl Builder {
                 self.node("Div", &["sum", "count_column"], &["features"], Vec::new());
             }
             Pooling::Max => {
-                self.numbers("nothing", &[], [f32::MIN]);
+                self.elements("nothing", &[], [f32::MIN]);
                 self.node("Where", &["alive", states, "nothing"], &["kept"], Vec::new());
                 let over = vec![AttributeProto::ints("axes", &[0]), AttributeProto::int("keepdims", 0)];
                 self.node("ReduceMax", &["kept"], &["features"], over);

@@ -39,7 +39,7 @@ pub fn to_bytes(model: &Model) -> Vec<u8> {
             entry("nunchi.labels", model.labels.join(",")),
             entry("nunchi.max_tokens", model.max_tokens.to_string()),
             entry("nunchi.unknown", model.tokenizer.unknown().to_string()),
-            entry("nunchi.normaliser", model.tokenizer.normaliser().name().to_owned()),
+            entry("nunchi.normaliser", model.tokenizer.normalizer().name().to_owned()),
         ],
     }
     .encode_to_vec()

@@ -9,7 +9,7 @@ use super::slice::{columns, rows, rows_mut};
 use super::{Cell, Direction, Real};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 
-/// What a direction's forward pass leaves for the way back. One row a token, packed as [`Batch`] says.
+/// What a direction's forward pass leaves for the backward pass. One row a token, packed as [`Batch`] says.
 #[derive(Clone, Debug)]
 pub(super) struct Trace<F: Real> {
     /// Hidden states, `[tokens, hidden]`.
@@ -253,7 +253,7 @@ fn gradient_of_weights<F: Real>(
     }
 }
 
-/// One row at one time step on the way back. `carried` comes in as the gradient of the state and goes out as the part
+/// One row at one time step in the backward pass. `carried` comes in as the gradient of the state and goes out as the part
 /// of the previous state's gradient that does not pass through the recurrent weights.
 struct UnitBack<'a, F> {
     gates: &'a mut [F],

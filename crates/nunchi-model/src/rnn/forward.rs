@@ -8,7 +8,7 @@ use super::slice::rows;
 use super::{Cell, Dense, Dropout, HeadKind, Layer, Network, Pooling, Real};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, concatenate};
 
-/// What one layer leaves for the way back.
+/// What one layer leaves for the backward pass.
 #[derive(Clone, Debug)]
 pub(super) struct LayerTape<F: Real> {
     /// What the layer read, after dropout, `[tokens, inputs]`.
@@ -39,7 +39,7 @@ pub struct Tape<F: Real> {
 
 impl<F: Real> Network<F> {
     /// The head's output for each sequence of token ids, `[batch, outputs]`. A sequence's logits do not depend on its
-    /// neighbours beyond rounding.
+    /// neighbors beyond rounding.
     ///
     /// # Panics
     /// If a sequence is empty or a token is not below the vocabulary.
@@ -50,7 +50,7 @@ impl<F: Real> Network<F> {
     /// The prediction after each token of one comment, `[tokens, outputs]`; the last row equals [`Network::logits`].
     ///
     /// A network that reads one way and takes its last state has the head applied at every time step (many to many).
-    /// Bidirectional and pooled networks judge each prefix as a comment of its own.
+    /// Bidirectional and pooled networks classify each prefix as a comment of its own.
     ///
     /// # Panics
     /// As [`Network::logits`].

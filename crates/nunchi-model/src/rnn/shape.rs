@@ -141,7 +141,7 @@ impl Shape {
     /// Refuses shapes that describe no network.
     ///
     /// # Errors
-    /// A sentence that says which numbers do not fit together.
+    /// An error that says which numbers do not fit together.
     pub fn check(&self) -> Result<(), RnnError> {
         let wrong = |reason: String| Err(RnnError::Shape(reason));
         if self.vocabulary == 0 || self.embedding == 0 || self.outputs == 0 {

@@ -1,6 +1,6 @@
 //! The words of the texts and how often each occurs.
 
-use super::{Normaliser, TextError};
+use super::{Normalizer, TextError};
 use std::collections::HashMap;
 
 /// Above this many different words the rarest so far are forgotten, down to half as many.
@@ -49,7 +49,7 @@ impl Corpus {
         let (mut normal, mut stretch) = (String::new(), String::new());
         for text in texts {
             // With spaces: pieces are found inside of words, though they are looked for in texts without spaces.
-            Normaliser::Nunchi1.normalise_into(text.as_ref(), &mut normal);
+            Normalizer::Nunchi1.normalize_into(text.as_ref(), &mut normal);
             for word in normal.split(' ').filter(|word| !word.is_empty()) {
                 for_each_stretch(word, &mut stretch, |stretch| match counts.get_mut(stretch) {
                     Some(count) => *count += 1,

@@ -1,7 +1,7 @@
 //! Finds the pieces of a tokenizer in texts: the expectation-maximisation of Kudo 2018 ("Subword Regularization"), as in
 //! sentencepiece.
 //!
-//! 1. [`corpus`]: normalise, cut into words where the script changes, count the different ones.
+//! 1. [`corpus`]: normalize, cut into words where the script changes, count the different ones.
 //! 2. Begin with every frequent substring, far too many.
 //! 3. [`model`]: fit their probabilities; drop the quarter whose loss costs the least; again, until few enough are left.
 //!
@@ -12,7 +12,7 @@ mod corpus;
 mod model;
 
 use super::TextError;
-use super::normalise::Normaliser;
+use super::normalize::Normalizer;
 use super::tokenizer::Tokenizer;
 use super::vocabulary::{Piece, Role, Vocabulary, byte_name};
 use corpus::Corpus;
@@ -30,7 +30,7 @@ const SHRINK: f64 = 0.75;
 /// Pieces are pruned down to this multiple of what is wanted; the last ones go by probability.
 const OVERSHOOT: f64 = 1.1;
 
-/// Trains a tokenizer of at most `vocabulary` pieces (fewer if the texts have no more to give) on `texts`, normalised by
+/// Trains a tokenizer of at most `vocabulary` pieces (fewer if the texts have no more to give) on `texts`, normalized by
 /// `nunchi-2`: one unknown piece, 256 bytes, every frequent character, and the most useful subwords.
 ///
 /// Half a million comments take well under a minute and some hundred megabytes; memory is bounded by counting only the more
@@ -59,7 +59,7 @@ pub fn train<T: AsRef<str>>(
         let size = goal.max((model.pieces.len() as f64 * SHRINK) as usize);
         model.prune(&corpus.words, size)?;
     }
-    Tokenizer::new(Vocabulary::new(finish(model, wanted), false)?, Normaliser::Nunchi2)
+    Tokenizer::new(Vocabulary::new(finish(model, wanted), false)?, Normalizer::Nunchi2)
 }
 
 /// Frequent substrings of at least two characters and all characters, with their counts.

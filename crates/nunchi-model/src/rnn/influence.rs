@@ -18,12 +18,12 @@ impl<F: Real> Network<F> {
     /// after the first token itself.
     ///
     /// # Errors
-    /// A network without one state that is carried on and judged: a bag, a pooled network, or one that reads from the
+    /// A network without one state that is carried on and classified: a bag, a pooled network, or one that reads from the
     /// end too (its last state meets the first token directly).
     ///
     /// # Panics
     /// If sequences are empty or of different lengths, or tokens not below the vocabulary.
-    pub fn fading(&self, sequences: &[&[u32]], others: &[u32]) -> Result<Distances<F>, RnnError> {
+    pub fn influence_decay(&self, sequences: &[&[u32]], others: &[u32]) -> Result<Distances<F>, RnnError> {
         let not_of = match (self.shape.cell, self.shape.bidirectional, self.shape.pooling) {
             (Cell::Bag, _, _) => Some("a bag of words"),
             (_, true, _) => Some("one that reads both ways"),
@@ -89,9 +89,9 @@ mod tests {
         forward.weight_ih[[0, 0]] = 1.0;
         forward.weight_hh[[0, 0]] = 0.5;
         network.head.weight[[0, 0]] = -2.0;
-        let faded = network.fading(&[&[1, 2, 3, 4], &[1, 4, 4, 4]], &[0, 5]).unwrap();
-        assert_eq!((faded.states.len(), faded.logits.len()), (4, 4));
-        for (at, (state, logit)) in faded.states.iter().zip(&faded.logits).enumerate() {
+        let decay = network.influence_decay(&[&[1, 2, 3, 4], &[1, 4, 4, 4]], &[0, 5]).unwrap();
+        assert_eq!((decay.states.len(), decay.logits.len()), (4, 4));
+        for (at, (state, logit)) in decay.states.iter().zip(&decay.logits).enumerate() {
             let left = 1e-3 * 0.5_f64.powi(at as i32);
             assert!(
                 (state - left).abs() < 1e-8 && (logit - 2.0 * left).abs() < 1e-8,
@@ -105,23 +105,23 @@ mod tests {
         for cell in [Cell::Simple, Cell::Gru, Cell::Lstm] {
             let network = network(cell, 2);
             let (one, other) = ([5_u32, 1, 2], [7_u32, 1, 2]);
-            let faded = network.fading(&[&one], &[7]).unwrap();
+            let decay = network.influence_decay(&[&one], &[7]).unwrap();
             for end in 1..=3 {
                 let state =
                     |tokens: &[u32]| network.forward(&[&tokens[..end]], None).features.row(0).to_owned();
                 let difference = state(&one) - state(&other);
                 let norm = difference.dot(&difference).sqrt();
-                assert!((faded.states[end - 1] - norm).abs() < 1e-12, "{cell:?} after {end}");
+                assert!((decay.states[end - 1] - norm).abs() < 1e-12, "{cell:?} after {end}");
                 let logit = |tokens: &[u32]| network.logits(&[&tokens[..end]])[[0, 0]];
                 let apart = (logit(&one) - logit(&other)).abs();
-                assert!((faded.logits[end - 1] - apart).abs() < 1e-12, "{cell:?} after {end}");
+                assert!((decay.logits[end - 1] - apart).abs() < 1e-12, "{cell:?} after {end}");
             }
         }
     }
 
     #[test]
     fn a_bag_has_nothing_that_fades() {
-        let error = network(Cell::Bag, 0).fading(&[&[1, 2]], &[3]).unwrap_err();
+        let error = network(Cell::Bag, 0).influence_decay(&[&[1, 2]], &[3]).unwrap_err();
         assert!(error.to_string().contains("a bag of words"), "{error}");
     }
 }

@@ -1,7 +1,7 @@
 //! The same comment in the same letters, however it was typed.
 //!
-//! A normaliser has a name, which travels in the model file: a network must read at work what it read in training.
-//! Always holds: the result has no leading, trailing or doubled space, and normalising it again changes nothing.
+//! A normalizer has a name, which travels in the model file: a network must read at work what it read in training.
+//! Always holds: the result has no leading, trailing or doubled space, and normalizing it again changes nothing.
 //!
 //! `nunchi-1` does this:
 //! - NFKC (Unicode Standard Annex 15), with one exception: compatibility jamo (`ㅋㅋ`, `ㅠㅠ`) stay what they are, and
@@ -24,9 +24,9 @@ const MAX_RUN: usize = 3;
 /// What shops put in front of a comment.
 pub(super) const BADGES: [&str; 2] = ["재구매 ", "한달사용기 "];
 
-/// A way to normalise, by name.
+/// A way to normalize, by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Normaliser {
+pub enum Normalizer {
     /// `nunchi-1`: see the module's description.
     Nunchi1,
     /// `nunchi-2`: `nunchi-1` without spaces.
@@ -38,20 +38,20 @@ pub enum Normaliser {
     Plain,
 }
 
-impl Normaliser {
-    /// The names that [`Normaliser::from_name`] knows.
+impl Normalizer {
+    /// The names that [`Normalizer::from_name`] knows.
     pub const NAMES: &'static str = "nunchi-2, nunchi-1, nfkc, none";
 
-    /// The normaliser of this name.
+    /// The normalizer of this name.
     ///
     /// # Errors
     /// A name that this version does not know.
     pub fn from_name(name: &str) -> Result<Self, TextError> {
         match name {
-            "nunchi-1" => Ok(Normaliser::Nunchi1),
-            "nunchi-2" => Ok(Normaliser::Nunchi2),
-            "nfkc" => Ok(Normaliser::Nfkc),
-            "none" => Ok(Normaliser::Plain),
+            "nunchi-1" => Ok(Normalizer::Nunchi1),
+            "nunchi-2" => Ok(Normalizer::Nunchi2),
+            "nfkc" => Ok(Normalizer::Nfkc),
+            "none" => Ok(Normalizer::Plain),
             _ => Err(TextError::Unknown { what: "normaliser", name: name.to_owned(), known: Self::NAMES }),
         }
     }
@@ -59,43 +59,43 @@ impl Normaliser {
     /// Its name in a model file.
     pub fn name(self) -> &'static str {
         match self {
-            Normaliser::Nunchi1 => "nunchi-1",
-            Normaliser::Nunchi2 => "nunchi-2",
-            Normaliser::Nfkc => "nfkc",
-            Normaliser::Plain => "none",
+            Normalizer::Nunchi1 => "nunchi-1",
+            Normalizer::Nunchi2 => "nunchi-2",
+            Normalizer::Nfkc => "nfkc",
+            Normalizer::Plain => "none",
         }
     }
 
-    /// The normalised `text`.
-    pub fn normalise(self, text: &str) -> String {
+    /// The normalized `text`.
+    pub fn normalize(self, text: &str) -> String {
         let mut out = String::new();
-        self.normalise_into(text, &mut out);
+        self.normalize_into(text, &mut out);
         out
     }
 
-    /// Puts the normalised `text` into `out`, whose old content is dropped.
-    pub fn normalise_into(self, text: &str, out: &mut String) {
+    /// Puts the normalized `text` into `out`, whose old content is dropped.
+    pub fn normalize_into(self, text: &str, out: &mut String) {
         out.clear();
         match self {
             // What people type is nearly always made of characters that NFKC leaves alone.
-            Normaliser::Nunchi1 | Normaliser::Nunchi2 if text.chars().all(is_inert) => {
+            Normalizer::Nunchi1 | Normalizer::Nunchi2 if text.chars().all(is_inert) => {
                 fold(text.chars(), MAX_RUN, out);
             }
-            Normaliser::Nunchi1 | Normaliser::Nunchi2 => fold(compose(text).chars(), MAX_RUN, out),
-            Normaliser::Nfkc => fold_spaces(text.nfkc(), out),
-            Normaliser::Plain => fold_spaces(text.chars(), out),
+            Normalizer::Nunchi1 | Normalizer::Nunchi2 => fold(compose(text).chars(), MAX_RUN, out),
+            Normalizer::Nfkc => fold_spaces(text.nfkc(), out),
+            Normalizer::Plain => fold_spaces(text.chars(), out),
         }
-        if matches!(self, Normaliser::Nunchi1 | Normaliser::Nunchi2) {
+        if matches!(self, Normalizer::Nunchi1 | Normalizer::Nunchi2) {
             strip_badges(out);
         }
-        if self == Normaliser::Nunchi2 && out.contains(' ') {
+        if self == Normalizer::Nunchi2 && out.contains(' ') {
             join(out);
         }
     }
 
     /// Whether spaces are dropped.
     pub(super) fn drops_spaces(self) -> bool {
-        self == Normaliser::Nunchi2
+        self == Normalizer::Nunchi2
     }
 }
 
@@ -256,7 +256,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn nunchi(text: &str) -> String {
-        Normaliser::Nunchi1.normalise(text)
+        Normalizer::Nunchi1.normalize(text)
     }
 
     #[test]
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn spaces_are_no_part_of_a_comment() {
-        let normal = |text: &str| Normaliser::Nunchi2.normalise(text);
+        let normal = |text: &str| Normalizer::Nunchi2.normalize(text);
         for text in ["잘 쓰고 있어요 ㅋㅋ ㅋㅋ", "잘쓰고있어요ㅋㅋㅋㅋ", "잘 쓰 고 있 어 요 ㅋ ㅋ ㅋ ㅋ"]
         {
             assert_eq!(normal(text), "잘쓰고있어요ㅋㅋㅋ");
@@ -326,10 +326,10 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4_000))]
         #[test]
-        fn normalising_twice_changes_nothing(text in trouble()) {
-            for normaliser in [Normaliser::Nunchi1, Normaliser::Nunchi2, Normaliser::Nfkc, Normaliser::Plain] {
-                let once = normaliser.normalise(&text);
-                prop_assert_eq!(&normaliser.normalise(&once), &once);
+        fn normalizing_twice_changes_nothing(text in trouble()) {
+            for normalizer in [Normalizer::Nunchi1, Normalizer::Nunchi2, Normalizer::Nfkc, Normalizer::Plain] {
+                let once = normalizer.normalize(&text);
+                prop_assert_eq!(&normalizer.normalize(&once), &once);
                 prop_assert!(!once.starts_with(' ') && !once.ends_with(' ') && !once.contains("  "));
             }
         }
