@@ -1,4 +1,4 @@
-//! The engine's parts: what a token costs by kernel, cell and width, and what a turn's size does to it.
+//! The engine's parts: what a token costs by kernel, cell and width, and what a batch's size does to it.
 //!
 //! ```sh
 //! taskset -c 0 cargo bench --bench engine
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // `cargo test --benches` runs this too: once through, quickly.
     let quick = std::env::args().any(|argument| argument == "--test") || cfg!(debug_assertions);
     let widths: &[usize] = if quick { &[32] } else { &[64, 128, 256, 512] };
-    println!("turns of 2,048 sequences of {LENGTH} tokens: ns a token (GFLOP/s of its products)");
+    println!("batches of 2,048 sequences of {LENGTH} tokens: ns a token (GFLOP/s of its products)");
     for cell in [Cell::Simple, Cell::Gru, Cell::Lstm] {
         for &hidden in widths {
             print!("{:<7}{hidden:>4}", cell.name());
@@ -33,13 +33,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             println!();
         }
     }
-    println!("GRU 256, ns a token by the sequences of a turn");
+    println!("GRU 256, ns a token by the sequences of a batch");
     let network = network(Cell::Gru, if quick { 32 } else { 256 })?;
     for kernel in kernels() {
         let packed = Packed::new(&network, Some(kernel))?;
         print!("{kernel:<12}");
-        for turn in if quick { &[1][..] } else { &[1, 4, 16, 64, 256, 2_048] } {
-            print!("  {turn}: {:.0}", measure(&packed, *turn) * 1e9);
+        for sequences in if quick { &[1][..] } else { &[1, 4, 16, 64, 256, 2_048] } {
+            print!("  {sequences}: {:.0}", measure(&packed, *sequences) * 1e9);
         }
         println!();
     }
@@ -69,13 +69,13 @@ fn measure(packed: &Packed, sequences: u32) -> f64 {
         .collect();
     let lengths = vec![LENGTH; sequences as usize];
     let (mut scratch, mut out) = (Scratch::default(), Vec::new());
-    let turns = (1 << 17) / tokens.len().max(1) + 1;
+    let repeats = (1 << 17) / tokens.len().max(1) + 1;
     let round = |scratch: &mut Scratch, out: &mut Vec<f32>| {
         let begin = Instant::now();
-        for _ in 0..turns {
+        for _ in 0..repeats {
             packed.logits(&tokens, &lengths, scratch, out);
         }
-        begin.elapsed().as_secs_f64() / (turns * tokens.len()) as f64
+        begin.elapsed().as_secs_f64() / (repeats * tokens.len()) as f64
     };
     round(&mut scratch, &mut out);
     (0..5).map(|_| round(&mut scratch, &mut out)).fold(f64::INFINITY, f64::min)

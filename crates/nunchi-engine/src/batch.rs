@@ -2,14 +2,14 @@
 
 use super::kernel::ROW_BLOCK;
 
-/// A turn's sequences: all tokens one after the other, and how many each sequence has.
+/// The sequences of a call: all tokens one after the other, and how many each sequence has.
 #[derive(Clone, Copy, Debug)]
 pub struct Sequences<'a> {
     pub tokens: &'a [u32],
     pub lengths: &'a [u32],
 }
 
-/// The order in which a turn's sequences are computed: longest first, equal lengths as they came.
+/// The order in which a call's sequences are computed: longest first, equal lengths as they came.
 #[derive(Debug, Default)]
 pub struct Order {
     /// Indices of sequences, longest first.

@@ -1,12 +1,11 @@
 //! One thread's engine: a loaded model and the memory that is reused from batch to batch.
 
-use super::packed::Scratch;
+use super::buffers::{Buffers, not_a_number};
 use super::prediction::probabilities;
 use super::{Classifier, EngineError, LoadedModel, Prediction, Times};
 use nunchi_model::Model;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// One thread's engine: a loaded model and the memory that is reused from batch to batch.
 ///
@@ -63,7 +62,7 @@ impl Engine {
         comments: &[&str],
         predictions: &mut Vec<Prediction>,
     ) -> Result<(), EngineError> {
-        self.buffers.classify(&self.loaded, comments, predictions)
+        self.buffers.classify(self.loaded.model(), self.loaded.packed(), comments, predictions)
     }
 
     /// Classifies sequences of tokens: `tokens` holds them one after the other, `lengths` how many each has. `out` is cleared
@@ -86,7 +85,7 @@ impl Engine {
         for (index, logits) in out.chunks_exact_mut(shape.outputs).enumerate() {
             probabilities(shape.head, loaded.model().temperature, logits);
             if logits.iter().any(|probability| probability.is_nan()) {
-                return Err(not_a_number(loaded, index));
+                return Err(not_a_number(loaded.model(), index));
             }
         }
         Ok(())
@@ -109,61 +108,6 @@ impl Classifier for Engine {
     fn last_times(&self) -> Times {
         self.buffers.times
     }
-}
-
-/// What a thread needs to classify comments.
-#[derive(Debug, Default)]
-pub(crate) struct Buffers {
-    text: nunchi_text::Scratch,
-    scratch: Scratch,
-    tokens: Vec<u32>,
-    lengths: Vec<u32>,
-    logits: Vec<f32>,
-    times: Times,
-}
-
-impl Buffers {
-    /// As [`Engine::classify_into`], with `loaded`.
-    pub(crate) fn classify(
-        &mut self,
-        loaded: &LoadedModel,
-        comments: &[&str],
-        out: &mut Vec<Prediction>,
-    ) -> Result<(), EngineError> {
-        let begin = Instant::now();
-        let model = loaded.model();
-        out.clear();
-        self.tokens.clear();
-        self.lengths.clear();
-        for comment in comments {
-            let encoded = model.tokenizer.encode(comment, model.max_tokens, &mut self.text, &mut self.tokens);
-            self.lengths
-                .push(u32::try_from(encoded.tokens).expect("a comment has at most max_tokens tokens"));
-            out.push(Prediction {
-                tokens: encoded.tokens,
-                unknown: encoded.unknown,
-                truncated: encoded.truncated,
-                ..Prediction::default()
-            });
-        }
-        let tokenised = Instant::now();
-        loaded.packed().logits(&self.tokens, &self.lengths, &mut self.scratch, &mut self.logits);
-        let shape = loaded.packed().shape();
-        let logits = self.logits.chunks_exact_mut(shape.outputs);
-        for (index, (prediction, logits)) in out.iter_mut().zip(logits).enumerate() {
-            probabilities(shape.head, model.temperature, logits);
-            let decided = Prediction::of(shape.head, logits).ok_or_else(|| not_a_number(loaded, index))?;
-            let Prediction { label, score, scores, .. } = decided;
-            (prediction.label, prediction.score, prediction.scores) = (label, score, scores);
-        }
-        self.times = Times { tokenise: tokenised - begin, infer: tokenised.elapsed() };
-        Ok(())
-    }
-}
-
-#[cold]
-fn not_a_number(loaded: &LoadedModel, index: usize) -> EngineError {
-    EngineError::NotANumber { version: loaded.model().version.clone(), index }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A model ready for inference.
 
-use super::engine::Buffers;
+use super::buffers::Buffers;
 use super::packed::Packed;
 use super::score::WrittenScore;
 use super::{EngineError, KernelKind, kernel};
@@ -67,10 +67,12 @@ impl LoadedModel {
             EngineError::Golden { text: golden.text.clone(), got, want: golden.score }
         };
         let (mut buffers, mut predictions) = (Buffers::default(), Vec::new());
-        buffers.classify(self, &texts, &mut predictions).map_err(|error| match error {
-            EngineError::NotANumber { index, .. } => off(index, f64::NAN),
-            error => error,
-        })?;
+        buffers.classify(&self.model, &self.packed, &texts, &mut predictions).map_err(
+            |error| match error {
+                EngineError::NotANumber { index, .. } => off(index, f64::NAN),
+                error => error,
+            },
+        )?;
         let bound = self.precision().bound();
         for (index, (golden, prediction)) in self.model.golden.iter().zip(predictions).enumerate() {
             let (got, want) = (f64::from(prediction.score), golden.score);

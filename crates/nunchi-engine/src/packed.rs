@@ -2,16 +2,18 @@
 //! step.
 
 use super::batch::{Batch, Order, Sequences};
-use super::kernel::{self, Aligned, CellWeights, Input, Kernel, ROW_BLOCK, Recurrence, Source, Step};
+use super::kernel::{
+    self, Aligned, CellWeights, Input, Kernel, ROW_BLOCK, Recurrence, Session, Source, Step,
+};
 use super::pool::{Pool, bag};
 use super::{EngineError, KernelKind};
 use ndarray::Array2;
 use nunchi_model::Precision;
 use nunchi_model::rnn::{Cell, Dense, Network, Shape};
 
-/// States of a batch that are kept for the layer above take at most this many numbers (32 MiB): long sequences go in
+/// States of a batch that are kept for the layer above take at most this many elements (32 MiB): long sequences go in
 /// smaller batches.
-const KEPT_NUMBERS: usize = 8 << 20;
+const MAX_KEPT_ELEMENTS: usize = 8 << 20;
 
 /// A network packed for a kernel. Shared between threads.
 #[derive(Debug)]
@@ -20,21 +22,21 @@ pub struct Packed {
     shape: Shape,
     /// By layer, then by direction.
     layers: Vec<Vec<Box<dyn Recurrence>>>,
-    /// Numbers of one direction's state row.
+    /// Elements of one direction's state row.
     row: usize,
     head: Dense<f32>,
     /// The embeddings, kept only where there is no recurrent layer.
     embedding: Option<Array2<f32>>,
 }
 
-/// Memory of one thread, reused from turn to turn.
+/// Memory of one thread, reused from batch to batch.
 #[derive(Debug, Default)]
 pub struct Scratch {
     order: Order,
     batch: Batch,
     kernel: kernel::Scratch,
     /// States that are not kept: this step's and the last one's.
-    turns: Aligned<f32>,
+    alternating: Aligned<f32>,
     cell: Aligned<f32>,
     /// States of the layer below and of this layer, by direction and step.
     below: [Aligned<f32>; 2],
@@ -91,7 +93,7 @@ impl Packed {
     /// Outputs of the head for each sequence, `[sequences, outputs]`, in the order of the sequences; `out` is cleared.
     ///
     /// `tokens` holds all sequences one after the other, `lengths` how many tokens each has. A sequence without tokens
-    /// is judged by the state before the first token, zero.
+    /// is classified by the state before the first token, zero.
     ///
     /// # Panics
     /// If a token is not below the vocabulary's size or the lengths do not add up to the tokens.
@@ -103,7 +105,7 @@ impl Packed {
         out.clear();
         out.resize(lengths.len() * self.shape.outputs, 0.0);
         let sequences = Sequences { tokens, lengths };
-        let _session = self.kernel.enter();
+        let session = self.kernel.enter();
         scratch.order.sort(sequences);
         let mut done = 0;
         while done < lengths.len() {
@@ -113,7 +115,7 @@ impl Packed {
             scratch.batch.fill(sequences, &scratch.order, indices, self.shape.bidirectional);
             match &self.embedding {
                 Some(embedding) => bag(embedding, self.shape.pooling, &scratch.batch, &mut scratch.pool),
-                None => self.recur(scratch),
+                None => self.recur(&session, scratch),
             }
             for (row, &index) in scratch.order.indices[done..done + rows].iter().enumerate() {
                 let features = scratch.pool.features(row, self.shape.features());
@@ -131,12 +133,12 @@ impl Packed {
     /// Rows of a batch: what the kernel likes, fewer where all steps of long sequences are kept.
     fn batch_rows(&self, longest: usize) -> usize {
         let near = self.kernel.batch_rows(self.row);
-        let kept = KEPT_NUMBERS / (longest.max(1) * self.row.max(1) * self.shape.directions());
+        let kept = MAX_KEPT_ELEMENTS / (longest.max(1) * self.row.max(1) * self.shape.directions());
         if self.layers.len() > 1 { near.min(kept.max(1)) } else { near }
     }
 
     /// Takes the batch through all layers; the pool then holds the head's inputs.
-    fn recur(&self, scratch: &mut Scratch) {
+    fn recur(&self, session: &Session, scratch: &mut Scratch) {
         for layer in 0..self.layers.len() {
             let last = layer + 1 == self.layers.len();
             if last {
@@ -144,7 +146,7 @@ impl Packed {
                 scratch.pool.begin(self.shape.pooling, rows, self.shape.features());
             }
             for direction in 0..self.layers[layer].len() {
-                self.direction(layer, direction, last, scratch);
+                self.direction(session, layer, direction, last, scratch);
             }
             std::mem::swap(&mut scratch.below, &mut scratch.above);
         }
@@ -152,15 +154,22 @@ impl Packed {
     }
 
     /// Takes the batch through one direction of one layer.
-    fn direction(&self, layer: usize, direction: usize, last: bool, scratch: &mut Scratch) {
-        let Scratch { batch, kernel, turns, cell, below, above, gathered, pool, .. } = scratch;
+    fn direction(
+        &self,
+        session: &Session,
+        layer: usize,
+        direction: usize,
+        last: bool,
+        scratch: &mut Scratch,
+    ) {
+        let Scratch { batch, kernel, alternating, cell, below, above, gathered, pool, .. } = scratch;
         let recurrence = &*self.layers[layer][direction];
         let (row, rows) = (self.row, batch.lengths.len());
         if self.shape.cell == Cell::Lstm {
             cell.resize(rows * row);
             cell.fill(0.0);
         }
-        let states = if last { turns } else { &mut above[direction] };
+        let states = if last { alternating } else { &mut above[direction] };
         states.resize(row * if last { 2 * rows.next_multiple_of(ROW_BLOCK) } else { batch.state_rows() });
         for step in 0..batch.steps() {
             let live = batch.live[step];
@@ -170,9 +179,9 @@ impl Packed {
             } else {
                 Input::States(self.inputs(batch, below, direction == 1, step, gathered))
             };
-            let (before, out) = neighbours(states, last, batch, step, row);
+            let (before, out) = neighbors(states, last, batch, step, row);
             let state = (step > 0).then_some(before);
-            recurrence.step(Step { rows: live, input, state, cell, out }, kernel);
+            recurrence.step(session, Step { rows: live, input, state, cell, out }, kernel);
             if last {
                 let first = direction * self.shape.hidden;
                 pool.take(first..first + self.shape.hidden, out, row, live, batch.live[step + 1]);
@@ -189,22 +198,22 @@ impl Packed {
         step: usize,
         gathered: &'a mut Aligned<f32>,
     ) -> &'a [f32] {
-        let (numbers, live) = (self.row, batch.live[step]);
+        let (width, live) = (self.row, batch.live[step]);
         let padded = live.next_multiple_of(ROW_BLOCK);
-        let place = |step: usize, row: usize| (batch.places[step] + row) * numbers;
+        let place = |step: usize, row: usize| (batch.places[step] + row) * width;
         if !self.shape.bidirectional {
-            return &below[0][place(step, 0)..][..padded * numbers];
+            return &below[0][place(step, 0)..][..padded * width];
         }
         // Each direction's states are kept by its own steps: the forward one's step t has read token t, the backward
         // one's has read token length - 1 - t.
-        gathered.resize(batch.lengths.len().next_multiple_of(ROW_BLOCK) * 2 * numbers);
-        for (row, x) in gathered.chunks_exact_mut(2 * numbers).take(live).enumerate() {
+        gathered.resize(batch.lengths.len().next_multiple_of(ROW_BLOCK) * 2 * width);
+        for (row, x) in gathered.chunks_exact_mut(2 * width).take(live).enumerate() {
             let mirrored = batch.lengths[row] - 1 - step;
             let (ahead, behind) = if backward { (mirrored, step) } else { (step, mirrored) };
-            x[..numbers].copy_from_slice(&below[0][place(ahead, row)..][..numbers]);
-            x[numbers..].copy_from_slice(&below[1][place(behind, row)..][..numbers]);
+            x[..width].copy_from_slice(&below[0][place(ahead, row)..][..width]);
+            x[width..].copy_from_slice(&below[1][place(behind, row)..][..width]);
         }
-        &gathered[..padded * 2 * numbers]
+        &gathered[..padded * 2 * width]
     }
 
     /// The network's shape.
@@ -213,17 +222,17 @@ impl Packed {
     }
 }
 
-/// The states of the step before and the place for this step's: in turns between two halves, or one step after the
+/// The states of the step before and the place for this step's: alternating between two halves, or one step after the
 /// other where all are kept.
-fn neighbours<'a>(
+fn neighbors<'a>(
     states: &'a mut [f32],
-    turns: bool,
+    alternate: bool,
     batch: &Batch,
     step: usize,
     row: usize,
 ) -> (&'a [f32], &'a mut [f32]) {
     let live = batch.live[step].next_multiple_of(ROW_BLOCK) * row;
-    if turns {
+    if alternate {
         let half = states.len() / 2;
         let (first, second) = states.split_at_mut(half);
         let (before, out) = if step.is_multiple_of(2) { (second, first) } else { (first, second) };

@@ -5,7 +5,7 @@
 
 use super::optimizer::Optimizer;
 use ndarray::Array2;
-use nunchi_engine::backprop::{Backprop, DropoutMasks, Pass, ShardGradients, Weights, spread};
+use nunchi_engine::backprop::{Backprop, DropoutMasks, Pass, Session, ShardGradients, Weights, spread};
 use nunchi_model::rnn::{Network, Target, pool, unpool};
 
 /// Examples that one thread takes at a time, and whose gradients are added up in one place.
@@ -60,6 +60,8 @@ pub trait Objective: Sync {
 pub struct Shard<'a> {
     /// How passes are computed.
     pub backprop: &'a Backprop,
+    /// The proof that this thread is ready for its products.
+    pub session: &'a Session,
     /// The network.
     pub network: &'a Network<f32>,
     /// Its weights, packed.
@@ -136,10 +138,11 @@ impl Stepper {
                 })
                 .collect();
             spread(settings.threads, &mut jobs, |job| {
-                let _ready = backprop.enter();
+                let session = backprop.enter();
                 for (index, examples) in job.examples.chunks(PASS).enumerate() {
                     job.loss += objective.shard(Shard {
                         backprop,
+                        session: &session,
                         network: shared,
                         weights,
                         examples,
@@ -175,9 +178,11 @@ pub struct Classify;
 
 impl Objective for Classify {
     fn shard(&self, shard: Shard<'_>) -> f64 {
-        let Shard { backprop, network, weights, examples, dropout, settings, pass, gradients, .. } = shard;
+        let Shard {
+            backprop, session, network, weights, examples, dropout, settings, pass, gradients, ..
+        } = shard;
         let sequences: Vec<&[u32]> = examples.iter().map(|example| example.tokens).collect();
-        backprop.forward(network, weights, &sequences, &dropout, pass);
+        backprop.forward(session, network, weights, &sequences, &dropout, pass);
         let shape = &network.shape;
         let batch = pass.batch();
         let states = pass.states();
@@ -201,7 +206,7 @@ impl Objective for Classify {
         dropout.apply(backprop.arch(), place, dropout.features, flat(&mut of_features));
         let of_states = unpool(shape, states, of_features.view(), batch);
         pass.of_states(of_states);
-        backprop.backward(network, weights, &dropout, pass, gradients);
+        backprop.backward(session, network, weights, &dropout, pass, gradients);
         f64::from(loss)
     }
 }
@@ -286,10 +291,11 @@ mod tests {
             let mut loss = 0.0;
             // Twice: what an earlier pass left must not matter.
             for _ in 0..2 {
-                let _ready = backprop.enter();
+                let session = backprop.enter();
                 gradients.clear();
                 loss = Classify.shard(Shard {
                     backprop: &backprop,
+                    session: &session,
                     network: &network,
                     weights: &weights,
                     examples: &batch,

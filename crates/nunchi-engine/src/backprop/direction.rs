@@ -1,7 +1,7 @@
 //! One direction of one recurrent layer, forward over a packed batch and back through time.
 
 use super::gates;
-use crate::kernel::{Matrix, PackedMatrix, ProductScratch, Products};
+use crate::kernel::{Matrix, PackedMatrix, ProductScratch, Products, Session};
 use nunchi_model::rnn::{Batch, Cell, Direction};
 use pulp::{Arch, NullaryFnOnce};
 use std::ops::Range;
@@ -53,7 +53,7 @@ fn matrix(array: &ndarray::Array2<f32>) -> Matrix<'_> {
     Matrix::new(array.as_slice().expect("weights are in standard layout"), array.ncols())
 }
 
-/// What a pass leaves for the way back; reused from pass to pass.
+/// What a pass leaves for the backward pass; reused from pass to pass.
 #[derive(Debug, Default)]
 pub(super) struct Trace {
     /// `[tokens, hidden]`
@@ -105,7 +105,7 @@ impl Context<'_> {
     }
 
     /// Reads `input`, `[tokens, inputs]`.
-    pub(super) fn forward(&self, input: &[f32], trace: &mut Trace, scratch: &mut Scratch) {
+    pub(super) fn forward(&self, session: &Session, input: &[f32], trace: &mut Trace, scratch: &mut Scratch) {
         let (hidden, width, batch) = (self.hidden(), self.width(), self.batch);
         let input_bias = slice(&self.weights.bias_ih);
         let state_bias = slice(&self.weights.bias_hh);
@@ -116,7 +116,14 @@ impl Context<'_> {
         scratch.sums.resize(batch.lengths.len() * width, 0.0);
         let inputs = self.weights.weight_ih.ncols();
         let input = Matrix::new(&input[..batch.total * inputs], inputs);
-        self.products.times(input, &self.packed.input, Some(input_bias), gates, &mut scratch.products);
+        self.products.times(
+            session,
+            input,
+            &self.packed.input,
+            Some(input_bias),
+            gates,
+            &mut scratch.products,
+        );
         for step in batch.reading(self.reverse) {
             let (now, before) = (batch.at(step), batch.before(step, self.reverse));
             let continued = before.len();
@@ -124,6 +131,7 @@ impl Context<'_> {
             let (extra_before, extra) = apart(extra, scaled(&before, hidden), scaled(&now, hidden));
             let sums = &mut scratch.sums[..continued * width];
             self.products.times(
+                session,
                 Matrix::new(states_before, hidden),
                 &self.packed.state,
                 Some(state_bias),
@@ -150,6 +158,7 @@ impl Context<'_> {
     /// end adds.
     pub(super) fn backward(
         &self,
+        session: &Session,
         input: &[f32],
         (arriving, stride): (&[f32], usize),
         trace: &mut Trace,
@@ -188,6 +197,7 @@ impl Context<'_> {
             // Only rows that continue an earlier state hand anything on; the others began here.
             let of_gates = if self.cell == Cell::Gru { &scratch.sums } else { &*gates };
             self.products.times(
+                session,
                 Matrix::new(&of_gates[..continued * width], width),
                 &self.packed.state_back,
                 None,
@@ -200,7 +210,13 @@ impl Context<'_> {
         let inputs = self.weights.weight_ih.ncols();
         let input = Matrix::new(&input[..batch.total * inputs], inputs);
         let previous = Matrix::new(&scratch.previous, hidden);
-        self.products.outer(of_gates, input, slice_mut(&mut gradient.weight_ih), &mut scratch.products);
+        self.products.outer(
+            session,
+            of_gates,
+            input,
+            slice_mut(&mut gradient.weight_ih),
+            &mut scratch.products,
+        );
         column_sums(self.arch, of_gates, slice_mut(&mut gradient.bias_ih));
         let weight_hh = slice_mut(&mut gradient.weight_hh);
         let bias_hh = slice_mut(&mut gradient.bias_hh);
@@ -209,18 +225,25 @@ impl Context<'_> {
             let (gated, new) = weight_hh.split_at_mut(2 * hidden * hidden);
             let (of_gated, of_new) =
                 (of_gates.columns(0..2 * hidden), Matrix::new(&extra[..batch.total * hidden], hidden));
-            self.products.outer(of_gated, previous, gated, &mut scratch.products);
-            self.products.outer(of_new, previous, new, &mut scratch.products);
+            self.products.outer(session, of_gated, previous, gated, &mut scratch.products);
+            self.products.outer(session, of_new, previous, new, &mut scratch.products);
             let (gated, new) = bias_hh.split_at_mut(2 * hidden);
             column_sums(self.arch, of_gated, gated);
             column_sums(self.arch, of_new, new);
         } else {
-            self.products.outer(of_gates, previous, weight_hh, &mut scratch.products);
+            self.products.outer(session, of_gates, previous, weight_hh, &mut scratch.products);
             column_sums(self.arch, of_gates, bias_hh);
         }
         // The first direction begins, the second one adds.
         let zeros = (!self.reverse).then_some(&scratch.zeros[..inputs]);
-        self.products.times(of_gates, &self.packed.input_back, zeros, of_input, &mut scratch.products);
+        self.products.times(
+            session,
+            of_gates,
+            &self.packed.input_back,
+            zeros,
+            of_input,
+            &mut scratch.products,
+        );
     }
 
     /// For every packed row the state that it continued; zeros where a sequence began.

@@ -1,5 +1,5 @@
-//! Dropout without masks: whether a value is dropped is computed from its place, on the way forward and again on the way
-//! back.
+//! Dropout without masks: whether a value is dropped is computed from its place, in the forward pass and again in
+//! the backward pass.
 
 use pulp::{Arch, NullaryFnOnce};
 
@@ -16,7 +16,7 @@ pub struct DropoutMasks {
 }
 
 impl DropoutMasks {
-    /// DropoutMasks values of place `place` (a layer's number): the same ones in every call.
+    /// Drops values of place `place` (a layer's index): the same ones in every call.
     pub fn apply(&self, arch: Arch, place: u32, share: f32, values: &mut [f32]) {
         if share <= 0.0 {
             return;
@@ -68,9 +68,9 @@ mod tests {
 
     #[test]
     fn drops_the_share_it_should_and_keeps_the_mean() {
-        let drops = DropoutMasks { inputs: 0.3, features: 0.0, key: 7 };
+        let dropout = DropoutMasks { inputs: 0.3, features: 0.0, key: 7 };
         let mut values = vec![1.0_f32; 200_000];
-        drops.apply(Arch::new(), 0, drops.inputs, &mut values);
+        dropout.apply(Arch::new(), 0, dropout.inputs, &mut values);
         let dropped = values.iter().filter(|&&value| value == 0.0).count() as f64 / values.len() as f64;
         let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / values.len() as f64;
         assert!((dropped - 0.3).abs() < 0.005 && (mean - 1.0).abs() < 0.01, "{dropped} {mean}");

@@ -28,7 +28,7 @@ pub(super) struct Forward<'a> {
     pub extra: &'a mut [f32],
 }
 
-/// One time step of some rows, on the way back.
+/// One time step of some rows, in the backward pass.
 pub(super) struct Backward<'a> {
     pub cell: Cell,
     pub hidden: usize,

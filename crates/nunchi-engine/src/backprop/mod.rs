@@ -6,16 +6,15 @@
 //! threads do. Tested against [`nunchi_model::rnn`] for every cell, direction and depth.
 
 mod direction;
-mod drops;
+mod dropout;
 mod gates;
 mod threads;
 
-pub use drops::DropoutMasks;
+pub use dropout::DropoutMasks;
 pub use threads::{on_threads, spread};
 
-pub use super::kernel::{Matrix, PackedMatrix, ProductScratch, Products};
+pub use super::kernel::{Matrix, PackedMatrix, ProductScratch, Products, Session};
 
-use super::kernel::Session;
 use direction::{Context, Packed, Scratch, Trace};
 use ndarray::{Array2, ArrayView2};
 use nunchi_model::Precision;
@@ -35,16 +34,10 @@ pub struct Weights {
     layers: Vec<Vec<Packed>>,
 }
 
-/// A thread that is ready for passes; dropped on the thread that made it.
-#[derive(Debug)]
-pub struct Ready {
-    _session: Session,
-}
-
 /// Buffers that a pass keeps for its objective.
 const MAX_SPARE: usize = 8;
 
-/// One pass over a shard: what the forward pass leaves for the way back, and its memory.
+/// One pass over a shard: what the forward pass leaves for the backward pass, and its memory.
 #[derive(Debug, Default)]
 pub struct Pass {
     batch: Batch,
@@ -157,9 +150,9 @@ impl Backprop {
         &self.products
     }
 
-    /// Makes this thread ready.
-    pub fn enter(&self) -> Ready {
-        Ready { _session: self.products.enter() }
+    /// Makes this thread ready for passes and products, until the session is dropped.
+    pub fn enter(&self) -> Session {
+        self.products.enter()
     }
 
     /// Packs `network`'s recurrent weights, spread over `threads` threads.
@@ -174,16 +167,17 @@ impl Backprop {
         spread(threads, &mut jobs, |job| job.run(products));
     }
 
-    /// Reads `sequences`: the states of the last layer then stand in `pass`. On a thread that has entered.
+    /// Reads `sequences`: the states of the last layer then stand in `pass`.
     ///
     /// # Panics
     /// If a sequence is empty or a token is not below the vocabulary.
     pub fn forward(
         &self,
+        session: &Session,
         network: &Network<f32>,
         weights: &Weights,
         sequences: &[&[u32]],
-        drops: &DropoutMasks,
+        dropout: &DropoutMasks,
         pass: &mut Pass,
     ) {
         let shape = &network.shape;
@@ -193,20 +187,20 @@ impl Backprop {
         let total = pass.batch.total;
         embed(network, &pass.tokens, &mut pass.states);
         if shape.cell == Cell::Bag {
-            drops.apply(self.arch, 0, drops.inputs, &mut pass.states);
+            dropout.apply(self.arch, 0, dropout.inputs, &mut pass.states);
         }
         pass.layers.resize_with(network.layers.len(), LayerPass::default);
         for (index, (layer, packed)) in network.layers.iter().zip(&weights.layers).enumerate() {
             let own = &mut pass.layers[index];
             std::mem::swap(&mut own.input, &mut pass.states);
-            let share = if index == 0 { drops.inputs } else { drops.features };
-            drops.apply(self.arch, index as u32, share, &mut own.input);
+            let share = if index == 0 { dropout.inputs } else { dropout.features };
+            dropout.apply(self.arch, index as u32, share, &mut own.input);
             own.traces.resize_with(shape.directions(), Trace::default);
             for (side, ((weights, packed), trace)) in
                 layer.directions().zip(packed).zip(&mut own.traces).enumerate()
             {
                 let context = self.context(shape.cell, weights, packed, &pass.batch, side == 1);
-                context.forward(&own.input, trace, &mut pass.scratch);
+                context.forward(session, &own.input, trace, &mut pass.scratch);
             }
             join(&own.traces, shape.hidden, total, &mut pass.states);
         }
@@ -225,12 +219,13 @@ impl Backprop {
     }
 
     /// Back from the gradient of the last layer's states (`[tokens, features]`, see [`Pass::of_states`]) to every weight; the
-    /// gradients are added to `gradients`, those of the embeddings appended. `drops` as on the way forward.
+    /// gradients are added to `gradients`, those of the embeddings appended. `dropout` as in the forward pass.
     pub fn backward(
         &self,
+        session: &Session,
         network: &Network<f32>,
         weights: &Weights,
-        drops: &DropoutMasks,
+        dropout: &DropoutMasks,
         pass: &mut Pass,
         gradients: &mut ShardGradients,
     ) {
@@ -248,14 +243,14 @@ impl Backprop {
             {
                 let context = self.context(shape.cell, own, packed, batch, side == 1);
                 let arriving = (&arriving[side * shape.hidden..], stride);
-                context.backward(input, arriving, trace, gradient, of_input, scratch);
+                context.backward(session, input, arriving, trace, gradient, of_input, scratch);
             }
-            let share = if index == 0 { drops.inputs } else { drops.features };
-            drops.apply(self.arch, index as u32, share, &mut of_input[..batch.total * inputs]);
+            let share = if index == 0 { dropout.inputs } else { dropout.features };
+            dropout.apply(self.arch, index as u32, share, &mut of_input[..batch.total * inputs]);
             std::mem::swap(arriving, of_input);
         }
         if shape.cell == Cell::Bag {
-            drops.apply(self.arch, 0, drops.inputs, arriving);
+            dropout.apply(self.arch, 0, dropout.inputs, arriving);
         }
         gradients.tokens.extend_from_slice(tokens);
         gradients.embedding.extend_from_slice(&arriving[..batch.total * shape.embedding]);
@@ -275,7 +270,7 @@ impl Pass {
             .expect("one row of features a token")
     }
 
-    /// A buffer of `len` numbers of any value, for what an objective computes beside the passes. Large buffers that come and go
+    /// A buffer of `len` elements of any value, for what an objective computes beside the passes. Large buffers that come and go
     /// would be mapped and cleared by the system every time: give it back with [`Pass::give`].
     pub fn take(&mut self, len: usize) -> Vec<f32> {
         let mut buffer = self.spare.pop().unwrap_or_default();

@@ -3,7 +3,7 @@
 /// The size of a cache line and of the widest vector, in bytes.
 const LINE: usize = 64;
 
-/// A vector of plain numbers that begins at a multiple of 64 bytes. Growing throws the content away.
+/// A vector of plain elements that begins at a multiple of 64 bytes. Growing throws the content away.
 #[derive(Debug, Default)]
 pub(crate) struct Aligned<T> {
     data: Vec<T>,

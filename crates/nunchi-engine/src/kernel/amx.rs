@@ -1,4 +1,4 @@
-//! The AMX kernel: products of 16-bit numbers on tiles, gates on AVX-512.
+//! The AMX kernel: products of 16-bit floats on tiles, gates on AVX-512.
 //!
 //! Rust has no stable intrinsics for tiles, but it has inline assembly. The tile registers live from one piece of assembly to
 //! the next: the compiler has no use for them unless the feature is on, which it never is here.
@@ -7,12 +7,14 @@
 //! for the permission, the Linux kernel's Documentation/arch/x86/xstate.rst.
 
 use super::avx512::Vector;
-use super::product::TileProducts;
+use super::product_tiles::TileProducts;
+use super::tile_step::tile_routines;
 use super::tiled::Tiled;
-use super::tiles::{ROWS, Tiles, tile_routines};
+use super::tiles::{ROWS, Tiles};
 use super::{KernelKind, Session, amx_layout, product_tiles};
 use std::arch::asm;
 use std::arch::x86_64::*;
+use std::cell::Cell;
 use std::sync::LazyLock;
 
 /// The kernel.
@@ -81,17 +83,36 @@ struct Configuration {
     rows: [u8; 16],
 }
 
-/// Configures this thread's tiles; when the session ends they are released, so that the system need not save them.
+thread_local! {
+    /// Sessions of this thread that are alive: the first one configures the tiles, the last one releases them.
+    static SESSIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Configures this thread's tiles; when its last session ends they are released, so that the system need not save them (8 KiB
+/// with every switch of threads) and the core may lower its power again.
 fn enter() -> Session {
     assert!(available(), "a kernel is entered only where the CPU can run it");
+    if SESSIONS.replace(SESSIONS.get() + 1) == 0 {
+        configure();
+    }
+    // SAFETY: the tiles are configured, and only the last session of this thread releases them.
+    unsafe { Session::with_tiles(leave) }
+}
+
+fn leave() {
+    if SESSIONS.replace(SESSIONS.get() - 1) == 1 {
+        // SAFETY: the thread has entered, so that the CPU has tiles.
+        unsafe { asm!("tilerelease", options(nostack, nomem)) }
+    }
+}
+
+fn configure() {
     let mut configuration =
         Configuration { palette: 1, start_row: 0, reserved: [0; 14], row_bytes: [0; 16], rows: [0; 16] };
     configuration.row_bytes[..8].fill(ROW_BYTES as u16);
     configuration.rows[..8].fill(ROWS as u8);
     // SAFETY: the CPU has tiles and the process may use them; the configuration is one of palette 1.
     unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const configuration, options(nostack, readonly)) };
-    // SAFETY: as above.
-    Session::new(|| unsafe { asm!("tilerelease", options(nostack, nomem)) })
 }
 
 /// The sums are tiles 0 to 3 (rows by columns: 0 1 / 2 3), the inputs 4 and 5, the weights 6 and 7.

@@ -1,7 +1,7 @@
 //! Laying matrices out for products on tiles, with AVX-512: what [`super::product_tiles`] does plainly, and to the same bits but for
-//! denormal numbers, which count as zero here.
+//! denormals, which count as zero here.
 //!
-//! A training step rounds and rearranges as many numbers as it multiplies rows by columns: this must not take longer than the
+//! A training step rounds and rearranges as many elements as it multiplies rows by columns: this must not take longer than the
 //! products.
 
 use super::product_tiles::{Matrix, RowsShape};
@@ -111,7 +111,7 @@ fn mask(count: usize) -> __mmask16 {
     (0xffff_u32 >> (ROWS - count)) as u16
 }
 
-/// Pairs of two neighbouring rows' numbers, 16 from `column` on; what the matrix does not have is zero.
+/// Pairs of two neighboring rows' elements, 16 from `column` on; what the matrix does not have is zero.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 unsafe fn pair(matrix: &Matrix<'_>, row: usize, column: usize) -> __m512i {
@@ -124,7 +124,7 @@ unsafe fn pair(matrix: &Matrix<'_>, row: usize, column: usize) -> __m512i {
     }
 }
 
-/// 16 numbers as bf16 in the lower halves of 32 bits; those not wanted are zero.
+/// 16 elements as bf16 in the lower halves of 32 bits; those not wanted are zero.
 // No closures here: they would not be inlined where the CPU's features are switched on.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]

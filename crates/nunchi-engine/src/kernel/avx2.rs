@@ -3,18 +3,18 @@
 use super::KernelKind;
 use super::blocked::Blocked;
 use super::product_vectors::VectorProducts;
-use super::quantised::{Dot, quantised_routines};
+use super::quantized::{Dot, quantized_routines};
 use super::simd::{ProductArgs, Simd, routines};
 use std::arch::asm;
 use std::arch::x86_64::*;
 
 /// The kernel.
 pub(super) static KERNEL: Blocked =
-    Blocked { kind: KernelKind::Avx2, routines: &ROUTINES, quantised: None, available };
+    Blocked { kind: KernelKind::Avx2, routines: &ROUTINES, quantized: None, available };
 
 /// The kernel with 8-bit products (7 bits, in truth: see [`Dot`] below).
 pub(super) static INT8: Blocked =
-    Blocked { kind: KernelKind::Avx2Int8, routines: &ROUTINES, quantised: Some(&ROUTINES8), available };
+    Blocked { kind: KernelKind::Avx2Int8, routines: &ROUTINES, quantized: Some(&ROUTINES8), available };
 
 /// Products for training.
 pub(super) static PRODUCTS: VectorProducts = VectorProducts { routines: &ROUTINES, available };
@@ -25,7 +25,7 @@ fn available() -> bool {
 
 routines!(ROUTINES, Vector, "avx2,fma", [1 2 3 4 5 6], [1 2 3; product_4x3], [1 2 3]);
 
-quantised_routines!(ROUTINES8, Vector, "avx2,fma", [1 2], [1 2], [1 2]);
+quantized_routines!(ROUTINES8, Vector, "avx2,fma", [1 2], [1 2], [1 2]);
 
 /// The product of 4 rows with a GRU's panel, as [`super::simd::product`] computes it. It takes all 16 registers: 12 sums,
 /// 3 vectors of weights, 1 input. The compiler's schedule wants a seventeenth, and the sum that it then keeps in memory
@@ -107,11 +107,11 @@ unsafe fn product_4x3(args: &ProductArgs) {
     }
 }
 
-/// 8 numbers.
+/// 8 elements.
 #[derive(Clone, Copy)]
 struct Vector(__m256);
 
-// SAFETY of every function below: the trait says that the caller has AVX2 and FMA and, where there are pointers, 8 numbers.
+// SAFETY of every function below: the trait says that the caller has AVX2 and FMA and, where there are pointers, 8 elements.
 impl Simd for Vector {
     const LANES: usize = 8;
 
@@ -185,7 +185,7 @@ impl Simd for Vector {
     }
 }
 
-// `vpmaddubsw` multiplies unsigned with signed bytes and adds neighbours in 16 bits. Two of these are added before they
+// `vpmaddubsw` multiplies unsigned with signed bytes and adds neighbors in 16 bits. Two of these are added before they
 // are widened, so four products must fit: states have 7 bits (0 to 127), weights at most ±64: 4 · 127 · 64 = 32,512.
 impl Dot for Vector {
     type Sums = __m256i;

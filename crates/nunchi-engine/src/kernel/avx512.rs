@@ -3,20 +3,20 @@
 use super::KernelKind;
 use super::blocked::Blocked;
 use super::product_vectors::VectorProducts;
-use super::quantised::{Dot, quantised_routines};
+use super::quantized::{Dot, quantized_routines};
 use super::simd::{Simd, routines};
 use super::tiles::Narrow;
 use std::arch::x86_64::*;
 
 /// The kernel.
 pub(super) static KERNEL: Blocked =
-    Blocked { kind: KernelKind::Avx512, routines: &ROUTINES, quantised: None, available };
+    Blocked { kind: KernelKind::Avx512, routines: &ROUTINES, quantized: None, available };
 
 /// The kernel with 8-bit products.
 pub(super) static VNNI: Blocked = Blocked {
     kind: KernelKind::Avx512Vnni,
     routines: &ROUTINES,
-    quantised: Some(&ROUTINES8),
+    quantized: Some(&ROUTINES8),
     available: || available() && is_x86_feature_detected!("avx512vnni"),
 };
 
@@ -29,13 +29,13 @@ fn available() -> bool {
 
 routines!(ROUTINES, Vector, "avx512f,avx2,fma", [1 2 3 4 5 6 7 8 9 10 11 12], [1 2 3 4 5 6 7 8], [1 2 3 4 5 6]);
 
-quantised_routines!(ROUTINES8, Vector, "avx512f,avx512vnni,avx2,fma", [1 2 3 4 5 6 7 8 9 10 11 12], [1 2 3 4 5 6 7 8], [1 2 3 4 5 6]);
+quantized_routines!(ROUTINES8, Vector, "avx512f,avx512vnni,avx2,fma", [1 2 3 4 5 6 7 8 9 10 11 12], [1 2 3 4 5 6 7 8], [1 2 3 4 5 6]);
 
-/// 16 numbers.
+/// 16 elements.
 #[derive(Clone, Copy)]
 pub(super) struct Vector(__m512);
 
-// SAFETY of every function below: the trait says that the caller has AVX-512F and, where there are pointers, 16 numbers.
+// SAFETY of every function below: the trait says that the caller has AVX-512F and, where there are pointers, 16 elements.
 impl Simd for Vector {
     const LANES: usize = 16;
 

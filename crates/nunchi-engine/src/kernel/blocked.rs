@@ -4,9 +4,9 @@
 
 use super::layout::Layout;
 use super::matrix::{Block, Full, Matrix};
-use super::quantised::{self, Quantised};
+use super::quantized::{self, Quantized};
 use super::simd::{GateArgs, Gates, Routines};
-use super::{Aligned, CellWeights, Input, Kernel, KernelKind, Recurrence, Scratch, Source, Step};
+use super::{Aligned, CellWeights, Input, Kernel, KernelKind, Recurrence, Scratch, Session, Source, Step};
 use nunchi_model::Precision;
 use nunchi_model::rnn::Cell;
 
@@ -16,7 +16,7 @@ pub(super) struct Blocked {
     pub kind: KernelKind,
     pub routines: &'static Routines,
     /// Products of bytes instead of those in full precision.
-    pub quantised: Option<&'static quantised::Routines>,
+    pub quantized: Option<&'static quantized::Routines>,
     pub available: fn() -> bool,
 }
 
@@ -26,7 +26,7 @@ impl Kernel for Blocked {
     }
 
     fn precision(&self) -> Precision {
-        if self.quantised.is_some() { Precision::Int8 } else { Precision::F32 }
+        if self.quantized.is_some() { Precision::Int8 } else { Precision::F32 }
     }
 
     fn available(&self) -> bool {
@@ -45,7 +45,7 @@ impl Kernel for Blocked {
         let (state_weights, state_bias) = (layout.pack_state(weights), layout.state_bias(weights));
         let ((input_weights, inputs), input_bias) = (layout.pack_input(weights), layout.input_bias(weights));
         let gates = self.routines.gates[kind];
-        match self.quantised {
+        match self.quantized {
             None => {
                 let routines = self.routines;
                 let state = Full::new(routines, kind, &layout, state_weights, state_bias, layout.units);
@@ -53,8 +53,8 @@ impl Kernel for Blocked {
                 Box::new(Packed::new(weights, layout, gates, state, input))
             }
             Some(routines) => {
-                let state = Quantised::new(routines, kind, &layout, &state_weights, state_bias, layout.units);
-                let input = Quantised::new(routines, kind, &layout, &input_weights, input_bias, inputs);
+                let state = Quantized::new(routines, kind, &layout, &state_weights, state_bias, layout.units);
+                let input = Quantized::new(routines, kind, &layout, &input_weights, input_bias, inputs);
                 Box::new(Packed::new(weights, layout, gates, state, input))
             }
         }
@@ -127,9 +127,9 @@ impl<M: Matrix> Packed<M> {
 
     /// What the routines rely on.
     fn check(&self, step: &Step<'_>) {
-        let numbers = step.rows * self.layout.units;
-        assert!(step.out.len() >= numbers && step.state.is_none_or(|state| state.len() >= numbers));
-        assert!(!self.has_cell || step.cell.len() >= numbers);
+        let elements = step.rows * self.layout.units;
+        assert!(step.out.len() >= elements && step.state.is_none_or(|state| state.len() >= elements));
+        assert!(!self.has_cell || step.cell.len() >= elements);
         match step.input {
             Input::Tokens { now, ahead } => {
                 assert!(now.len() >= step.rows);
@@ -205,7 +205,7 @@ impl<M: Matrix> Packed<M> {
 }
 
 impl<M: Matrix> Recurrence for Packed<M> {
-    fn step(&self, mut step: Step<'_>, scratch: &mut Scratch) {
+    fn step(&self, _session: &Session, mut step: Step<'_>, scratch: &mut Scratch) {
         self.check(&step);
         if let Input::States(x) = step.input {
             self.input_product(x, step.rows, &mut scratch.inputs, &mut scratch.bytes);

@@ -41,13 +41,13 @@ impl Curve {
     fn fit(reach: f64, function: impl Fn(f64) -> f64) -> Self {
         let per_unit = f64::from(HALF) / reach;
         let parabola = |entry: usize| {
-            let centre = (entry as f64 - f64::from(MIDDLE)) / per_unit;
-            // The outer Chebyshev nodes of three, from the centre.
+            let center = (entry as f64 - f64::from(MIDDLE)) / per_unit;
+            // The outer Chebyshev nodes of three, from the center.
             let node = 3f64.sqrt() / 2.0 * 0.5 / per_unit;
-            let [before, at, after] = [centre - node, centre, centre + node].map(&function);
+            let [before, at, after] = [center - node, center, center + node].map(&function);
             let slope = (after - before) / (2.0 * node);
             let bend = (after - 2.0 * at + before) / (2.0 * node * node);
-            [at - slope * centre + bend * centre * centre, slope - 2.0 * bend * centre, bend]
+            [at - slope * center + bend * center * center, slope - 2.0 * bend * center, bend]
         };
         let coefficients = std::array::from_fn(|power| {
             std::array::from_fn(|entry| if entry == 0 { 0.0 } else { parabola(entry)[power] as f32 })

@@ -7,7 +7,7 @@ use std::str::FromStr;
 /// A way to compute recurrent steps on some CPUs. Its name stands in settings, metrics and manifests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KernelKind {
-    /// Tiles of 16-bit numbers: x86-64 with AMX on Linux.
+    /// Tiles of 16-bit floats: x86-64 with AMX on Linux.
     Amx,
     /// 8-bit products on AVX-512 with VNNI.
     Avx512Vnni,

@@ -1,6 +1,6 @@
 //! How weights, biases and input products are laid out for a kernel: in panels.
 //!
-//! A panel holds `width` neighbouring units, all gates of them side by side: `[gate 0: width | gate 1: width | …]`. A
+//! A panel holds `width` neighboring units, all gates of them side by side: `[gate 0: width | gate 1: width | …]`. A
 //! product of one panel thus yields everything that the panel's gates need while it is hot. Columns count through the
 //! panels; weights are stored panel after panel, each `[inputs, gates * width]`.
 
@@ -13,11 +13,11 @@ use nunchi_model::rnn::{Cell, Direction};
 pub(crate) enum Source<'a> {
     /// Tokens, by their embeddings `[vocabulary, embedding]`: the product becomes a table.
     Tokens(ArrayView2<'a, f32>),
-    /// The states of the layer below: as many directions, each of `hidden` units in a row of `row` numbers.
+    /// The states of the layer below: as many directions, each of `hidden` units in a row of `row` elements.
     States {
         /// Directions of the layer below.
         directions: usize,
-        /// Numbers of one direction's state row.
+        /// Elements of one direction's state row.
         row: usize,
     },
 }

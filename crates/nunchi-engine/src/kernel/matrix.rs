@@ -1,4 +1,4 @@
-//! A weight matrix as panels, and its products with some rows: in full precision here, in 8 bits in [`super::quantised`].
+//! A weight matrix as panels, and its products with some rows: in full precision here, in 8 bits in [`super::quantized`].
 
 use super::Aligned;
 use super::layout::Layout;
@@ -98,13 +98,13 @@ impl Matrix for Full {
     unsafe fn multiply(&self, block: Block<'_, f32>) {
         assert!(block.a.is_none_or(|a| a.len() >= block.rows * self.inputs));
         assert!(block.panels == 1 || block.rows == 1 && block.panels == self.together);
-        let numbers = self.panel * block.panels;
+        let elements = self.panel * block.panels;
         let args = ProductArgs {
             a: block.a.map_or(std::ptr::null(), <[f32]>::as_ptr),
             a_stride: self.inputs,
             inputs: if block.a.is_some() { self.inputs } else { 0 },
-            w: self.weights[block.panel * self.panel * self.inputs..][..numbers * self.inputs].as_ptr(),
-            init: self.bias[block.panel * self.panel..][..numbers].as_ptr(),
+            w: self.weights[block.panel * self.panel * self.inputs..][..elements * self.inputs].as_ptr(),
+            init: self.bias[block.panel * self.panel..][..elements].as_ptr(),
             out: block.out,
             out_stride: block.out_stride,
         };

@@ -4,7 +4,7 @@
 //! chosen at start by what the CPU has; one that needs more is refused.
 //!
 //! Always holds: a row's new state depends on that row alone (bitwise for our own kernels, within 1e-6 where a library's
-//! product is used), so a comment's score does not depend on its neighbours in the batch.
+//! product is used), so a comment's score does not depend on its neighbors in the batch.
 
 mod activation;
 mod aligned;
@@ -35,10 +35,11 @@ mod portable;
 mod product;
 mod product_tiles;
 mod product_vectors;
-mod quantised;
+mod quantized;
 mod session;
 mod simd;
 mod tile_gates;
+mod tile_step;
 mod tiled;
 mod tiles;
 
@@ -64,11 +65,11 @@ pub(crate) trait Kernel: Debug + Send + Sync {
     /// Whether this CPU can run it.
     fn available(&self) -> bool;
 
-    /// Numbers of a state row for a layer of `hidden` units: these first, padded with zeros to whole vectors, then what the
+    /// Elements of a state row for a layer of `hidden` units: these first, padded with zeros to whole vectors, then what the
     /// kernel keeps beside them.
     fn row(&self, cell: nunchi_model::rnn::Cell, hidden: usize) -> usize;
 
-    /// Rows of a batch: enough to use the weights often while they are hot, few enough for states (of `row` numbers) and table
+    /// Rows of a batch: enough to use the weights often while they are hot, few enough for states (of `row` elements) and table
     /// rows to stay near.
     fn batch_rows(&self, row: usize) -> usize {
         (16_384 / row.max(1)).clamp(32, 256)
@@ -88,8 +89,8 @@ pub(crate) const ROW_BLOCK: usize = 16;
 
 /// One direction of one recurrent layer, packed for a kernel.
 pub(crate) trait Recurrence: Debug + Send + Sync {
-    /// One time step of `step.rows` rows, on a thread that has entered the kernel.
-    fn step(&self, step: Step<'_>, scratch: &mut Scratch);
+    /// One time step of `step.rows` rows. The kernel that packed the weights gave out the session, on this thread.
+    fn step(&self, session: &Session, step: Step<'_>, scratch: &mut Scratch);
 }
 
 /// What the input contributes to a step.

@@ -3,7 +3,7 @@
 
 use super::KernelKind;
 use super::blocked::Blocked;
-use super::quantised::{Dot, quantised_routines};
+use super::quantized::{Dot, quantized_routines};
 use super::simd::{Simd, routines};
 
 macro_rules! plain {
@@ -13,17 +13,17 @@ macro_rules! plain {
 
             /// In full precision.
             pub(in super::super) static KERNEL: Blocked =
-                Blocked { kind: KernelKind::Plain, routines: &ROUTINES, quantised: None, available: || true };
+                Blocked { kind: KernelKind::Plain, routines: &ROUTINES, quantized: None, available: || true };
             /// In 8 bits.
             pub(in super::super) static INT8: Blocked = Blocked {
                 kind: KernelKind::Plain,
                 routines: &ROUTINES,
-                quantised: Some(&ROUTINES8),
+                quantized: Some(&ROUTINES8),
                 available: || true,
             };
 
             routines!(ROUTINES, Vector, "sse2", [1 2 3 4 5 6 7], [1 2 3 4 5], [1 2 3]);
-            quantised_routines!(ROUTINES8, Vector, "sse2", [1 2 3 4 5 6 7], [1 2 3 4 5], [1 2 3]);
+            quantized_routines!(ROUTINES8, Vector, "sse2", [1 2 3 4 5 6 7], [1 2 3 4 5], [1 2 3]);
 
             #[derive(Clone, Copy)]
             pub(in super::super) struct Vector(pub(in super::super) [f32; $lanes]);
@@ -34,7 +34,7 @@ macro_rules! plain {
                 }
             }
 
-            // SAFETY of every function below: no features are needed; the trait says that pointers have enough numbers.
+            // SAFETY of every function below: no features are needed; the trait says that pointers have enough elements.
             impl Simd for Vector {
                 const LANES: usize = $lanes;
 

@@ -25,8 +25,8 @@ fn pair(first: f32, second: f32) -> u32 {
 pub(super) fn to_rows(matrix: Matrix<'_>, shape: RowsShape, out: &mut [u16]) {
     for row in 0..matrix.rows {
         let (from, to) = (row_of(matrix, row), &mut out[row * shape.stride..][..shape.tiles * INPUTS]);
-        let (numbers, padding) = to.split_at_mut(from.len());
-        for (to, &from) in numbers.iter_mut().zip(from) {
+        let (elements, padding) = to.split_at_mut(from.len());
+        for (to, &from) in elements.iter_mut().zip(from) {
             *to = (round(from) >> 16) as u16;
         }
         padding.fill(0);

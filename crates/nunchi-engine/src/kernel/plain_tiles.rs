@@ -2,24 +2,25 @@
 //! apart. Where a CPU has the instructions, both must agree in every bit.
 //!
 //! Source of the arithmetic: TDPBF16PS in Intel's Software Developer's Manual, volume 2: products of a pair's first and of its
-//! second numbers are summed apart, both sums are added, then added to the tile; denormal numbers count as zero throughout.
+//! second elements are summed apart, both sums are added, then added to the tile; denormals count as zero throughout.
 
 use super::plain::plain16::Vector;
-use super::product::TileProducts;
+use super::product_tiles::TileProducts;
+use super::tile_step::tile_routines;
 use super::tiled::Tiled;
-use super::tiles::{BLOCK, Narrow, ROWS, Tiles, tile_routines};
+use super::tiles::{BLOCK, Narrow, ROWS, Tiles};
 use super::{KernelKind, Session, plain_layout, product_tiles, simd::Simd};
 use half::bf16;
 
 /// The kernel.
 pub(super) static KERNEL: Tiled =
-    Tiled { kind: KernelKind::Plain, routines: &ROUTINES, available: || true, enter: Session::default };
+    Tiled { kind: KernelKind::Plain, routines: &ROUTINES, available: || true, enter };
 
 tile_routines!(ROUTINES, Plain, Vector, "sse2");
 
 /// Products for training.
 pub(super) static PRODUCTS: TileProducts =
-    TileProducts { routines: &PRODUCT_ROUTINES, available: || true, enter: Session::default };
+    TileProducts { routines: &PRODUCT_ROUTINES, available: || true, enter };
 
 static PRODUCT_ROUTINES: product_tiles::Routines = product_tiles::Routines {
     // SAFETY: no features are needed; memory is the caller's promise.
@@ -30,17 +31,23 @@ static PRODUCT_ROUTINES: product_tiles::Routines = product_tiles::Routines {
     to_panels_transposed: plain_layout::to_panels_transposed,
 };
 
+/// Arrays need no state of the CPU, but their steps ask for the same proof as the others.
+fn enter() -> Session {
+    // SAFETY: there are no tiles to be configured.
+    unsafe { Session::with_tiles(|| {}) }
+}
+
 /// Two tiles of rows by two tiles of columns.
 struct Plain {
     sums: [[[[f32; 16]; ROWS]; 2]; 2],
 }
 
-/// Denormal numbers count as zero.
+/// Denormals count as zero.
 fn flushed(value: f32) -> f32 {
     if value.is_subnormal() { 0.0f32.copysign(value) } else { value }
 }
 
-// SAFETY of every function below: no features are needed; the trait says that pointers have enough numbers.
+// SAFETY of every function below: no features are needed; the trait says that pointers have enough elements.
 impl Tiles for Plain {
     fn new() -> Self {
         Plain { sums: [[[[0.0; 16]; ROWS]; 2]; 2] }
@@ -69,7 +76,7 @@ impl Tiles for Plain {
                         for (pair, weights) in b.iter().enumerate() {
                             for (part, total) in apart.iter_mut().enumerate() {
                                 let value = |bits| flushed(bf16::from_bits(bits).to_f32());
-                                // The product of two numbers of 8 bits is exact: this rounds once, as the instruction does.
+                                // The product of two values of 8 bits is exact: this rounds once, as the instruction does.
                                 let product = value(a[2 * pair + part]) * value(weights[column][part]);
                                 *total = flushed(*total + product);
                             }

@@ -1,9 +1,9 @@
 //! The kernel for every CPU: products by the `gemm` library (which itself uses AVX2, AVX-512 or NEON where they are),
-//! gates as plain loops that the compiler vectorises, a table in full precision.
+//! gates as plain loops that the compiler vectorizes, a table in full precision.
 
 use super::activation::{sigmoid, tanh};
 use super::layout::Layout;
-use super::{Aligned, CellWeights, Input, Kernel, KernelKind, Recurrence, Scratch, Step};
+use super::{Aligned, CellWeights, Input, Kernel, KernelKind, Recurrence, Scratch, Session, Step};
 use nunchi_model::Precision;
 use nunchi_model::rnn::Cell;
 
@@ -61,7 +61,7 @@ struct Packed {
 }
 
 impl Recurrence for Packed {
-    fn step(&self, step: Step<'_>, scratch: &mut Scratch) {
+    fn step(&self, _session: &Session, step: Step<'_>, scratch: &mut Scratch) {
         let (hidden, columns) = (self.layout.hidden, self.layout.columns());
         scratch.sums.resize(step.rows * columns);
         let Scratch { sums, inputs, .. } = scratch;

@@ -1,11 +1,11 @@
-//! Matrix products of training, f32 in and out: on tiles of 16-bit numbers where the CPU has them, else in f32 by our kernels,
+//! Matrix products of training, f32 in and out: on tiles of 16-bit floats where the CPU has them, else in f32 by our kernels,
 //! or by the library on CPUs that we have none for.
 //!
 //! Weights are packed once a step and shared by all threads; what a product needs beside them lies in a [`ProductScratch`]
 //! of its thread. Sums are f32 in both; on tiles, inputs are rounded to bf16 (8 bits of precision), which training bears:
 //! gradients are noisier than that.
 
-use super::product_tiles::{ProductArgs, Routines, RowsShape, panels_len};
+use super::product_tiles::{ProductArgs, RowsShape, TileProducts, panels_len};
 use super::product_vectors::{self, VectorProducts};
 use super::tiles::PANEL;
 use super::{Aligned, Session};
@@ -26,20 +26,12 @@ pub struct Products {
 
 #[derive(Clone, Copy, Debug)]
 enum Way {
-    /// 16-bit numbers on tiles.
+    /// 16-bit floats on tiles.
     Tiles(&'static TileProducts),
     /// f32 by our kernels.
     Vectors(&'static VectorProducts),
     /// f32 by the library, on any CPU.
     Library,
-}
-
-/// Tiles of a CPU, and what makes a thread ready for them.
-#[derive(Debug)]
-pub(super) struct TileProducts {
-    pub routines: &'static Routines,
-    pub available: fn() -> bool,
-    pub enter: fn() -> Session,
 }
 
 /// The right side of a product, `[inputs, columns]`, laid out for it.
@@ -152,9 +144,10 @@ impl Products {
         }
     }
 
-    /// `out = bias + a b`, `[rows, columns]`; `out += a b` without a bias. On a thread that has entered.
+    /// `out = bias + a b`, `[rows, columns]`; `out += a b` without a bias.
     pub fn times(
         &self,
+        session: &Session,
         a: Matrix<'_>,
         b: &PackedMatrix,
         bias: Option<&[f32]>,
@@ -167,6 +160,7 @@ impl Products {
         }
         match self.way {
             Way::Tiles(tiles) => {
+                assert!(session.has_tiles(), "products on tiles need a session that has them");
                 let shape = RowsShape::new(a.columns);
                 let columns = b.columns.next_multiple_of(PANEL);
                 scratch.rows.resize(shape.len(a.rows));
@@ -186,8 +180,7 @@ impl Products {
                     out: out.as_mut_ptr(),
                     out_stride: b.columns,
                 };
-                // SAFETY: the CPU has what the routines need and the thread has entered (a packed matrix was made on the
-                // strength of the first); rows, panels, bias and `out` are as large as the arguments say.
+                // SAFETY: the session proves that the CPU has tiles and this thread has entered; rows, panels, bias and `out` are as large as the arguments say.
                 unsafe {
                     (tiles.routines.to_rows)(a, shape, &mut scratch.rows);
                     (tiles.routines.product)(&args);
@@ -210,15 +203,22 @@ impl Products {
     }
 
     /// `out += aᵀ b`, `[columns of a, columns of b]`: the gradient of weights from what went in (`b`) and the gradient of what
-    /// came out (`a`), both with one row a token. On a thread that has entered.
-    pub fn outer(&self, a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], scratch: &mut ProductScratch) {
+    /// came out (`a`), both with one row a token.
+    pub fn outer(
+        &self,
+        session: &Session,
+        a: Matrix<'_>,
+        b: Matrix<'_>,
+        out: &mut [f32],
+        scratch: &mut ProductScratch,
+    ) {
         assert!(a.rows == b.rows && out.len() == a.columns * b.columns, "products of matching dimensions");
         if a.rows == 0 {
             return;
         }
         match self.way {
             Way::Tiles(tiles) => {
-                assert!((tiles.available)(), "products on tiles are chosen only where the CPU has them");
+                assert!(session.has_tiles(), "products on tiles need a session that has them");
                 scratch.pairs.resize(super::tiles::ROWS * a.columns, 0);
                 // In pieces that stay in L2, together with the sums.
                 for first in (0..a.rows).step_by(OUTER_ROWS) {
@@ -237,7 +237,7 @@ impl Products {
                         out: out.as_mut_ptr(),
                         out_stride: b.columns,
                     };
-                    // SAFETY: the CPU has what the routines need and the thread has entered; rows, panels and `out` are as
+                    // SAFETY: the session proves that the CPU has tiles and this thread has entered; rows, panels and `out` are as
                     // large as the arguments say, and with `add` there is no bias.
                     unsafe {
                         (tiles.routines.to_rows_transposed)(a, shape, &mut scratch.rows, &mut scratch.pairs);

@@ -1,6 +1,6 @@
-//! Matrix products on tiles: 16-bit numbers, summed in f32, written once over [`Tiles`].
+//! Matrix products on tiles: 16-bit floats, summed in f32, written once over [`Tiles`].
 //!
-//! What is multiplied is laid out first. *Rows*: bf16 numbers, a row after the other, as the left side of a product is read.
+//! What is multiplied is laid out first. *Rows*: bf16 elements, a row after the other, as the left side of a product is read.
 //! *Panels*: 32 columns side by side, pairs of inputs next to each other, as the right side is read. Both are padded with
 //! zeros to whole tiles of inputs.
 //!
@@ -9,6 +9,7 @@
 // Loops over fixed arrays are unrolled by the compiler; iterators over them are not, reliably.
 #![allow(clippy::needless_range_loop)]
 
+use super::Session;
 use super::tiles::{BLOCK, INPUTS, PANEL, ROWS, SUMS, TILE, Tiles};
 
 /// Most tiles of inputs that are summed before the sums are written: a block of rows of so many (16 kB) stays in L1 while all
@@ -20,7 +21,7 @@ const CHUNK: usize = 16;
 pub(super) struct RowsShape {
     /// Tiles of inputs in a row.
     pub tiles: usize,
-    /// Numbers from row to row.
+    /// Elements from row to row.
     pub stride: usize,
 }
 
@@ -32,22 +33,22 @@ impl RowsShape {
         RowsShape { tiles, stride: (tiles + 1) * INPUTS }
     }
 
-    /// Numbers that `rows` rows take.
+    /// Elements that `rows` rows take.
     pub fn len(self, rows: usize) -> usize {
         rows.next_multiple_of(BLOCK) * self.stride
     }
 }
 
-/// A matrix of f32 numbers, rows `stride` apart.
+/// A matrix of f32 elements, rows `stride` apart.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix<'a> {
-    /// The numbers, from the first row on.
+    /// The elements, from the first row on.
     pub data: &'a [f32],
     /// Rows.
     pub rows: usize,
     /// Columns.
     pub columns: usize,
-    /// Numbers from the beginning of a row to that of the next.
+    /// Elements from the beginning of a row to that of the next.
     pub stride: usize,
 }
 
@@ -97,7 +98,15 @@ pub(super) struct Routines {
     pub to_panels_transposed: unsafe fn(Matrix<'_>, &mut [u16]),
 }
 
-/// Numbers that the panels of an `[inputs, columns]` matrix take.
+/// Tiles of a CPU, and what makes a thread ready for them.
+#[derive(Debug)]
+pub(super) struct TileProducts {
+    pub routines: &'static Routines,
+    pub available: fn() -> bool,
+    pub enter: fn() -> Session,
+}
+
+/// Elements that the panels of an `[inputs, columns]` matrix take.
 pub(super) fn panels_len(inputs: usize, columns: usize) -> usize {
     columns.div_ceil(PANEL) * inputs.div_ceil(INPUTS) * 2 * TILE
 }

@@ -61,14 +61,14 @@ pub(super) struct ProductArgs {
 pub(super) type Product = unsafe fn(&ProductArgs);
 
 /// Turns states into bytes: from, to, and how many vectors.
-pub(super) type Quantise = unsafe fn(*const f32, *mut u8, usize);
+pub(super) type Quantize = unsafe fn(*const f32, *mut u8, usize);
 
 /// What a CPU's file hands to the driver.
 #[derive(Debug)]
 pub(super) struct Routines {
     /// Products of `index + 1` rows with panels of 2, 3 and 4 vectors (simple, GRU, LSTM).
     pub products: [&'static [Product]; 3],
-    pub quantise: Quantise,
+    pub quantize: Quantize,
     pub lanes: usize,
     pub groups: usize,
     pub levels: f32,
@@ -127,9 +127,9 @@ pub(super) unsafe fn product<V: Dot, const R: usize, const C: usize>(args: &Prod
     }
 }
 
-/// See [`Quantise`].
+/// See [`Quantize`].
 #[inline(always)]
-pub(super) unsafe fn quantise<V: Dot>(from: *const f32, to: *mut u8, vectors: usize) {
+pub(super) unsafe fn quantize<V: Dot>(from: *const f32, to: *mut u8, vectors: usize) {
     // SAFETY: the caller has the features of `V`, and as many vectors at both places.
     unsafe {
         let (levels, offset) = (V::splat(V::LEVELS), V::splat(f32::from(V::OFFSET) + 0.5));
@@ -141,42 +141,42 @@ pub(super) unsafe fn quantise<V: Dot>(from: *const f32, to: *mut u8, vectors: us
 }
 
 /// Defines a CPU's [`Routines`], as `simd::routines!` does.
-macro_rules! quantised_routines {
+macro_rules! quantized_routines {
     ($name:ident, $vector:ty, $features:literal, [$($r2:literal)*], [$($r3:literal)*], [$($r4:literal)*]) => {
         #[target_feature(enable = $features)]
-        unsafe fn product8<const R: usize, const C: usize>(args: &$crate::kernel::quantised::ProductArgs) {
+        unsafe fn product8<const R: usize, const C: usize>(args: &$crate::kernel::quantized::ProductArgs) {
             // SAFETY: the features are on; memory is the caller's promise.
-            unsafe { $crate::kernel::quantised::product::<$vector, R, C>(args) }
+            unsafe { $crate::kernel::quantized::product::<$vector, R, C>(args) }
         }
 
         #[target_feature(enable = $features)]
-        unsafe fn quantise8(from: *const f32, to: *mut u8, vectors: usize) {
+        unsafe fn quantize8(from: *const f32, to: *mut u8, vectors: usize) {
             // SAFETY: the features are on; memory is the caller's promise.
-            unsafe { $crate::kernel::quantised::quantise::<$vector>(from, to, vectors) }
+            unsafe { $crate::kernel::quantized::quantize::<$vector>(from, to, vectors) }
         }
 
         /// Products of bytes; to be called only where the CPU has the features.
-        pub(super) static $name: $crate::kernel::quantised::Routines =
-            $crate::kernel::quantised::Routines {
+        pub(super) static $name: $crate::kernel::quantized::Routines =
+            $crate::kernel::quantized::Routines {
                 products: [
                     &[$(product8::<$r2, 2>),*],
                     &[$(product8::<$r3, 3>),*],
                     &[$(product8::<$r4, 4>),*],
                 ],
-                quantise: quantise8,
+                quantize: quantize8,
                 lanes: <$vector as $crate::kernel::simd::Simd>::LANES,
-                groups: <$vector as $crate::kernel::quantised::Dot>::GROUPS,
-                levels: <$vector as $crate::kernel::quantised::Dot>::LEVELS,
-                offset: <$vector as $crate::kernel::quantised::Dot>::OFFSET,
-                largest: <$vector as $crate::kernel::quantised::Dot>::LARGEST,
+                groups: <$vector as $crate::kernel::quantized::Dot>::GROUPS,
+                levels: <$vector as $crate::kernel::quantized::Dot>::LEVELS,
+                offset: <$vector as $crate::kernel::quantized::Dot>::OFFSET,
+                largest: <$vector as $crate::kernel::quantized::Dot>::LARGEST,
             };
     };
 }
-pub(super) use quantised_routines;
+pub(super) use quantized_routines;
 
 /// A matrix in 8 bits.
 #[derive(Debug)]
-pub(super) struct Quantised {
+pub(super) struct Quantized {
     routines: &'static Routines,
     products: &'static [Product],
     /// Panels, each as [`ProductArgs::w`] says.
@@ -191,7 +191,7 @@ pub(super) struct Quantised {
     panel: usize,
 }
 
-impl Quantised {
+impl Quantized {
     /// Rounds `weights`, which are laid out as [`Layout::pack`] does. `kind` is the cell's place in [`Routines`].
     pub(super) fn new(
         routines: &'static Routines,
@@ -205,7 +205,7 @@ impl Quantised {
         let step = 4 * routines.groups;
         assert!(inputs.is_multiple_of(step) && panel.is_multiple_of(routines.lanes));
         assert!(weights.len() == inputs * columns && bias.len() == columns);
-        let mut new = Quantised {
+        let mut new = Quantized {
             routines,
             products: routines.products[kind],
             weights: Aligned::zeros(weights.len()),
@@ -236,7 +236,7 @@ impl Quantised {
     }
 }
 
-impl Matrix for Quantised {
+impl Matrix for Quantized {
     type Element = u8;
 
     fn most_rows(&self) -> usize {
@@ -252,7 +252,7 @@ impl Matrix for Quantised {
         memory.resize(states.len());
         let vectors = states.len() / self.routines.lanes;
         // SAFETY: a matrix is packed only where the CPU has the features; both places hold as many vectors.
-        unsafe { (self.routines.quantise)(states.as_ptr(), memory.as_mut_ptr(), vectors) };
+        unsafe { (self.routines.quantize)(states.as_ptr(), memory.as_mut_ptr(), vectors) };
         memory
     }
 

@@ -1,6 +1,6 @@
 //! The register-blocked product and the gates, written once over a vector type.
 //!
-//! [`Simd`] is a vector of numbers; the functions here are inlined into functions that switch the CPU's features on
+//! [`Simd`] is a vector of elements; the functions here are inlined into functions that switch the CPU's features on
 //! (`routines!`), and only there become instructions. A plain array is a vector too: tests run the same code on any CPU.
 //!
 //! Always holds: a row's sums are added in the order of the inputs, one fused multiply-add each, whatever the number of
@@ -11,10 +11,10 @@
 
 use super::activation::{BOUND, P, Q};
 
-/// A vector of `LANES` numbers.
+/// A vector of `LANES` elements.
 ///
 /// # Safety
-/// Every function needs the CPU features of its implementation; those with pointers need `LANES` numbers there.
+/// Every function needs the CPU features of its implementation; those with pointers need `LANES` elements there.
 pub(super) trait Simd: Copy {
     const LANES: usize;
     unsafe fn splat(value: f32) -> Self;
@@ -70,7 +70,7 @@ pub(super) struct GateArgs {
     pub ahead_rows: usize,
     /// … or this panel of the first row itself.
     pub x: *const f32,
-    /// Numbers from one row of the table or of `x` to the next.
+    /// Elements from one row of the table or of `x` to the next.
     pub columns: usize,
     /// This panel's units of the state before; rows `state_stride` apart (0: the same zeros for every row).
     pub state: *const f32,
@@ -133,7 +133,7 @@ pub(super) unsafe fn product<V: Simd, const R: usize, const C: usize>(args: &Pro
     }
 }
 
-/// The product of a single row with `P` neighbouring panels, whose biases and sums follow each other: as many sums at once as
+/// The product of a single row with `P` neighboring panels, whose biases and sums follow each other: as many sums at once as
 /// it takes to hide the latency of an addition. The same bits as [`product`].
 #[inline(always)]
 pub(super) unsafe fn single<V: Simd, const C: usize, const P: usize>(args: &ProductArgs) {
@@ -312,7 +312,7 @@ pub(super) unsafe fn lstm<V: Simd, const TABLE: bool>(args: &GateArgs) {
 /// What a CPU's file hands to the driver: products by rows for each cell's panel width, and gates.
 #[derive(Debug)]
 pub(super) struct Routines {
-    /// Numbers of a vector.
+    /// Elements of a vector.
     pub lanes: usize,
     /// Products of `index + 1` rows with panels of 2, 3 and 4 vectors (simple, GRU, LSTM).
     pub products: [&'static [Product]; 3],

@@ -2,7 +2,7 @@
 //! [`super::tiles`].
 //!
 //! Weights and the states that products read are bf16; sums, gates and the states that are handed on are f32. A state row
-//! holds both: `units` numbers in f32, then the same in bf16 in the room of half as many.
+//! holds both: `units` elements in f32, then the same in bf16 in the room of half as many.
 
 use super::curve::Curve;
 use super::layout::Layout;
@@ -129,7 +129,7 @@ impl Packed {
         }
     }
 
-    /// Numbers of a state row.
+    /// Elements of a state row.
     fn row(&self) -> usize {
         self.layout.units + self.layout.units / 2
     }
@@ -141,10 +141,10 @@ impl Packed {
 
     /// What the routines rely on.
     fn check(&self, step: &Step<'_>) {
-        let (numbers, row) = (step.rows * self.row(), self.row());
+        let (elements, row) = (step.rows * self.row(), self.row());
         let whole = step.rows.next_multiple_of(ROW_BLOCK) * row;
-        assert!(step.out.len() >= numbers && step.state.is_none_or(|state| state.len() >= whole));
-        assert!(!self.has_cell || step.cell.len() >= numbers);
+        assert!(step.out.len() >= elements && step.state.is_none_or(|state| state.len() >= whole));
+        assert!(!self.has_cell || step.cell.len() >= elements);
         match step.input {
             Input::Tokens { now, ahead } => {
                 assert!(now.len() >= step.rows && self.directions == 0);
@@ -252,11 +252,12 @@ fn table(layout: &Layout, weights: &CellWeights<'_>) -> (Aligned<i16>, Aligned<f
 }
 
 impl Recurrence for Packed {
-    fn step(&self, step: Step<'_>, scratch: &mut Scratch) {
+    fn step(&self, session: &Session, step: Step<'_>, scratch: &mut Scratch) {
+        assert!(session.has_tiles(), "a step on tiles needs a session that has them");
         self.check(&step);
         let (units, row) = (self.layout.units, self.row());
         let products = self.products();
-        // Where a row's numbers in bf16 begin.
+        // Where a row's elements in bf16 begin.
         let narrow = |rows: &[f32], at: usize| rows[at + units..].as_ptr().cast::<u16>();
         let empty = Segment { rows: std::ptr::null(), stride: 0, products };
         let mut segments = [empty; SEGMENTS];
@@ -313,7 +314,7 @@ impl Recurrence for Packed {
             (args.tokens, args.ahead, args.ahead_rows) = (now.as_ptr(), ahead.as_ptr(), ahead.len());
         }
         let from_table = usize::from(matches!(step.input, Input::Tokens { .. }));
-        // SAFETY: `pack` saw that the CPU has the features, and the caller has entered the kernel on this thread; `check` saw that
+        // SAFETY: `pack` saw that the CPU has the features, and the session proves that this thread has its tiles; `check` saw that
         // rows, states and inputs lie in their slices, padded to whole tiles, and tokens in the table.
         unsafe { self.steps[from_table](&args) };
     }

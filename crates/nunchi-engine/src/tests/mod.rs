@@ -2,7 +2,7 @@
 
 mod oracle;
 
-use super::kernel::{self, Kernel};
+use super::kernel::{self, Kernel, Matrix, PackedMatrix, ProductScratch, Products};
 use super::*;
 use nunchi_model::rnn::{Cell, HeadKind, Network, Pooling, Shape};
 use proptest::prelude::*;
@@ -186,9 +186,10 @@ fn memory_is_reused_from_batch_to_batch_without_traces() {
         for kernel in kernel::runnable() {
             let packed = Packed::with(&network(shape, 5), kernel);
             let (mut scratch, mut out) = (Scratch::default(), Vec::new());
-            for turn in 0..6u32 {
-                let lengths: Vec<u32> = (0..(turn * 37) % 150).map(|row| 1 + (row * 7 + turn) % 30).collect();
-                let tokens = tokens(&shape, &lengths, u64::from(turn));
+            for batch in 0..6u32 {
+                let lengths: Vec<u32> =
+                    (0..(batch * 37) % 150).map(|row| 1 + (row * 7 + batch) % 30).collect();
+                let tokens = tokens(&shape, &lengths, u64::from(batch));
                 packed.logits(&tokens, &lengths, &mut scratch, &mut out);
                 assert_eq!(out, logits(&packed, &tokens, &lengths), "{}", kernel.kind());
             }
@@ -202,4 +203,36 @@ fn a_kernel_that_is_unknown_or_missing_is_refused_with_those_that_exist() {
     assert!(error.contains("`abacus`") && error.contains("portable"), "{error}");
     let best = kernel::choose(None).expect("one runs everywhere");
     assert!(best.available() && best.precision() == Precision::F32);
+}
+
+#[test]
+fn an_inner_session_does_not_end_the_outer_one() {
+    let (a, b) = ([1.0, 2.0, 3.0, 4.0], [1.0, 0.5, 0.25, 2.0]);
+    for products in [Products::best(), Products::f32(), Products::library()] {
+        let (mut packed, mut scratch) = (PackedMatrix::default(), ProductScratch::default());
+        products.pack(Matrix::new(&b, 2), &mut packed);
+        let session = products.enter();
+        drop(products.enter());
+        let mut out = [0.0; 4];
+        products.times(&session, Matrix::new(&a, 2), &packed, Some(&[0.0; 2]), &mut out, &mut scratch);
+        assert_eq!(out, [1.5, 4.5, 4.0, 9.5], "{products:?}");
+    }
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+#[should_panic(expected = "need a session that has them")]
+fn products_on_tiles_refuse_a_session_without_tiles() {
+    let (a, products) = ([1.0, 2.0, 3.0, 4.0], Products::plain_tiles());
+    let mut packed = PackedMatrix::default();
+    products.pack(Matrix::new(&a, 2), &mut packed);
+    let session = Products::library().enter();
+    products.times(
+        &session,
+        Matrix::new(&a, 2),
+        &packed,
+        None,
+        &mut [0.0; 4],
+        &mut ProductScratch::default(),
+    );
 }

@@ -11,7 +11,7 @@ mod softmax;
 pub(crate) use frequencies::Frequencies;
 
 use super::step::{Objective, Shard};
-use nunchi_engine::backprop::{Backprop, Matrix, PackedMatrix, ProductScratch, ShardGradients};
+use nunchi_engine::backprop::{Backprop, Matrix, PackedMatrix, ProductScratch, Session, ShardGradients};
 use nunchi_model::rnn::{Batch, HeadKind, Network, Shape};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -91,9 +91,9 @@ fn predictions(batch: &Batch, reverse: bool) -> Vec<(Range<usize>, Range<usize>)
 
 impl Objective for Predict<'_> {
     fn shard(&self, shard: Shard<'_>) -> f64 {
-        let Shard { backprop, network, weights, examples, dropout, pass, gradients, .. } = shard;
+        let Shard { backprop, session, network, weights, examples, dropout, pass, gradients, .. } = shard;
         let sequences: Vec<&[u32]> = examples.iter().map(|example| example.tokens).collect();
-        backprop.forward(network, weights, &sequences, &dropout, pass);
+        backprop.forward(session, network, weights, &sequences, &dropout, pass);
         let hidden = network.shape.hidden;
         let of_states = pass.zero_states();
         let mut buffers = [(); 4].map(|()| pass.take(0));
@@ -125,7 +125,7 @@ impl Objective for Predict<'_> {
                 / shard.batch as f32
                 / own.targets.len() as f32
                 / network.shape.directions() as f32;
-            loss += own.predict(self, backprop, (share, side), gradients, &mut buffers);
+            loss += own.predict(self, (backprop, session), (share, side), gradients, &mut buffers);
             let mut rows = own.states.chunks_exact(hidden);
             for (from, _) in &places {
                 for row in from.clone() {
@@ -138,7 +138,7 @@ impl Objective for Predict<'_> {
         }
         buffers.into_iter().for_each(|buffer| pass.give(buffer));
         pass.of_states(of_states);
-        backprop.backward(network, weights, &dropout, pass, gradients);
+        backprop.backward(session, network, weights, &dropout, pass, gradients);
         loss
     }
 }
@@ -159,7 +159,7 @@ impl Side<'_> {
     fn predict(
         &mut self,
         predict: &Predict<'_>,
-        backprop: &Backprop,
+        (backprop, session): (&Backprop, &Session),
         (share, side): (f32, usize),
         gradients: &mut ShardGradients,
         [_, projected, logits, of_projected]: &mut [Vec<f32>; 4],
@@ -172,11 +172,11 @@ impl Side<'_> {
         let [projection, projection_back] = &predict.projections[side];
         let bias = self.network.head.bias.as_slice().expect("weights are in standard layout");
         projected.resize(rows * embedding, 0.0);
-        products.times(states, projection, Some(bias), projected, &mut scratch);
+        products.times(session, states, projection, Some(bias), projected, &mut scratch);
         logits.resize(rows * candidates, 0.0);
         let corrections: Vec<f32> = predict.corrections.iter().map(|correction| -correction).collect();
         let as_rows = Matrix::new(projected, embedding);
-        products.times(as_rows, &predict.forward, Some(&corrections), logits, &mut scratch);
+        products.times(session, as_rows, &predict.forward, Some(&corrections), logits, &mut scratch);
 
         let drawn = (candidates as f32).ln();
         let mut loss = 0.0_f64;
@@ -205,15 +205,15 @@ impl Side<'_> {
             gradients.embedding.extend(own.iter().map(|value| slope * value));
         }
         let of_logits = Matrix::new(logits, candidates);
-        products.times(of_logits, &predict.back, None, of_projected, &mut scratch);
+        products.times(session, of_logits, &predict.back, None, of_projected, &mut scratch);
         let begin = gradients.embedding.len();
         gradients.tokens.extend(&predict.candidates);
         gradients.embedding.resize(begin + candidates * embedding, 0.0);
-        products.outer(of_logits, as_rows, &mut gradients.embedding[begin..], &mut scratch);
+        products.outer(session, of_logits, as_rows, &mut gradients.embedding[begin..], &mut scratch);
 
         let of_projected = Matrix::new(of_projected, embedding);
         let mut of_weight = vec![0.0_f32; embedding * hidden];
-        products.outer(of_projected, states, &mut of_weight, &mut scratch);
+        products.outer(session, of_projected, states, &mut of_weight, &mut scratch);
         for (row, of) in of_weight.chunks_exact(hidden).enumerate() {
             let mut to = gradients.head.weight.row_mut(row);
             let to = &mut to.as_slice_mut().expect("rows are contiguous")[self.columns.clone()];
@@ -223,7 +223,7 @@ impl Side<'_> {
             gradients.head.bias.iter_mut().zip(row).for_each(|(to, of)| *to += of);
         }
         let zeros = vec![0.0_f32; hidden];
-        products.times(of_projected, projection_back, Some(&zeros), &mut self.states, &mut scratch);
+        products.times(session, of_projected, projection_back, Some(&zeros), &mut self.states, &mut scratch);
         loss
     }
 }
@@ -272,8 +272,10 @@ mod tests {
                 backprop.pack(network, &mut weights, 1);
                 let mut gradients = ShardGradients::new(network);
                 let predict = Predict::new(&backprop, network, &frequencies, 40, (1, 2));
+                let session = backprop.enter();
                 let loss = predict.shard(Shard {
                     backprop: &backprop,
+                    session: &session,
                     network,
                     weights: &weights,
                     examples: &examples,
