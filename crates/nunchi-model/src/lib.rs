@@ -37,7 +37,7 @@ use std::path::Path;
 /// Class names of a network with one sigmoid neuron.
 pub const SIGMOID_LABELS: [&str; 2] = ["negative", "positive"];
 /// Golden comments with a score further off than this refuse a model (f32 arithmetic).
-pub const GOLDEN_BOUND: f64 = 1e-4;
+pub(crate) const GOLDEN_BOUND: f64 = 1e-4;
 /// Largest `max_tokens`.
 const MAX_TOKENS: usize = 65_536;
 /// Most golden comments, and their longest text in bytes: verifying stays quick.
@@ -140,7 +140,7 @@ impl Model {
     }
 
     /// Scores every golden comment with the network as it is.
-    pub fn score_golden(&mut self) {
+    pub(crate) fn score_golden(&mut self) {
         let texts: Vec<&str> = self.golden.iter().map(|golden| golden.text.as_str()).collect();
         let scores = self.reference_scores(&texts);
         for (golden, score) in self.golden.iter_mut().zip(scores) {
@@ -149,7 +149,7 @@ impl Model {
     }
 
     /// Golden comments for a model that has none yet: [`EXAMPLES`], to be scored when it is written.
-    pub fn example_golden() -> Vec<Golden> {
+    pub(crate) fn example_golden() -> Vec<Golden> {
         EXAMPLES.iter().map(|text| Golden { text: (*text).to_owned(), score: 0.0 }).collect()
     }
 

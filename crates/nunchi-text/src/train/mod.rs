@@ -51,7 +51,7 @@ pub fn train<T: AsRef<str>>(
     loop {
         for _ in 0..2 {
             let expected = model.expected_counts(&corpus.words);
-            model.maximise(&expected)?;
+            model.maximize(&expected)?;
         }
         if model.pieces.len() <= goal {
             break;

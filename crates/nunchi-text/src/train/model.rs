@@ -80,7 +80,7 @@ impl Model {
 
     /// New probabilities from expected counts, with the sparse prior that sentencepiece uses (digamma instead of the
     /// logarithm); pieces that are hardly expected go.
-    pub fn maximise(&mut self, expected: &[f64]) -> Result<(), TextError> {
+    pub fn maximize(&mut self, expected: &[f64]) -> Result<(), TextError> {
         let kept: Vec<usize> = (0..self.pieces.len())
             .filter(|&id| id < self.required || expected[id] >= FEWEST_EXPECTED)
             .collect();
