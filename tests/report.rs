@@ -3,16 +3,19 @@
 
 #![allow(clippy::unwrap_used)]
 
-use quick_xml::events::Event;
+#[path = "../crates/nunchi-eval/src/report/well_formed.rs"]
+mod well_formed;
+
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
+use well_formed::read_markup;
 
 const GOOD: [&str; 4] = ["추천해요", "좋아요", "만족해요", "튼튼해요"];
 const BAD: [&str; 4] = ["별로예요", "아까워요", "실망이에요", "약해요"];
-/// What somebody writes who hopes that a page runs it.
+/// What somebody writes who hopes that a page runs it; longer than [`well_formed::HOSTILE`], and for a cell of a table.
 const HOSTILE: &str = "<script>alert('눈치')</script> & </td></table>\"><img src=x onerror=alert(1)>";
 
 /// Comments of one word that decides; every tenth is labelled wrongly, so that there are mistakes to show.
@@ -74,42 +77,9 @@ impl Place {
     }
 }
 
-/// The page's elements and its text, read as XML: what is not well-formed fails.
+/// The page's elements and its text.
 fn read_page(path: &Path) -> (Vec<String>, String) {
-    let page = std::fs::read_to_string(path).unwrap();
-    let mut reader = quick_xml::Reader::from_str(&page);
-    reader.config_mut().check_end_names = true;
-    let (mut elements, mut text, mut open) = (Vec::new(), String::new(), 0_i32);
-    loop {
-        let name = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        match reader.read_event().unwrap() {
-            Event::Start(start) => {
-                open += 1;
-                start.attributes().for_each(|attribute| drop(attribute.unwrap()));
-                elements.push(name(start.name().as_ref()));
-            }
-            Event::Empty(empty) => {
-                empty.attributes().for_each(|attribute| drop(attribute.unwrap()));
-                elements.push(name(empty.name().as_ref()));
-            }
-            Event::End(_) => open -= 1,
-            Event::Text(part) => text += &part.decode().unwrap(),
-            Event::GeneralRef(reference) => {
-                text += match reference.decode().unwrap().as_ref() {
-                    "lt" => "<",
-                    "gt" => ">",
-                    "amp" => "&",
-                    "quot" => "\"",
-                    "#39" => "'",
-                    other => panic!("an unknown reference &{other};"),
-                }
-            }
-            Event::Eof => break,
-            _ => {}
-        }
-    }
-    assert_eq!(open, 0, "every element is closed");
-    (elements, text)
+    read_markup(&std::fs::read_to_string(path).unwrap())
 }
 
 /// A page as it must be: nothing that runs, nothing that is fetched.

@@ -10,8 +10,9 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use nunchi_data::Columns;
 use nunchi_eval::evaluation::{self, ModelUnderTest, Observations, Part};
+use nunchi_eval::influence_decay;
 use nunchi_eval::metrics::Metrics;
-use nunchi_eval::report::{self, Report, Subject, fading};
+use nunchi_eval::report::models::{Report, Subject, json_beside};
 use nunchi_eval::spacing::Spacing;
 use nunchi_model::Model;
 use std::path::{Path, PathBuf};
@@ -57,7 +58,7 @@ pub struct Args {
 
 fn page_name(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
-    report::json_beside(&path).map(|_| path).map_err(|error| error.to_string())
+    json_beside(&path).map(|_| path).map_err(|error| error.to_string())
 }
 
 /// Runs the command.
@@ -106,8 +107,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         let figures = Report::new(&subjects, &seen).write(page)?;
         eprintln!("wrote {} and {}", page.display(), figures.display());
     }
-    if let Some(picture) = &args.fading {
-        draw_fading(&models, Path::new(data), &columns, picture)?;
+    if let Some(file) = &args.fading {
+        draw_influence_decay(&models, Path::new(data), &columns, file)?;
     }
     Ok(ExitStatus::Done)
 }
@@ -133,18 +134,18 @@ fn find_models(args: &Args, names: &[String]) -> anyhow::Result<Vec<ModelUnderTe
     Ok(models)
 }
 
-/// Draws how information fades, and says at which distances.
-fn draw_fading(
+/// Draws how the influence of a first token decays, and states it at some distances.
+fn draw_influence_decay(
     models: &[ModelUnderTest],
     data: &Path,
     columns: &Columns,
-    picture: &Path,
+    file: &Path,
 ) -> anyhow::Result<()> {
     let models: Vec<&Model> = models.iter().map(ModelUnderTest::model).collect();
-    let measured = fading::measure(&models, data, columns)?;
-    std::fs::write(picture, fading::picture(&measured))
-        .with_context(|| format!("cannot write {}", picture.display()))?;
-    let places = [10, 20, fading::TOKENS - 1];
+    let measured = influence_decay::measure(&models, data, columns)?;
+    std::fs::write(file, influence_decay::chart(&measured))
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    let places = [10, 20, influence_decay::TOKENS - 1];
     for one in &measured {
         let left = |shares: &[f64]| places.map(|at| format!("{:.0}", shares[at] * 100.0)).join(", ");
         eprintln!(
@@ -159,7 +160,7 @@ fn draw_fading(
             one.comments
         );
     }
-    eprintln!("wrote {}", picture.display());
+    eprintln!("wrote {}", file.display());
     Ok(())
 }
 

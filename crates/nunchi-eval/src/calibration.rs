@@ -12,7 +12,7 @@ const CHUNK: usize = 1_024;
 
 /// The network's logits, `[examples, outputs]`, in the order of the examples; by the engine in f32, whose table rows are rounded to
 /// 16 bits as they are at work.
-pub fn logits(network: &Network<f32>, examples: &Examples, threads: usize) -> Array2<f32> {
+fn logits(network: &Network<f32>, examples: &Examples, threads: usize) -> Array2<f32> {
     let outputs = network.shape.outputs;
     let mut all = Array2::zeros((examples.len(), outputs));
     let Ok(packed) = Packed::new(network, None) else {
@@ -58,7 +58,12 @@ fn outcomes(head: HeadKind, logits: &Array2<f32>, examples: &Examples, temperatu
 }
 
 /// The outcome of one example from its logits.
-pub fn outcome(head: HeadKind, logits: ArrayView1<'_, f32>, class: usize, temperature: f64) -> Outcome {
+pub(crate) fn outcome(
+    head: HeadKind,
+    logits: ArrayView1<'_, f32>,
+    class: usize,
+    temperature: f64,
+) -> Outcome {
     let probabilities = head.probabilities(logits.mapv(f64::from).view(), temperature);
     match head {
         HeadKind::Sigmoid => Outcome::of_two(class, probabilities[0]),

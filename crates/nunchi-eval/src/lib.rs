@@ -7,12 +7,18 @@ pub mod comparison;
 pub mod drift;
 pub mod evaluation;
 pub mod history;
+pub mod influence_decay;
 pub mod metrics;
 pub mod paired;
 pub mod pairs;
 pub mod report;
 pub mod spacing;
 mod top;
+
+/// The example of the README is compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// The beginning of `text`, `max` characters of it; an ellipsis says that there is more.
 fn excerpt(text: &str, max: usize) -> String {

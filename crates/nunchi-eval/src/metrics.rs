@@ -4,7 +4,7 @@ use nunchi_engine::Prediction;
 use nunchi_engine::score::WrittenScore;
 
 /// Equal bins of confidence for the calibration error, as Guo et al. (2017) use them.
-pub const BINS: usize = 15;
+const BINS: usize = 15;
 /// Probabilities are kept this far from 0 when their logarithm is taken, so that one certain mistake stays finite.
 pub(crate) const MIN_PROBABILITY: f64 = 1e-15;
 
@@ -152,7 +152,7 @@ fn auc(outcomes: &[Outcome], class: usize) -> f64 {
 
 /// Examples whose chosen classes are about equally probable.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct ConfidenceBin {
+pub(crate) struct ConfidenceBin {
     /// How many.
     pub records: usize,
     /// The sum of the chosen classes' probabilities.
@@ -162,7 +162,7 @@ pub struct ConfidenceBin {
 }
 
 /// Counts examples by the probability of the chosen class: bin `k` reaches from `k / 15` to `(k + 1) / 15`.
-pub fn confidence_bins(outcomes: &[Outcome]) -> [ConfidenceBin; BINS] {
+pub(crate) fn confidence_bins(outcomes: &[Outcome]) -> [ConfidenceBin; BINS] {
     let mut bins = [ConfidenceBin::default(); BINS];
     for outcome in outcomes {
         let chosen = outcome.chosen();
@@ -182,7 +182,7 @@ fn calibration_error(outcomes: &[Outcome]) -> f64 {
 }
 
 /// The confusion matrix: `[class][chosen]` is a number of examples.
-pub fn confusion(outcomes: &[Outcome]) -> Vec<Vec<usize>> {
+pub(crate) fn confusion(outcomes: &[Outcome]) -> Vec<Vec<usize>> {
     let classes = outcomes.first().map_or(0, |outcome| outcome.probabilities.len());
     let mut counts = vec![vec![0; classes]; classes];
     for outcome in outcomes {
@@ -194,7 +194,7 @@ pub fn confusion(outcomes: &[Outcome]) -> Vec<Vec<usize>> {
 /// The ROC curve as points (false positive rate, true positive rate) from (0, 0) to (1, 1): of `positive`; with more
 /// classes the mean of each against the rest, at a hundred false positive rates. Empty where there is nothing to
 /// compare.
-pub fn roc(outcomes: &[Outcome]) -> Vec<[f64; 2]> {
+pub(crate) fn roc(outcomes: &[Outcome]) -> Vec<[f64; 2]> {
     let classes = outcomes.first().map_or(0, |outcome| outcome.probabilities.len());
     if classes == 2 {
         return thinned(&roc_of(outcomes, 1));
@@ -258,7 +258,7 @@ fn thinned(curve: &[[f64; 2]]) -> Vec<[f64; 2]> {
 }
 
 /// The 95 % interval of a share of `right` among `records` (Wilson 1927); everything, where there are none.
-pub fn interval_95(right: usize, records: usize) -> [f64; 2] {
+pub(crate) fn interval_95(right: usize, records: usize) -> [f64; 2] {
     if records == 0 {
         return [0.0, 1.0];
     }

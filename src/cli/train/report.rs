@@ -3,7 +3,7 @@
 use nunchi_data::LabeledSet;
 use nunchi_eval::evaluation::{self, ModelUnderTest};
 use nunchi_eval::history::History;
-use nunchi_eval::report::{Report, Subject};
+use nunchi_eval::report::models::{Report, Subject};
 use nunchi_model::Model;
 use std::path::{Path, PathBuf};
 

@@ -8,7 +8,7 @@ const LENGTHS: [u32; 9] = [5, 10, 20, 30, 40, 60, 80, 120, 200];
 /// Equal bins of scores.
 pub(super) const SCORE_BINS: usize = 40;
 
-/// Comments whose verdicts are about equally sure; those of the calibration error.
+/// Comments whose chosen classes are about equally probable; the bins of the calibration error.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Reliability {
     /// How many.
@@ -36,7 +36,7 @@ pub struct LengthBin {
     pub accuracy_95: [f64; 2],
 }
 
-/// How scores lie between 0 and 1, in 40 equal bins.
+/// How scores are distributed between 0 and 1, in 40 equal bins.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Scores {
     /// `positive`: the score is the probability of it. `chosen`: with more classes, that of the chosen one.
@@ -68,13 +68,13 @@ pub(super) fn reliability(outcomes: &[Outcome]) -> Vec<Reliability> {
         .collect()
 }
 
-/// Accuracy by length; `lengths` are those of the judged comments, in characters. Bins of nothing are left out.
+/// Accuracy by length; `lengths` are those of the comments, in characters. Bins of nothing are left out.
 pub(super) fn by_length(outcomes: &[Outcome], lengths: &[u32]) -> Vec<LengthBin> {
     let mut counts = [(0_usize, 0_usize); LENGTHS.len() + 1];
     for (outcome, length) in outcomes.iter().zip(lengths) {
         let bin = &mut counts[LENGTHS.partition_point(|longest| longest < length)];
         bin.0 += 1;
-        bin.1 += usize::from(outcome.chosen() == outcome.class);
+        bin.1 += usize::from(outcome.is_right());
     }
     let bins = counts.iter().enumerate().filter(|(_, (records, _))| *records > 0);
     bins.map(|(at, &(records, right))| LengthBin {
@@ -87,7 +87,7 @@ pub(super) fn by_length(outcomes: &[Outcome], lengths: &[u32]) -> Vec<LengthBin>
     .collect()
 }
 
-/// How scores lie.
+/// The distribution of the scores.
 pub(super) fn scores(outcomes: &[Outcome], labels: &[String]) -> Scores {
     let mut counts = [vec![0; SCORE_BINS], vec![0; SCORE_BINS]];
     let two = labels.len() == 2;
@@ -95,7 +95,7 @@ pub(super) fn scores(outcomes: &[Outcome], labels: &[String]) -> Scores {
         let chosen = outcome.chosen();
         let (group, score) = match two {
             true => (outcome.class, outcome.probabilities[1]),
-            false => (usize::from(chosen == outcome.class), outcome.probabilities[chosen]),
+            false => (usize::from(outcome.is_right()), outcome.probabilities[chosen]),
         };
         counts[group][((score * SCORE_BINS as f64) as usize).min(SCORE_BINS - 1)] += 1;
     }

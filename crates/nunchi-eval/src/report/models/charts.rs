@@ -1,20 +1,16 @@
-//! The pictures of a report.
+//! The charts of a report on models.
 
-use super::chart::{Axis, Chart, Unit, colour};
-use super::markup::{counted, grouped, percent};
+use super::super::chart::{Axis, Chart, HALF, SMALL, SQUARE, Unit, WIDE, color};
+use super::super::format::{counted, grouped, percent};
 use super::measures::{LengthBin, SCORE_BINS};
 use super::{ModelResult, Report};
+use maud::Markup;
 
-/// A picture beside another one, a square one, and one of many small ones.
-const HALF: [f64; 2] = [500.0, 300.0];
-const SQUARE: [f64; 2] = [500.0, 420.0];
-const SMALL: [f64; 2] = [420.0, 210.0];
-const WIDE: [f64; 2] = [1040.0, 290.0];
 /// How much the newest point counts in the line that follows the loss.
 const SMOOTHING: f64 = 0.12;
 
 /// Training loss by step: every point thinly, and what it tends to; `None` where no model has such points.
-pub(super) fn loss(report: &Report) -> Option<String> {
+pub(super) fn loss(report: &Report) -> Option<Markup> {
     let runs = || {
         let points = |model: &ModelResult| model.history.as_ref().map(|history| history.points.clone());
         report.models.iter().enumerate().filter_map(move |(at, model)| Some((at, points(model)?)))
@@ -34,7 +30,7 @@ pub(super) fn loss(report: &Report) -> Option<String> {
     let x = Axis::new("steps", Unit::Number, 0.0, last as f64);
     let mut chart = Chart::new("training loss by step", HALF, x, y);
     for (at, points) in runs() {
-        let class = colour(at);
+        let class = color(at);
         chart.line(&format!("{class} thin"), points.iter().map(|point| [point.step as f64, point.loss]));
         let mut mean = None;
         let smooth = points.iter().filter(|point| point.loss.is_finite()).map(|point| {
@@ -43,21 +39,21 @@ pub(super) fn loss(report: &Report) -> Option<String> {
             mean = Some(now);
             [point.step as f64, now]
         });
-        chart.line(&class, smooth.collect::<Vec<_>>());
+        chart.line(class, smooth.collect::<Vec<_>>());
     }
     Some(chart.finish())
 }
 
 /// A line through the epochs of a run: model or group, name, points, the epoch that was kept.
 struct Course {
-    colour: usize,
+    color: usize,
     name: String,
     points: Vec<[f64; 2]>,
     kept: usize,
 }
 
 /// Development accuracy by epoch: a line a model, of a single model a line a file; `None` where nothing is known.
-pub(super) fn development(report: &Report, wide: bool) -> Option<(String, Vec<(usize, String)>)> {
+pub(super) fn development(report: &Report, wide: bool) -> Option<(Markup, Vec<(usize, String)>)> {
     let mut courses = Vec::new();
     for (at, model) in report.models.iter().enumerate() {
         let Some(history) = &model.history else { continue };
@@ -65,14 +61,14 @@ pub(super) fn development(report: &Report, wide: bool) -> Option<(String, Vec<(u
         let kept = history.kept_epoch;
         if report.models.len() == 1 && groups > 1 {
             courses.extend((0..groups).map(|group| Course {
-                colour: group,
+                color: group,
                 name: history.groups.get(group).cloned().unwrap_or_else(|| format!("file {}", group + 1)),
                 points: history.epochs.iter().map(|pass| [pass.epoch as f64, pass.dev[group]]).collect(),
                 kept,
             }));
         } else if groups > 0 {
             let scored = history.epochs.iter().filter_map(|pass| Some([pass.epoch as f64, pass.score()?]));
-            courses.push(Course { colour: at, name: model.name.clone(), points: scored.collect(), kept });
+            courses.push(Course { color: at, name: model.name.clone(), points: scored.collect(), kept });
         }
     }
     let values = || courses.iter().flat_map(|course| course.points.iter());
@@ -94,22 +90,22 @@ pub(super) fn development(report: &Report, wide: bool) -> Option<(String, Vec<(u
         chart.name(epoch as f64, &epoch.to_string());
     }
     for course in &courses {
-        let class = colour(course.colour);
-        chart.line(&class, course.points.iter().copied());
+        let class = color(course.color);
+        chart.line(class, course.points.iter().copied());
         for point in &course.points {
             let title = format!("{}, epoch {}: {}", course.name, point[0], percent(point[1]));
-            chart.dot(&class, *point, 4.0, &title);
+            chart.dot(class, *point, 4.0, &title);
             if point[0] as usize == course.kept {
                 chart.dot(&format!("{class} ring"), *point, 8.0, &title);
             }
         }
     }
-    let names = courses.iter().map(|course| (course.colour, course.name.clone())).collect();
+    let names = courses.iter().map(|course| (course.color, course.name.clone())).collect();
     Some((chart.finish(), names))
 }
 
 /// ROC curves; `None` where one class alone leaves nothing to compare.
-pub(super) fn roc(report: &Report) -> Option<String> {
+pub(super) fn roc(report: &Report) -> Option<Markup> {
     if report.models.iter().all(|model| model.roc.is_empty()) {
         return None;
     }
@@ -117,7 +113,7 @@ pub(super) fn roc(report: &Report) -> Option<String> {
     let mut chart = Chart::new("ROC curve", SQUARE, axis("false positive rate"), axis("true positive rate"));
     chart.line("ideal", [[0.0, 0.0], [1.0, 1.0]]);
     for (at, model) in report.models.iter().enumerate() {
-        chart.line(&colour(at), model.roc.iter().copied());
+        chart.line(&color(at), model.roc.iter().copied());
         let height = 0.05 + 0.062 * (report.models.len() - 1 - at) as f64;
         chart.note([0.98, height], "end", &format!("{}: AUC {:.4}", model.name, model.metrics.auc));
     }
@@ -125,7 +121,7 @@ pub(super) fn roc(report: &Report) -> Option<String> {
 }
 
 /// Accuracy over confidence: on the diagonal 0.9 means 0.9.
-pub(super) fn reliability(report: &Report) -> String {
+pub(super) fn reliability(report: &Report) -> Markup {
     let least = 1.0 / report.data.labels.len().max(2) as f64;
     let bins = || report.models.iter().flat_map(|model| &model.reliability);
     let lowest = bins().map(|bin| bin.accuracy.min(bin.confidence)).fold(least, f64::min);
@@ -134,27 +130,27 @@ pub(super) fn reliability(report: &Report) -> String {
     let mut chart = Chart::new(
         "reliability diagram",
         SQUARE,
-        Axis::new("how sure the model is (probability of its verdict)", Unit::Percent, least, 1.0),
+        Axis::new("confidence: probability of the verdict", Unit::Percent, least, 1.0),
         y,
     );
     chart.line("ideal", [[least, least], [1.0, 1.0]]);
     for (at, model) in report.models.iter().enumerate() {
-        let class = colour(at);
-        chart.line(&class, model.reliability.iter().map(|bin| [bin.confidence, bin.accuracy]));
+        let class = color(at);
+        chart.line(class, model.reliability.iter().map(|bin| [bin.confidence, bin.accuracy]));
         for bin in &model.reliability {
             let title = format!(
-                "{}: {}, sure to {}, right {}",
+                "{}: {}, confidence {}, right {}",
                 model.name,
                 counted(bin.records, "comment"),
                 percent(bin.confidence),
                 percent(bin.accuracy)
             );
             if report.models.len() == 1 {
-                chart.whisker(&class, bin.confidence, bin.accuracy_95);
+                chart.whisker(class, bin.confidence, bin.accuracy_95);
             }
             // The area says how many comments there are.
             let share = bin.records as f64 / report.data.records.max(1) as f64;
-            chart.dot(&class, [bin.confidence, bin.accuracy], 3.0 + 11.0 * share.sqrt(), &title);
+            chart.dot(class, [bin.confidence, bin.accuracy], 3.0 + 11.0 * share.sqrt(), &title);
         }
     }
     chart.finish()
@@ -168,7 +164,7 @@ fn length_name(bin: &LengthBin) -> String {
 }
 
 /// Accuracy by the comments' lengths, and pale bars for how many there are.
-pub(super) fn lengths(report: &Report, wide: bool) -> Option<String> {
+pub(super) fn lengths(report: &Report, wide: bool) -> Option<Markup> {
     let first = &report.models.first()?.lengths;
     let bins = || report.models.iter().flat_map(|model| &model.lengths);
     let most = first.iter().map(|bin| bin.records).max()? as f64;
@@ -187,13 +183,13 @@ pub(super) fn lengths(report: &Report, wide: bool) -> Option<String> {
         chart.name(at as f64 + 0.5, &length_name(bin));
     }
     for (index, model) in report.models.iter().enumerate() {
-        let class = colour(index);
-        // All models judged the same comments: their bins are the same.
+        let class = color(index);
+        // All models classified the same comments: their bins are the same.
         let x = |at: usize| at as f64 + 0.5;
-        chart.line(&class, model.lengths.iter().enumerate().map(|(at, bin)| [x(at), bin.accuracy]));
+        chart.line(class, model.lengths.iter().enumerate().map(|(at, bin)| [x(at), bin.accuracy]));
         for (at, bin) in model.lengths.iter().enumerate() {
             if single {
-                chart.whisker(&class, x(at), bin.accuracy_95);
+                chart.whisker(class, x(at), bin.accuracy_95);
             }
             let title = format!(
                 "{}, {} characters: {} of {}",
@@ -202,19 +198,19 @@ pub(super) fn lengths(report: &Report, wide: bool) -> Option<String> {
                 percent(bin.accuracy),
                 counted(bin.records, "comment")
             );
-            chart.dot(&class, [x(at), bin.accuracy], 4.0, &title);
+            chart.dot(class, [x(at), bin.accuracy], 4.0, &title);
         }
     }
     Some(chart.finish())
 }
 
-/// How a model's scores lie: one group upwards, the other downwards. Heights are square roots: most comments lie at the
+/// How a model's scores are distributed: one group upwards, the other downwards. Heights are square roots: most comments lie at the
 /// ends, and what lies between is what matters.
-pub(super) fn scores(model: &ModelResult, wide: bool) -> String {
+pub(super) fn scores(model: &ModelResult, wide: bool) -> Markup {
     let [lower, upper] = &model.scores.groups;
     let root = |count: usize| (count as f64).sqrt();
-    let most = |counts: &[usize]| counts.iter().copied().max().map_or(1.0, root).max(1.0);
-    let (down, up) = (most(&lower.counts) * 1.12, most(&upper.counts) * 1.12);
+    let highest = |counts: &[usize]| counts.iter().copied().max().map_or(1.0, root).max(1.0);
+    let (down, up) = (highest(&lower.counts) * 1.12, highest(&upper.counts) * 1.12);
     let title = match model.scores.of {
         "positive" => format!("score: the probability of {}", upper.name),
         _ => "probability of the verdict".to_owned(),
@@ -238,16 +234,16 @@ pub(super) fn scores(model: &ModelResult, wide: bool) -> String {
 }
 
 /// Where each model's accuracy lies with 95 % certainty.
-pub(super) fn accuracies(report: &Report) -> String {
+pub(super) fn accuracies(report: &Report) -> Markup {
     let values = report.models.iter().flat_map(|model| model.accuracy_95);
     let y = Axis::around("accuracy, with its 95 % interval", Unit::Percent, values, [0.0, 1.0]);
     let count = report.models.len() as f64;
     let mut chart = Chart::new("accuracy by model", WIDE, Axis::bare("", 0.0, count), y);
     for (at, model) in report.models.iter().enumerate() {
-        let (x, class) = (at as f64 + 0.5, colour(at));
-        chart.whisker(&class, x, model.accuracy_95);
+        let (x, class) = (at as f64 + 0.5, color(at));
+        chart.whisker(class, x, model.accuracy_95);
         let accuracy = model.metrics.accuracy;
-        chart.dot(&class, [x, accuracy], 7.0, &format!("{}: {}", model.name, percent(accuracy)));
+        chart.dot(class, [x, accuracy], 7.0, &format!("{}: {}", model.name, percent(accuracy)));
         chart.note([x + 0.02 * count, accuracy], "start", &percent(accuracy));
         chart.name(x, &model.name);
     }
