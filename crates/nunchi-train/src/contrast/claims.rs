@@ -1,7 +1,8 @@
 //! What is claimed of a product or a part of it, and how it stands in a sentence.
 
 use super::Writer;
-use super::inflect::{Entry, Link, Predicate, Style, with_particle};
+use super::entry::Entry;
+use super::inflect::{Link, Predicate, Style, with_particle};
 use super::words::Sides;
 use rand::Rng as _;
 

@@ -1,7 +1,7 @@
 //! Made-up sentences in which one word turns the prediction: contrast, denial, double denial, hopes and fears.
 //!
 //! Real comments hold few of these, so a network learns to add up words instead of reading. The sentences are data to
-//! train on, beside real ones. They are made from lists (`words`), endings (`inflect`), claims (`claims`) and patterns
+//! train on, beside real ones. They are made from lists (`words`, of `entry`s), endings (`inflect`), claims (`claims`) and patterns
 //! (`patterns`), and typed as people type (`noise`). What stands in `samples/pairs.tsv` is a test and never among them.
 //!
 //! The label is what the sentence says in the end: after -지만, -는데 or 하지만 the last clause decides where it is a
@@ -12,6 +12,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 mod claims;
+mod entry;
 mod inflect;
 mod noise;
 mod patterns;

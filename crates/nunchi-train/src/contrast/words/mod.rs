@@ -2,7 +2,7 @@
 //!
 //! Written by hand. Not one sentence of `samples/pairs.tsv` can be made from them (a test of the generator looks).
 
-use super::inflect::Entry;
+use super::entry::Entry;
 
 mod screen;
 mod shop;
@@ -61,8 +61,9 @@ pub(super) const DOMAINS: [&Domain; 5] =
 
 #[cfg(test)]
 mod tests {
-    use super::super::inflect::{Style, closed};
+    use super::super::inflect::Style;
     use super::*;
+    use crate::hangul::closed;
     use std::collections::HashSet;
 
     fn entries(good: bool) -> Vec<&'static Entry> {

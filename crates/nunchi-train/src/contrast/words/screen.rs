@@ -1,6 +1,6 @@
 //! Things to see and to play: films and games.
 
-use super::super::inflect::{Entry, bieup, done, full, ha, noun};
+use super::super::entry::{Entry, bieup, done, full, ha, noun};
 use super::shop::{
     ANGERING, ANNOYING, BAD, FAST, FEW, GOOD, INFERIOR, IRRITATING, MANY, OUTSTANDING, PLEASING, SLOW,
     SOPHISTICATED, WORTHLESS,

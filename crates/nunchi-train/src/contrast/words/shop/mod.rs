@@ -1,6 +1,6 @@
 //! Things from shops: household goods, clothes, food.
 
-use super::super::inflect::{Entry, bieup, done, full, ha, noun};
+use super::super::entry::{Entry, bieup, done, full, ha, noun};
 use super::{Aspect, Domain};
 
 mod sayings;

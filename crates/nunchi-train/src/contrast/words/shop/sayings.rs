@@ -1,6 +1,6 @@
 //! What is said of things from shops as a whole, and what came of them.
 
-use super::super::super::inflect::{bieup, done, full, ha, noun};
+use super::super::super::entry::{bieup, done, full, ha, noun};
 use super::super::Sides;
 use super::{ANGERING, IRRITATING, PLEASING, WORTHLESS};
 
