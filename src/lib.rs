@@ -34,3 +34,7 @@ pub mod retraining;
 pub mod samples;
 pub mod stop;
 pub mod telemetry;
+
+#[cfg(test)]
+#[path = "../crates/nunchi-eval/src/report/well_formed.rs"]
+mod well_formed;

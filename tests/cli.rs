@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // Outside of `#[test]` functions too a failure fails the test.
 
 use nunchi_model::rnn::Cell;
-use nunchi_model::{Precision, testing};
+use nunchi_model::{WeightFormat, testing};
 use std::process::{Command, Output};
 
 const COMMANDS: [&str; 12] = [
@@ -122,7 +122,7 @@ fn the_same_wrong_model_has_the_same_status_everywhere() {
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (model, store, data, out) =
         (path("m.safetensors"), path("store"), path("d.tsv"), path("out.safetensors"));
-    testing::model(Cell::Gru, 1).save(model.as_ref(), Precision::F16).unwrap();
+    testing::model(Cell::Gru, 1).save(model.as_ref(), WeightFormat::F16).unwrap();
     std::fs::write(&data, "label\ttext\n".to_owned() + &"0\t별로예요\n1\t좋아요\n".repeat(50)).unwrap();
     assert_eq!(nunchi(&["models", "publish", &model, "--store", &store]).status.code(), Some(0));
     let damaged = path("damaged.safetensors");

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 #[path = "../crates/nunchi-eval/src/report/well_formed.rs"]
+#[allow(dead_code)]
 mod well_formed;
 
 use serde_json::Value;

@@ -296,8 +296,4 @@ fn label_changes(report: &Report) -> Markup {
 }
 
 #[cfg(test)]
-#[path = "../../crates/nunchi-eval/src/report/well_formed.rs"]
-mod well_formed;
-
-#[cfg(test)]
 mod tests;

@@ -153,6 +153,7 @@ fn on_a_thread(
         match receiver.recv_timeout(STOP_INTERVAL) {
             Ok(trained) => {
                 let Outcome::Finished(trained) = trained? else { return Err(RetrainError::Stopped) };
+                let trained = *trained;
                 // The data is to blame: what was learned before is no candidate.
                 return trained.diverged.map_or(Ok(trained), |why| Err(TrainError::from(why).into()));
             }

@@ -315,8 +315,4 @@ fn example_row(example: &Example) -> Markup {
 }
 
 #[cfg(test)]
-#[path = "../../../crates/nunchi-eval/src/report/well_formed.rs"]
-mod well_formed;
-
-#[cfg(test)]
 mod tests;

@@ -154,7 +154,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let trained = trainer::train(network, &task, &mut bar);
     bar.finish();
     let trained = match trained? {
-        Outcome::Finished(trained) => trained,
+        Outcome::Finished(trained) => *trained,
         // No model: under its name a part of a training would be taken for a finished one.
         Outcome::Interrupted(why) => {
             eprintln!("{why}");

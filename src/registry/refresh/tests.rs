@@ -6,7 +6,7 @@ use crate::telemetry::Metrics;
 use arc_swap::ArcSwap;
 use nunchi_engine::Engine;
 use nunchi_model::rnn::Cell;
-use nunchi_model::{Model, Precision};
+use nunchi_model::{Model, WeightFormat};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -22,7 +22,7 @@ struct Fleet {
 }
 
 fn publish(store: &Store, model: &Model) -> Version {
-    let content = model.to_bytes(Precision::F32).unwrap().0;
+    let content = model.to_bytes(WeightFormat::F32).unwrap().0;
     store.publish(content, NewVersion::default()).unwrap().manifest.version
 }
 

@@ -85,6 +85,8 @@ impl Scratch {
 /// What both passes need.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
+    /// The proof that this thread is ready for the products.
+    pub session: &'a Session,
     pub arch: Arch,
     pub products: &'a Products,
     pub cell: Cell,
@@ -105,7 +107,7 @@ impl Context<'_> {
     }
 
     /// Reads `input`, `[tokens, inputs]`.
-    pub(super) fn forward(&self, session: &Session, input: &[f32], trace: &mut Trace, scratch: &mut Scratch) {
+    pub(super) fn forward(&self, input: &[f32], trace: &mut Trace, scratch: &mut Scratch) {
         let (hidden, width, batch) = (self.hidden(), self.width(), self.batch);
         let input_bias = slice(&self.weights.bias_ih);
         let state_bias = slice(&self.weights.bias_hh);
@@ -117,7 +119,7 @@ impl Context<'_> {
         let inputs = self.weights.weight_ih.ncols();
         let input = Matrix::new(&input[..batch.total * inputs], inputs);
         self.products.times(
-            session,
+            self.session,
             input,
             &self.packed.input,
             Some(input_bias),
@@ -131,7 +133,7 @@ impl Context<'_> {
             let (extra_before, extra) = apart(extra, scaled(&before, hidden), scaled(&now, hidden));
             let sums = &mut scratch.sums[..continued * width];
             self.products.times(
-                session,
+                self.session,
                 Matrix::new(states_before, hidden),
                 &self.packed.state,
                 Some(state_bias),
@@ -158,7 +160,6 @@ impl Context<'_> {
     /// end adds.
     pub(super) fn backward(
         &self,
-        session: &Session,
         input: &[f32],
         (arriving, stride): (&[f32], usize),
         trace: &mut Trace,
@@ -197,7 +198,7 @@ impl Context<'_> {
             // Only rows that continue an earlier state hand anything on; the others began here.
             let of_gates = if self.cell == Cell::Gru { &scratch.sums } else { &*gates };
             self.products.times(
-                session,
+                self.session,
                 Matrix::new(&of_gates[..continued * width], width),
                 &self.packed.state_back,
                 None,
@@ -211,7 +212,7 @@ impl Context<'_> {
         let input = Matrix::new(&input[..batch.total * inputs], inputs);
         let previous = Matrix::new(&scratch.previous, hidden);
         self.products.outer(
-            session,
+            self.session,
             of_gates,
             input,
             slice_mut(&mut gradient.weight_ih),
@@ -225,19 +226,19 @@ impl Context<'_> {
             let (gated, new) = weight_hh.split_at_mut(2 * hidden * hidden);
             let (of_gated, of_new) =
                 (of_gates.columns(0..2 * hidden), Matrix::new(&extra[..batch.total * hidden], hidden));
-            self.products.outer(session, of_gated, previous, gated, &mut scratch.products);
-            self.products.outer(session, of_new, previous, new, &mut scratch.products);
+            self.products.outer(self.session, of_gated, previous, gated, &mut scratch.products);
+            self.products.outer(self.session, of_new, previous, new, &mut scratch.products);
             let (gated, new) = bias_hh.split_at_mut(2 * hidden);
             column_sums(self.arch, of_gated, gated);
             column_sums(self.arch, of_new, new);
         } else {
-            self.products.outer(session, of_gates, previous, weight_hh, &mut scratch.products);
+            self.products.outer(self.session, of_gates, previous, weight_hh, &mut scratch.products);
             column_sums(self.arch, of_gates, bias_hh);
         }
         // The first direction begins, the second one adds.
         let zeros = (!self.reverse).then_some(&scratch.zeros[..inputs]);
         self.products.times(
-            session,
+            self.session,
             of_gates,
             &self.packed.input_back,
             zeros,

@@ -199,8 +199,8 @@ impl Backprop {
             for (side, ((weights, packed), trace)) in
                 layer.directions().zip(packed).zip(&mut own.traces).enumerate()
             {
-                let context = self.context(shape.cell, weights, packed, &pass.batch, side == 1);
-                context.forward(session, &own.input, trace, &mut pass.scratch);
+                let context = self.context(session, (weights, packed), shape.cell, &pass.batch, side == 1);
+                context.forward(&own.input, trace, &mut pass.scratch);
             }
             join(&own.traces, shape.hidden, total, &mut pass.states);
         }
@@ -209,13 +209,13 @@ impl Backprop {
 
     fn context<'a>(
         &'a self,
+        session: &'a Session,
+        (weights, packed): (&'a nunchi_model::rnn::Direction<f32>, &'a Packed),
         cell: Cell,
-        weights: &'a nunchi_model::rnn::Direction<f32>,
-        packed: &'a Packed,
         batch: &'a Batch,
         reverse: bool,
     ) -> Context<'a> {
-        Context { arch: self.arch, products: &self.products, cell, weights, packed, batch, reverse }
+        Context { session, arch: self.arch, products: &self.products, cell, weights, packed, batch, reverse }
     }
 
     /// Back from the gradient of the last layer's states (`[tokens, features]`, see [`Pass::of_states`]) to every weight; the
@@ -241,9 +241,9 @@ impl Backprop {
             let gradient = gradients.layers[index].directions_mut();
             for (side, (((own, packed), gradient), trace)) in directions.zip(gradient).zip(traces).enumerate()
             {
-                let context = self.context(shape.cell, own, packed, batch, side == 1);
+                let context = self.context(session, (own, packed), shape.cell, batch, side == 1);
                 let arriving = (&arriving[side * shape.hidden..], stride);
-                context.backward(session, input, arriving, trace, gradient, of_input, scratch);
+                context.backward(input, arriving, trace, gradient, of_input, scratch);
             }
             let share = if index == 0 { dropout.inputs } else { dropout.features };
             dropout.apply(self.arch, index as u32, share, &mut of_input[..batch.total * inputs]);

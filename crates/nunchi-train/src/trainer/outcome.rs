@@ -12,7 +12,7 @@ use thiserror::Error;
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// At its end.
-    Finished(Trained),
+    Finished(Box<Trained>),
     /// Somebody set [`Task::stop`](super::Task::stop). There is no network: one of a part of a training would be taken for a finished
     /// one, and the checkpoint holds more.
     Interrupted(Interrupted),

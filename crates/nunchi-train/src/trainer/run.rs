@@ -285,7 +285,8 @@ impl<'a> Run<'a> {
             _ => (0, self.candidate()),
         };
         let (diverged, took) = (self.diverged, begin.elapsed());
-        Ok(Outcome::Finished(Trained { network, epochs: self.cursor.epochs, best, diverged, took }))
+        let trained = Trained { network, epochs: self.cursor.epochs, best, diverged, took };
+        Ok(Outcome::Finished(Box::new(trained)))
     }
 
     /// The weights of now as they would be kept.

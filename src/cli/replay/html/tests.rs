@@ -1,6 +1,6 @@
-use super::well_formed::{HOSTILE, read_markup};
 use super::*;
 use crate::replay::{Plan, Request, Target};
+use crate::well_formed::{HOSTILE, read_markup};
 use jiff::Timestamp;
 use nunchi_engine::Prediction;
 use nunchi_eval::comparison::{ComparedComment, ComparedModel};

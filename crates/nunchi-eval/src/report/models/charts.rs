@@ -113,7 +113,7 @@ pub(super) fn roc(report: &Report) -> Option<Markup> {
     let mut chart = Chart::new("ROC curve", SQUARE, axis("false positive rate"), axis("true positive rate"));
     chart.line("ideal", [[0.0, 0.0], [1.0, 1.0]]);
     for (at, model) in report.models.iter().enumerate() {
-        chart.line(&color(at), model.roc.iter().copied());
+        chart.line(color(at), model.roc.iter().copied());
         let height = 0.05 + 0.062 * (report.models.len() - 1 - at) as f64;
         chart.note([0.98, height], "end", &format!("{}: AUC {:.4}", model.name, model.metrics.auc));
     }
