@@ -20,6 +20,7 @@
 //! `rnn` knows no Kafka; `pipeline` knows no matrix.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_macros))]
 
 pub mod cli;
 pub mod config;

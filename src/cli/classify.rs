@@ -5,6 +5,7 @@ use super::colour::{Paint, Tone};
 use super::lines::{Line, Lines, MAX_LINE};
 use super::model::ModelArgs;
 use crate::cli::exit::ExitStatus;
+use crate::cli::printer::{errln, write_bytes};
 use crate::config::{Config, InputFormat};
 use crate::record::{Comment, DeadLetter, DeadLetterClass, Reader, Verdict};
 use anyhow::Context as _;
@@ -13,7 +14,7 @@ use nunchi_engine::score::WrittenScore;
 use nunchi_engine::{Engine, EngineError, Prediction};
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::Arc;
 
 /// Lines that are judged at once at most.
@@ -66,21 +67,19 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let warm = args.model.warm(args.kernel.as_deref())?;
     let mut filter = Filter::new(Engine::new(Arc::new(warm)), args.input, args.format);
     let mut lines = Lines::new(io::stdin().lock());
-    let mut stdout = io::stdout().lock();
     loop {
         let block = lines.next_block().context("cannot read standard input")?;
         let Some(block) = block else { break };
         let mut block = block.peekable();
         while block.peek().is_some() {
-            let written = stdout.write_all(filter.classify(block.by_ref().take(BATCH))?);
-            match written.and_then(|()| stdout.flush()) {
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(ExitStatus::Done),
-                other => other.context("cannot write to standard output")?,
+            if !write_bytes(filter.classify(block.by_ref().take(BATCH))?) {
+                return Ok(ExitStatus::Done);
             }
         }
     }
     if filter.broken > 0 {
-        eprintln!("nunchi: {} of {} lines could not be judged", filter.broken, filter.lines);
+        errln!("nunchi: {} of {} lines could not be judged", filter.broken, filter.lines);
+        return Ok(ExitStatus::Failed);
     }
     Ok(ExitStatus::Done)
 }

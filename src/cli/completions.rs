@@ -1,5 +1,6 @@
 //! `nunchi completions`
 
+use super::printer::write_bytes;
 use crate::cli::exit::ExitStatus;
 use clap::CommandFactory;
 
@@ -19,6 +20,6 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::Cli::command(), "nunchi", &mut script);
-    std::io::Write::write_all(&mut std::io::stdout(), &script)?;
+    write_bytes(&script);
     Ok(ExitStatus::Done)
 }

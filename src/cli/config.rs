@@ -2,6 +2,7 @@
 
 use super::settings::Settings;
 use crate::cli::exit::ExitStatus;
+use crate::cli::printer::{out, outln};
 use crate::config::{Flag, Origin};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -35,8 +36,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let Command::Check(check) = args.command;
     let flags: Vec<Flag> = check.set.iter().map(|assignment| Flag::set(assignment)).collect();
     let settings = Settings::load(check.config.as_deref(), &flags)?;
-    print!("{}", listing(&settings));
-    println!("ok");
+    out!("{}", listing(&settings));
+    outln!("ok");
     Ok(ExitStatus::Done)
 }
 

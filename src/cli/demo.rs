@@ -3,6 +3,7 @@
 
 use crate::cli::exit::{ExitStatus, InternalError};
 use crate::cli::model::ModelArgs;
+use crate::cli::printer::{errln, out};
 use crate::cli::publish::{Limit, Publisher};
 use crate::cli::run::{Server, runtime};
 use crate::cli::signals::stop_on_signals;
@@ -19,7 +20,6 @@ use arc_swap::ArcSwap;
 use nunchi_engine::LoadedModel;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
-use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -91,7 +91,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let metrics_url = format!("http://{}/metrics", listener.local_addr()?);
     if !in_terminal {
         init_logs(&Log { level: "warn".into(), ..Log::default() })?;
-        eprintln!("{metrics_url} serves the metrics of this demo");
+        errln!("{metrics_url} serves the metrics of this demo");
     }
     let admin = Admin::new(demo.metrics.clone(), Arc::clone(&demo.health), Arc::clone(&demo.slot));
     let server = Server::start(&runtime, listener, admin)?;
@@ -99,8 +99,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let played = demo.play(args.rate, limit, about, in_terminal);
     server.end(&runtime);
     let (stats, published) = played?;
-    // Whoever closed our output does not want the summary either.
-    let _ = write!(std::io::stdout(), "{}", lines::summary(&stats, published, Instant::now()));
+    out!("{}", lines::summary(&stats, published, Instant::now()));
     Ok(ExitStatus::Done)
 }
 
@@ -203,7 +202,7 @@ impl Demo {
             let stats = if in_terminal {
                 terminal::show(about, &events, || self.done())
             } else {
-                lines::show(&events, || self.done())
+                Ok(lines::show(&events, || self.done()))
             };
             self.stop.request();
             let published = joined(publishing.join());

@@ -6,6 +6,7 @@ use super::columns::ColumnArgs;
 use super::exit::UsageError;
 use super::model::{StoreArgs, find_model};
 use crate::cli::exit::ExitStatus;
+use crate::cli::printer::{errln, outln};
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use nunchi_data::Columns;
@@ -96,7 +97,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
             if let Some(spacing) = args.spacing {
                 object["spacing"] = spacing.name().into();
             }
-            println!("{object}");
+            outln!("{object}");
         }
     } else {
         print_table(&models, &metrics);
@@ -105,7 +106,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         let subjects: Vec<Subject<'_>> =
             models.iter().map(|model| Subject { model: model.model(), history: None }).collect();
         let figures = Report::new(&subjects, &seen).write(page)?;
-        eprintln!("wrote {} and {}", page.display(), figures.display());
+        errln!("wrote {} and {}", page.display(), figures.display());
     }
     if let Some(file) = &args.fading {
         draw_influence_decay(&models, Path::new(data), &columns, file)?;
@@ -148,7 +149,7 @@ fn draw_influence_decay(
     let places = [10, 20, influence_decay::TOKENS - 1];
     for one in &measured {
         let left = |shares: &[f64]| places.map(|at| format!("{:.0}", shares[at] * 100.0)).join(", ");
-        eprintln!(
+        errln!(
             "{}: of a first token's influence on the state {} % are left after {}, {} and {} further tokens, of that on \
              the verdict {} % ({} comments)",
             one.model,
@@ -160,7 +161,7 @@ fn draw_influence_decay(
             one.comments
         );
     }
-    eprintln!("wrote {}", file.display());
+    errln!("wrote {}", file.display());
     Ok(())
 }
 
@@ -174,7 +175,7 @@ fn observe(models: &mut [ModelUnderTest], data: &Path, columns: &Columns) -> any
     bar.finish_and_clear();
     let (dropped, bad) = seen.left_out;
     if dropped + bad > 0 {
-        eprintln!("left out: {dropped} rows of no class, {bad} unreadable");
+        errln!("left out: {dropped} rows of no class, {bad} unreadable");
     }
     Ok(seen)
 }
@@ -182,14 +183,21 @@ fn observe(models: &mut [ModelUnderTest], data: &Path, columns: &Columns) -> any
 /// One row a model, best accuracy marked where there are several.
 fn print_table(models: &[ModelUnderTest], metrics: &[Metrics]) {
     let widest = models.iter().map(|model| model.model().name.chars().count()).max().unwrap_or(0).max(5);
-    println!(
+    outln!(
         "{:widest$}  {:12}  {:>9}  {:>9}  {:>7}  {:>7}  {:>8}  {:>7}",
-        "model", "version", "records", "accuracy", "F1", "AUC", "log loss", "ECE"
+        "model",
+        "version",
+        "records",
+        "accuracy",
+        "F1",
+        "AUC",
+        "log loss",
+        "ECE"
     );
     let best = metrics.iter().map(|metrics| metrics.accuracy).fold(0.0, f64::max);
     for (model, metrics) in models.iter().zip(metrics) {
         let mark = if models.len() > 1 && metrics.accuracy == best { "  *" } else { "" };
-        println!(
+        outln!(
             "{:widest$}  {:12}  {:>9}  {:>7.2} %  {:>7.4}  {:>7.4}  {:>8.4}  {:>7.4}{mark}",
             model.model().name,
             model.model().version,

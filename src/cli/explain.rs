@@ -6,11 +6,11 @@
 use super::colour;
 use super::colour::{Paint, Tone};
 use super::model::ModelArgs;
+use super::printer::outln;
 use crate::cli::exit::ExitStatus;
 use nunchi_engine::score::WrittenScore;
 use nunchi_engine::{Engine, EngineError, Prediction};
 use nunchi_model::rnn::HeadKind;
-use std::io::{self, Write as _};
 use std::sync::Arc;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -47,7 +47,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let pieces: Vec<String> =
         model.tokenizer.pieces(&text, model.max_tokens).into_iter().map(|(_, piece)| piece).collect();
     let label = &model.labels[prediction.label];
-    let mut out = if args.json {
+    let out = if args.json {
         let last = scores.last();
         serde_json::json!({
             "tokens": pieces, "scores": scores, "label": label, "score": last, "model": model.version,
@@ -57,11 +57,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     } else {
         drawing(&pieces, &scores, label, prediction.truncated)
     };
-    out.push('\n');
-    match io::stdout().write_all(out.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(ExitStatus::Done),
-    }
+    outln!("{out}");
+    Ok(ExitStatus::Done)
 }
 
 /// The score of each prefix as it would be written in a verdict: of positive, or of the class that wins in the end.

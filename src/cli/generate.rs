@@ -2,6 +2,7 @@
 //! sentences to train on.
 
 use crate::cli::exit::ExitStatus;
+use crate::cli::printer::{Output, errln};
 use crate::cli::publish::{Limit, Publisher};
 use crate::cli::settings::Settings;
 use crate::cli::signals::stop_on_signals;
@@ -11,7 +12,7 @@ use crate::stop::Stop;
 use anyhow::Context as _;
 use nunchi_train::contrast;
 use std::fs::File;
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -87,7 +88,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let topic = &settings.config().input.topic;
     let publisher = Publisher::connect(&settings.clients.plain(), topic)?;
     let brokers = &settings.config().kafka.brokers;
-    eprintln!("publishing {} comments/s to `{topic}` on {brokers}; Ctrl-C ends", args.rate);
+    errln!("publishing {} comments/s to `{topic}` on {brokers}; Ctrl-C ends", args.rate);
 
     // The process's id and the second of its start keep ids apart from run to run.
     let prefix = format!("g{:x}-{}", jiff::Timestamp::now().as_second(), std::process::id());
@@ -95,17 +96,16 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let limit = Limit { records: args.records, time: args.seconds.map(Duration::from_secs) };
     let start = Instant::now();
     let published = publisher.publish(&mut stream, args.rate, limit, &stop, |_| u64::MAX)?;
-    eprintln!("{published} records published in {:.1} s", start.elapsed().as_secs_f64());
+    errln!("{published} records published in {:.1} s", start.elapsed().as_secs_f64());
     Ok(ExitStatus::Done)
 }
 
 /// Writes made-up sentences as a file that `nunchi train` reads.
 fn write_contrast(seed: u64, count: usize, out: Option<&Path>) -> anyhow::Result<ExitStatus> {
     let Some(path) = out else {
-        return match write_sentences(io::stdout().lock(), seed, count) {
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
-            _ => Ok(ExitStatus::Done),
-        };
+        // The printer keeps why not.
+        let _ = write_sentences(Output, seed, count);
+        return Ok(ExitStatus::Done);
     };
     File::create(path)
         .and_then(|file| write_sentences(file, seed, count))

@@ -2,8 +2,12 @@
 //!
 //! [`exit`] has the exit statuses. Results go to standard output, progress and logs to standard error.
 
+use crate::cli::printer::errln;
+use crate::telemetry::lost_log_lines;
 use clap::{Parser, Subcommand};
 use exit::{ExitStatus, InternalError};
+use printer::finish;
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
@@ -22,6 +26,7 @@ mod generate;
 mod lines;
 mod model;
 mod models;
+mod printer;
 mod progress;
 mod publish;
 mod replay;
@@ -101,17 +106,27 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // `--help` and `--version` are errors to clap too, with exit code 0.
             let status = if error.exit_code() == 0 { ExitStatus::Done } else { ExitStatus::Usage };
-            let _ = error.print();
-            return status.into();
+            return match error.print() {
+                Err(error) if status == ExitStatus::Done && error.kind() != ErrorKind::BrokenPipe => {
+                    errln!("nunchi: cannot write to standard output: {error}");
+                    ExitStatus::Failed.into()
+                }
+                _ => status.into(),
+            };
         }
     };
     // What panics has said so on standard error; the status is that of a worker that died.
     let result = catch_unwind(AssertUnwindSafe(|| cli.command.run()))
         .unwrap_or_else(|_| Err(InternalError("the command panicked").into()));
     let status = result.unwrap_or_else(|error| {
-        eprintln!("nunchi: {error:#}");
+        errln!("nunchi: {error:#}");
         ExitStatus::of(&error)
     });
+    let status = finish(status);
+    match lost_log_lines() {
+        0 => {}
+        lost => errln!("nunchi: {lost} log lines could not be written"),
+    }
     status.into()
 }
 

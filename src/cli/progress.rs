@@ -1,6 +1,7 @@
 //! What a person sees while a network trains: two lines that move on a terminal, plain lines elsewhere; on standard
 //! error. What was heard is kept for the report.
 
+use crate::cli::printer::errln;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use nunchi_eval::history::{History, Pass, Recorder};
 use nunchi_train::trainer::{Epoch, Progress};
@@ -102,7 +103,7 @@ impl TrainingBar {
         }
         let rate = (done - self.resumed.min(done)) as f64 / self.begin.elapsed().as_secs_f64().max(1e-9);
         let left = whole.saturating_sub(done) as f64 / rate;
-        eprintln!(
+        errln!(
             "epoch {}/{}: {} %, {rate:.0} examples/s, {left:.0} s left, {}",
             self.epoch,
             self.epochs,
@@ -136,7 +137,7 @@ impl Progress for TrainingBar {
 
     fn note(&mut self, text: &str) {
         if self.bar.is_hidden() {
-            eprintln!("{text}");
+            errln!("{text}");
         } else {
             self.bar.println(text);
         }

@@ -49,3 +49,135 @@ impl Settings {
         self.loaded.effective()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Origin;
+    use crate::pipeline::worker_count;
+    use crate::record::Reader;
+    use crate::registry::CanaryThresholds;
+    use std::collections::BTreeSet;
+
+    /// Where a setting shows.
+    enum Effect {
+        /// In what the Kafka clients get.
+        Clients(fn(&ClientProperties) -> String),
+        /// In something that is built from the settings.
+        Built(fn(&Config) -> String),
+        /// Only in a running process: the source that reads it must exist.
+        Read,
+    }
+    use Effect::{Built, Clients, Read};
+
+    fn comment(config: &Config) -> String {
+        let record = br#"{"id": 1, "text": "a", "no": 2, "body": "b", "rating": 3}"#;
+        let reader = Reader::new(config);
+        format!("{:?} {:?}", reader.read(record), reader.echo())
+    }
+
+    fn thresholds(config: &Config) -> String {
+        format!("{:?}", CanaryThresholds::from(&config.registry))
+    }
+
+    /// Every setting with a value that is not its default, and where that shows.
+    const EFFECTS: &[(&str, &str, Effect)] = &[
+        ("kafka.brokers", "a:1", Clients(|c| format!("{:?}", c.plain().get("bootstrap.servers")))),
+        ("kafka.group", "g", Clients(|c| format!("{:?}", c.consumer(0).get("group.id")))),
+        (
+            "kafka.delivery",
+            "at_least_once",
+            Clients(|c| format!("{:?}", c.producer(0).get("transactional.id").is_some())),
+        ),
+        ("kafka.instance", "i", Clients(|c| c.transactional_id(0))),
+        ("input.topic", "t", Read),
+        ("input.format", "text", Built(comment)),
+        ("input.max_bytes", "5", Built(comment)),
+        ("input.start", "latest", Clients(|c| format!("{:?}", c.consumer(0).get("auto.offset.reset")))),
+        ("input.text_field", "body", Built(comment)),
+        ("input.id_field", "no", Built(comment)),
+        ("input.rating_field", "stars", Read),
+        ("input.product_id_field", "product", Read),
+        ("output.topic", "t", Read),
+        ("output.echo", "[\"rating\"]", Built(comment)),
+        ("dead_letters.topic", "t", Read),
+        ("dead_letters.breaker_share", "0.25", Read),
+        ("dead_letters.breaker_window", "7", Read),
+        ("worker.workers", "7", Built(|c| worker_count(c).to_string())),
+        ("worker.batch_records", "7", Read),
+        ("worker.batch_bytes", "2048", Read),
+        ("worker.poll_ms", "7", Read),
+        ("worker.stall_seconds", "7", Read),
+        ("worker.stop_seconds", "7", Read),
+        ("engine.kernel", "portable", Read),
+        ("model.path", "Cargo.toml", Read),
+        ("registry.url", "folder", Read),
+        ("registry.interval", "7", Read),
+        ("registry.watch_seconds", "7", Built(thresholds)),
+        ("registry.watch_share", "0.25", Built(thresholds)),
+        ("registry.watch_comments", "7", Built(thresholds)),
+        ("registry.least_agreement", "0.25", Built(thresholds)),
+        ("registry.label_band", "0.25", Built(thresholds)),
+        ("registry.unknown_band", "0.25", Built(thresholds)),
+        ("registry.error_band", "0.25", Built(thresholds)),
+        ("registry.shadow", "v7", Read),
+        ("registry.shadow_share", "0.25", Read),
+        ("replay.topic", "t", Read),
+        ("replay.live_lag_records", "7", Read),
+        ("http.address", "127.0.0.1:7", Read),
+        ("log.level", "debug", Built(|c| format!("{:?}", c.log.filter().map(|filter| filter.to_string())))),
+        ("log.format", "json", Read),
+    ];
+
+    /// The text of every source file of this package that is no part of the settings themselves.
+    fn sources(folder: &Path, all: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("src/config") {
+                sources(&path, all);
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && !path.ends_with("src/cli/settings.rs")
+            {
+                all.push_str(&std::fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+
+    fn load(flags: &[Flag]) -> Settings {
+        Settings::load_from(None, [], flags).unwrap()
+    }
+
+    #[test]
+    fn every_setting_changes_something() {
+        let default = load(&[]);
+        let keys: BTreeSet<String> =
+            default.effective().iter().map(|line| format!("{}.{}", line.section, line.name)).collect();
+        let tested: BTreeSet<String> = EFFECTS.iter().map(|(key, ..)| (*key).to_owned()).collect();
+        assert_eq!(tested, keys, "a setting needs an entry that shows what it changes");
+        let mut source = String::new();
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut source);
+        for (key, value, effect) in EFFECTS {
+            let changed = load(&[Flag::set(&format!("{key}={value}"))]);
+            let line = |settings: &Settings| {
+                let named = |line: &Effective| format!("{}.{}", line.section, line.name) == *key;
+                settings.effective().into_iter().find(named).unwrap()
+            };
+            assert_ne!(line(&default).value, line(&changed).value, "{key}");
+            assert_eq!(line(&changed).origin, Origin::Flag(format!("--set {key}")));
+            match effect {
+                Clients(show) => assert_ne!(show(&default.clients), show(&changed.clients), "{key}"),
+                Built(show) => assert_ne!(show(default.config()), show(changed.config()), "{key}"),
+                // A field that is read nowhere is how a setting dies without anybody noticing.
+                Read => {
+                    let (section, field) = key.split_once('.').unwrap();
+                    let reads = [
+                        format!("config.{section}.{field}"),
+                        format!("settings.{field}"),
+                        format!("log.{field}"),
+                    ];
+                    assert!(reads.iter().any(|read| source.contains(read)), "nothing reads {key}");
+                }
+            }
+        }
+    }
+}

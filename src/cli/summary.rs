@@ -2,6 +2,7 @@
 
 use super::model::{StoreArgs, find_model};
 use crate::cli::exit::ExitStatus;
+use crate::cli::printer::out;
 use nunchi_model::summary::summary;
 
 /// Flags of `nunchi summary`.
@@ -17,6 +18,6 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
-    print!("{}", summary(&find_model(args.model.as_deref(), args.store.url()?.as_deref())?));
+    out!("{}", summary(&find_model(args.model.as_deref(), args.store.url()?.as_deref())?));
     Ok(ExitStatus::Done)
 }

@@ -6,6 +6,6 @@ mod metrics;
 mod worker;
 
 pub use health::Health;
-pub use logs::{LogError, init_logs};
+pub use logs::{LogError, init_logs, lost_log_lines};
 pub use metrics::{ERROR_CLASSES, Metrics, STAGES};
 pub use worker::{BatchStats, WorkerMetrics};

@@ -11,6 +11,7 @@
 //!
 //! Imports run one way: rows → columns → read, and nothing here knows what is trained or measured.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_macros))]
 #![forbid(unsafe_code)]
 
 mod columns;

@@ -17,6 +17,8 @@
 //! Same scores as [`nunchi_model::rnn`] within 1e-4 (f32), whatever the neighbors in the batch. A kernel ([`kernels`]) is
 //! chosen at start by what the CPU has.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_macros))]
+
 pub mod backprop;
 mod batch;
 mod buffers;

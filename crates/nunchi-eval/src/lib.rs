@@ -1,5 +1,6 @@
 //! Measuring models on labelled comments, comparing them, and reporting on both.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_macros))]
 #![forbid(unsafe_code)]
 
 pub mod calibration;

@@ -1,3 +1,4 @@
+#![cfg_attr(not(test), warn(clippy::disallowed_macros))]
 #![doc = include_str!("../README.md")]
 //!
 //! # Layout

@@ -9,6 +9,7 @@
 //! - [`summary`]: layers, shapes and parameters as a table.
 //! - [`testing`]: small random models for tests and benchmarks.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_macros))]
 #![forbid(unsafe_code)]
 
 mod atomic;

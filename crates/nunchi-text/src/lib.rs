@@ -9,6 +9,7 @@
 //! - [`import`]: takes tokenizers that others trained; [`Tokenizer::to_sentencepiece`] and [`Tokenizer::to_hugging_face`]
 //!   hand ours on.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_macros))]
 #![forbid(unsafe_code)]
 
 mod export;

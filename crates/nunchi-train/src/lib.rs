@@ -6,6 +6,7 @@
 //! - `augmentation` and [`contrast`]: comments typed otherwise, and made-up sentences in which one word decides the label.
 //! - [`golden`]: the comments whose scores every trained model carries.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_macros))]
 #![forbid(unsafe_code)]
 
 mod augmentation;

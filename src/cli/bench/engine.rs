@@ -4,6 +4,7 @@
 
 use super::state_dict::{integers, numbers, read, read_network};
 use crate::cli::exit::ExitStatus;
+use crate::cli::printer::outln;
 use anyhow::{Context, ensure};
 use nunchi_engine::{Packed, Scratch};
 use safetensors::SafeTensors;
@@ -43,7 +44,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         let packed = Packed::new(&network, args.kernel.as_deref().map(str::parse).transpose()?)?;
         let result = measure(&packed, &sequences, &want, &args)?;
         if args.json {
-            println!(
+            outln!(
                 "{}",
                 serde_json::json!({
                     "engine": "nunchi", "model": name, "kernel": packed.kernel().name(), "precision": packed.precision(),
@@ -52,7 +53,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
                 })
             );
         } else {
-            println!(
+            outln!(
                 "{name} {:>9.0} sequences/s, {:>9.0} per CPU second (spread {:.1} %, largest error {:.1e}, {}, {})",
                 result.rate,
                 result.cpu_rate,

@@ -2,6 +2,7 @@
 
 use super::state_dict::read_network;
 use crate::cli::exit::ExitStatus;
+use crate::cli::printer::outln;
 use nunchi_engine::{Packed, Scratch};
 use nunchi_model::Model;
 use std::path::PathBuf;
@@ -51,7 +52,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let quantile = |share: f64| micros[((micros.len() - 1) as f64 * share).round() as usize];
     let (p50, p99) = (quantile(0.5), quantile(0.99));
     if args.json {
-        println!(
+        outln!(
             "{}",
             serde_json::json!({
                 "engine": "nunchi", "file": args.file.file_name().map(|name| name.to_string_lossy()),
@@ -60,7 +61,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
             })
         );
     } else {
-        println!(
+        outln!(
             "{} tokens: p50 {p50:.1} µs, p99 {p99:.1} µs ({}, {})",
             args.tokens,
             packed.kernel(),

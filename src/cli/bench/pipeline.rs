@@ -8,6 +8,7 @@ use super::super::model::ModelArgs;
 use super::gate::{Gate, Gated, Inner};
 use super::text;
 use crate::cli::exit::ExitStatus;
+use crate::cli::printer::{errln, outln};
 use crate::config::{Config, Delivery};
 use crate::kafka::ClientProperties;
 use crate::pipeline::{ModelSlot, Pace, Pipeline, SlotClassifier};
@@ -183,10 +184,10 @@ impl Bench<'_> {
                 "delivery": delivery, "workers": workers, "batch_records": batch_records, "what": what,
                 "records_per_s": rate.round(), "cpu_s_per_million": (cpu * 1e3).round() / 1e3,
             });
-            println!("{line}");
+            outln!("{line}");
         } else {
             let delivery = delivery.map_or_else(|| name(&"-"), |delivery| name(&delivery));
-            println!(
+            outln!(
                 "{what:<4} {delivery:<13} {workers} workers, turns of {batch_records:>6}: {rate:>9.0} records/s, \
                  {cpu:>6.2} CPU seconds a million"
             );
@@ -451,7 +452,7 @@ impl Topics {
     pub(super) fn delete(&self) {
         let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
         if let Err(error) = self.runtime.block_on(self.admin.delete_topics(&names, &AdminOptions::new())) {
-            eprintln!("nunchi: cannot delete the topics {names:?}: {error}");
+            errln!("nunchi: cannot delete the topics {names:?}: {error}");
         }
     }
 }

@@ -8,6 +8,7 @@ use super::super::model::ModelArgs;
 use super::pipeline::{Topics, fill};
 use super::text;
 use crate::cli::exit::ExitStatus;
+use crate::cli::printer::{errln, outln};
 use crate::config::Config;
 use crate::kafka::ClientProperties;
 use crate::pipeline::{ModelSlot, Pipeline, SlotClassifier};
@@ -165,7 +166,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let config = settings(&args);
     let clients = ClientProperties::resolve(&config)?;
     let topics = Topics::make(&clients.plain(), &config, args.partitions)?;
-    eprintln!("filling {} with {} records", config.input.topic, args.records);
+    errln!("filling {} with {} records", config.input.topic, args.records);
     fill(&clients.plain(), &config.input.topic, &comments, args.records, args.partitions)?;
     let measured = measure(&args, &config, &clients, &mut versions);
     topics.delete();
@@ -331,7 +332,7 @@ fn print(args: &Args, measured: &Measured) -> anyhow::Result<ExitStatus> {
         Percentiles::of(measured.swaps.iter().map(|(begin, end)| (*end - *begin).as_secs_f64()).collect());
     if args.json {
         let object = |times: &Percentiles| serde_json::json!({ "count": times.count, "median_ms": times.median, "p99_ms": times.p99, "max_ms": times.most });
-        println!(
+        outln!(
             "{}",
             serde_json::json!({ "kernel": measured.kernel, "workers": args.workers, "turn_records": args.turn,
                 "swaps": object(&swap_seconds), "steady": object(&steady), "swapping": object(&swapping),
@@ -340,18 +341,24 @@ fn print(args: &Args, measured: &Measured) -> anyhow::Result<ExitStatus> {
         );
         return Ok(ExitStatus::Done);
     }
-    println!("{} workers, turns of {} records, kernel {}", args.workers, args.turn, measured.kernel);
-    println!(
+    outln!("{} workers, turns of {} records, kernel {}", args.workers, args.turn, measured.kernel);
+    outln!(
         "{} swaps, median {:.0} ms from promotion to swap; threads and descriptors {:?} -> {:?}",
-        swap_seconds.count, swap_seconds.median, measured.flat[0], measured.flat[1]
+        swap_seconds.count,
+        swap_seconds.median,
+        measured.flat[0],
+        measured.flat[1]
     );
     for (name, times) in [("steady", &steady), ("swapping", &swapping)] {
-        println!(
+        outln!(
             "{name:<9} {:>6} turns: median {:>7.1} ms, p99 {:>7.1} ms, max {:>7.1} ms",
-            times.count, times.median, times.p99, times.most
+            times.count,
+            times.median,
+            times.p99,
+            times.most
         );
     }
-    println!(
+    outln!(
         "p99 while swapping {:.2} x steady, max {:.2} x the steady p99",
         swapping.p99 / steady.p99,
         swapping.most / steady.p99

@@ -1,6 +1,7 @@
 //! `nunchi bench text`: comments a second from text to label, of the tokenizer alone and of the engine alone, one thread.
 
 use crate::cli::exit::ExitStatus;
+use crate::cli::printer::{errln, outln};
 use anyhow::{Context, ensure};
 use flate2::read::MultiGzDecoder;
 use nunchi_engine::{Engine, EngineError, LoadedModel, Precision, Prediction, Scratch};
@@ -174,7 +175,7 @@ fn allow(
         model.network.tensors().iter().all(|(_, tensor)| tensor.iter().all(same))
     });
     let version = model.save(out, as_stored.unwrap_or(WeightFormat::F32))?;
-    eprintln!("wrote {} (version {version}): {precision} may be chosen by default", out.display());
+    errln!("wrote {} (version {version}): {precision} may be chosen by default", out.display());
     Ok(())
 }
 
@@ -220,10 +221,10 @@ fn print(args: &Args, warm: &LoadedModel, comments: &[&str], rates: &Rates, diff
             line["labels_differ"] = difference.labels.into();
             line["largest_difference"] = difference.largest.into();
         }
-        println!("{line}");
+        outln!("{line}");
         return;
     }
-    println!(
+    outln!(
         "{} comments of {:.1} tokens, model {}, kernel {} ({})",
         comments.len(),
         rates.tokens_per_comment,
@@ -231,12 +232,12 @@ fn print(args: &Args, warm: &LoadedModel, comments: &[&str], rates: &Rates, diff
         warm.kernel(),
         warm.precision()
     );
-    println!("text to label  {:>9.0} comments/s", rates.together);
-    println!("tokenizer      {:>9.0}", rates.tokenizer);
-    println!("engine         {:>9.0}", rates.engine);
-    println!("together they allow {:.0}: {:.0} %", rates.allowed(), 100.0 * rates.together / rates.allowed());
+    outln!("text to label  {:>9.0} comments/s", rates.together);
+    outln!("tokenizer      {:>9.0}", rates.tokenizer);
+    outln!("engine         {:>9.0}", rates.engine);
+    outln!("together they allow {:.0}: {:.0} %", rates.allowed(), 100.0 * rates.together / rates.allowed());
     if let (Some(difference), Some(compare)) = (difference, &args.compare) {
-        println!(
+        outln!(
             "{} labels ({:.3} %) differ from those of {compare}, scores by at most {:.1e}",
             difference.labels,
             100.0 * difference.labels as f64 / comments.len() as f64,

@@ -5,6 +5,7 @@
 
 use super::engine::Sequences;
 use crate::cli::exit::{ExitStatus, UsageError};
+use crate::cli::printer::outln;
 use anyhow::Context;
 use nunchi_engine::backprop::{Backprop, on_threads};
 use nunchi_model::rnn::{Cell, HeadKind, Network, Pooling, Shape, Target};
@@ -111,7 +112,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         }
     });
     rates.sort_by(f64::total_cmp);
-    println!(
+    outln!(
         "{}",
         serde_json::json!({
             "engine": "nunchi", "cell": args.cell, "hidden": args.hidden, "embedding": args.embedding,

@@ -6,6 +6,7 @@ use super::replay::{grouped, time};
 use super::settings::Settings;
 use super::signals::{interrupted, stop_on_signals};
 use crate::cli::exit::ExitStatus;
+use crate::cli::printer::{err, errln, outln, write_bytes};
 use crate::config::{Config, Flag, Log};
 use crate::dead_letters::{Choice, Letter, Letters, Sent};
 use crate::record::DeadLetterClass;
@@ -15,7 +16,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 
 /// Flags of `nunchi dead-letters`.
@@ -135,19 +136,10 @@ fn place(text: &str) -> Result<(i32, i64), String> {
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
-    let done = match &args.command {
+    match &args.command {
         Command::List(args) => list(args),
         Command::Show(args) => show(args),
         Command::Replay(args) => replay(args),
-    };
-    match done {
-        // `list | head` is no error.
-        Err(error)
-            if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) =>
-        {
-            Ok(ExitStatus::Done)
-        }
-        other => other,
     }
 }
 
@@ -182,24 +174,21 @@ fn choice(args: &ChoiceArgs, only: &[(i32, i64)]) -> Result<Choice, UsageError> 
 fn list(args: &ListArgs) -> anyhow::Result<ExitStatus> {
     let choice = choice(&args.choice, &[])?;
     let (_, letters) = open(&args.common)?;
-    let mut stdout = io::stdout().lock();
     let (mut classes, mut sent, mut all) = (BTreeMap::<String, u64>::new(), 0u64, 0u64);
-    let mut written = Ok(());
     letters.each(&choice, |letter| {
         all += 1;
         sent += u64::from(letter.sent);
         *classes.entry(letter.class().to_owned()).or_default() += 1;
-        if args.limit.is_none_or(|limit| all <= limit) && written.is_ok() {
+        if args.limit.is_none_or(|limit| all <= limit) {
             let line = if args.common.json { object(letter).to_string() } else { line(letter) };
-            written = writeln!(stdout, "{line}");
+            outln!("{line}");
         }
     })?;
-    written?;
     if !args.common.json {
         let classes: Vec<String> =
             classes.iter().map(|(class, count)| format!("{} {class}", grouped(*count))).collect();
         let of = if classes.is_empty() { String::new() } else { format!(": {}", classes.join(", ")) };
-        eprintln!("{} dead letters{of}; {} of them sent again", grouped(all), grouped(sent));
+        errln!("{} dead letters{of}; {} of them sent again", grouped(all), grouped(sent));
     }
     Ok(ExitStatus::Done)
 }
@@ -260,10 +249,9 @@ fn show(args: &ShowArgs) -> anyhow::Result<ExitStatus> {
         Ok(Some(original)) => &original.value,
         Ok(None) | Err(_) => &letter.value,
     };
-    let mut stdout = io::stdout().lock();
     if args.raw {
         original.as_ref().map_err(|error| UsageError::new(error.to_string()))?;
-        stdout.write_all(value)?;
+        write_bytes(value);
         return Ok(ExitStatus::Done);
     }
     if args.common.json {
@@ -283,7 +271,7 @@ fn show(args: &ShowArgs) -> anyhow::Result<ExitStatus> {
         if let Err(error) = &original {
             object.insert("lost".to_owned(), json!(error.to_string()));
         }
-        writeln!(stdout, "{shown}")?;
+        outln!("{shown}");
         return Ok(ExitStatus::Done);
     }
     let text = |bytes: &[u8]| {
@@ -294,20 +282,20 @@ fn show(args: &ShowArgs) -> anyhow::Result<ExitStatus> {
         }
         out
     };
-    writeln!(stdout, "{}", line(&letter))?;
+    outln!("{}", line(&letter));
     if let Some(key) = &letter.key {
-        writeln!(stdout, "key\t{}", text(key))?;
+        outln!("key\t{}", text(key));
     }
     for (name, value) in &letter.headers {
         let value = value.as_deref().map_or_else(|| "(null)".to_owned(), text);
-        writeln!(stdout, "{name}\t{value}")?;
+        outln!("{name}\t{value}");
     }
     match &original {
-        Ok(Some(_)) => writeln!(stdout, "the original, from its source:")?,
+        Ok(Some(_)) => outln!("the original, from its source:"),
         Ok(None) => {}
-        Err(error) => writeln!(stdout, "its value did not fit, and the original cannot be had: {error}")?,
+        Err(error) => outln!("its value did not fit, and the original cannot be had: {error}"),
     }
-    writeln!(stdout, "\n{}", text(value))?;
+    outln!("\n{}", text(value));
     Ok(ExitStatus::Done)
 }
 
@@ -327,7 +315,7 @@ fn replay(args: &ReplayArgs) -> anyhow::Result<ExitStatus> {
         let shows = !args.common.json && io::stderr().is_terminal();
         letters.send(&choice, args.to_topic.as_deref(), &stop, |sent| {
             if shows {
-                eprint!("\r{} sent", grouped(sent));
+                err!("\r{} sent", grouped(sent));
             }
         })?
     };
@@ -339,15 +327,15 @@ fn say(done: &Sent, args: &ReplayArgs) {
     if args.common.json {
         let mut object = json!(done);
         object["dry_run"] = json!(args.dry_run);
-        println!("{object}");
+        outln!("{object}");
         return;
     }
     let verb = if args.dry_run { "would be sent" } else { "sent again" };
-    eprintln!("\r{} {verb}; {} were sent before", grouped(done.sent), grouped(done.before));
+    errln!("\r{} {verb}; {} were sent before", grouped(done.sent), grouped(done.before));
     for lost in &done.lost {
-        eprintln!("not sent: {lost}");
+        errln!("not sent: {lost}");
     }
     if done.stopped {
-        eprintln!("stopped before the end; the same command goes on");
+        errln!("stopped before the end; the same command goes on");
     }
 }

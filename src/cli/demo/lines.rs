@@ -2,20 +2,17 @@
 
 use super::screen::{grouped, milliseconds};
 use super::stats::{Event, Stats};
+use crate::cli::printer::write_bytes;
 use std::fmt::Write as _;
-use std::io::{BufWriter, ErrorKind, Write as _};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 /// Longest wait for an event.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Prints what comes out of `events` until `done` or until nobody reads standard output any more.
-///
-/// # Errors
-/// Standard output refuses, other than by being closed.
-pub fn show(events: &Receiver<Event>, mut done: impl FnMut() -> bool) -> anyhow::Result<Stats> {
-    let mut out = BufWriter::new(std::io::stdout().lock());
+/// Prints what comes out of `events` until `done` or until standard output takes no more.
+pub fn show(events: &Receiver<Event>, mut done: impl FnMut() -> bool) -> Stats {
+    let mut text = String::new();
     let mut stats = Stats::new(Instant::now());
     loop {
         // ReplaySpec before the channel is emptied, so that nothing is left in it at the end.
@@ -23,19 +20,14 @@ pub fn show(events: &Receiver<Event>, mut done: impl FnMut() -> bool) -> anyhow:
         let mut next = events.recv_timeout(PAUSE).ok();
         while let Some(event) = next {
             stats.add(&event, Instant::now());
-            match writeln!(out, "{}", line(&event)) {
-                Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(stats),
-                result => result?,
-            }
+            text.push_str(&line(&event));
+            text.push('\n');
             next = events.try_recv().ok();
         }
-        match out.flush() {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(stats),
-            result => result?,
+        if !write_bytes(text.as_bytes()) || last {
+            return stats;
         }
-        if last {
-            return Ok(stats);
-        }
+        text.clear();
     }
 }
 

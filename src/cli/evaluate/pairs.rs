@@ -1,6 +1,7 @@
 //! `nunchi evaluate --pairs`: which pairs models get right, category by category.
 
 use crate::cli::exit::ExitStatus;
+use crate::cli::printer::{out, outln};
 use nunchi_eval::evaluation::ModelUnderTest;
 use nunchi_eval::pairs::{self, Pair, PairOrder, PairScores, Tally};
 use serde_json::{Map, Value, json};
@@ -24,7 +25,7 @@ pub fn run(
     }
     if json {
         for (model, scores) in models.iter().zip(&scores) {
-            println!("{}", object(&model.model().version, &pairs, scores, wrong));
+            outln!("{}", object(&model.model().version, &pairs, scores, wrong));
         }
         return Ok(ExitStatus::Done);
     }
@@ -73,18 +74,18 @@ fn print_table(models: &[ModelUnderTest], pairs: &[Pair], scores: &[Vec<PairScor
     let Some(categories) = columns.first() else { return };
     let widest = categories.iter().map(|(category, _)| category.chars().count()).max().unwrap_or(0).max(8);
     let line = |name: &str, tallies: &mut dyn Iterator<Item = Tally>| {
-        print!("{name:widest$}");
+        out!("{name:widest$}");
         for tally in tallies {
             let count = format!("{}/{}", tally.right, tally.pairs);
-            print!("  {count:>8}{:>7.1} %", tally.accuracy() * 100.0);
+            out!("  {count:>8}{:>7.1} %", tally.accuracy() * 100.0);
         }
-        println!();
+        outln!();
     };
-    print!("{:widest$}", "category");
+    out!("{:widest$}", "category");
     for model in models {
-        print!("  {:>WIDTH$}", model.model().version);
+        out!("  {:>WIDTH$}", model.model().version);
     }
-    println!();
+    outln!();
     for (row, (category, _)) in categories.iter().enumerate() {
         line(category, &mut columns.iter().map(|column| column[row].1));
     }
@@ -98,9 +99,9 @@ fn print_wrong(model: &ModelUnderTest, pairs: &[Pair], scores: &[PairScores]) {
         Some(_) => "+",
         None => " ",
     };
-    println!("\nwrong: {} {}", model.model().name, model.model().version);
+    outln!("\nwrong: {} {}", model.model().name, model.model().version);
     for (pair, scores) in pairs.iter().zip(scores).filter(|(_, scores)| !scores.right) {
-        println!(
+        outln!(
             "{}: {:.3}{} {}  <  {:.3}{} {}",
             pair.category,
             scores.a,

@@ -2,6 +2,7 @@
 
 use crate::cli::exit::ExitStatus;
 use crate::cli::model::{StoreArgs, find_model};
+use crate::cli::printer::errln;
 use nunchi_model::onnx;
 use std::path::PathBuf;
 
@@ -27,7 +28,7 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let model = find_model(Some(&args.model), args.store.url()?.as_deref())?;
     for path in onnx::export(&model, &args.onnx)? {
-        eprintln!("wrote {}", path.display());
+        errln!("wrote {}", path.display());
     }
     Ok(ExitStatus::Done)
 }

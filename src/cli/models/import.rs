@@ -1,6 +1,7 @@
 //! `nunchi models import`: a network that PyTorch trained becomes a model file.
 
 use crate::cli::exit::ExitStatus;
+use crate::cli::printer::{errln, out};
 use anyhow::Context as _;
 use nunchi_model::import::{Options, import};
 use nunchi_model::rnn::Pooling;
@@ -59,8 +60,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     };
     let model = import(&state_dict, tokenizer, options)?;
     let version = model.save(&args.out, args.precision)?;
-    eprintln!("wrote {} (version {version})", args.out.display());
-    print!("{}", nunchi_model::summary::summary(&Model { version, ..model }));
+    errln!("wrote {} (version {version})", args.out.display());
+    out!("{}", nunchi_model::summary::summary(&Model { version, ..model }));
     Ok(ExitStatus::Done)
 }
 

@@ -4,6 +4,7 @@ use super::{harmless, size, time};
 use crate::cli::colour::{Paint, Tone};
 use crate::cli::exit::ExitStatus;
 use crate::cli::model::StoreArgs;
+use crate::cli::printer::{errln, out, outln};
 use crate::registry::{Log, Manifest, RegistryError};
 
 /// Flags of `nunchi models list`.
@@ -29,10 +30,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     }
     if args.json {
         for manifest in &manifests {
-            println!("{}", json(manifest, &log));
+            outln!("{}", json(manifest, &log));
         }
     } else {
-        print!("{}", table(&manifests, &log, Paint::for_stdout()));
+        out!("{}", table(&manifests, &log, Paint::for_stdout()));
     }
     report(store.url(), manifests.is_empty(), &damaged);
     Ok(if damaged.is_empty() { ExitStatus::Done } else { ExitStatus::Failed })
@@ -41,10 +42,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
 /// What does not fit into the table goes to standard error.
 fn report(url: &str, empty: bool, damaged: &[RegistryError]) {
     if empty && damaged.is_empty() {
-        eprintln!("the store {url} holds no version yet; `nunchi models publish FILE` puts one in");
+        errln!("the store {url} holds no version yet; `nunchi models publish FILE` puts one in");
     }
     for error in damaged {
-        eprintln!("nunchi: {error}");
+        errln!("nunchi: {error}");
     }
 }
 

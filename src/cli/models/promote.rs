@@ -2,6 +2,7 @@
 
 use crate::cli::exit::ExitStatus;
 use crate::cli::model::{StoreArgs, resolve};
+use crate::cli::printer::{errln, outln};
 use crate::registry::{Entry, PromotionNote};
 
 /// Flags of `nunchi models promote`.
@@ -56,9 +57,9 @@ impl EntryArgs {
     fn say(&self, entry: &Entry) {
         let before =
             entry.previous.as_ref().map_or_else(String::new, |before| format!(" instead of {before}"));
-        eprintln!("{} is current now{before} (entry {} of the log)", entry.version, entry.number);
+        errln!("{} is current now{before} (entry {} of the log)", entry.version, entry.number);
         if self.json {
-            println!("{}", serde_json::to_value(entry).expect("an entry has a JSON form"));
+            outln!("{}", serde_json::to_value(entry).expect("an entry has a JSON form"));
         }
     }
 }

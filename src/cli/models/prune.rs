@@ -2,6 +2,7 @@
 
 use crate::cli::exit::ExitStatus;
 use crate::cli::model::StoreArgs;
+use crate::cli::printer::{errln, outln};
 
 /// Flags of `nunchi models prune`.
 #[derive(Debug, clap::Args)]
@@ -30,15 +31,15 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let pruned = store.prune(args.keep, args.entries, args.dry_run)?;
     for one in &pruned {
         if args.json {
-            println!(
+            outln!(
                 "{}",
                 serde_json::json!({ "version": one.version, "alias": one.alias, "removed": !args.dry_run })
             );
         } else {
-            println!("{}  {}", one.version, one.alias.as_deref().unwrap_or("(never finished)"));
+            outln!("{}  {}", one.version, one.alias.as_deref().unwrap_or("(never finished)"));
         }
     }
     let verb = if args.dry_run { "would be removed" } else { "removed" };
-    eprintln!("{} versions {verb}", pruned.len());
+    errln!("{} versions {verb}", pruned.len());
     Ok(ExitStatus::Done)
 }

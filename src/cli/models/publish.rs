@@ -2,6 +2,7 @@
 
 use crate::cli::exit::ExitStatus;
 use crate::cli::model::{StoreArgs, resolve};
+use crate::cli::printer::{errln, outln};
 use crate::registry::{Data, DataFile, NewVersion, PromotionNote, Store, hash_file};
 use anyhow::Context as _;
 use nunchi_model::read_file;
@@ -54,19 +55,19 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let published = store.publish(content, new)?;
     let manifest = &published.manifest;
     let verb = if published.new { "published" } else { "it is there already, published" };
-    eprintln!("{verb} as {} ({}) in {}", manifest.version, manifest.alias, store.url());
+    errln!("{verb} as {} ({}) in {}", manifest.version, manifest.alias, store.url());
     let mut entry = None;
     if args.promote {
         let promoted =
             store.promote(&manifest.version, PromotionNote { actor: args.by, reason: args.why }, false)?;
-        eprintln!("{} is current now (entry {} of the log)", manifest.version, promoted.number);
+        errln!("{} is current now (entry {} of the log)", manifest.version, promoted.number);
         entry = Some(promoted);
     }
     if args.json {
         let (version, alias, new) = (&manifest.version, &manifest.alias, published.new);
-        println!("{}", serde_json::json!({ "version": version, "alias": alias, "new": new, "entry": entry }));
+        outln!("{}", serde_json::json!({ "version": version, "alias": alias, "new": new, "entry": entry }));
     } else {
-        println!("{}", manifest.version);
+        outln!("{}", manifest.version);
     }
     Ok(ExitStatus::Done)
 }

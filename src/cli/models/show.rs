@@ -4,6 +4,7 @@ use super::list::{json, state};
 use super::{harmless, size, time};
 use crate::cli::exit::ExitStatus;
 use crate::cli::model::{StoreArgs, resolve};
+use crate::cli::printer::{out, outln};
 use crate::registry::{Entry, Log, Manifest};
 use std::fmt::Write as _;
 
@@ -30,9 +31,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         let mut object = serde_json::to_value(&manifest)?;
         object["state"] = json(&manifest, &log)["state"].take();
         object["log"] = serde_json::to_value(named)?;
-        println!("{object}");
+        outln!("{object}");
     } else {
-        print!("{}", page(&manifest, &log, &named));
+        out!("{}", page(&manifest, &log, &named));
     }
     Ok(ExitStatus::Done)
 }

@@ -3,6 +3,7 @@
 use crate::cli::colour::{Paint, Tone};
 use crate::cli::exit::ExitStatus;
 use crate::cli::model::{StoreArgs, resolve};
+use crate::cli::printer::{errln, outln};
 use crate::registry::VerificationResult;
 
 /// Flags of `nunchi models verify`.
@@ -26,7 +27,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let mut say = |result: VerificationResult| {
         sound &= result.problem.is_none();
         if args.json {
-            println!("{}", serde_json::json!({ "what": result.subject, "wrong": result.problem }));
+            outln!("{}", serde_json::json!({ "what": result.subject, "wrong": result.problem }));
             return;
         }
         let mut line = String::new();
@@ -37,14 +38,14 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         let problem = result
             .problem
             .map_or_else(String::new, |problem| format!(": {}", super::harmless(&problem, 400)));
-        println!("{line}  {}{problem}", result.subject);
+        outln!("{line}  {}{problem}", result.subject);
     };
     if args.names.is_empty() {
         for found in store.list_versions()? {
             if found.complete {
                 say(store.verify(&found.version)?);
             } else {
-                eprintln!("{} has no manifest: it is not there (yet)", found.version);
+                errln!("{} has no manifest: it is not there (yet)", found.version);
             }
         }
         store.verify_log()?.into_iter().for_each(&mut say);

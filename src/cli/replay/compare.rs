@@ -5,6 +5,7 @@ use super::{Args, generated_id, html, report, say_plan};
 use crate::cli::exit::ExitStatus;
 use crate::cli::exit::UsageError;
 use crate::cli::model::find_model;
+use crate::cli::printer::{errln, out, outln};
 use crate::cli::signals::{interrupted, stop_on_signals};
 use crate::config::Config;
 use crate::pipeline::{ModelSlot, ParallelClassifier, worker_count};
@@ -76,17 +77,17 @@ pub(super) fn run(args: &Args, config: Config, names: &[String]) -> anyhow::Resu
     shown.clear();
     let compared = compared?;
     if args.json {
-        println!("{}", report::json(&compared));
+        outln!("{}", report::json(&compared));
     } else {
-        print!("{}", report::terminal(&compared));
+        out!("{}", report::terminal(&compared));
     }
     if let Some(page) = &args.html {
         std::fs::write(page, html::page(&compared))
             .with_context(|| format!("cannot write {}", page.display()))?;
-        eprintln!("the report is in {}", page.display());
+        errln!("the report is in {}", page.display());
     }
     if !compared.complete {
-        eprintln!("stopped before the end: the report tells of what was judged until then");
+        errln!("stopped before the end: the report tells of what was judged until then");
     }
     Ok(if compared.complete { ExitStatus::Done } else { interrupted() })
 }

@@ -18,6 +18,7 @@ use super::run::{Server, runtime};
 use super::settings::Settings;
 use super::signals::{interrupted, stop_on_signals};
 use crate::cli::exit::ExitStatus;
+use crate::cli::printer::{errln, outln};
 use crate::config::{Config, Log};
 use crate::http;
 use crate::http::Admin;
@@ -152,9 +153,9 @@ impl Scene<'_> {
     fn say_finished_before(&self, replay: &Replay) {
         let at = replay.plan.completed_at.map_or_else(String::new, |at| at.to_string());
         if self.args.json {
-            println!("{}", json!({"event": "already_finished", "id": replay.plan.id, "finished_at": at}));
+            outln!("{}", json!({"event": "already_finished", "id": replay.plan.id, "finished_at": at}));
         } else {
-            eprintln!("replay {} was finished at {at}; nothing is left to do", replay.plan.id);
+            errln!("replay {} was finished at {at}; nothing is left to do", replay.plan.id);
         }
     }
 
@@ -212,14 +213,14 @@ impl Scene<'_> {
         match outcome {
             Outcome::Finished { at, progress } => {
                 if self.args.json {
-                    println!("{}", shown.end("finished", progress, seconds, &[("finished_at", json!(at))]));
+                    outln!("{}", shown.end("finished", progress, seconds, &[("finished_at", json!(at))]));
                 } else {
                     let labels: Vec<String> = shown
                         .labels()
                         .iter()
                         .map(|(label, count)| format!("{label} {}", grouped(*count)))
                         .collect();
-                    eprintln!(
+                    errln!(
                         "replay {id} is finished: this process answered {} records in {} ({:.1} k/s): {}; dead letters \
                          {}; outside of the range {}; not asked for {}",
                         grouped(progress.answered),
@@ -236,9 +237,9 @@ impl Scene<'_> {
             Outcome::Stopped { progress } => {
                 let again = self.command_to_go_on(id);
                 if self.args.json {
-                    println!("{}", shown.end("stopped", progress, seconds, &[("go_on", json!(again))]));
+                    outln!("{}", shown.end("stopped", progress, seconds, &[("go_on", json!(again))]));
                 } else {
-                    eprintln!(
+                    errln!(
                         "replay {id} stopped at {:.1} %, and what was answered is committed; go on with\n  {again}",
                         progress.share() * 100.0
                     );
@@ -282,13 +283,13 @@ fn say_plan(replay: &Replay, took: Duration, json: bool) {
                 ReplayStatus::Finished => "finished",
             },
         });
-        println!("{event}");
+        outln!("{event}");
         return;
     }
     let bound = |bound: &Option<crate::replay::Bound>, open: &str| {
         bound.as_ref().map_or_else(|| open.to_owned(), ToString::to_string)
     };
-    eprintln!(
+    errln!(
         "replay {}: `{}` from {} to {}, {} offsets in {} partitions, model {}, to {}{}",
         plan.id,
         request.topic,
@@ -301,7 +302,7 @@ fn say_plan(replay: &Replay, took: Duration, json: bool) {
         if replay.standing == ReplayStatus::Planned { "; planned before, going on" } else { "" },
     );
     for gone in &replay.gone {
-        eprintln!("{gone}");
+        errln!("{gone}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a person or a machine sees of a replay on its way: a bar on a terminal, a line now and then elsewhere, or JSON.
 
+use crate::cli::printer::{errln, outln};
 use crate::replay::Progress;
 use crate::telemetry::Metrics;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -65,7 +66,7 @@ impl Shown {
         let told = self.reckon(progress);
         if self.json {
             if self.is_time(OBJECT) {
-                println!("{}", self.object("progress", progress, Some(&told)));
+                outln!("{}", self.object("progress", progress, Some(&told)));
             }
             return;
         }
@@ -74,7 +75,7 @@ impl Shown {
             self.bar.set_position((progress.share() * 1_000.0) as u64);
             self.bar.set_message(line);
         } else if self.is_time(LINE) {
-            eprintln!("{line}");
+            errln!("{line}");
         }
     }
 

@@ -9,6 +9,7 @@ use super::progress::TrainingBar;
 use super::settings::Settings;
 use super::signals::{interrupted, stop_on_signals};
 use crate::cli::exit::ExitStatus;
+use crate::cli::printer::{errln, outln};
 use crate::config::{Config, Log};
 use crate::registry::{RegistryError, Store};
 use crate::retraining::report::Ending;
@@ -46,7 +47,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     match schedule {
         None => match once(&args, &config, &url, &stop) {
             Err(error) if is_stopped(&error) => {
-                eprintln!("nunchi: {error:#}");
+                errln!("nunchi: {error:#}");
                 Ok(interrupted())
             }
             other => other,
@@ -63,7 +64,7 @@ fn is_stopped(error: &anyhow::Error) -> bool {
 /// Lets other processes go first; threads that are started from here on inherit it.
 fn be_nice(nicer: i32) {
     if let Err(error) = rustix::process::nice(nicer) {
-        eprintln!("nunchi: the priority stays as it is: {error}");
+        errln!("nunchi: the priority stays as it is: {error}");
     }
 }
 
@@ -73,13 +74,13 @@ fn once(args: &Args, config: &Config, url: &str, stop: &Stop) -> anyhow::Result<
     let store = Store::open(url)?;
     let epochs = request.recipe.settings.epochs;
     let progress = Box::new(TrainingBar::new(epochs));
-    let finished = retrain(&request, &store, stop, progress, &|line| eprintln!("{line}"))?;
+    let finished = retrain(&request, &store, stop, progress, &|line| errln!("{line}"))?;
     let files = args.run.report.as_deref().map(|folder| write(folder, &finished));
     let files = match files.transpose() {
         Ok(files) => files,
         Err(error) => {
             // What was decided is decided: the manifest holds the report, too.
-            eprintln!("nunchi: the report cannot be written: {error:#}");
+            errln!("nunchi: the report cannot be written: {error:#}");
             None
         }
     };
@@ -104,7 +105,7 @@ fn again_and_again(
     // A store that cannot be used at all will not be usable tomorrow.
     Store::open(url)?;
     while let Some(next) = schedule.next(Timestamp::now()) {
-        eprintln!("the next run is at {next}");
+        errln!("the next run is at {next}");
         if sleep_until(next, stop) {
             return Ok(ExitStatus::Done);
         }
@@ -113,9 +114,9 @@ fn again_and_again(
             Err(error) if is_stopped(&error) => return Ok(ExitStatus::Done),
             Err(error) if ExitStatus::of(&error) == ExitStatus::Usage => return Err(error),
             Err(error) => {
-                eprintln!("nunchi: this run failed: {error:#}");
+                errln!("nunchi: this run failed: {error:#}");
                 if args.run.json {
-                    println!("{}", json!({ "result": "failed", "why": format!("{error:#}") }));
+                    outln!("{}", json!({ "result": "failed", "why": format!("{error:#}") }));
                 }
             }
         }
@@ -156,21 +157,21 @@ fn tell(finished: &RetrainOutcome, files: Option<&[PathBuf; 2]>, as_json: bool) 
     let alias = finished.manifest.as_ref().map(|manifest| &manifest.alias);
     for check in &report.verdict.checks {
         let mark = if check.passed { "holds" } else { "DOES NOT HOLD" };
-        eprintln!("gate: {}: {mark}: {}", check.name, check.said);
+        errln!("gate: {}: {mark}: {}", check.name, check.said);
     }
     if let Some([_, html]) = files {
-        eprintln!("the report is in {}", html.display());
+        errln!("the report is in {}", html.display());
     }
     let named = match (version, alias) {
         (Some(version), Some(alias)) => format!("{version} ({alias})"),
         _ => "nothing".to_owned(),
     };
     match report.ending {
-        Ending::Promoted => eprintln!("{named} is current now: {}", report.why),
-        Ending::Published => eprintln!("{named} is published, and not promoted: {}", report.why),
-        Ending::Rejected if version.is_none() => eprintln!("the candidate {}", report.why),
-        Ending::Rejected => eprintln!("{named} is published as rejected: it {}", report.why),
-        Ending::NotEnoughData => eprintln!("nothing was trained: {}", report.why),
+        Ending::Promoted => errln!("{named} is current now: {}", report.why),
+        Ending::Published => errln!("{named} is published, and not promoted: {}", report.why),
+        Ending::Rejected if version.is_none() => errln!("the candidate {}", report.why),
+        Ending::Rejected => errln!("{named} is published as rejected: it {}", report.why),
+        Ending::NotEnoughData => errln!("nothing was trained: {}", report.why),
     }
     if as_json {
         let sets: serde_json::Map<String, serde_json::Value> = report
@@ -186,7 +187,7 @@ fn tell(finished: &RetrainOutcome, files: Option<&[PathBuf; 2]>, as_json: bool) 
             })
             .collect();
         let finished_at = Timestamp::now().round(Unit::Second).unwrap_or_default();
-        println!(
+        outln!(
             "{}",
             json!({
                 "result": report.ending.name(), "run": report.run, "version": version, "alias": alias,

@@ -1,6 +1,7 @@
 //! Which files are read and written, and what is said about them.
 
 use super::Args;
+use crate::cli::printer::errln;
 use anyhow::{Context, bail};
 use nunchi_train::dataset::{Dataset, HoldOut, LabeledFile, Plan, UnlabeledFile};
 use std::fs::File;
@@ -19,7 +20,7 @@ pub fn out(args: &Args) -> anyhow::Result<PathBuf> {
         None => {
             let first = args.files.iter().chain(&args.data).next();
             let out = default_out(&first.expect("the command line demands a file").path);
-            eprintln!("the model will be {} (--out names another file)", out.display());
+            errln!("the model will be {} (--out names another file)", out.display());
             out
         }
     };
@@ -44,7 +45,7 @@ pub fn checkpoint(out: &Path, restart: bool) -> anyhow::Result<PathBuf> {
     if restart {
         remove(&path)?;
     } else if path.exists() {
-        eprintln!("going on from {} (--restart begins anew)", path.display());
+        errln!("going on from {} (--restart begins anew)", path.display());
     }
     Ok(path)
 }
@@ -105,7 +106,7 @@ pub fn plan(args: &Args, labels: &[String]) -> anyhow::Result<Plan> {
 pub fn say_what_was_read(plan: &Plan, dataset: &Dataset) {
     for (file, report) in plan.labeled.iter().zip(&dataset.files) {
         let (counts, columns) = (&report.counts, &file.columns);
-        eprintln!(
+        errln!(
             "{}: {} comments in `{}`, by class in `{}` {:?}, weight {}; {} dropped, {} unreadable, {} held out",
             file.source.path.display(),
             counts.labeled(),
@@ -119,7 +120,7 @@ pub fn say_what_was_read(plan: &Plan, dataset: &Dataset) {
         );
     }
     for (file, report) in plan.unlabeled.iter().zip(&dataset.files[plan.labeled.len()..]) {
-        eprintln!(
+        errln!(
             "{}: {} comments in `{}` without labels, weight {}; {} unreadable",
             file.source.path.display(),
             report.unlabeled,
@@ -129,14 +130,14 @@ pub fn say_what_was_read(plan: &Plan, dataset: &Dataset) {
         );
     }
     for set in &dataset.dev {
-        eprintln!("development: {}: {} comments", set.name, set.texts.len());
+        errln!("development: {}: {} comments", set.name, set.texts.len());
     }
     let duplicates: u64 = dataset.files.iter().map(|file| file.duplicates).sum();
     if duplicates > 0 {
-        eprintln!("left out of training: {duplicates} rows whose comment is in the development data too");
+        errln!("left out of training: {duplicates} rows whose comment is in the development data too");
     }
     let corpus = &dataset.corpus;
     let unlabelled = corpus.len() - corpus.labeled();
     let unlabelled = if unlabelled > 0 { format!(", {unlabelled} without labels") } else { String::new() };
-    eprintln!("training on {} labelled comments{unlabelled}", corpus.labeled());
+    errln!("training on {} labelled comments{unlabelled}", corpus.labeled());
 }

@@ -10,6 +10,7 @@ use super::exit::UsageError;
 use super::progress::TrainingBar;
 use super::signals::{flag_on_signals, interrupted};
 use crate::cli::exit::ExitStatus;
+use crate::cli::printer::errln;
 use anyhow::Context;
 use args::{NetworkArgs, TrainingArgs};
 use nunchi_data::two_labels;
@@ -125,7 +126,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         (Some(model), _) => model.tokenizer.clone(),
         (None, Some(tokenizer)) => tokenizer,
         (None, None) => {
-            eprintln!("training a tokenizer of {} pieces…", args.network.vocabulary);
+            errln!("training a tokenizer of {} pieces…", args.network.vocabulary);
             train_tokenizer(&dataset.corpus, args.network.vocabulary as usize, settings.seed)?
         }
     };
@@ -138,7 +139,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         Some(model) => model.network,
         None => Network::random(shape, settings.seed)?,
     };
-    eprintln!("{} parameters, {} threads", network.shape.parameters(), settings.threads);
+    errln!("{} parameters, {} threads", network.shape.parameters(), settings.threads);
     let checkpoint = files::checkpoint(&out, args.restart)?;
     let task = Task {
         corpus: &dataset.corpus,
@@ -157,7 +158,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         Outcome::Finished(trained) => *trained,
         // No model: under its name a part of a training would be taken for a finished one.
         Outcome::Interrupted(why) => {
-            eprintln!("{why}");
+            errln!("{why}");
             return Ok(interrupted());
         }
     };
@@ -196,19 +197,19 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         files::remove(&checkpoint)?;
     }
     let minutes = trained.took.as_secs_f64() / 60.0;
-    eprintln!("wrote {} (version {version}) after {minutes:.1} minutes of training", out.display());
+    errln!("wrote {} (version {version}) after {minutes:.1} minutes of training", out.display());
     if !args.no_report {
         let groups = dev.iter().map(|group| group.name.clone()).collect();
         let history = bar.history(groups, trained.best, trained.took);
         // The model is there, which is what counts.
         match report::leave(&out, &dataset.dev, history) {
-            Ok(page) => eprintln!("wrote {}", page.display()),
-            Err(error) => eprintln!("nunchi: the model has no report: {error:#}"),
+            Ok(page) => errln!("wrote {}", page.display()),
+            Err(error) => errln!("nunchi: the model has no report: {error:#}"),
         }
     }
     match trained.diverged {
         Some(diverged) => {
-            eprintln!(
+            errln!(
                 "nunchi: {diverged}; {} holds epoch {}, the best before that",
                 out.display(),
                 trained.best
@@ -283,7 +284,7 @@ impl Made<'_> {
                 let outcomes =
                     calibration::classify(network, &group.examples, temperature, self.settings.threads);
                 let metrics = Metrics::of(&outcomes);
-                eprintln!("{}: accuracy {:.2} %", group.name, metrics.accuracy * 100.0);
+                errln!("{}: accuracy {:.2} %", group.name, metrics.accuracy * 100.0);
                 serde_json::json!({ "file": group.name, "metrics": metrics })
             })
             .collect();

@@ -1,5 +1,6 @@
 //! Asks teachers what they think of the comments to train on.
 
+use crate::cli::printer::errln;
 use anyhow::{Context, bail};
 use nunchi_engine::{Engine, LoadedModel};
 use nunchi_model::Model;
@@ -41,7 +42,7 @@ impl Teachers {
             return Ok(self.versions);
         }
         let plural = if count == 1 { "" } else { "s" };
-        eprintln!("asking {count} teacher{plural} about {} comments…", corpus.to_rescore());
+        errln!("asking {count} teacher{plural} about {} comments…", corpus.to_rescore());
         let (mut predictions, mut failed) = (Vec::new(), None);
         let asked = corpus.rescore(|texts| {
             let mut logits = vec![0.0_f32; texts.len()];
