@@ -6,6 +6,8 @@
 mod common;
 
 use common::{Fake, Kafka, Process, Running, Topics, Write, assert_answered_once, comment, kafka, wait_for};
+use nunchi::config::Delivery;
+use nunchi::kafka::ClientError;
 use nunchi::pipeline::PipelineError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -152,10 +154,28 @@ fn of_two_processes_with_one_name_the_older_is_fenced() {
     let younger = Running::start(&config, Fake::default()).ready();
     let written = fill(&kafka, &topics, 6_000);
     let error = older.end().expect_err("the older process ends");
-    assert!(matches!(error, PipelineError::Fenced { .. }), "{error}");
+    assert!(matches!(error, PipelineError::Kafka(ClientError::Fenced { .. })), "{error}");
     assert!(error.to_string().contains("kafka.instance"), "{error}");
     // What it had not committed comes to the younger one.
     wait_for("the last record", || committed(&kafka, &topics) == 6_000);
     younger.stop().unwrap();
     assert_answered_once(&written, &kafka.read(&topics.output));
+}
+
+#[test]
+fn a_model_that_cannot_classify_ends_the_worker_and_nothing_is_committed() {
+    for delivery in [Delivery::ExactlyOnce, Delivery::AtLeastOnce] {
+        let Some(kafka) = kafka() else { return };
+        let topics = kafka.topics("not-a-number", 1);
+        let texts = (0..50).map(|id| if id == 30 { "overflow" } else { "fine" });
+        kafka.write(&topics.input, texts.enumerate().map(|(id, text)| Write::value(comment(id, text))));
+        let mut config = kafka.config(&topics);
+        config.kafka.delivery = delivery;
+        let error =
+            Running::start(&config, Fake { poison: Some("overflow"), ..Fake::default() }).end().unwrap_err();
+        assert!(matches!(error, PipelineError::Classify { .. }), "{error}");
+        let committed = kafka.committed(&topics.group, &topics.input, 1)[0];
+        assert!(committed <= 30, "{committed} is behind the comment that has no score");
+        assert_eq!(kafka.read(&topics.output).len() as i64, committed, "whole batches before it, or nothing");
+    }
 }

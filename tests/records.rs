@@ -9,6 +9,7 @@ use nunchi_librdkafka::{HeadersBuilder, RawHeaders};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 #[test]
@@ -242,4 +243,32 @@ fn lag_is_zero_at_the_end_and_gone_with_the_partition() {
     let metrics = running.metrics.clone();
     running.stop().unwrap();
     assert!(!metrics.encode().unwrap().contains("nunchi_lag_records{"), "nothing is owned any more");
+}
+
+#[test]
+fn a_batch_is_bounded_by_the_bytes_of_headers_too() {
+    let Some(kafka) = kafka() else { return };
+    let topics = kafka.topics("header-bytes", 1);
+    let headers = vec![("trace".to_owned(), Some(vec![b'x'; 100_000]))];
+    kafka.write(
+        &topics.input,
+        (0..200).map(|id| Write { headers: headers.clone(), ..Write::value(comment(id, "좋아요")) }),
+    );
+    let mut config = kafka.config(&topics);
+    config.worker.batch_bytes = 1_000_000;
+    let largest = Arc::new(AtomicUsize::new(0));
+    let before = {
+        let largest = Arc::clone(&largest);
+        Arc::new(move |comments| {
+            largest.fetch_max(comments, Ordering::Relaxed);
+        })
+    };
+    let running = Running::start(&config, Fake { before, ..Fake::default() });
+    wait_for("the last record", || running.answered() == 200);
+    running.stop().unwrap();
+    let largest = largest.load(Ordering::Relaxed);
+    assert!(largest <= 10, "{largest} records of 100 kB are more than worker.batch_bytes");
+    let answers = kafka.read(&topics.output);
+    assert_eq!(answers.len(), 200);
+    assert!(answers.iter().all(|answer| answer.header("trace").is_some_and(|trace| trace.len() == 100_000)));
 }

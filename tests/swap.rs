@@ -8,15 +8,14 @@ mod common;
 use arc_swap::ArcSwap;
 use common::{Kafka, PATIENCE, Process, Read, Topics, Write, assert_answered_once, comment, kafka, wait_for};
 use nunchi::config::Config;
-use nunchi::kafka::ClientProperties;
-use nunchi::pipeline::{ModelSlot, Pipeline, PipelineError, SlotClassifier, Summary, worker_count};
+use nunchi::pipeline::{ModelSlot, Pipeline, PipelineError, SlotClassifier, Summary};
 use nunchi::registry::{
     CanaryThresholds, FollowSettings, Follower, Log, NewVersion, PromotionNote, RefreshOutcome, Reload,
     Store, Version, load_current,
 };
 use nunchi::samples;
 use nunchi::stop::Stop;
-use nunchi::telemetry::{Health, Metrics};
+use nunchi::telemetry::Metrics;
 use nunchi_engine::{Classifier as _, Engine, LoadedModel};
 use nunchi_model::rnn::Cell;
 use nunchi_model::{Model, WeightFormat};
@@ -123,20 +122,9 @@ fn start(
     let mut config: Config = kafka.config(topics);
     config.worker.workers = 2;
     config.worker.batch_records = 500;
-    let health = Arc::new(Health::new(worker_count(&config), Duration::from_secs(60)));
     let (slot, metrics, stop) = (Arc::clone(&swapper.slot), swapper.metrics.clone(), stop.clone());
-    std::thread::spawn(move || {
-        let clients = ClientProperties::resolve(&config).unwrap();
-        let pipeline = Pipeline {
-            config: &config,
-            clients: &clients,
-            metrics: &metrics,
-            health: &health,
-            stop: &stop,
-            ask_limits: true,
-        };
-        pipeline.run(|| SlotClassifier::new(Arc::clone(&slot)))
-    })
+    let pipeline = Pipeline { metrics, stop, ..Pipeline::resolve(config).unwrap() };
+    std::thread::spawn(move || pipeline.run(|| SlotClassifier::new(Arc::clone(&slot))))
 }
 
 /// Each verdict's score is what the version in its header says of the comment.

@@ -14,9 +14,8 @@ use crate::kafka::ClientProperties;
 use crate::pipeline::{ModelSlot, Pipeline, SlotClassifier, worker_count};
 use crate::samples::Stream;
 use crate::stop::Stop;
-use crate::telemetry::{Health, Metrics, init_logs};
+use crate::telemetry::init_logs;
 use anyhow::{Context, bail};
-use arc_swap::ArcSwap;
 use nunchi_engine::LoadedModel;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
@@ -85,15 +84,16 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let clients = ClientProperties::resolve(&config)?;
     let warm = args.model.warm(None)?;
     let demo = Demo::new(config, clients, warm);
-    stop_on_signals(&demo.stop)?;
+    stop_on_signals(&demo.pipeline.stop)?;
     let runtime = runtime()?;
-    let listener = runtime.block_on(listen(args.http.as_deref(), &demo.config.http.address))?;
+    let listener = runtime.block_on(listen(args.http.as_deref(), &demo.pipeline.config.http.address))?;
     let metrics_url = format!("http://{}/metrics", listener.local_addr()?);
     if !in_terminal {
         init_logs(&Log { level: "warn".into(), ..Log::default() })?;
         errln!("{metrics_url} serves the metrics of this demo");
     }
-    let admin = Admin::new(demo.metrics.clone(), Arc::clone(&demo.health), Arc::clone(&demo.slot));
+    let admin =
+        Admin::new(demo.pipeline.metrics.clone(), Arc::clone(&demo.pipeline.health), Arc::clone(&demo.slot));
     let server = Server::start(&runtime, listener, admin)?;
     let about = demo.about(metrics_url, limit.time);
     let played = demo.play(args.rate, limit, about, in_terminal);
@@ -140,13 +140,9 @@ async fn listen(asked: Option<&str>, usual: &str) -> anyhow::Result<TcpListener>
 
 /// A running demo: what its threads share.
 struct Demo {
-    config: Config,
-    clients: ClientProperties,
-    metrics: Metrics,
-    health: Arc<Health>,
+    /// The workers' side; its wish to stop ends the publisher too.
+    pipeline: Pipeline,
     slot: ModelSlot,
-    /// Ends publisher and workers.
-    stop: Stop,
     /// Ends the reader of the verdicts, after them.
     stop_watching: Stop,
     /// Records handed to the broker so far.
@@ -159,17 +155,12 @@ struct Demo {
 
 impl Demo {
     fn new(config: Config, clients: ClientProperties, warm: LoadedModel) -> Self {
-        let metrics = Metrics::new();
-        metrics.set_model(&warm.model().version, warm.precision().name(), warm.kernel().name());
-        let health = Health::new(worker_count(&config), Duration::from_secs(config.worker.stall_seconds));
-        health.set_model_warm();
+        // The embedded broker says that it has no controller, and librdkafka would wait for one.
+        let pipeline = Pipeline { ask_limits: false, ..Pipeline::new(config, clients) };
+        let slot = pipeline.serve(warm);
         Demo {
-            config,
-            clients,
-            metrics,
-            health: Arc::new(health),
-            slot: Arc::new(ArcSwap::from_pointee(warm)),
-            stop: Stop::new(),
+            pipeline,
+            slot,
             stop_watching: Stop::new(),
             published: AtomicU64::new(0),
             answered: AtomicU64::new(0),
@@ -183,7 +174,7 @@ impl Demo {
             model: warm.model().name.clone(),
             version: warm.model().version.clone(),
             kernel: warm.kernel().name().to_owned(),
-            workers: worker_count(&self.config),
+            workers: worker_count(&self.pipeline.config),
             metrics_url,
             ends_after,
         }
@@ -204,7 +195,7 @@ impl Demo {
             } else {
                 Ok(lines::show(&events, || self.done()))
             };
-            self.stop.request();
+            self.pipeline.stop.request();
             let published = joined(publishing.join());
             let worked = joined(working.join());
             self.stop_watching.request();
@@ -219,31 +210,25 @@ impl Demo {
 
     /// The workers of `nunchi run`.
     fn work(&self) -> anyhow::Result<()> {
-        let pipeline = Pipeline {
-            config: &self.config,
-            clients: &self.clients,
-            metrics: &self.metrics,
-            health: &self.health,
-            stop: &self.stop,
-            // The embedded broker says that it has no controller, and librdkafka would wait for one.
-            ask_limits: false,
-        };
-        pipeline.run(|| SlotClassifier::new(Arc::clone(&self.slot)))?;
+        self.pipeline.run(|| SlotClassifier::new(Arc::clone(&self.slot)))?;
         Ok(())
     }
 
     /// Publishes once the workers have joined, and returns how many records.
     fn publish(&self, rate: f64, limit: Limit) -> anyhow::Result<u64> {
         let patience = Instant::now() + PATIENCE;
-        while !self.health.not_ready().is_empty() && !self.stop.sleep(Duration::from_millis(20)) {
+        while !self.pipeline.health.not_ready().is_empty()
+            && !self.pipeline.stop.sleep(Duration::from_millis(20))
+        {
             if Instant::now() > patience {
-                bail!("the workers do not come up: {}", self.health.not_ready().join("; "));
+                bail!("the workers do not come up: {}", self.pipeline.health.not_ready().join("; "));
             }
         }
-        self.stop.sleep(SETTLE);
-        let publisher = Publisher::connect(&self.clients.plain(), &self.config.input.topic)?;
+        self.pipeline.stop.sleep(SETTLE);
+        let publisher =
+            Publisher::connect(&self.pipeline.clients.plain(), &self.pipeline.config.input.topic)?;
         let mut stream = Stream::new(rand::random(), "demo", BROKEN_SHARE);
-        let published = publisher.publish(&mut stream, rate, limit, &self.stop, |published| {
+        let published = publisher.publish(&mut stream, rate, limit, &self.pipeline.stop, |published| {
             self.published.store(published, Ordering::Relaxed);
             let on_the_way = published.saturating_sub(self.answered.load(Ordering::Relaxed));
             ON_THE_WAY.saturating_sub(on_the_way)
@@ -255,21 +240,21 @@ impl Demo {
 
     /// A reader of verdicts and dead letters.
     fn watch(&self) -> anyhow::Result<Watch> {
-        let mut client = self.clients.plain();
+        let mut client = self.pipeline.clients.plain();
         client.set("fetch.wait.max.ms", FETCH_WAIT_MS.to_string());
-        Watch::new(&client, &self.config.output.topic, &self.config.dead_letters.topic)
+        Watch::new(&client, &self.pipeline.config.output.topic, &self.pipeline.config.dead_letters.topic)
     }
 
     /// Whether everything that was published is answered, or the demo was told to stop.
     fn done(&self) -> bool {
         let answered = self.answered.load(Ordering::Relaxed) >= self.published.load(Ordering::Relaxed);
-        self.stop.requested() || (self.published_all.load(Ordering::Acquire) && answered)
+        self.pipeline.stop.requested() || (self.published_all.load(Ordering::Acquire) && answered)
     }
 
     /// A thread that fails ends the demo.
     fn or_stop<T>(&self, result: anyhow::Result<T>) -> anyhow::Result<T> {
         if result.is_err() {
-            self.stop.request();
+            self.pipeline.stop.request();
         }
         result
     }

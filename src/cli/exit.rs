@@ -2,6 +2,8 @@
 
 use crate::cli::publish::PublishError;
 use crate::config::ConfigErrors;
+use crate::dead_letters::DeadLetterError;
+use crate::kafka::ClientError;
 use crate::pipeline::PipelineError;
 use crate::registry::RegistryError;
 use crate::replay::ReplayError;
@@ -85,6 +87,7 @@ impl ExitStatus {
         let known = [
             error.downcast_ref().map(of_pipeline),
             error.downcast_ref().map(of_replay),
+            error.downcast_ref().map(of_dead_letters),
             error.downcast_ref().map(of_retraining),
             error.downcast_ref().map(of_registry),
             error.downcast_ref().map(of_engine),
@@ -104,9 +107,17 @@ impl From<ExitStatus> for ExitCode {
 fn of_pipeline(error: &PipelineError) -> ExitStatus {
     match error {
         PipelineError::Configuration(_) => ExitStatus::Usage,
-        PipelineError::Authentication { .. } | PipelineError::Authorization { .. } => ExitStatus::Denied,
-        PipelineError::Fenced { .. } => ExitStatus::Fenced,
+        PipelineError::Kafka(error) => of_client(error),
         PipelineError::Panicked(_) => ExitStatus::Internal,
+        _ => ExitStatus::Failed,
+    }
+}
+
+fn of_client(error: &ClientError) -> ExitStatus {
+    match error {
+        ClientError::Configuration(_) => ExitStatus::Usage,
+        ClientError::Authentication { .. } | ClientError::Authorization { .. } => ExitStatus::Denied,
+        ClientError::Fenced { .. } => ExitStatus::Fenced,
         _ => ExitStatus::Failed,
     }
 }
@@ -115,6 +126,13 @@ fn of_replay(error: &ReplayError) -> ExitStatus {
     match error {
         ReplayError::Usage(_) => ExitStatus::Usage,
         ReplayError::Pipeline(error) => of_pipeline(error),
+        _ => ExitStatus::Failed,
+    }
+}
+
+fn of_dead_letters(error: &DeadLetterError) -> ExitStatus {
+    match error {
+        DeadLetterError::Usage(_) => ExitStatus::Usage,
         _ => ExitStatus::Failed,
     }
 }
@@ -153,7 +171,7 @@ fn of_model(error: &ModelError) -> ExitStatus {
 
 fn of_publishing(error: &PublishError) -> ExitStatus {
     match error {
-        PublishError::Denied(error) => of_pipeline(error),
+        PublishError::Denied(error) => of_client(error),
         _ => ExitStatus::Failed,
     }
 }
@@ -199,10 +217,9 @@ mod tests {
     #[test]
     fn each_kind_of_error_has_its_status() {
         let fenced =
-            || PipelineError::Fenced { transactional_id: "a-b-0".to_owned(), reason: "fenced".to_owned() };
-        let denied = || PipelineError::Authentication { brokers: "a:1".to_owned(), reason: "no".to_owned() };
-        let forbidden =
-            || PipelineError::Authorization { what: "writing".to_owned(), reason: "no".to_owned() };
+            || ClientError::Fenced { transactional_id: "a-b-0".to_owned(), reason: "fenced".to_owned() };
+        let denied = || ClientError::Authentication { brokers: "a:1".to_owned(), reason: "no".to_owned() };
+        let forbidden = || ClientError::Authorization { what: "writing".to_owned(), reason: "no".to_owned() };
         let cases: Vec<(anyhow::Error, ExitStatus)> = vec![
             (anyhow::anyhow!("something"), ExitStatus::Failed),
             (UsageError::new("x").into(), ExitStatus::Usage),
@@ -211,12 +228,14 @@ mod tests {
             (PipelineError::Configuration("x".to_owned()).into(), ExitStatus::Usage),
             (PipelineError::Panicked(0).into(), ExitStatus::Internal),
             (PipelineError::StopDeadline(1).into(), ExitStatus::Failed),
-            (fenced().into(), ExitStatus::Fenced),
-            (denied().into(), ExitStatus::Denied),
-            (forbidden().into(), ExitStatus::Denied),
+            (PipelineError::Kafka(fenced()).into(), ExitStatus::Fenced),
+            (PipelineError::Kafka(denied()).into(), ExitStatus::Denied),
+            (PipelineError::Kafka(forbidden()).into(), ExitStatus::Denied),
             (ReplayError::Usage("x".to_owned()).into(), ExitStatus::Usage),
             (ReplayError::State("x".to_owned()).into(), ExitStatus::Failed),
-            (ReplayError::Pipeline(fenced()).into(), ExitStatus::Fenced),
+            (DeadLetterError::Usage("x".to_owned()).into(), ExitStatus::Usage),
+            (DeadLetterError::State("x".to_owned()).into(), ExitStatus::Failed),
+            (ReplayError::Pipeline(PipelineError::Kafka(fenced())).into(), ExitStatus::Fenced),
             (RetrainError::Usage("x".to_owned()).into(), ExitStatus::Usage),
             (RetrainError::Registry(RegistryError::NoStore).into(), ExitStatus::Usage),
             (RegistryError::NoStore.into(), ExitStatus::Usage),

@@ -1,7 +1,6 @@
 //! Publishes a stream of sample comments at a steady rate: what `nunchi generate` and `nunchi demo` have in common.
 
-use crate::kafka::error::refusal;
-use crate::pipeline::PipelineError;
+use crate::kafka::ClientError;
 use crate::samples::Stream;
 use crate::stop::Stop;
 use jiff::Timestamp;
@@ -30,7 +29,7 @@ pub enum PublishError {
     Client(KafkaError),
     /// The brokers refuse credentials or rights.
     #[error(transparent)]
-    Denied(PipelineError),
+    Denied(ClientError),
     /// No broker answers.
     #[error("no broker answers at {brokers} ({reason}); check --brokers and [kafka.properties]")]
     Unreachable {
@@ -82,7 +81,9 @@ struct Context(Arc<Outcome>);
 
 impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
-        if let Some(code) = error.rdkafka_error_code().filter(|&code| refusal(code, "", "").is_some()) {
+        if let Some(code) =
+            error.rdkafka_error_code().filter(|&code| ClientError::refusal(code, "", "").is_some())
+        {
             *self.0.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(code);
         }
         let mut last = self.0.client_error.lock().unwrap_or_else(PoisonError::into_inner);
@@ -157,7 +158,8 @@ impl Publisher {
     }
 
     fn denied(&self, code: RDKafkaErrorCode) -> Option<PublishError> {
-        refusal(code, &self.brokers, &format!("writing to topic `{}`", self.topic)).map(PublishError::Denied)
+        ClientError::refusal(code, &self.brokers, &format!("writing to topic `{}`", self.topic))
+            .map(PublishError::Denied)
     }
 
     fn unreachable(&self, error: &KafkaError) -> PublishError {

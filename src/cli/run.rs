@@ -6,12 +6,11 @@ use crate::cli::exit::ExitStatus;
 use crate::config::{Config, Flag};
 use crate::http;
 use crate::http::Admin;
-use crate::pipeline::{ModelSlot, Pipeline, SlotClassifier, worker_count};
+use crate::pipeline::{Pipeline, SlotClassifier, worker_count};
 use crate::registry::{CanaryThresholds, FollowSettings, Follower, Log, actor, load_current};
 use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics, init_logs};
 use anyhow::Context;
-use arc_swap::ArcSwap;
 use nunchi_engine::LoadedModel;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -99,31 +98,24 @@ impl Args {
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let settings = Settings::load(args.config.as_deref(), &args.flags())?;
-    let (config, clients) = (settings.config(), &settings.clients);
-    init_logs(&config.log)?;
-    let metrics = Metrics::new();
-    let stall = Duration::from_secs(config.worker.stall_seconds);
-    let health = Arc::new(Health::new(worker_count(config), stall));
-    let (warm, follow) = model(config, &metrics)?;
-    metrics.set_model(&warm.model().version, warm.precision().name(), warm.kernel().name());
-    health.set_model_warm();
+    init_logs(&settings.config().log)?;
+    let pipeline = Pipeline::new(settings.config().clone(), settings.clients);
+    let Pipeline { config, metrics, health, .. } = &pipeline;
+    let (warm, follow) = model(config, metrics)?;
     say_what_runs(config, &warm);
-    let slot: ModelSlot = Arc::new(ArcSwap::from_pointee(warm));
-    let stop = Stop::new();
+    let slot = pipeline.serve(warm);
 
     let runtime = runtime()?;
-    drain_on_signals(stop.clone(), Arc::clone(&health))?;
+    drain_on_signals(pipeline.stop.clone(), Arc::clone(health))?;
     let listener = runtime.block_on(http::bind(&config.http.address))?;
     let follower = follow
         .map(|(follow, log)| Follower::start(follow, Arc::clone(&slot), log))
         .transpose()
         .context("cannot start the thread that follows the store")?;
-    let admin = Admin::new(metrics.clone(), Arc::clone(&health), Arc::clone(&slot))
+    let admin = Admin::new(metrics.clone(), Arc::clone(health), Arc::clone(&slot))
         .with_reload(follower.as_ref().map(Follower::reload));
     let server = Server::start(&runtime, listener, admin)?;
 
-    let pipeline =
-        Pipeline { config, clients, metrics: &metrics, health: &health, stop: &stop, ask_limits: true };
     let mirror = follower.as_ref().map(Follower::mirror);
     let result = pipeline.run(|| SlotClassifier::new(Arc::clone(&slot)).with_mirror(mirror.clone()));
     server.end(&runtime);

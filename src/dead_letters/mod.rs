@@ -1,24 +1,23 @@
-//! Dead letters, looked at and sent again: each at most once, whoever asks how often.
+//! Dead letters, listed, shown and redriven: each is sent at most once, whoever asks how often.
 //!
-//! Always holds: a letter is sent and remembered in the same transaction. What was sent stands in the topic of replays,
+//! Always holds: a record is sent and remembered in the same transaction. What was sent stands in the topic of replays,
 //! as ranges of offsets under one key for each topic of dead letters; its one transactional id fences whoever sends at the
 //! same time.
 
-mod letter;
-mod memory;
-mod sending;
+mod error;
+mod record;
+mod redrive;
+mod redrive_state;
 
-pub use letter::{Choice, Letter, Position};
+pub use error::DeadLetterError;
+pub use record::{DeadLetterRecord, Position, Selection};
 
-use self::memory::Memory;
-use self::sending::Sending;
+use self::redrive::Redrive;
+use self::redrive_state::RedriveState;
 use crate::config::Config;
 use crate::kafka::ClientProperties;
 use crate::kafka::admin::Brokers;
-use crate::replay::error::ReplayError;
-use crate::replay::ledger::Ledger;
-use crate::replay::plan::unknown_topic;
-use crate::replay::resolve;
+use crate::kafka::compacted_log::CompactedLog;
 use crate::stop::Stop;
 use rdkafka::message::Message;
 use serde::Serialize;
@@ -27,23 +26,23 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use tracing::warn;
 
-/// What sending again came to.
+/// What a redrive came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Sent {
-    /// Letters that were sent now.
+pub struct RedriveSummary {
+    /// DeadLetterTopic that were sent now.
     pub sent: u64,
-    /// Letters that were sent before.
+    /// DeadLetterTopic that were sent before.
     pub before: u64,
-    /// Letters whose original cannot be had, and why.
+    /// DeadLetterTopic whose original cannot be had, and why.
     pub lost: Vec<String>,
     /// Whether a stop was asked for before the last one.
     pub stopped: bool,
 }
 
 /// A topic of dead letters.
-pub struct Letters {
+pub struct DeadLetterTopic {
     topic: String,
-    ledger_topic: String,
+    state_topic: String,
     clients: ClientProperties,
     brokers: Brokers,
     /// For originals, while the other one reads.
@@ -51,19 +50,20 @@ pub struct Letters {
     partitions: Vec<i32>,
 }
 
-impl Letters {
+impl DeadLetterTopic {
     /// The topic of dead letters of these settings.
     ///
     /// # Errors
     /// There is no such topic; brokers that do not answer.
-    pub fn open(config: &Config) -> Result<Self, ReplayError> {
+    pub fn open(config: &Config) -> Result<Self, DeadLetterError> {
         let topic = config.dead_letters.topic.clone();
         let mut config = config.clone();
         config.kafka.group = format!("nunchi-dead-letters-{topic}");
-        let clients = resolve(&config)?;
+        let clients = ClientProperties::resolve(&config)?;
         let (brokers, second) = (Brokers::connect(&clients)?, Brokers::connect(&clients)?);
-        let partitions = brokers.partitions(&topic)?.ok_or_else(|| unknown_topic(&topic, "--topic"))?;
-        Ok(Letters { topic, ledger_topic: config.replay.topic, clients, brokers, second, partitions })
+        let partitions =
+            brokers.partitions(&topic)?.ok_or_else(|| DeadLetterError::unknown_topic(&topic, "--topic"))?;
+        Ok(DeadLetterTopic { topic, state_topic: config.replay.topic, clients, brokers, second, partitions })
     }
 
     fn key(&self) -> String {
@@ -71,7 +71,7 @@ impl Letters {
     }
 
     /// First and last offsets of partitions that hold something.
-    fn ends(&self) -> Result<BTreeMap<i32, (i64, i64)>, ReplayError> {
+    fn ends(&self) -> Result<BTreeMap<i32, (i64, i64)>, DeadLetterError> {
         let mut ends = BTreeMap::new();
         for &partition in &self.partitions {
             let (first, end) = self.brokers.ends(&self.topic, partition)?;
@@ -81,19 +81,19 @@ impl Letters {
     }
 
     /// What was sent before; empty if that was another topic of the same name.
-    fn memory(&self, ledger: &Ledger<'_>) -> Result<Memory, ReplayError> {
-        let Some(value) = ledger.read(&self.key())? else { return Ok(Memory::default()) };
-        let memory: Memory = serde_json::from_slice(&value).map_err(|error| {
-            ReplayError::State(format!(
+    fn state(&self, log: &CompactedLog<'_>) -> Result<RedriveState, DeadLetterError> {
+        let Some(value) = log.read(&self.key())? else { return Ok(RedriveState::default()) };
+        let state: RedriveState = serde_json::from_slice(&value).map_err(|error| {
+            DeadLetterError::State(format!(
                 "what was sent of `{}` cannot be read ({error}) in topic `{}`, key `{}`",
                 self.topic,
-                self.ledger_topic,
+                self.state_topic,
                 self.key()
             ))
         })?;
         let ends = self.ends()?;
         let last = |partition: &i32| ends.get(partition).map_or(0, |&(_, end)| end);
-        let is_other = memory
+        let is_other = state
             .sent
             .iter()
             .any(|(partition, ranges)| ranges.last().is_some_and(|range| range[1] > last(partition)));
@@ -102,41 +102,45 @@ impl Letters {
                 topic = self.topic,
                 "more was sent than the topic ever held: it was made anew, and so is the memory"
             );
-            return Ok(Memory::default());
+            return Ok(RedriveState::default());
         }
-        Ok(memory)
+        Ok(state)
     }
 
-    /// Shows the chosen letters, partition by partition.
+    /// Shows the selected records, partition by partition.
     ///
     /// # Errors
     /// Brokers that do not answer.
-    pub fn each(&self, choice: &Choice, mut see: impl FnMut(&Letter)) -> Result<(), ReplayError> {
-        let memory = match self.brokers.partitions(&self.ledger_topic)? {
-            Some(_) => self.memory(&Ledger::open(&self.clients, &self.brokers, &self.ledger_topic)?)?,
-            None => Memory::default(),
+    pub fn each(
+        &self,
+        selection: &Selection,
+        mut see: impl FnMut(&DeadLetterRecord),
+    ) -> Result<(), DeadLetterError> {
+        let state = match self.brokers.partitions(&self.state_topic)? {
+            Some(_) => self.state(&CompactedLog::open(&self.clients, &self.brokers, &self.state_topic)?)?,
+            None => RedriveState::default(),
         };
-        self.read(choice, &memory, |letter| {
+        self.read(selection, &state, |letter| {
             see(&letter);
             true
         })
     }
 
-    /// Reads the chosen letters up to where the topic ends now; `see` says whether to go on.
+    /// Reads the selected records up to where the topic ends now; `see` says whether to go on.
     fn read(
         &self,
-        choice: &Choice,
-        memory: &Memory,
-        mut see: impl FnMut(Letter) -> bool,
-    ) -> Result<(), ReplayError> {
+        selection: &Selection,
+        state: &RedriveState,
+        mut see: impl FnMut(DeadLetterRecord) -> bool,
+    ) -> Result<(), DeadLetterError> {
         for (partition, (first, end)) in self.ends()? {
-            let first = choice
+            let first = selection
                 .places
                 .iter()
                 .filter(|place| place.0 == partition)
                 .map(|place| place.1)
                 .min()
-                .unwrap_or(if choice.places.is_empty() { first } else { end })
+                .unwrap_or(if selection.places.is_empty() { first } else { end })
                 .max(first);
             if first >= end {
                 continue;
@@ -144,8 +148,8 @@ impl Letters {
             let mut goes_on = true;
             self.brokers.read(&self.topic, &[(partition, first)].into(), |message| {
                 let Some(message) = message.filter(|message| message.offset() < end) else { return false };
-                let letter = Letter::read(message, memory.holds(partition, message.offset()));
-                if choice.takes(&letter) {
+                let letter = DeadLetterRecord::read(message, state.holds(partition, message.offset()));
+                if selection.takes(&letter) {
                     goes_on = see(letter);
                 }
                 goes_on && message.offset() + 1 < end
@@ -157,28 +161,28 @@ impl Letters {
         Ok(())
     }
 
-    /// The letter at a place.
+    /// The dead letter at a place.
     ///
     /// # Errors
     /// There is none; brokers that do not answer.
-    pub fn at(&self, partition: i32, offset: i64) -> Result<Letter, ReplayError> {
+    pub fn at(&self, partition: i32, offset: i64) -> Result<DeadLetterRecord, DeadLetterError> {
         let mut found = None;
-        let choice = Choice { places: [(partition, offset)].into(), ..Choice::default() };
-        self.each(&choice, |letter| found = Some(letter.clone()))?;
+        let selection = Selection { places: [(partition, offset)].into(), ..Selection::default() };
+        self.each(&selection, |letter| found = Some(letter.clone()))?;
         found.ok_or_else(|| {
-            ReplayError::Usage(format!(
+            DeadLetterError::Usage(format!(
                 "there is no dead letter {partition}/{offset} in `{}`; `nunchi dead-letters list` says which there are",
                 self.topic
             ))
         })
     }
 
-    /// The record that a letter was, from the topic that it came from.
+    /// The record that a dead letter was, from the topic that it came from.
     ///
     /// # Errors
     /// It is not there any more; brokers that do not answer.
-    pub fn original(&self, letter: &Letter) -> Result<Letter, ReplayError> {
-        let lost = |why: String| ReplayError::State(format!("{}: {why}", letter.at));
+    pub fn original(&self, letter: &DeadLetterRecord) -> Result<DeadLetterRecord, DeadLetterError> {
+        let lost = |why: String| DeadLetterError::State(format!("{}: {why}", letter.at));
         let source = letter.source().ok_or_else(|| lost("it does not say where it came from".to_owned()))?;
         let known = self.second.partitions(&source.topic)?;
         if !known.is_some_and(|partitions| partitions.contains(&source.partition)) {
@@ -190,7 +194,7 @@ impl Letters {
             self.second.read(&source.topic, &[(source.partition, source.offset)].into(), |message| {
                 original = message
                     .filter(|message| message.offset() == source.offset)
-                    .map(|message| Letter::read(message, letter.sent));
+                    .map(|message| DeadLetterRecord::read(message, letter.sent));
                 false
             })?;
         }
@@ -203,66 +207,66 @@ impl Letters {
         Ok(original)
     }
 
-    /// Sends the chosen letters that were never sent to where they came from, or to `to`. `told` hears how many it were
-    /// after every transaction.
+    /// Sends the selected records that were never sent to where they came from, or to `to`. `progress` is told how many were
+    /// sent, after every transaction.
     ///
     /// # Errors
-    /// Brokers that fail; another process that sends the same letters. What was told is sent and remembered.
-    pub fn send(
+    /// Brokers that fail; another process that sends the same ones. What `progress` was told is sent and remembered.
+    pub fn redrive(
         &self,
-        choice: &Choice,
+        selection: &Selection,
         to: Option<&str>,
         stop: &Stop,
-        mut told: impl FnMut(u64),
-    ) -> Result<Sent, ReplayError> {
+        mut progress: impl FnMut(u64),
+    ) -> Result<RedriveSummary, DeadLetterError> {
         if let Some(to) = to {
-            self.brokers.partitions(to)?.ok_or_else(|| unknown_topic(to, "--to-topic"))?;
+            self.brokers.partitions(to)?.ok_or_else(|| DeadLetterError::unknown_topic(to, "--to-topic"))?;
         }
-        let ledger = Ledger::open(&self.clients, &self.brokers, &self.ledger_topic)?;
+        let log = CompactedLog::open(&self.clients, &self.brokers, &self.state_topic)?;
         // From here on whoever sent before us cannot any more: what is remembered now is all there is.
-        let writer = ledger.writer(&format!("nunchi-dead-letters-{}", self.topic))?;
-        let memory = self.memory(&ledger)?;
-        let sending = RefCell::new(Sending {
-            letters: self,
-            ledger: &ledger,
+        let writer = log.writer(&format!("nunchi-dead-letters-{}", self.topic))?;
+        let state = self.state(&log)?;
+        let redrive = RefCell::new(Redrive {
+            dead_letters: self,
+            log: &log,
             writer: &writer,
             to,
-            memory: memory.clone(),
+            state: state.clone(),
             chunk: Vec::new(),
             bytes: 0,
-            done: Sent::default(),
+            done: RedriveSummary::default(),
             failure: None,
         });
-        self.read(choice, &memory, |letter| {
-            let mut sending = sending.borrow_mut();
-            sending.take(letter);
-            if sending.is_full() {
-                sending.flush();
-                told(sending.done.sent);
+        self.read(selection, &state, |letter| {
+            let mut redrive = redrive.borrow_mut();
+            redrive.take(letter);
+            if redrive.is_full() {
+                redrive.flush();
+                progress(redrive.done.sent);
             }
-            sending.done.stopped = stop.requested();
-            sending.failure.is_none() && !sending.done.stopped
+            redrive.done.stopped = stop.requested();
+            redrive.failure.is_none() && !redrive.done.stopped
         })?;
-        let mut sending = sending.into_inner();
-        sending.flush();
-        told(sending.done.sent);
-        match sending.failure {
+        let mut redrive = redrive.into_inner();
+        redrive.flush();
+        progress(redrive.done.sent);
+        match redrive.failure {
             Some(failure) => Err(failure),
-            None => Ok(sending.done),
+            None => Ok(redrive.done),
         }
     }
 
-    /// How many of the chosen letters would be sent.
+    /// How many of the selected records would be sent.
     ///
     /// # Errors
     /// Brokers that do not answer.
-    pub fn rehearse(&self, choice: &Choice) -> Result<Sent, ReplayError> {
-        let mut done = Sent::default();
+    pub fn rehearse(&self, selection: &Selection) -> Result<RedriveSummary, DeadLetterError> {
+        let mut done = RedriveSummary::default();
         let lost = RefCell::new(Vec::new());
-        self.each(choice, |letter| {
+        self.each(selection, |letter| {
             if letter.sent {
                 done.before += 1;
-            } else if let Err(error) = self.whole(letter) {
+            } else if let Err(error) = self.original_or_self(letter) {
                 lost.borrow_mut().push(error.to_string());
             } else {
                 done.sent += 1;
@@ -272,13 +276,13 @@ impl Letters {
         Ok(done)
     }
 
-    /// The record to send for a letter.
-    fn whole(&self, letter: &Letter) -> Result<Letter, ReplayError> {
+    /// The record to send for a dead letter.
+    fn original_or_self(&self, letter: &DeadLetterRecord) -> Result<DeadLetterRecord, DeadLetterError> {
         if letter.is_described() {
             return self.original(letter);
         }
         if letter.source().is_none() {
-            return Err(ReplayError::State(format!("{}: it does not say where it came from", letter.at)));
+            return Err(DeadLetterError::State(format!("{}: it does not say where it came from", letter.at)));
         }
         Ok(letter.clone())
     }

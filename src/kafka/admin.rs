@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use tracing::debug;
 
 /// How long one answer may take.
-const ASK: Duration = Duration::from_secs(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a client says on the way is told by its answers; an end of a partition is no error.
-pub(crate) struct Quiet;
+/// The context of a client that only asks: errors on the way show in the answers; an end of a partition is no error.
+pub(super) struct QueryContext;
 
-impl ClientContext for Quiet {
+impl ClientContext for QueryContext {
     fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
         events::log(level, facility, message);
     }
@@ -26,21 +26,21 @@ impl ClientContext for Quiet {
     }
 }
 
-impl ConsumerContext for Quiet {}
+impl ConsumerContext for QueryContext {}
 
 /// A consumer that is member of no group, and asks.
-pub struct Brokers {
-    consumer: BaseConsumer<Quiet>,
+pub(crate) struct Brokers {
+    consumer: BaseConsumer<QueryContext>,
     addresses: String,
 }
 
 /// The first record at or behind an offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct First {
+pub(crate) struct First {
     /// Its offset.
-    pub offset: i64,
+    pub(crate) offset: i64,
     /// Its timestamp, in milliseconds of Unix time.
-    pub timestamp_ms: Option<i64>,
+    pub(crate) timestamp_ms: Option<i64>,
 }
 
 impl Brokers {
@@ -48,7 +48,7 @@ impl Brokers {
     ///
     /// # Errors
     /// Properties that librdkafka refuses.
-    pub fn connect(clients: &ClientProperties) -> Result<Self, BrokerError> {
+    pub(crate) fn connect(clients: &ClientProperties) -> Result<Self, BrokerError> {
         let mut properties = clients.consumer(0);
         properties.set("enable.partition.eof", "true").set("auto.offset.reset", "earliest");
         properties.remove("group.instance.id");
@@ -56,7 +56,7 @@ impl Brokers {
         properties.set_log_level(rdkafka::config::RDKafkaLogLevel::Critical);
         let addresses = properties.get("bootstrap.servers").unwrap_or_default().to_owned();
         let consumer = properties
-            .create_with_context(Quiet)
+            .create_with_context(QueryContext)
             .map_err(|error| BrokerError::request("making a client", error))?;
         Ok(Brokers { consumer, addresses })
     }
@@ -65,7 +65,7 @@ impl Brokers {
     ///
     /// # Errors
     /// The client knows no group.
-    pub fn group(&self) -> Result<ConsumerGroupMetadata, BrokerError> {
+    pub(crate) fn group(&self) -> Result<ConsumerGroupMetadata, BrokerError> {
         self.consumer
             .group_metadata()
             .ok_or_else(|| BrokerError::request("naming the group", "the client has none"))
@@ -75,11 +75,11 @@ impl Brokers {
     ///
     /// # Errors
     /// The brokers do not answer or refuse.
-    pub fn partitions(&self, topic: &str) -> Result<Option<Vec<i32>>, BrokerError> {
+    pub(crate) fn partitions(&self, topic: &str) -> Result<Option<Vec<i32>>, BrokerError> {
         let doing = || format!("asking {} for topic `{topic}`", self.addresses);
         let metadata = self
             .consumer
-            .fetch_metadata(Some(topic), ASK)
+            .fetch_metadata(Some(topic), REQUEST_TIMEOUT)
             .map_err(|error| BrokerError::request(doing(), error))?;
         let Some(found) = metadata.topics().first() else { return Ok(None) };
         match found.error().map(RDKafkaErrorCode::from) {
@@ -103,8 +103,8 @@ impl Brokers {
     ///
     /// # Errors
     /// The brokers do not answer.
-    pub fn ends(&self, topic: &str, partition: i32) -> Result<(i64, i64), BrokerError> {
-        self.consumer.fetch_watermarks(topic, partition, ASK).map_err(|error| {
+    pub(crate) fn ends(&self, topic: &str, partition: i32) -> Result<(i64, i64), BrokerError> {
+        self.consumer.fetch_watermarks(topic, partition, REQUEST_TIMEOUT).map_err(|error| {
             BrokerError::request(format!("asking where partition {partition} of `{topic}` ends"), error)
         })
     }
@@ -113,7 +113,7 @@ impl Brokers {
     ///
     /// # Errors
     /// The brokers do not answer.
-    pub fn at_time(
+    pub(crate) fn at_time(
         &self,
         topic: &str,
         partitions: &[i32],
@@ -128,7 +128,7 @@ impl Brokers {
         }
         let found = self
             .consumer
-            .offsets_for_times(list, ASK)
+            .offsets_for_times(list, REQUEST_TIMEOUT)
             .map_err(|error| BrokerError::request(doing(), error))?;
         let mut offsets = BTreeMap::new();
         for element in found.elements() {
@@ -146,7 +146,7 @@ impl Brokers {
     ///
     /// # Errors
     /// The coordinator does not answer, or a transaction with offsets stays open.
-    pub fn committed(
+    pub(crate) fn committed(
         &self,
         topic: &str,
         partitions: &[i32],
@@ -177,7 +177,7 @@ impl Brokers {
     ///
     /// # Errors
     /// The brokers do not answer in time.
-    pub fn first_records(
+    pub(crate) fn first_records(
         &self,
         topic: &str,
         offsets: &BTreeMap<i32, i64>,
@@ -197,7 +197,7 @@ impl Brokers {
     /// end at the latest.
     ///
     /// # Errors
-    /// No broker answers for [`ASK`].
+    /// No broker answers for ten seconds.
     pub(crate) fn read(
         &self,
         topic: &str,
@@ -227,8 +227,8 @@ impl Brokers {
                     heard = Instant::now();
                     open.remove(&partition);
                 }
-                Some(Err(error)) if heard.elapsed() > ASK => break Err(failed(error)),
-                None if heard.elapsed() > ASK => {
+                Some(Err(error)) if heard.elapsed() > REQUEST_TIMEOUT => break Err(failed(error)),
+                None if heard.elapsed() > REQUEST_TIMEOUT => {
                     break Err(BrokerError::request(format!("reading topic `{topic}`"), "no broker answers"));
                 }
                 Some(Err(_)) | None => {}

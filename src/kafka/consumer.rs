@@ -1,15 +1,15 @@
-//! Where comments come from: one consumer of the group, drained turn by turn.
+//! Where records come from: one consumer, drained batch by batch.
 //!
 //! Always holds: a batch's group metadata is older than its first record, and a batch during which the assignment
-//! changed is never answered. Both together fence a worker whose partitions somebody else owns already.
+//! changed is never committed. Both together fence a worker whose partitions somebody else owns already.
 
+use super::ClientProperties;
 use super::batch::{Batch, Span};
+use super::bounds::{Admission, Bounds};
+use super::error::ClientError;
+use super::events::{EventContext, PartitionStats};
 use crate::config::Config;
-use crate::kafka::events::{PartitionStats, Watch};
-use crate::kafka::{ClientProperties, error};
-use crate::pipeline::PipelineError;
-use crate::pipeline::scope::{Admission, Scope};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -21,18 +21,18 @@ use tracing::{debug, warn};
 /// How long the brokers may take to tell committed offsets, and librdkafka to seek.
 const REWIND_TIMEOUT: Duration = Duration::from_secs(10);
 /// A record that is due within this time is waited for; for a later one the partitions are paused, and polled meanwhile.
-const SOON: Duration = Duration::from_millis(200);
+const MAX_WAIT_FOR_DUE: Duration = Duration::from_millis(200);
 /// Longest wait without a look at the clock.
-const GLANCE: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What a drain brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Drained {
     /// No record came in time.
     Nothing,
-    /// At least one record.
+    /// Records, or at least offsets to commit.
     Records,
-    /// The assignment changed while records were being drained: they are not ours to answer, and what is still owned
+    /// The assignment changed while records were being drained: they are not ours, and what is still owned
     /// must be rewound.
     Rebalanced,
 }
@@ -41,39 +41,39 @@ pub(crate) enum Drained {
 #[derive(Debug)]
 pub(crate) struct Unusable(pub(crate) String);
 
-/// One consumer of the group.
-pub(crate) struct Source {
-    consumer: BaseConsumer<Watch>,
+/// One consumer: a member of the group, or a reader of assigned partitions.
+pub(crate) struct Consumer {
+    consumer: BaseConsumer<EventContext>,
+    worker: usize,
     topic: String,
     brokers: String,
     poll: Duration,
-    most_records: usize,
-    most_bytes: usize,
+    max_records: usize,
+    max_bytes: usize,
     /// Whether fetching was stopped until records are due.
     paused: AtomicBool,
     /// Whether a group deals out the partitions.
     grouped: bool,
 }
 
-impl Source {
-    /// Joins the group; a bounded one has offsets from its beginning.
-    pub(crate) fn open(
+impl Consumer {
+    /// Joins the group as worker `worker`; a bounded group has committed offsets before anybody joins.
+    pub(crate) fn join(
         config: &Config,
         clients: &ClientProperties,
         worker: usize,
         bounded: bool,
-    ) -> Result<Self, PipelineError> {
+    ) -> Result<Self, ClientError> {
         let mut properties = clients.consumer(worker);
         if bounded {
-            // Where a bounded group begins is committed before anybody joins. Nothing may begin elsewhere by itself.
+            // Nothing may begin elsewhere by itself.
             properties.set("auto.offset.reset", "error");
         }
-        let source = Self::make(config, properties, true)?;
-        source
-            .consumer
+        let made = Self::make(config, properties, worker, true)?;
+        made.consumer
             .subscribe(&[&config.input.topic])
-            .map_err(|error| PipelineError::Configuration(format!("cannot subscribe: {error}")))?;
-        Ok(source)
+            .map_err(|error| ClientError::Configuration(format!("cannot subscribe: {error}")))?;
+        Ok(made)
     }
 
     /// Reads these partitions from these offsets, as a member of no group.
@@ -81,93 +81,98 @@ impl Source {
         config: &Config,
         clients: &ClientProperties,
         starts: &BTreeMap<i32, i64>,
-    ) -> Result<Self, PipelineError> {
+    ) -> Result<Self, ClientError> {
         let mut properties = clients.consumer(0);
         properties.set("auto.offset.reset", "error");
-        let source = Self::make(config, properties, false)?;
+        let made = Self::make(config, properties, 0, false)?;
         let mut list = TopicPartitionList::new();
         for (&partition, &offset) in starts {
             list.add_partition_offset(&config.input.topic, partition, Offset::Offset(offset))
-                .map_err(|error| PipelineError::Configuration(format!("cannot begin there: {error}")))?;
+                .map_err(|error| ClientError::Configuration(format!("cannot begin there: {error}")))?;
         }
-        source
-            .consumer
+        made.consumer
             .assign(&list)
-            .map_err(|error| PipelineError::Configuration(format!("cannot read there: {error}")))?;
-        Ok(source)
+            .map_err(|error| ClientError::Configuration(format!("cannot read there: {error}")))?;
+        Ok(made)
     }
 
-    fn make(config: &Config, mut properties: ClientConfig, grouped: bool) -> Result<Self, PipelineError> {
+    fn make(
+        config: &Config,
+        mut properties: ClientConfig,
+        worker: usize,
+        grouped: bool,
+    ) -> Result<Self, ClientError> {
         // Once a second: whether brokers answer, and how far behind we are. Ends of partitions tell a true zero.
         properties.set("statistics.interval.ms", "1000").set("enable.partition.eof", "true");
-        let consumer: BaseConsumer<Watch> =
-            properties.create_with_context(Watch::new(&config.input.topic)).map_err(|error| {
-                PipelineError::Configuration(format!("the consumer cannot be made: {error}"))
-            })?;
-        Ok(Source {
+        let consumer: BaseConsumer<EventContext> = properties
+            .create_with_context(EventContext::new(&config.input.topic))
+            .map_err(|error| ClientError::Configuration(format!("the consumer cannot be made: {error}")))?;
+        Ok(Consumer {
             consumer,
+            worker,
             topic: config.input.topic.clone(),
             brokers: config.kafka.brokers.clone(),
             poll: Duration::from_millis(config.worker.poll_ms),
-            most_records: config.worker.batch_records.max(1),
-            most_bytes: config.worker.batch_bytes.max(1),
+            max_records: config.worker.batch_records.max(1),
+            max_bytes: config.worker.batch_bytes.max(1),
             paused: AtomicBool::new(false),
             grouped,
         })
     }
 
-    /// Takes what is there now, waiting only for the first record; within `scope` only what belongs to it and is due.
+    /// Takes what is there now, waiting only for the first record; within `bounds` only what belongs there and is due.
     pub(crate) fn drain<'c>(
         &'c self,
         batch: &mut Batch<'c>,
-        scope: Option<&Scope>,
-    ) -> Result<Drained, PipelineError> {
-        let watch = self.consumer.context();
+        bounds: Option<&Bounds>,
+    ) -> Result<Drained, ClientError> {
+        let context = self.consumer.context();
         batch.clear();
-        let epoch = watch.epoch();
-        // Before the first record, or metadata of a later generation would bless records of an earlier one.
+        let epoch = context.epoch();
+        // Before the first record, or metadata of a later generation would commit records of an earlier one.
         batch.group = self.consumer.group_metadata();
         let drained = |batch: &mut Batch<'_>| {
-            self.retire(&std::mem::take(&mut batch.foreign));
+            self.retire(&std::mem::take(&mut batch.unplanned));
             if batch.spans.is_empty() { Drained::Nothing } else { Drained::Records }
         };
-        let most_records = scope.map_or(self.most_records, |scope| scope.pacer.turn(self.most_records));
+        let max_records =
+            bounds.map_or(self.max_records, |bounds| bounds.pacer.batch_records(self.max_records));
         let mut wait = self.poll;
-        if let Some(scope) = scope
-            && self.wait_for_due(batch, scope)?
+        if let Some(bounds) = bounds
+            && self.wait_for_due(batch, bounds)?
         {
-            if watch.epoch() != epoch {
+            if context.epoch() != epoch {
                 return Ok(if batch.is_untouched() { Drained::Nothing } else { Drained::Rebalanced });
             }
             return Ok(drained(batch));
         }
-        while batch.seen() < most_records && batch.bytes < self.most_bytes {
-            let events = watch.events();
+        while batch.seen() < max_records && batch.bytes < self.max_bytes {
+            let events = context.events();
             match self.consumer.poll(wait) {
                 Some(Ok(message)) => {
-                    self.sort_in(batch, message, scope);
+                    self.admit(batch, message, bounds);
                     wait = Duration::ZERO;
                     if !batch.held.is_empty() {
                         break;
                     }
                 }
-                Some(Err(error)) => self.absorb(error, batch, scope)?,
+                Some(Err(error)) => self.absorb(error, batch, bounds)?,
                 // `None` also means that an event was handled; behind it more records may wait.
-                None if batch.spans.is_empty() || watch.events() == events => break,
+                None if batch.spans.is_empty() || context.events() == events => break,
                 None => {}
             }
-            if watch.epoch() != epoch {
+            if context.epoch() != epoch {
                 return Ok(if batch.is_untouched() { Drained::Nothing } else { Drained::Rebalanced });
             }
         }
         Ok(drained(batch))
     }
 
-    /// Puts a record where it belongs.
-    fn sort_in<'c>(&self, batch: &mut Batch<'c>, message: BorrowedMessage<'c>, scope: Option<&Scope>) {
-        let Some(scope) = scope else { return batch.push(message) };
+    /// Puts a record where it belongs: into the batch, or among those that are not due.
+    fn admit<'c>(&self, batch: &mut Batch<'c>, message: BorrowedMessage<'c>, bounds: Option<&Bounds>) {
+        let Some(bounds) = bounds else { return batch.push(message) };
         let now = Instant::now();
-        match scope.admit(&message) {
+        match bounds.admit(&message) {
             Admission::Inside(Some(due)) if due > now => batch.held.push((due, message)),
             // Behind a record that waits, everything of its partition waits: order is kept.
             _ if batch.holds(message.partition()) => batch.held.push((now, message)),
@@ -175,46 +180,46 @@ impl Source {
         }
     }
 
-    /// Waits a moment if there are records that are not due yet, or if the gate is closed; whether it did so, and the
+    /// Waits a moment if there are records that are not due yet, or if the pacer is closed; whether it did so, and the
     /// drain is over. Records that have become due are in the batch.
-    fn wait_for_due<'c>(&'c self, batch: &mut Batch<'c>, scope: &Scope) -> Result<bool, PipelineError> {
-        let closed = scope.pacer.is_closed();
+    fn wait_for_due<'c>(&'c self, batch: &mut Batch<'c>, bounds: &Bounds) -> Result<bool, ClientError> {
+        let closed = bounds.pacer.is_closed();
         if batch.held.is_empty() && !closed {
             self.pause_all(false);
             return Ok(false);
         }
         let next = batch.held.iter().map(|(due, _)| *due).min();
         let left = next.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
-        if closed || left > SOON {
+        if closed || left > MAX_WAIT_FOR_DUE {
             // Who waits for long stays a member of the group only if it polls; paused, it gets nothing to keep.
             self.pause_all(true);
-            match self.consumer.poll(GLANCE) {
+            match self.consumer.poll(POLL_INTERVAL) {
                 Some(Ok(message)) => {
-                    let due = match scope.admit(&message) {
+                    let due = match bounds.admit(&message) {
                         Admission::Inside(Some(due)) => due,
                         _ => Instant::now(),
                     };
                     batch.held.push((due, message));
                 }
-                Some(Err(error)) => self.absorb(error, batch, Some(scope))?,
+                Some(Err(error)) => self.absorb(error, batch, Some(bounds))?,
                 None => {}
             }
             return Ok(true);
         }
         self.pause_all(false);
-        std::thread::sleep(left.min(GLANCE));
+        std::thread::sleep(left.min(POLL_INTERVAL));
         // In order within a partition: what stands behind a record that is not due waits with it.
         let now = Instant::now();
         for (due, message) in std::mem::take(&mut batch.held) {
             if due > now || batch.holds(message.partition()) {
                 batch.held.push((due, message));
             } else {
-                let admission = scope.admit(&message);
+                let admission = bounds.admit(&message);
                 batch.take(message, admission);
             }
         }
         for partition in std::mem::take(&mut batch.held_to_end) {
-            batch.reached_end(partition, scope);
+            batch.reached_end(partition, bounds);
         }
         Ok(!batch.held.is_empty())
     }
@@ -232,7 +237,7 @@ impl Source {
         }
     }
 
-    /// A turn was committed: partitions that are done are not fetched any further.
+    /// A batch was committed: partitions that are done are not fetched any further.
     pub(crate) fn retire(&self, finished: &[i32]) {
         if finished.is_empty() {
             return;
@@ -251,40 +256,41 @@ impl Source {
         &self,
         error: KafkaError,
         batch: &mut Batch<'_>,
-        scope: Option<&Scope>,
-    ) -> Result<(), PipelineError> {
+        bounds: Option<&Bounds>,
+    ) -> Result<(), ClientError> {
         match error {
             KafkaError::PartitionEOF(partition) => {
                 self.consumer.context().reached_end(partition);
-                if let Some(scope) = scope {
-                    batch.reached_end(partition, scope);
+                if let Some(bounds) = bounds {
+                    batch.reached_end(partition, bounds);
                 }
             }
             KafkaError::MessageConsumptionFatal(code) => {
-                return Err(PipelineError::Consumer(code.to_string()));
+                return Err(ClientError::Consumer(code.to_string()));
             }
-            KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) if scope.is_some() => {
-                if let Some(sentence) = scope.and_then(|scope| self.lost(scope)) {
-                    return Err(PipelineError::Kafka {
-                        worker: 0,
+            KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) if bounds.is_some() => {
+                if let Some(message) = bounds.and_then(|bounds| self.missing_record(bounds)) {
+                    return Err(ClientError::Failed {
+                        worker: self.worker,
                         doing: "reading the plan's records",
-                        reason: sentence,
+                        reason: message,
                     });
                 }
                 debug!("a partition that is not planned has no offset");
             }
             KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition) => {
-                return Err(PipelineError::MissingTopic {
+                return Err(ClientError::MissingTopic {
                     topic: self.topic.clone(),
                     setting: "input.topic",
                     brokers: self.brokers.clone(),
                 });
             }
             KafkaError::MessageConsumption(code) => {
-                let refused = error::refusal(code, &self.brokers, "reading the input topic in this group");
+                let refused =
+                    ClientError::refusal(code, &self.brokers, "reading the input topic in this group");
                 match refused {
                     // Who was let in once may be let in again: a broker that restarts says no for a while.
-                    Some(PipelineError::Authentication { .. }) if self.consumer.context().joined() => {}
+                    Some(ClientError::Authentication { .. }) if self.consumer.context().joined() => {}
                     Some(error) => return Err(error),
                     None => {}
                 }
@@ -295,12 +301,12 @@ impl Source {
         Ok(())
     }
 
-    /// Which planned partition's next record is not there any more, in a sentence; `None` if all are.
-    fn lost(&self, scope: &Scope) -> Option<String> {
+    /// Which planned partition's next record is not there any more, as a message; `None` if all are.
+    fn missing_record(&self, bounds: &Bounds) -> Option<String> {
         let assignment = self.consumer.assignment().ok()?;
         let mut planned = TopicPartitionList::new();
         for element in assignment.elements() {
-            if scope.ends.contains_key(&element.partition()) {
+            if bounds.ends.contains_key(&element.partition()) {
                 planned.add_partition(&self.topic, element.partition());
             }
         }
@@ -315,14 +321,16 @@ impl Source {
             let Offset::Offset(offset) = element.offset() else { return None };
             (offset < first || offset > end).then(|| {
                 format!(
-                    "the record at offset {offset} of partition {partition} of `{topic}` is not there any more, the                      topic holds {first} to {end}: it was deleted after the replay was planned, so this plan cannot be                      kept"
+                    "the record at offset {offset} of partition {partition} of `{topic}` is not there any more, the \
+                     topic holds {first} to {end}: it was deleted after the replay was planned, so this plan cannot be \
+                     kept"
                 )
             })
         })
     }
 
     /// Goes back, in the partitions of `batch` that are still owned, to the committed offsets; to the first record of
-    /// `batch` where nothing was ever committed.
+    /// `batch` where nothing was ever committed, or where no group remembers offsets.
     pub(crate) fn rewind(&self, batch: &Batch<'_>) -> Result<(), Unusable> {
         let unusable = |doing: &str, error: KafkaError| Unusable(format!("{doing}: {error}"));
         let assignment =
@@ -336,10 +344,13 @@ impl Source {
         if wanted.count() == 0 {
             return Ok(());
         }
-        let committed = self
-            .consumer
-            .committed_offsets(wanted, REWIND_TIMEOUT)
-            .map_err(|error| unusable("reading committed offsets", error))?;
+        let committed = if self.grouped {
+            self.consumer
+                .committed_offsets(wanted, REWIND_TIMEOUT)
+                .map_err(|error| unusable("reading committed offsets", error))?
+        } else {
+            wanted
+        };
         let mut targets = TopicPartitionList::new();
         for element in committed.elements() {
             element.error().map_err(|error| unusable("reading committed offsets", error))?;
@@ -361,22 +372,22 @@ impl Source {
         Ok(())
     }
 
-    /// Commits a turn's offsets, where no transaction carries them.
+    /// Commits a batch's offsets, where no transaction carries them.
     pub(crate) fn commit(&self, spans: &BTreeMap<i32, Span>) -> Result<(), KafkaError> {
         let offsets = offsets(&self.topic, spans);
         self.consumer.commit(&offsets, rdkafka::consumer::CommitMode::Sync)
     }
 
     /// What the callbacks left behind since the last call.
-    pub(crate) fn news(&self) -> Option<ConsumerEvents> {
-        let watch = self.consumer.context();
-        watch.take_news().then(|| ConsumerEvents {
-            failure: watch.failure(),
-            rebalanced: watch.take_rebalanced(),
-            assigned: watch.assigned(),
-            joined: watch.joined(),
-            statistics: watch.take_statistics(),
-            errors: watch.take_errors(),
+    pub(crate) fn take_events(&self) -> Option<ConsumerEvents> {
+        let context = self.consumer.context();
+        context.take_pending().then(|| ConsumerEvents {
+            failure: context.failure(),
+            rebalanced: context.take_rebalanced(),
+            assigned: context.assigned(),
+            joined: !self.grouped || context.joined(),
+            statistics: context.take_statistics(),
+            errors: context.take_errors(),
         })
     }
 
@@ -405,7 +416,7 @@ impl Source {
     }
 }
 
-/// What happened to the consumer, for the worker to tell others.
+/// What happened to the consumer, for the worker to report.
 #[derive(Debug)]
 pub(crate) struct ConsumerEvents {
     /// Why the consumer cannot go on.
@@ -414,7 +425,7 @@ pub(crate) struct ConsumerEvents {
     pub(crate) rebalanced: usize,
     /// Partitions owned now.
     pub(crate) assigned: BTreeSet<i32>,
-    /// Whether we are a member of the group.
+    /// Whether it is a member of the group, or needs none.
     pub(crate) joined: bool,
     /// The last statistics.
     pub(crate) statistics: Option<(bool, Vec<PartitionStats>)>,
@@ -423,7 +434,7 @@ pub(crate) struct ConsumerEvents {
 }
 
 /// The offsets to commit for `spans`.
-pub(crate) fn offsets(topic: &str, spans: &BTreeMap<i32, Span>) -> TopicPartitionList {
+pub(super) fn offsets(topic: &str, spans: &BTreeMap<i32, Span>) -> TopicPartitionList {
     let mut offsets = TopicPartitionList::with_capacity(spans.len());
     for (&partition, span) in spans {
         offsets

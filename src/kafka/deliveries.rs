@@ -1,6 +1,6 @@
 //! What becomes of records that were handed to a producer: how many have no answer yet, and what went wrong.
 
-use crate::kafka::events;
+use super::events;
 use rdkafka::ClientContext;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Message};
@@ -10,9 +10,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tracing::debug;
 
-/// Counts deliveries, and keeps the turn's first failure.
+/// Counts deliveries, and keeps the batch's first failure.
 #[derive(Debug, Default)]
-pub(crate) struct Deliveries {
+pub(super) struct Deliveries {
     outstanding: AtomicUsize,
     failure: Mutex<Option<(KafkaError, String)>>,
     none_outstanding: Condvar,
@@ -23,28 +23,28 @@ impl Deliveries {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn outstanding(&self) -> usize {
+    pub(super) fn outstanding(&self) -> usize {
         self.outstanding.load(Ordering::Acquire)
     }
 
-    pub(crate) fn expect_one(&self) {
+    pub(super) fn expect_one(&self) {
         self.outstanding.fetch_add(1, Ordering::AcqRel);
     }
 
-    pub(crate) fn expect_one_less(&self) {
+    pub(super) fn expect_one_less(&self) {
         self.outstanding.fetch_sub(1, Ordering::AcqRel);
     }
 
-    pub(crate) fn forget_failure(&self) {
+    pub(super) fn forget_failure(&self) {
         *self.lock() = None;
     }
 
-    pub(crate) fn failure(&self) -> Option<(KafkaError, String)> {
+    pub(super) fn failure(&self) -> Option<(KafkaError, String)> {
         self.lock().clone()
     }
 
     /// Waits until nothing is outstanding; how much still is after `limit`.
-    pub(crate) fn wait(&self, limit: Duration) -> Result<(), usize> {
+    pub(super) fn wait(&self, limit: Duration) -> Result<(), usize> {
         let waiting = self.lock();
         let (waiting, _) = self
             .none_outstanding
@@ -57,7 +57,7 @@ impl Deliveries {
         }
     }
 
-    /// One record's fate is known.
+    /// What became of one record is known.
     fn report(&self, failure: Option<(KafkaError, String)>) {
         if failure.is_some() {
             let mut first = self.lock();
@@ -74,7 +74,7 @@ impl Deliveries {
 }
 
 /// The producer's context.
-pub(crate) struct Context(pub(crate) Arc<Deliveries>);
+pub(super) struct Context(pub(super) Arc<Deliveries>);
 
 impl ProducerContext<NoCustomPartitioner> for Context {
     type DeliveryOpaque = ();

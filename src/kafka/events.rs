@@ -13,15 +13,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tracing::{debug, error, info, warn};
 
-/// The consumer's context.
+/// The consumer's context: keeps what happened until the worker asks.
 #[derive(Debug, Default)]
-pub(crate) struct Watch {
+pub(super) struct EventContext {
     topic: String,
     /// Counts changes of the assignment.
     epoch: AtomicU64,
     /// Counts callbacks of any kind.
     events: AtomicU64,
-    news: AtomicBool,
+    pending: AtomicBool,
     joined: AtomicBool,
     state: Mutex<State>,
 }
@@ -50,9 +50,9 @@ pub(crate) struct PartitionStats {
     pub(crate) first: i64,
 }
 
-impl Watch {
-    pub(crate) fn new(topic: &str) -> Self {
-        Watch { topic: topic.to_owned(), ..Watch::default() }
+impl EventContext {
+    pub(super) fn new(topic: &str) -> Self {
+        EventContext { topic: topic.to_owned(), ..EventContext::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -60,59 +60,59 @@ impl Watch {
     }
 
     /// Changes with every change of the assignment.
-    pub(crate) fn epoch(&self) -> u64 {
+    pub(super) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Relaxed)
     }
 
     /// Changes with every callback.
-    pub(crate) fn events(&self) -> u64 {
+    pub(super) fn events(&self) -> u64 {
         self.events.load(Ordering::Relaxed)
     }
 
     fn happened(&self) {
         self.events.fetch_add(1, Ordering::Relaxed);
-        self.news.store(true, Ordering::Relaxed);
+        self.pending.store(true, Ordering::Relaxed);
     }
 
     /// Whether anything happened since the last call.
-    pub(crate) fn take_news(&self) -> bool {
-        self.news.swap(false, Ordering::Relaxed)
+    pub(super) fn take_pending(&self) -> bool {
+        self.pending.swap(false, Ordering::Relaxed)
     }
 
-    pub(crate) fn take_rebalanced(&self) -> usize {
+    pub(super) fn take_rebalanced(&self) -> usize {
         std::mem::take(&mut self.state().rebalanced)
     }
 
-    pub(crate) fn take_statistics(&self) -> Option<(bool, Vec<PartitionStats>)> {
+    pub(super) fn take_statistics(&self) -> Option<(bool, Vec<PartitionStats>)> {
         self.state().statistics.take()
     }
 
-    pub(crate) fn take_errors(&self) -> u64 {
+    pub(super) fn take_errors(&self) -> u64 {
         std::mem::take(&mut self.state().errors)
     }
 
-    pub(crate) fn assigned(&self) -> BTreeSet<i32> {
+    pub(super) fn assigned(&self) -> BTreeSet<i32> {
         self.state().assigned.clone()
     }
 
-    pub(crate) fn joined(&self) -> bool {
+    pub(super) fn joined(&self) -> bool {
         self.joined.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn failure(&self) -> Option<String> {
+    pub(super) fn failure(&self) -> Option<String> {
         self.state().failure.clone()
     }
 
     /// `partition` was read to its end.
-    pub(crate) fn reached_end(&self, partition: i32) {
+    pub(super) fn reached_end(&self, partition: i32) {
         self.state().ends.insert(partition);
     }
 
-    pub(crate) fn at_end(&self, partition: i32) -> bool {
+    pub(super) fn at_end(&self, partition: i32) -> bool {
         self.state().ends.contains(&partition)
     }
 
-    pub(crate) fn moved<'p>(&self, partitions: impl Iterator<Item = &'p i32>) {
+    pub(super) fn moved<'p>(&self, partitions: impl Iterator<Item = &'p i32>) {
         let mut state = self.state();
         for partition in partitions {
             state.ends.remove(partition);
@@ -158,7 +158,7 @@ impl Watch {
     }
 }
 
-impl ConsumerContext for Watch {
+impl ConsumerContext for EventContext {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, err: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let assign = match err {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => true,
@@ -190,7 +190,7 @@ impl ConsumerContext for Watch {
     }
 }
 
-impl ClientContext for Watch {
+impl ClientContext for EventContext {
     fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
         self.events.fetch_add(1, Ordering::Relaxed);
         log(level, facility, message);
@@ -205,7 +205,7 @@ impl ClientContext for Watch {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        // Poll reports it too, and there it is judged.
+        // Poll reports it too, and there it is classified.
         if matches!(error, KafkaError::Global(RDKafkaErrorCode::PartitionEOF)) {
             // Not an error: librdkafka says by this way that a partition is read to its end.
             return;
@@ -217,7 +217,7 @@ impl ClientContext for Watch {
 }
 
 /// Passes librdkafka's log on. Its lines about brokers that went away repeat often and heal: warnings, not errors.
-pub(crate) fn log(level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
+pub(super) fn log(level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
     use rdkafka::config::RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
     match level {
         Emerg | Alert | Critical => error!(target: "librdkafka", facility, "{message}"),

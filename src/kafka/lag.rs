@@ -4,37 +4,37 @@
 //! control records that nobody is given. A partition read to its end has lag 0 whatever the offsets say.
 
 use super::batch::Span;
-use crate::kafka::events::PartitionStats;
+use super::events::PartitionStats;
 use crate::telemetry::WorkerMetrics;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Offsets up to which partitions were answered.
+/// Offsets up to which partitions are committed.
 #[derive(Debug, Default)]
 pub(crate) struct Lag {
-    answered: BTreeMap<i32, i64>,
-    told: BTreeSet<i32>,
+    committed: BTreeMap<i32, i64>,
+    reported: BTreeSet<i32>,
 }
 
 impl Lag {
-    /// A turn was committed.
+    /// A batch was committed.
     pub(crate) fn advance(&mut self, spans: &BTreeMap<i32, Span>) {
         for (&partition, span) in spans {
-            self.answered.insert(partition, span.next);
+            self.committed.insert(partition, span.next);
         }
     }
 
-    /// Tells the lag of a partition that is owned.
+    /// Reports the lag of a partition that is owned.
     pub(crate) fn observe(&mut self, partition: &PartitionStats, at_end: bool, metrics: &WorkerMetrics) {
-        if let Some(records) = lag(partition, self.answered.get(&partition.partition).copied(), at_end) {
+        if let Some(records) = lag(partition, self.committed.get(&partition.partition).copied(), at_end) {
             metrics.set_lag(partition.partition, records);
-            self.told.insert(partition.partition);
+            self.reported.insert(partition.partition);
         }
     }
 
-    /// Whoever owns the other partitions says their lag.
+    /// Whoever owns the other partitions reports their lag.
     pub(crate) fn keep_only(&mut self, owned: &BTreeSet<i32>, metrics: &WorkerMetrics) {
-        self.answered.retain(|partition, _| owned.contains(partition));
-        self.told.retain(|partition| {
+        self.committed.retain(|partition, _| owned.contains(partition));
+        self.reported.retain(|partition| {
             let kept = owned.contains(partition);
             if !kept {
                 metrics.forget_lag(*partition);

@@ -2,16 +2,30 @@
 
 pub(crate) mod admin;
 pub(crate) mod batch;
+pub(crate) mod bounds;
 mod client_properties;
+pub(crate) mod compacted_log;
 pub(crate) mod consumer;
-pub(crate) mod deliveries;
+mod deliveries;
 pub(crate) mod error;
-pub(crate) mod events;
+mod events;
+mod headers;
 pub(crate) mod history;
 pub(crate) mod lag;
 pub(crate) mod output;
+mod pacer;
 pub(crate) mod producer;
 pub(crate) mod properties;
 pub(crate) mod topics;
 
 pub use client_properties::ClientProperties;
+pub use error::{BrokerError, ClientError};
+pub use pacer::{Pace, Pacer};
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Unix time in milliseconds, as records are stamped.
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -21,7 +21,7 @@ const SKEW_MS: i64 = 5_000;
 
 /// What becomes of a record.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Output<'a> {
+pub(crate) enum OutputValue<'a> {
     /// A verdict, with and without the echoed fields.
     Verdict {
         /// The verdict's JSON.
@@ -30,19 +30,19 @@ pub(crate) enum Output<'a> {
         plain: Option<&'a [u8]>,
         /// Whether the comment was cut.
         truncated: bool,
-        /// Who judged.
+        /// VERSION of the model.
         model: &'a str,
     },
     /// A null value, passed on.
     Tombstone,
-    /// A record that cannot be judged.
+    /// A record that cannot be classified.
     DeadLetter(&'a DeadLetter),
 }
 
 /// A record to be written.
 pub(crate) type Outgoing<'a> = BaseRecord<'a, [u8], [u8]>;
 
-/// Makes answers. One per turn: `now` is the turn's.
+/// Builds output records; [`OutputBuilder::start`] says when a batch begins.
 #[derive(Debug)]
 pub(crate) struct OutputBuilder<'t> {
     topics: &'t Topics,
@@ -52,7 +52,7 @@ pub(crate) struct OutputBuilder<'t> {
     source: String,
 }
 
-/// What `answer` made.
+/// What [`OutputBuilder::build_for`] made.
 #[derive(Debug)]
 pub(crate) struct OutputRecord<'a> {
     pub(crate) record: Outgoing<'a>,
@@ -61,17 +61,28 @@ pub(crate) struct OutputRecord<'a> {
 }
 
 impl<'t> OutputBuilder<'t> {
-    /// `extra_skew_ms` is added to the tolerance of timestamps, after a broker refused one all the same; `replay` is the
-    /// ID of the replay that answers.
-    pub(crate) fn new(topics: &'t Topics, now_ms: i64, extra_skew_ms: i64, replay: Option<&'t str>) -> Self {
-        OutputBuilder { topics, now_ms, skew_ms: SKEW_MS + extra_skew_ms, replay, source: String::new() }
+    /// `replay` is the ID of the replay that writes, if one does.
+    pub(crate) fn new(topics: &'t Topics, replay: Option<&'t str>) -> Self {
+        OutputBuilder { topics, now_ms: 0, skew_ms: SKEW_MS, replay, source: String::new() }
     }
 
-    /// The record that answers `message`.
-    pub(crate) fn answer<'a>(
+    /// A batch begins at `now_ms`.
+    pub(crate) fn start(&mut self, now_ms: i64) {
+        self.now_ms = now_ms;
+    }
+
+    /// A broker refused a timestamp that should have been fine: from now on clocks may differ by `more_ms` more. Returns by
+    /// how much altogether, beyond what is always tolerated.
+    pub(crate) fn tolerate_skew(&mut self, more_ms: i64) -> i64 {
+        self.skew_ms += more_ms;
+        self.skew_ms - SKEW_MS
+    }
+
+    /// The record to write for `message`.
+    pub(crate) fn build_for<'a>(
         &mut self,
         message: &'a BorrowedMessage<'_>,
-        answer: Output<'a>,
+        value: OutputValue<'a>,
     ) -> OutputRecord<'a>
     where
         't: 'a,
@@ -80,16 +91,16 @@ impl<'t> OutputBuilder<'t> {
         // Writing to a string does not fail.
         let _ = write!(self.source, "{}/{}/{}", message.topic(), message.partition(), message.offset());
         let output = &self.topics.output;
-        match answer {
-            Output::DeadLetter(letter) => self.dead_letter(message, letter),
-            Output::Tombstone => {
+        match value {
+            OutputValue::DeadLetter(letter) => self.dead_letter(message, letter),
+            OutputValue::Tombstone => {
                 let headers = self.headers(message, output, true, 1);
                 match self.fit(output, message, message.key(), None, headers) {
                     Some(record) => OutputRecord { record, dead: None },
                     None => self.no_room(message),
                 }
             }
-            Output::Verdict { full, plain, truncated, model } => {
+            OutputValue::Verdict { full, plain, truncated, model } => {
                 for value in std::iter::once(full).chain(plain) {
                     let mut headers = self.headers(message, output, true, 3);
                     headers.add("nunchi-model", Some(model.as_bytes()));
@@ -118,7 +129,7 @@ impl<'t> OutputBuilder<'t> {
 
     /// The smallest answer: nothing of the record but where it came from. For a record whose answer the producer
     /// refused although it seemed to fit.
-    pub(crate) fn bare<'a>(&mut self, message: &'a BorrowedMessage<'_>) -> OutputRecord<'a>
+    pub(crate) fn bare<'a>(&mut self, message: &'a BorrowedMessage<'_>) -> (Outgoing<'a>, DeadLetterClass)
     where
         't: 'a,
     {
@@ -134,7 +145,7 @@ impl<'t> OutputBuilder<'t> {
             Some(&[]),
             self.described(message, &letter, value, false),
         );
-        OutputRecord { record, dead: Some(letter.class) }
+        (record, letter.class)
     }
 
     fn dead_letter<'a>(&self, message: &'a BorrowedMessage<'_>, letter: &DeadLetter) -> OutputRecord<'a>

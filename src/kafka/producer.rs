@@ -1,66 +1,57 @@
-//! Where answers go: one producer, with or without transactions.
+//! One producer, with or without transactions.
 //!
-//! Always holds: after an error nothing that was written since [`Sink::begin`] becomes visible to `read_committed`
-//! readers, unless [`TransactionError::Rebuild`] says that the end is unknown; then [`Sink::rebuild`] settles it. No transaction
-//! stays open: dropping the sink aborts it.
+//! Always holds: after an error nothing that was written since [`Producer::begin`] becomes visible to `read_committed`
+//! readers, unless [`TransactionError::Rebuild`] says that the end is unknown; then [`Producer::rebuild`] settles it. No
+//! transaction stays open: dropping the producer aborts it.
 
+use super::ClientProperties;
 use super::batch::Span;
+use super::consumer::offsets;
 use super::deliveries::{Context, Deliveries};
+use super::error::{ClientError, code, is_fenced};
+use super::output::Outgoing;
 use super::topics::Topics;
 use crate::config::{Config, Delivery};
-use crate::kafka::consumer::offsets;
-use crate::kafka::output::Outgoing;
-use crate::kafka::{ClientProperties, error};
-use crate::pipeline::PipelineError;
-use crate::pipeline::scope::Scope;
 use crate::stop::Stop;
 use crate::telemetry::Health;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{Producer, ThreadedProducer};
+use rdkafka::producer::{Producer as _, ThreadedProducer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::{debug, info, warn};
 
 /// One attempt to reach the transaction coordinator; between attempts the worker shows that it lives.
-const INIT: Duration = Duration::from_secs(5);
+const INIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest wait for a call of a transaction before its end counts as unclear: longer than the broker's own time-out by
-/// default, and short enough that a turn with several such waits does not look like a hanging worker.
-const END: Duration = Duration::from_secs(15);
+/// default, and short enough that a batch with several such waits does not look like a hanging worker.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(15);
 /// librdkafka's default of `batch.size`.
-const BATCH_BYTES: usize = 1_000_000;
+const MAX_REQUEST_BYTES: usize = 1_000_000;
 
-/// What kept a turn from being committed.
+/// What kept a batch from being committed, and what is to be done.
 #[derive(Debug)]
 pub(crate) enum TransactionError {
-    /// Nothing of the turn stays, its records come again.
+    /// Nothing of the batch stays, its records come again.
     Abort(String),
-    /// Whether the turn was committed is unknown: the producer has to be built again.
+    /// Whether the batch was committed is unknown: the producer has to be built again.
     Rebuild(String),
     /// A broker refused a timestamp that should have been fine: clocks differ. Else as [`TransactionError::Abort`].
-    Clock,
+    ClockSkew,
     /// The worker has to end.
-    Fatal(PipelineError),
-}
-
-/// Who a sink works for.
-#[derive(Clone, Copy)]
-pub(crate) struct WorkerContext<'a> {
-    pub(crate) config: &'a Config,
-    pub(crate) clients: &'a ClientProperties,
-    pub(crate) topics: &'a Topics,
-    pub(crate) health: &'a Health,
-    pub(crate) stop: &'a Stop,
-    /// The bounds of the work, if it has any.
-    pub(crate) scope: Option<&'a Scope>,
-    pub(crate) worker: usize,
+    Fatal(ClientError),
 }
 
 /// One producer.
-pub(crate) struct Sink<'a> {
-    place: WorkerContext<'a>,
+pub(crate) struct Producer<'a> {
+    config: &'a Config,
+    clients: &'a ClientProperties,
+    topics: &'a Topics,
+    health: &'a Health,
+    stop: &'a Stop,
+    worker: usize,
     transactional: bool,
     producer: ThreadedProducer<Context>,
     deliveries: Arc<Deliveries>,
@@ -68,22 +59,41 @@ pub(crate) struct Sink<'a> {
     open: bool,
 }
 
-impl<'a> Sink<'a> {
-    /// A producer that is ready to write; waits, as long as it takes, for brokers that do not answer. `None` if a stop
-    /// was asked for.
-    pub(crate) fn open(place: WorkerContext<'a>) -> Result<Option<Self>, PipelineError> {
-        let transactional = place.config.kafka.delivery == Delivery::ExactlyOnce;
+impl<'a> Producer<'a> {
+    /// The producer of worker `worker`, ready to write; waits, as long as it takes, for brokers that do not answer, and
+    /// shows in `health` that it lives. `None` if a stop was asked for.
+    pub(crate) fn open(
+        config: &'a Config,
+        clients: &'a ClientProperties,
+        topics: &'a Topics,
+        health: &'a Health,
+        stop: &'a Stop,
+        worker: usize,
+    ) -> Result<Option<Self>, ClientError> {
+        let transactional = config.kafka.delivery == Delivery::ExactlyOnce;
         loop {
             let deliveries = Arc::new(Deliveries::default());
-            let producer: ThreadedProducer<Context> =
-                properties(place).create_with_context(Context(Arc::clone(&deliveries))).map_err(|error| {
-                    PipelineError::Configuration(format!("the producer cannot be made: {error}"))
+            let producer: ThreadedProducer<Context> = properties(clients, topics, worker)
+                .create_with_context(Context(Arc::clone(&deliveries)))
+                .map_err(|error| {
+                    ClientError::Configuration(format!("the producer cannot be made: {error}"))
                 })?;
-            let sink = Sink { place, transactional, producer, deliveries, open: false };
-            if !transactional || sink.init_transactions()? {
-                return Ok(Some(sink));
+            let made = Producer {
+                config,
+                clients,
+                topics,
+                health,
+                stop,
+                worker,
+                transactional,
+                producer,
+                deliveries,
+                open: false,
+            };
+            if !transactional || made.init_transactions()? {
+                return Ok(Some(made));
             }
-            if place.stop.sleep(Duration::from_millis(500)) {
+            if stop.sleep(Duration::from_millis(500)) {
                 return Ok(None);
             }
         }
@@ -91,14 +101,13 @@ impl<'a> Sink<'a> {
 
     /// Fences older producers of the same id and ends what they left open. False if it takes another producer to try
     /// again, or if a stop was asked for.
-    fn init_transactions(&self) -> Result<bool, PipelineError> {
-        let place = self.place;
+    fn init_transactions(&self) -> Result<bool, ClientError> {
         let mut attempts = 0;
         loop {
-            place.health.beat(place.worker);
-            let error = match self.producer.init_transactions(INIT) {
+            self.health.beat(self.worker);
+            let error = match self.producer.init_transactions(INIT_TIMEOUT) {
                 Ok(()) => {
-                    place.health.set_brokers_reached(place.worker, true);
+                    self.health.set_brokers_reached(self.worker, true);
                     return Ok(true);
                 }
                 Err(KafkaError::Transaction(error)) => error,
@@ -112,17 +121,12 @@ impl<'a> Sink<'a> {
             }
             attempts += 1;
             if attempts == 1 || attempts % 12 == 0 {
-                warn!(worker = place.worker, reason = %error, "transactions cannot start; trying on");
+                warn!(worker = self.worker, reason = %error, "transactions cannot start; trying on");
             }
-            if place.stop.requested() || !error.is_retriable() {
+            if self.stop.requested() || !error.is_retriable() {
                 return Ok(false);
             }
         }
-    }
-
-    /// Whether turns are transactions.
-    pub(crate) fn transactional(&self) -> bool {
-        self.transactional
     }
 
     /// Whether a transaction is open.
@@ -130,11 +134,11 @@ impl<'a> Sink<'a> {
         self.open
     }
 
-    /// Begins a turn's output.
+    /// Begins a batch's output.
     pub(crate) fn begin(&mut self) -> Result<(), TransactionError> {
         self.deliveries.forget_failure();
         if self.transactional {
-            self.producer.begin_transaction().map_err(|error| self.setback(error))?;
+            self.producer.begin_transaction().map_err(|error| self.transaction_error(error))?;
             self.open = true;
         }
         Ok(())
@@ -149,7 +153,7 @@ impl<'a> Sink<'a> {
                 Ok(()) => return Ok(None),
                 Err((error, returned)) => {
                     record = returned;
-                    match error::code(&error) {
+                    match code(&error) {
                         // Acknowledgements make room within milliseconds.
                         Some(RDKafkaErrorCode::QueueFull) => std::thread::sleep(Duration::from_millis(1)),
                         Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
@@ -158,7 +162,7 @@ impl<'a> Sink<'a> {
                         }
                         _ => {
                             self.deliveries.expect_one_less();
-                            return Err(self.setback(error));
+                            return Err(self.transaction_error(error));
                         }
                     }
                 }
@@ -166,9 +170,9 @@ impl<'a> Sink<'a> {
         }
     }
 
-    /// Waits until every record of the turn is with the brokers.
+    /// Waits until every record of the batch is with the brokers.
     pub(crate) fn deliver(&self) -> Result<(), TransactionError> {
-        if let Err(count) = self.deliveries.wait(END) {
+        if let Err(count) = self.deliveries.wait(TRANSACTION_TIMEOUT) {
             return Err(TransactionError::Rebuild(format!("{count} records were not acknowledged in time")));
         }
         if let Some((error, topic)) = self.deliveries.failure() {
@@ -189,54 +193,56 @@ impl<'a> Sink<'a> {
         group: &ConsumerGroupMetadata,
     ) -> Result<(), TransactionError> {
         self.producer
-            .send_offsets_to_transaction(&offsets(topic, spans), group, END)
-            .map_err(|error| self.setback(error))?;
-        self.producer.commit_transaction(END).map_err(|error| self.setback(error))?;
+            .send_offsets_to_transaction(&offsets(topic, spans), group, TRANSACTION_TIMEOUT)
+            .map_err(|error| self.transaction_error(error))?;
+        self.producer
+            .commit_transaction(TRANSACTION_TIMEOUT)
+            .map_err(|error| self.transaction_error(error))?;
         self.open = false;
         Ok(())
     }
 
-    /// Ends the turn without a trace; whether that worked.
+    /// Ends the batch without a trace; whether that worked.
     pub(crate) fn abort(&mut self) -> Result<(), TransactionError> {
         if !std::mem::take(&mut self.open) {
-            // Without transactions nothing can be taken back, but what waits must not mix with the next turn.
+            // Without transactions nothing can be taken back, but what waits must not mix with the next batch.
             return match self.deliveries.outstanding() {
                 0 => Ok(()),
                 count => Err(TransactionError::Rebuild(format!("{count} records wait for brokers"))),
             };
         }
-        let done = self.producer.abort_transaction(END);
-        // Aborting waits for every record; what is still reported belongs to this turn.
-        let waited = self.deliveries.wait(INIT);
+        let done = self.producer.abort_transaction(TRANSACTION_TIMEOUT);
+        // Aborting waits for every record; what is still reported belongs to this batch.
+        let waited = self.deliveries.wait(INIT_TIMEOUT);
         match (done, waited) {
             (Ok(()), Ok(())) => Ok(()),
             (Ok(()), Err(count)) => {
-                Err(TransactionError::Rebuild(format!("{count} records are in limbo after an abort")))
+                Err(TransactionError::Rebuild(format!("{count} records have no answer after an abort")))
             }
-            (Err(error), _) => match self.setback(error) {
+            (Err(error), _) => match self.transaction_error(error) {
                 TransactionError::Fatal(error) => Err(TransactionError::Fatal(error)),
                 TransactionError::Abort(reason) | TransactionError::Rebuild(reason) => {
                     Err(TransactionError::Rebuild(reason))
                 }
-                TransactionError::Clock => Err(TransactionError::Rebuild("the abort failed".to_owned())),
+                TransactionError::ClockSkew => Err(TransactionError::Rebuild("the abort failed".to_owned())),
             },
         }
     }
 
     /// Replaces the producer by one of the same transactional id: whatever it had begun is ended by the brokers before
     /// the new one may write. `None` if a stop was asked for.
-    pub(crate) fn rebuild(self) -> Result<Option<Self>, PipelineError> {
-        let place = self.place;
-        info!(worker = place.worker, "building the producer again");
+    pub(crate) fn rebuild(self) -> Result<Option<Self>, ClientError> {
+        info!(worker = self.worker, "building the producer again");
         let mut old = self;
         // Not aborted: the end of this transaction is unknown, and the next producer settles it.
         old.open = false;
+        let Producer { config, clients, topics, health, stop, worker, .. } = old;
         drop(old);
-        Sink::open(place)
+        Producer::open(config, clients, topics, health, stop, worker)
     }
 
     /// What follows from a failed call.
-    fn setback(&self, error: KafkaError) -> TransactionError {
+    fn transaction_error(&self, error: KafkaError) -> TransactionError {
         let reason = error.to_string();
         let error = match error {
             KafkaError::Transaction(error) => error,
@@ -255,7 +261,7 @@ impl<'a> Sink<'a> {
         if error.is_fatal() {
             return TransactionError::Fatal(self.failed("the transaction", &error));
         }
-        debug!(worker = self.place.worker, code = %error.code(), reason, "a transaction's call failed");
+        debug!(worker = self.worker, code = %error.code(), reason, "a transaction's call failed");
         if error.txn_requires_abort() {
             TransactionError::Abort(reason)
         } else {
@@ -265,7 +271,7 @@ impl<'a> Sink<'a> {
 
     /// What follows from a record that could not be delivered.
     fn undelivered(&self, error: &KafkaError, topic: &str) -> TransactionError {
-        let code = error::code(error);
+        let code = code(error);
         if let Some(refusal) = code.and_then(|code| self.refusal(code)) {
             return TransactionError::Fatal(refusal);
         }
@@ -273,18 +279,18 @@ impl<'a> Sink<'a> {
             return TransactionError::Fatal(self.failed("producing", &fatal));
         }
         match code {
-            Some(RDKafkaErrorCode::InvalidTimestamp) => TransactionError::Clock,
+            Some(RDKafkaErrorCode::InvalidTimestamp) => TransactionError::ClockSkew,
             Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) => {
-                let config = self.place.config;
+                let config = self.config;
                 let output = topic == config.output.topic;
-                TransactionError::Fatal(PipelineError::MissingTopic {
+                TransactionError::Fatal(ClientError::MissingTopic {
                     topic: topic.to_owned(),
                     setting: if output { "output.topic" } else { "dead_letters.topic" },
                     brokers: config.kafka.brokers.clone(),
                 })
             }
-            Some(RDKafkaErrorCode::MessageSizeTooLarge) => TransactionError::Fatal(PipelineError::Kafka {
-                worker: self.place.worker,
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => TransactionError::Fatal(ClientError::Failed {
+                worker: self.worker,
                 doing: "writing",
                 reason: format!(
                     "topic `{topic}` takes smaller records than when this process started; start it again"
@@ -294,8 +300,8 @@ impl<'a> Sink<'a> {
         }
     }
 
-    fn refusal(&self, code: RDKafkaErrorCode) -> Option<PipelineError> {
-        error::refusal(code, &self.place.config.kafka.brokers, "writing verdicts and dead letters")
+    fn refusal(&self, code: RDKafkaErrorCode) -> Option<ClientError> {
+        ClientError::refusal(code, &self.config.kafka.brokers, "writing verdicts and dead letters")
     }
 
     fn fatal_error(&self) -> Option<String> {
@@ -303,46 +309,38 @@ impl<'a> Sink<'a> {
         Some(format!("{reason} ({code})"))
     }
 
-    fn failed(&self, doing: &'static str, error: &dyn std::fmt::Display) -> PipelineError {
+    fn failed(&self, doing: &'static str, error: &dyn std::fmt::Display) -> ClientError {
         let reason = error.to_string();
-        let worker = self.place.worker;
-        let fenced = self.producer.client().fatal_error().is_some_and(|(code, _)| {
-            matches!(
-                code,
-                RDKafkaErrorCode::Fenced
-                    | RDKafkaErrorCode::ProducerFenced
-                    | RDKafkaErrorCode::InvalidProducerEpoch
-            )
-        });
-        if fenced {
-            PipelineError::Fenced { transactional_id: self.place.clients.transactional_id(worker), reason }
+        let worker = self.worker;
+        if is_fenced(self.producer.client().fatal_error().as_ref()) {
+            ClientError::Fenced { transactional_id: self.clients.transactional_id(worker), reason }
         } else {
-            PipelineError::Kafka { worker, doing, reason }
+            ClientError::Failed { worker, doing, reason }
         }
     }
 }
 
-impl Drop for Sink<'_> {
+impl Drop for Producer<'_> {
     fn drop(&mut self) {
         if std::mem::take(&mut self.open)
-            && let Err(error) = self.producer.abort_transaction(INIT)
+            && let Err(error) = self.producer.abort_transaction(INIT_TIMEOUT)
         {
-            warn!(worker = self.place.worker, %error, "an open transaction could not be aborted; it times out");
+            warn!(worker = self.worker, %error, "an open transaction could not be aborted; it times out");
         }
     }
 }
 
 /// The producer's properties, with sizes that the topics allow.
-fn properties(place: WorkerContext<'_>) -> ClientConfig {
-    let mut properties = place.clients.producer(place.worker);
-    let (output, dead_letters) = (place.topics.output.max_bytes, place.topics.dead_letters.max_bytes);
+fn properties(clients: &ClientProperties, topics: &Topics, worker: usize) -> ClientConfig {
+    let mut properties = clients.producer(worker);
+    let (output, dead_letters) = (topics.output.max_bytes, topics.dead_letters.max_bytes);
     if properties.get("message.max.bytes").is_none() {
-        let most = (output.max(dead_letters) + 1_000).clamp(1_000, 1_000_000_000);
-        properties.set("message.max.bytes", most.to_string());
+        let max_bytes = (output.max(dead_letters) + 1_000).clamp(1_000, 1_000_000_000);
+        properties.set("message.max.bytes", max_bytes.to_string());
     }
     if properties.get("batch.size").is_none() {
         // A topic's limit is the limit of a batch.
-        properties.set("batch.size", output.min(dead_letters).clamp(1, BATCH_BYTES).to_string());
+        properties.set("batch.size", output.min(dead_letters).clamp(1, MAX_REQUEST_BYTES).to_string());
     }
     properties
 }

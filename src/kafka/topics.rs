@@ -1,9 +1,11 @@
-//! The three topics, looked at before the first turn: are they there, how many partitions have they, what would their
+//! The three topics, looked at before the first batch: are they there, how many partitions have they, what would their
 //! brokers refuse?
 
+use super::error::{ClientError, code};
+use super::{ClientProperties, events};
 use crate::config::Config;
-use crate::kafka::{ClientProperties, error, events};
-use crate::pipeline::{Pipeline, PipelineError};
+use crate::stop::Stop;
+use crate::telemetry::Health;
 use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -17,7 +19,7 @@ const DEFAULT_MAX_BYTES: usize = 1_048_588;
 /// Kafka's default of `message.timestamp.after.max.ms`.
 const DEFAULT_AFTER_MS: i64 = 3_600_000;
 /// How long one question to the brokers may take.
-const ASK: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A topic that is written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,15 +45,23 @@ pub(crate) struct Topics {
     pub(crate) dead_letters: Target,
 }
 
-/// Looks at the topics; waits, as long as it takes, for brokers that do not answer. `None` if a stop was asked for.
-pub(crate) fn look(pipeline: &Pipeline<'_>, workers: usize) -> Result<Option<Topics>, PipelineError> {
-    let Pipeline { config, clients, health, stop, ask_limits, .. } = *pipeline;
+/// Looks at the topics of `config`; waits, as long as it takes, for brokers that do not answer, and shows in `health` that
+/// all `workers` live. `ask_limits`: whether the brokers can say what they would refuse; else Kafka's defaults count. `None`
+/// if a stop was asked for.
+pub(crate) fn inspect(
+    config: &Config,
+    clients: &ClientProperties,
+    health: &Health,
+    stop: &Stop,
+    workers: usize,
+    ask_limits: bool,
+) -> Result<Option<Topics>, ClientError> {
     let brokers = &config.kafka.brokers;
     let invalid =
-        |error: KafkaError| PipelineError::Configuration(format!("the client cannot be made: {error}"));
-    let asker = Arc::new(Asker::default());
-    let client: BaseConsumer<AskerContext> =
-        clients.plain().create_with_context(AskerContext(Arc::clone(&asker))).map_err(invalid)?;
+        |error: KafkaError| ClientError::Configuration(format!("the client cannot be made: {error}"));
+    let refusals = Arc::new(Refusals::default());
+    let client: BaseConsumer<MetadataContext> =
+        clients.plain().create_with_context(MetadataContext(Arc::clone(&refusals))).map_err(invalid)?;
     let mut attempts = 0;
     loop {
         (0..workers).for_each(|worker| health.beat(worker));
@@ -60,13 +70,13 @@ pub(crate) fn look(pipeline: &Pipeline<'_>, workers: usize) -> Result<Option<Top
                 (0..workers).for_each(|worker| health.set_brokers_reached(worker, true));
                 return describe(config, clients, &counts, ask_limits).map(Some);
             }
-            Err(Failure::Final(error)) => return Err(error),
+            Err(Failure::Fatal(error)) => return Err(error),
             Err(Failure::Unreachable(reason)) => {
                 // What the brokers said on the way is told to the context; poll lets it speak.
                 client.poll(Duration::from_millis(100));
-                let refusal = asker.refusal();
+                let refusal = refusals.refusal();
                 if let Some(error) =
-                    refusal.and_then(|code| error::refusal(code, brokers, "reading metadata"))
+                    refusal.and_then(|code| ClientError::refusal(code, brokers, "reading metadata"))
                 {
                     return Err(error);
                 }
@@ -87,7 +97,7 @@ type Counts = [i32; 3];
 
 enum Failure {
     Unreachable(String),
-    Final(PipelineError),
+    Fatal(ClientError),
 }
 
 fn partitions<C: ConsumerContext>(config: &Config, client: &BaseConsumer<C>) -> Result<Counts, Failure> {
@@ -99,7 +109,7 @@ fn partitions<C: ConsumerContext>(config: &Config, client: &BaseConsumer<C>) -> 
     let mut counts = Counts::default();
     for (count, (topic, setting)) in counts.iter_mut().zip(topics) {
         let metadata = client
-            .fetch_metadata(Some(topic), ASK)
+            .fetch_metadata(Some(topic), REQUEST_TIMEOUT)
             .map_err(|error| Failure::Unreachable(error.to_string()))?;
         let found = metadata.topics().first();
         let error = found.and_then(|found| found.error()).map(RDKafkaErrorCode::from);
@@ -110,23 +120,23 @@ fn partitions<C: ConsumerContext>(config: &Config, client: &BaseConsumer<C>) -> 
                 return Err(Failure::Unreachable(format!("{topic}: {code}")));
             }
             Some(RDKafkaErrorCode::InvalidTopic) => {
-                return Err(Failure::Final(PipelineError::Configuration(format!(
+                return Err(Failure::Fatal(ClientError::Configuration(format!(
                     "`{topic}` ({setting}) is not a name that a topic can have"
                 ))));
             }
             Some(code) => {
                 let brokers = &config.kafka.brokers;
-                let refused = error::refusal(code, brokers, &format!("topic `{topic}` ({setting})"));
-                return Err(Failure::Final(refused.unwrap_or_else(|| missing(config, topic, setting))));
+                let refused = ClientError::refusal(code, brokers, &format!("topic `{topic}` ({setting})"));
+                return Err(Failure::Fatal(refused.unwrap_or_else(|| missing(config, topic, setting))));
             }
-            None => return Err(Failure::Final(missing(config, topic, setting))),
+            None => return Err(Failure::Fatal(missing(config, topic, setting))),
         }
     }
     Ok(counts)
 }
 
-fn missing(config: &Config, topic: &str, setting: &'static str) -> PipelineError {
-    PipelineError::MissingTopic { topic: topic.to_owned(), setting, brokers: config.kafka.brokers.clone() }
+fn missing(config: &Config, topic: &str, setting: &'static str) -> ClientError {
+    ClientError::MissingTopic { topic: topic.to_owned(), setting, brokers: config.kafka.brokers.clone() }
 }
 
 /// Asks for the limits of the topics that are written to; Kafka's defaults where we may not ask.
@@ -135,7 +145,7 @@ fn describe(
     clients: &ClientProperties,
     counts: &Counts,
     ask: bool,
-) -> Result<Topics, PipelineError> {
+) -> Result<Topics, ClientError> {
     let names = [&config.output.topic, &config.dead_letters.topic];
     let unknown = |reason| {
         info!(reason, "the topics' settings cannot be read; taking Kafka's defaults");
@@ -174,12 +184,12 @@ fn describe(
 }
 
 fn ask_limits(clients: &ClientProperties, topics: &[&String]) -> Result<Vec<Option<ConfigResource>>, String> {
-    let admin: AdminClient<AskerContext> = clients
+    let admin: AdminClient<MetadataContext> = clients
         .plain()
-        .create_with_context(AskerContext(Arc::default()))
+        .create_with_context(MetadataContext(Arc::default()))
         .map_err(|error| error.to_string())?;
     let specifiers: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
-    let options = AdminOptions::new().request_timeout(Some(ASK));
+    let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
     let answers =
         block_on(admin.describe_configs(&specifiers, &options)).map_err(|error| error.to_string())?;
     let answers: Vec<_> = answers.into_iter().map(|answer| answer.map_err(|code| code.to_string())).collect();
@@ -190,7 +200,7 @@ fn ask_limits(clients: &ClientProperties, topics: &[&String]) -> Result<Vec<Opti
 }
 
 /// Waits for a future on this thread.
-pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(std::thread::Thread);
     impl std::task::Wake for Unpark {
         fn wake(self: Arc<Self>) {
@@ -210,29 +220,29 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
 
 /// Remembers the last error that says more than "no answer".
 #[derive(Debug, Default)]
-struct Asker {
+struct Refusals {
     refusal: Mutex<Option<RDKafkaErrorCode>>,
 }
 
-impl Asker {
+impl Refusals {
     fn refusal(&self) -> Option<RDKafkaErrorCode> {
         *self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-struct AskerContext(Arc<Asker>);
+struct MetadataContext(Arc<Refusals>);
 
-impl ClientContext for AskerContext {
+impl ClientContext for MetadataContext {
     fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
         events::log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, _reason: &str) {
-        let code = error::code(&error);
-        if let Some(code) = code.filter(|&code| error::refusal(code, "", "").is_some()) {
+        let code = code(&error);
+        if let Some(code) = code.filter(|&code| ClientError::refusal(code, "", "").is_some()) {
             *self.0.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(code);
         }
     }
 }
 
-impl ConsumerContext for AskerContext {}
+impl ConsumerContext for MetadataContext {}

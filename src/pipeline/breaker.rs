@@ -1,46 +1,47 @@
-//! The circuit breaker: a stream that is mostly poison is a mistake upstream, and better stopped than moved aside.
+//! The circuit breaker: a stream that is mostly poison is a mistake upstream, and better stopped than moved to the
+//! dead letters.
 
 use crate::config::DeadLetters;
 
-/// Remembers which of the last records were poisoned. A clone is a snapshot: an aborted turn's records come again and
+/// Remembers which of the last records were poisoned. A clone is a snapshot: an aborted batch's records come again and
 /// must not count twice.
 #[derive(Clone, Debug)]
-pub(crate) struct Breaker {
+pub(super) struct Breaker {
     window: Vec<bool>,
     next: usize,
     seen: usize,
     poisoned: usize,
-    most: usize,
+    max_poisoned: usize,
 }
 
 impl Breaker {
-    pub(crate) fn new(settings: &DeadLetters) -> Self {
+    pub(super) fn new(settings: &DeadLetters) -> Self {
         let window = settings.breaker_window.max(1);
         Breaker {
             window: vec![false; window],
             next: 0,
             seen: 0,
             poisoned: 0,
-            most: (settings.breaker_share * window as f64).floor() as usize,
+            max_poisoned: (settings.breaker_share * window as f64).floor() as usize,
         }
     }
 
     /// Takes note of a record; whether too many are poisoned now.
-    pub(crate) fn record(&mut self, poisoned: bool) -> bool {
+    pub(super) fn record(&mut self, poisoned: bool) -> bool {
         let oldest = std::mem::replace(&mut self.window[self.next], poisoned);
         self.next = (self.next + 1) % self.window.len();
         self.seen = self.seen.saturating_add(1);
         self.poisoned = self.poisoned + usize::from(poisoned) - usize::from(oldest);
-        self.seen >= self.window.len() && self.poisoned > self.most
+        self.seen >= self.window.len() && self.poisoned > self.max_poisoned
     }
 
     /// Poisoned records in the window.
-    pub(crate) fn poisoned(&self) -> usize {
+    pub(super) fn poisoned(&self) -> usize {
         self.poisoned
     }
 
     /// The window in records.
-    pub(crate) fn window(&self) -> usize {
+    pub(super) fn window(&self) -> usize {
         self.window.len()
     }
 }

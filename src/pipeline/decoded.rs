@@ -3,18 +3,18 @@
 use crate::record::{Comment, DeadLetter, Reader};
 
 /// What a record turned out to be.
-pub(crate) enum Decoded<'m> {
-    /// A comment, to be judged.
+pub(super) enum Decoded<'m> {
+    /// A comment, to be classified.
     Comment(Comment<'m>),
     /// A null value.
     Tombstone,
-    /// Something that cannot be judged.
+    /// Something that cannot be classified.
     Poisoned(DeadLetter),
 }
 
 impl<'m> Decoded<'m> {
     /// Reads a value.
-    pub(crate) fn read(reader: &Reader, value: Option<&'m [u8]>) -> Self {
+    pub(super) fn read(reader: &Reader, value: Option<&'m [u8]>) -> Self {
         match value.map(|value| reader.read(value)) {
             None => Decoded::Tombstone,
             Some(Ok(comment)) => Decoded::Comment(comment),
@@ -23,7 +23,7 @@ impl<'m> Decoded<'m> {
     }
 
     /// The comment's text, if it is one.
-    pub(crate) fn text(&self) -> Option<&str> {
+    pub(super) fn text(&self) -> Option<&str> {
         match self {
             Decoded::Comment(comment) => Some(comment.text.as_ref()),
             Decoded::Tombstone | Decoded::Poisoned(_) => None,

@@ -1,57 +1,22 @@
-//! Why a pipeline ends, in sentences that say what to do.
+//! Why a pipeline cannot start or had to end, and what to do.
 
+use crate::kafka::ClientError;
 use nunchi_engine::EngineError;
+use std::error::Error;
 use thiserror::Error;
 
 /// Why the pipeline cannot start or had to end.
 #[derive(Debug, Error)]
 pub enum PipelineError {
-    /// A setting that librdkafka or the pipeline refuses.
+    /// A setting that the pipeline refuses.
     #[error("{0}")]
     Configuration(String),
-    /// A topic is missing.
-    #[error("the topic `{topic}` ({setting}) does not exist on {brokers}; create it, or name another one")]
-    MissingTopic {
-        /// The topic's name.
-        topic: String,
-        /// The setting that names it.
-        setting: &'static str,
-        /// `kafka.brokers`.
-        brokers: String,
-    },
-    /// The brokers refuse who we are.
-    #[error(
-        "the brokers at {brokers} refuse our credentials ({reason}); check security.protocol and sasl.* under \
-         [kafka.properties]"
-    )]
-    Authentication {
-        /// `kafka.brokers`.
-        brokers: String,
-        /// What the broker or librdkafka said.
-        reason: String,
-    },
-    /// The brokers know who we are and forbid what we need.
-    #[error("the brokers forbid what is needed ({what}): {reason}; grant it to this client's principal")]
-    Authorization {
-        /// What was asked for.
-        what: String,
-        /// What the broker said.
-        reason: String,
-    },
-    /// Another process took this worker's place.
-    #[error(
-        "another process with the transactional id `{transactional_id}` took over, or a transaction outlived its \
-         time-out ({reason}); every process needs a `kafka.instance` of its own"
-    )]
-    Fenced {
-        /// The id.
-        transactional_id: String,
-        /// What librdkafka said.
-        reason: String,
-    },
+    /// A Kafka client cannot start, or cannot go on.
+    #[error(transparent)]
+    Kafka(#[from] ClientError),
     /// Too many poisoned records.
     #[error(
-        "{poisoned} of the last {window} records are poisoned (the last one: {last}); nothing of this turn was \
+        "{poisoned} of the last {window} records are poisoned (the last one: {last}); nothing of this batch was \
          written and its offsets did not move: check what is written to `{topic}`, or raise dead_letters.breaker_share"
     )]
     Breaker {
@@ -75,19 +40,17 @@ pub enum PipelineError {
         /// Why.
         reason: EngineError,
     },
-    /// Kafka failed in a way that trying again does not mend.
-    #[error("worker {worker}: {doing} failed: {reason}")]
-    Kafka {
+    /// An output other than Kafka failed.
+    #[error(transparent)]
+    Output(Box<dyn Error + Send + Sync>),
+    /// The system gives no thread for a worker.
+    #[error("cannot start the thread of worker {worker}: {source}")]
+    Thread {
         /// The worker's number.
         worker: usize,
-        /// What was done.
-        doing: &'static str,
-        /// What librdkafka said.
-        reason: String,
+        /// What the system said.
+        source: std::io::Error,
     },
-    /// The consumer cannot go on, whatever is tried.
-    #[error("the consumer failed for good: {0}; start the process again")]
-    Consumer(String),
     /// A worker's thread panicked.
     #[error("worker {0} panicked; this is a bug, and the process ends so that another can take over")]
     Panicked(usize),

@@ -1,22 +1,29 @@
-//! The worker and what surrounds it: source, sink, transactions, dead letters.
+//! The worker and what surrounds it: source, classifier, output, dead letters.
 //!
-//! A worker is a loop of five verbs: poll, decode, classify, produce, commit. It owns one consumer of the group, one
-//! producer and one judge, and shares nothing with the others but the model, which it borrows anew at the top of
-//! every turn. No channel, no lock and no timer stands between a comment and its verdict.
+//! A worker is a loop of five verbs: poll, decode, classify, write, commit. It owns one consumer, one classifier and one
+//! output, and shares nothing with the others but the model, which it borrows anew at the top of every batch. No channel,
+//! no lock and no timer stands between a comment and its verdict. There is this one loop: where records come from is a
+//! [`source::Source`], where they go an [`output::Output`]; a replay brings its own of both.
 
+mod batch;
 mod breaker;
-pub(crate) mod classifier;
-pub(crate) mod decoded;
-pub(crate) mod error;
-pub(crate) mod pacer;
-pub(crate) mod process;
-pub(crate) mod scope;
-pub(crate) mod supervisor;
+mod classifier;
+mod context;
+mod decoded;
+mod error;
+mod model_pair;
+pub(crate) mod output;
+mod scope;
+mod setup;
+mod source;
+mod supervisor;
 mod worker;
 
 pub use crate::registry::ModelSlot;
 pub use classifier::{ParallelClassifier, SlotClassifier};
 pub use error::PipelineError;
-pub use pacer::{Pace, Pacer};
-pub use scope::{Counts, Scope};
-pub use supervisor::{Pipeline, Summary, worker_count};
+pub(crate) use model_pair::{BatchClassifier, ModelPair};
+pub use scope::LabelFilter;
+pub(crate) use scope::Scope;
+pub use setup::{Pipeline, worker_count};
+pub use supervisor::Summary;

@@ -1,93 +1,105 @@
-//! What workers are to answer where it is not everything for ever: a replay's range of offsets and times.
+//! What workers are to write where it is not everything for ever: a replay's range, and the verdicts it is asked for.
 
-use super::pacer::Pacer;
-use crate::kafka::events::PartitionStats;
+use crate::kafka::batch::Span;
+use crate::kafka::bounds::Bounds;
 use crate::telemetry::BatchStats;
-use rdkafka::message::{BorrowedMessage, Message};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::sync::{Mutex, PoisonError};
 
-/// The bounds of a process's work, and what it counts on the way. Shared by its workers.
+/// The limits of a process's work, and what it counts on the way. Shared by its workers.
 #[derive(Debug, Default)]
-pub struct Scope {
+pub(crate) struct Scope {
     /// The replay's ID, which verdicts carry in `nunchi-replay`.
-    pub replay: String,
-    /// By partition the offset at which it is done. Partitions that are not here are nobody's concern.
-    pub ends: BTreeMap<i32, i64>,
-    /// Records that are older than this (milliseconds of Unix time) are passed over.
-    pub from_ms: Option<i64>,
-    /// Records of this time or later are passed over.
-    pub to_ms: Option<i64>,
-    /// By index of the model's labels whether verdicts with it are written; all are if there is no list.
-    pub labels: Option<Vec<bool>>,
-    /// How fast.
-    pub pacer: Pacer,
+    pub(crate) replay: String,
+    /// Which records are read, and how fast.
+    pub(crate) bounds: Bounds,
+    /// Which verdicts are written.
+    pub(crate) labels: LabelFilter,
     /// What was committed.
-    pub counts: Counts,
+    pub(crate) counts: Counts,
+    /// By partition the offset up to which this process has committed.
+    positions: Mutex<BTreeMap<i32, i64>>,
 }
 
 /// What this process committed.
 #[derive(Debug, Default)]
-pub struct Counts {
+pub(crate) struct Counts {
     /// Records within the range.
-    pub answered: AtomicU64,
+    pub(crate) records: AtomicU64,
     /// Records between the offsets whose time is outside of the range.
-    pub outside: AtomicU64,
-    /// Verdicts that `--where-label` left out.
-    pub left_out: AtomicU64,
+    pub(crate) outside: AtomicU64,
+    /// Verdicts that the filter left out.
+    pub(crate) left_out: AtomicU64,
     /// Dead letters.
-    pub dead_letters: AtomicU64,
-}
-
-/// What is to be done with a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Admission {
-    /// It is to be answered, now or at this moment.
-    Inside(Option<Instant>),
-    /// Its time is outside of the range.
-    Outside,
-    /// It lies behind its partition's end, at this offset: the partition is done.
-    Beyond(i64),
+    pub(crate) dead_letters: AtomicU64,
 }
 
 impl Scope {
-    /// What is to be done with `message`.
-    pub(crate) fn admit(&self, message: &BorrowedMessage<'_>) -> Admission {
-        let end = self.ends.get(&message.partition()).copied().unwrap_or(i64::MIN);
-        if message.offset() >= end {
-            return Admission::Beyond(end);
-        }
-        let timestamp = message.timestamp().to_millis();
-        if timestamp.is_some_and(|timestamp_ms| !self.covers(timestamp_ms)) {
-            return Admission::Outside;
-        }
-        Admission::Inside(timestamp.and_then(|timestamp_ms| self.pacer.due(timestamp_ms)))
+    /// The limits of replay `replay`.
+    pub(crate) fn new(replay: String, bounds: Bounds, labels: LabelFilter) -> Self {
+        Scope { replay, bounds, labels, ..Scope::default() }
     }
 
-    /// Whether from ≤ `timestamp_ms` < to.
-    pub fn covers(&self, timestamp_ms: i64) -> bool {
-        self.from_ms.is_none_or(|from_ms| from_ms <= timestamp_ms)
-            && self.to_ms.is_none_or(|to_ms| timestamp_ms < to_ms)
-    }
-
-    /// What the statistics say of a partition, as if it ended where the scope does.
-    pub(crate) fn bound(&self, partition: &PartitionStats) -> PartitionStats {
-        let end = self.ends.get(&partition.partition).copied().unwrap_or(0);
-        PartitionStats { last_stable: partition.last_stable.min(end), ..*partition }
-    }
-
-    /// Whether a verdict with the label of this index is to be written.
-    pub(crate) fn writes(&self, label: usize) -> bool {
-        self.labels.as_ref().is_none_or(|labels| labels.get(label).copied().unwrap_or(false))
-    }
-
-    /// A turn was committed.
-    pub(crate) fn count(&self, turn: &BatchStats, outside: u64) {
+    /// A batch was committed; `outside` of the records it passed over are outside of the range.
+    pub(super) fn count(&self, stats: &BatchStats, outside: u64, spans: &BTreeMap<i32, Span>) {
         let add = |counter: &AtomicU64, count: u64| counter.fetch_add(count, Ordering::Relaxed);
-        add(&self.counts.answered, turn.records());
+        add(&self.counts.records, stats.records());
         add(&self.counts.outside, outside);
-        add(&self.counts.left_out, turn.left_out);
-        add(&self.counts.dead_letters, turn.dead_letters.iter().sum());
+        add(&self.counts.left_out, stats.left_out);
+        add(&self.counts.dead_letters, stats.dead_letters.iter().sum());
+        let mut positions = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
+        positions.extend(spans.iter().map(|(&partition, span)| (partition, span.next)));
+    }
+
+    /// By partition the offset up to which this process has committed; partitions of which it has committed nothing are
+    /// missing.
+    pub(crate) fn positions(&self) -> BTreeMap<i32, i64> {
+        self.positions.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Which verdicts are written: all, or those with some labels. Who asks for verdicts of one kind asks for no tombstones;
+/// dead letters are always written.
+#[derive(Clone, Debug, Default)]
+pub struct LabelFilter(Option<Vec<bool>>);
+
+impl LabelFilter {
+    /// Only verdicts whose label, by index of the model's labels, is wanted.
+    pub fn only(wanted: Vec<bool>) -> Self {
+        LabelFilter(Some(wanted))
+    }
+
+    /// Whether a verdict with the label of this index is written.
+    pub(crate) fn takes(&self, label: usize) -> bool {
+        self.0.as_ref().is_none_or(|wanted| wanted.get(label).copied().unwrap_or(false))
+    }
+
+    /// Whether tombstones are written.
+    pub(crate) fn takes_tombstones(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_takes_its_labels_and_no_tombstones() {
+        let all = LabelFilter::default();
+        assert!(all.takes(0) && all.takes(7) && all.takes_tombstones());
+        let one = LabelFilter::only(vec![false, true]);
+        assert_eq!([0, 1, 2].map(|label| one.takes(label)), [false, true, false]);
+        assert!(!one.takes_tombstones());
+    }
+
+    #[test]
+    fn positions_follow_what_is_committed() {
+        let scope = Scope::default();
+        scope.count(&BatchStats::default(), 3, &[(2, Span { first: 5, next: 9 })].into());
+        scope.count(&BatchStats::default(), 1, &[(2, Span { first: 9, next: 12 })].into());
+        assert_eq!(scope.positions(), [(2, 12)].into());
+        assert_eq!(scope.counts.outside.load(Ordering::Relaxed), 4);
     }
 }

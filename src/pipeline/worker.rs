@@ -1,236 +1,217 @@
-//! The loop: poll, decode, classify, produce, commit.
+//! The loop, the only one there is: poll, decode, classify, write, commit.
 
 use super::PipelineError;
 use super::breaker::Breaker;
+use super::context::WorkerContext;
+use super::model_pair::BatchClassifier;
+use super::output::{BatchError, Output};
+use super::source::Source;
 use crate::kafka::batch::Batch;
-use crate::kafka::consumer::{ConsumerEvents, Drained, Source, Unusable};
+use crate::kafka::consumer::{Consumer, ConsumerEvents, Drained, Unusable};
 use crate::kafka::lag::Lag;
-use crate::kafka::producer::{Sink, TransactionError, WorkerContext};
 use crate::record::Reader;
-use crate::telemetry::{BatchStats, Metrics, WorkerMetrics};
-use nunchi_engine::{Classifier, Prediction};
+use crate::telemetry::{BatchStats, WorkerMetrics};
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 /// How long leaving the group may take.
-const LEAVE: Duration = Duration::from_secs(10);
-/// Added to the tolerance of timestamps after a broker refused one that should have been fine.
-const CLOCK_STEP_MS: i64 = 300_000;
-/// Longest pause between turns that fail.
-const MAX_PAUSE: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause before a lost consumer is replaced.
+const REJOIN_PAUSE: Duration = Duration::from_millis(500);
+/// Pause after the second failure in a row; doubles with each further one.
+const MIN_RETRY_PAUSE: Duration = Duration::from_millis(20);
+/// Longest pause between batches that fail, and between two heartbeats while a rate is waited for.
+const MAX_RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 /// One worker, on its own thread.
-pub(crate) struct Worker<'a, J> {
-    pub(crate) place: WorkerContext<'a>,
-    pub(crate) reader: Reader,
-    pub(crate) judge: J,
-    pub(crate) version: String,
-    pub(crate) metrics: WorkerMetrics,
-    pub(crate) breaker: Breaker,
-    pub(crate) lag: Lag,
-    pub(crate) turn: BatchStats,
-    pub(crate) predictions: Vec<Prediction>,
-    /// Times of records, for the time from end to end.
-    pub(crate) timestamps: Vec<i64>,
-    pub(crate) extra_skew_ms: i64,
-    pub(crate) warned_of_retention: bool,
-    pub(crate) records: u64,
+pub(super) struct Worker<'a, C: BatchClassifier> {
+    pub(super) context: WorkerContext<'a>,
+    pub(super) source: Source,
+    pub(super) reader: Reader,
+    pub(super) classifier: C,
+    /// VERSION of the model that classifies this batch.
+    pub(super) version: String,
+    pub(super) metrics: WorkerMetrics,
+    pub(super) breaker: Breaker,
+    pub(super) lag: Lag,
+    pub(super) stats: BatchStats,
+    pub(super) predictions: Vec<C::Prediction>,
+    /// Times of the batch's records, for the time from end to end.
+    pub(super) timestamps: Vec<i64>,
+    pub(super) records: u64,
 }
 
 /// Why a consumer's time is over.
 enum Ended {
-    /// A stop was asked for.
-    Stopped,
+    /// A stop was asked for, or the source has nothing more.
+    Done,
     /// The consumer is of no use any more.
     Lost(String),
 }
 
-impl<'a, J: Classifier> Worker<'a, J> {
-    pub(crate) fn new(place: WorkerContext<'a>, judge: J, metrics: &Metrics) -> Self {
-        let config = place.config;
+impl<'a, C: BatchClassifier> Worker<'a, C> {
+    pub(super) fn new(context: WorkerContext<'a>, source: Source, classifier: C) -> Self {
+        let config = context.config;
+        let (labels, version) = (classifier.labels(), classifier.version());
         Worker {
+            source,
             reader: Reader::new(config),
-            version: judge.version().to_owned(),
-            metrics: WorkerMetrics::new(metrics, &config.input.topic, judge.labels(), judge.version()),
+            version: version.to_owned(),
+            metrics: WorkerMetrics::new(context.metrics, &config.input.topic, labels, version),
             breaker: Breaker::new(&config.dead_letters),
             lag: Lag::default(),
-            turn: BatchStats::default(),
+            stats: BatchStats::default(),
             predictions: Vec::new(),
             timestamps: Vec::new(),
-            extra_skew_ms: 0,
-            warned_of_retention: false,
             records: 0,
-            place,
-            judge,
+            context,
+            classifier,
         }
     }
 
-    /// Works until a stop is asked for; how many records were answered.
-    pub(crate) fn run(mut self) -> Result<u64, PipelineError> {
-        let mut kept: Option<Sink<'a>> = None;
+    /// Works until a stop is asked for or the source ends: how many records were committed, and the output, which is missing
+    /// only where a stop was asked for while it was being opened or rebuilt.
+    pub(super) fn run<O: Output<C::Prediction>>(
+        mut self,
+        open: impl FnOnce() -> Result<Option<O>, PipelineError>,
+    ) -> Result<(u64, Option<O>), PipelineError> {
+        // Joining the group goes on in the background while the output meets its coordinator.
+        let mut consumer = self.source.open(self.context)?;
+        let Some(mut output) = open()? else {
+            consumer.close(CLOSE_TIMEOUT);
+            return Ok((self.records, None));
+        };
         loop {
-            // Joining the group goes on behind the scenes while the producer meets its coordinator.
-            let source = Source::open(
-                self.place.config,
-                self.place.clients,
-                self.place.worker,
-                self.place.scope.is_some(),
-            )?;
-            let sink = match kept.take() {
-                Some(sink) => Some(sink),
-                None => Sink::open(self.place)?,
-            };
-            let Some(sink) = sink else {
-                source.close(LEAVE);
-                return Ok(self.records);
-            };
-            let ended = self.consume(&source, sink);
+            let ended = self.consume(&consumer, output);
             // First the transaction (`consume` has ended it), then the group: others wait for both.
-            source.close(LEAVE);
-            self.place.health.set_group_joined(self.place.worker, false);
+            consumer.close(CLOSE_TIMEOUT);
+            self.context.health.set_group_joined(self.context.worker, false);
             self.lag.forget(&self.metrics);
-            match ended? {
-                (Ended::Stopped, _) | (_, None) => return Ok(self.records),
-                (Ended::Lost(reason), sink) => {
-                    warn!(worker = self.place.worker, reason, "joining the group anew");
-                    kept = sink;
-                    self.place.stop.sleep(Duration::from_millis(500));
+            output = match ended? {
+                (Ended::Lost(reason), Some(output)) => {
+                    warn!(worker = self.context.worker, reason, "joining the group anew");
+                    output
                 }
-            }
+                (_, output) => return Ok((self.records, output)),
+            };
+            self.context.stop.sleep(REJOIN_PAUSE);
+            consumer = self.source.open(self.context)?;
         }
     }
 
-    /// BatchStats after turn, as long as this consumer lives. Hands the sink back for the next one; `None` if a stop was
-    /// asked for while it was being built.
-    fn consume<'s>(
+    /// Batch after batch, as long as this consumer lives. Hands the output back for the next one; `None` if a stop was
+    /// asked for while it was being rebuilt.
+    fn consume<O: Output<C::Prediction>>(
         &mut self,
-        source: &Source,
-        mut sink: Sink<'s>,
-    ) -> Result<(Ended, Option<Sink<'s>>), PipelineError>
-    where
-        'a: 's,
-    {
+        consumer: &Consumer,
+        mut output: O,
+    ) -> Result<(Ended, Option<O>), PipelineError> {
+        let bounds = self.context.scope.map(|scope| &scope.bounds);
         let mut batch = Batch::default();
         let mut failures: u32 = 0;
-        while !self.place.stop.requested() {
-            self.place.health.beat(self.place.worker);
+        while !self.context.stop.requested() && !self.source.is_exhausted(self.context) {
+            self.context.health.beat(self.context.worker);
+            output.between_batches()?;
             let start = Instant::now();
             self.refresh();
-            let drained = source.drain(&mut batch, self.place.scope)?;
-            if let Some(reason) = self.tell(source) {
-                return Ok((Ended::Lost(reason), Some(sink)));
+            let drained = consumer.drain(&mut batch, bounds)?;
+            if let Some(reason) = self.report(consumer) {
+                return Ok((Ended::Lost(reason), Some(output)));
             }
-            let setback = match drained {
+            let error = match drained {
                 Drained::Nothing => continue,
-                Drained::Rebalanced => TransactionError::Abort("the assignment changed".to_owned()),
+                Drained::Rebalanced => BatchError::Retry("the assignment changed".to_owned()),
                 Drained::Records if self.wait_for_rate(&batch) => break,
-                Drained::Records => match self.answer(source, &mut sink, &mut batch, start) {
+                Drained::Records => match self.process(consumer, &mut output, &mut batch, start) {
                     Ok(()) => {
                         failures = 0;
                         continue;
                     }
-                    Err(setback) => setback,
+                    Err(error) => error,
                 },
             };
-            sink = match self.recover(setback, sink, &mut failures)? {
-                Some(sink) => sink,
-                None => return Ok((Ended::Stopped, None)),
+            output = match self.recover(error, output, &mut failures)? {
+                Some(output) => output,
+                None => return Ok((Ended::Done, None)),
             };
             batch.release();
-            if let Err(Unusable(reason)) = source.rewind(&batch) {
-                return Ok((Ended::Lost(reason), Some(sink)));
+            if let Err(Unusable(reason)) = consumer.rewind(&batch) {
+                return Ok((Ended::Lost(reason), Some(output)));
             }
         }
-        Ok((Ended::Stopped, Some(sink)))
+        Ok((Ended::Done, Some(output)))
     }
 
-    /// Waits until the rate allows the turn; whether a stop was asked for meanwhile.
+    /// Waits until the rate allows the batch; whether a stop was asked for meanwhile.
     fn wait_for_rate(&self, batch: &Batch<'_>) -> bool {
-        let due = self.place.scope.and_then(|scope| scope.pacer.reserve(batch.messages.len()));
+        let due = self.context.scope.and_then(|scope| scope.bounds.pacer.reserve(batch.messages.len()));
         while let Some(left) = due.and_then(|due| due.checked_duration_since(Instant::now())) {
-            self.place.health.beat(self.place.worker);
-            if self.place.stop.sleep(left.min(MAX_PAUSE)) {
+            self.context.health.beat(self.context.worker);
+            if self.context.stop.sleep(left.min(MAX_RETRY_PAUSE)) {
                 return true;
             }
         }
         false
     }
 
-    /// From here to the next turn one and the same model judges.
+    /// From here to the next batch one and the same model classifies.
     fn refresh(&mut self) {
-        self.judge.refresh();
-        if self.judge.version() != self.version {
-            self.version = self.judge.version().to_owned();
-            self.metrics.adopt(self.judge.labels(), &self.version);
-            info!(worker = self.place.worker, model = self.version, "judging with another model");
+        self.classifier.refresh();
+        if self.classifier.version() != self.version {
+            self.version = self.classifier.version().to_owned();
+            self.metrics.adopt(self.classifier.labels(), &self.version);
+            info!(worker = self.context.worker, model = self.version, "judging with another model");
         }
     }
 
-    /// Tells metrics and probes what happened to the consumer; why it cannot go on, if so.
-    fn tell(&mut self, source: &Source) -> Option<String> {
-        let ConsumerEvents { failure, rebalanced, assigned, joined, statistics, errors } = source.news()?;
-        self.place.health.set_group_joined(self.place.worker, joined);
+    /// Reports to metrics and probes what happened to the consumer; why it cannot go on, if so.
+    fn report(&mut self, consumer: &Consumer) -> Option<String> {
+        let ConsumerEvents { failure, rebalanced, assigned, joined, statistics, errors } =
+            consumer.take_events()?;
+        let WorkerContext { health, worker, scope, .. } = self.context;
+        health.set_group_joined(worker, joined);
         if rebalanced > 0 {
             self.metrics.rebalanced(assigned.len());
         }
         self.lag.keep_only(&assigned, &self.metrics);
         (0..errors).for_each(|_| self.metrics.client_error());
         if let Some((brokers_reached, partitions)) = statistics {
-            self.place.health.set_brokers_reached(self.place.worker, brokers_reached);
+            health.set_brokers_reached(worker, brokers_reached);
             for partition in partitions.iter().filter(|partition| assigned.contains(&partition.partition)) {
-                let partition = self.place.scope.map_or(*partition, |scope| scope.bound(partition));
-                self.lag.observe(&partition, source.at_end(partition.partition), &self.metrics);
+                let partition = scope.map_or(*partition, |scope| scope.bounds.limit(partition));
+                self.lag.observe(&partition, consumer.at_end(partition.partition), &self.metrics);
             }
         }
         failure
     }
 
-    /// Undoes a turn that was not committed, so that its records can come again.
-    fn recover<'s>(
+    /// Undoes a batch that was not committed, so that its records can come again.
+    fn recover<O: Output<C::Prediction>>(
         &mut self,
-        setback: TransactionError,
-        mut sink: Sink<'s>,
+        cause: BatchError,
+        mut output: O,
         failures: &mut u32,
-    ) -> Result<Option<Sink<'s>>, PipelineError> {
-        let worker = self.place.worker;
-        let in_transaction = sink.is_open();
-        let undone = match &setback {
-            // What is unclear is left to the next producer to settle.
-            TransactionError::Rebuild(_) => Ok(()),
-            _ => sink.abort(),
-        };
+    ) -> Result<Option<O>, PipelineError> {
+        let worker = self.context.worker;
+        let in_transaction = output.in_transaction();
+        let error = output.abort(cause);
         self.metrics.abort(in_transaction);
-        let setback = match (setback, undone) {
-            (TransactionError::Fatal(error), _) | (_, Err(TransactionError::Fatal(error))) => {
-                return Err(error);
+        let rebuild = matches!(error, BatchError::Rebuild(_));
+        match error {
+            BatchError::Fatal(error) => return Err(error),
+            // The first failure is expected (a rebalance); a row of them is a broker in need of time.
+            BatchError::Retry(reason) if *failures == 0 => {
+                info!(worker, reason, "batch dropped, its records come again");
             }
-            (setback, Ok(())) => setback,
-            (_, Err(worse)) => worse,
-        };
-        let start_over = matches!(setback, TransactionError::Rebuild(_));
-        match setback {
-            TransactionError::Clock => {
-                self.extra_skew_ms += CLOCK_STEP_MS;
-                warn!(
-                    worker,
-                    tolerance_ms = self.extra_skew_ms,
-                    "a broker's clock differs: it refused a timestamp"
-                );
+            BatchError::Retry(reason) | BatchError::Rebuild(reason) => {
+                warn!(worker, reason, "batch dropped, its records come again");
             }
-            TransactionError::Abort(reason) if *failures == 0 => {
-                info!(worker, reason, "turn dropped, its records come again")
-            }
-            TransactionError::Abort(reason) | TransactionError::Rebuild(reason) => {
-                warn!(worker, reason, "turn dropped, its records come again");
-            }
-            TransactionError::Fatal(error) => return Err(error),
         }
-        // The first failure is everyday life (a rebalance); a row of them is a broker in need of time.
         if *failures > 0 {
-            let pause = Duration::from_millis(10) * 2u32.saturating_pow((*failures).min(10));
-            self.place.stop.sleep(pause.min(MAX_PAUSE));
+            let pause = MIN_RETRY_PAUSE * 2u32.saturating_pow((*failures - 1).min(9));
+            self.context.stop.sleep(pause.min(MAX_RETRY_PAUSE));
         }
         *failures = failures.saturating_add(1);
-        if start_over { sink.rebuild() } else { Ok(Some(sink)) }
+        if rebuild { output.rebuild() } else { Ok(Some(output)) }
     }
 }

@@ -1,6 +1,7 @@
 //! Why a replay cannot begin or had to end.
 
-use crate::kafka::error::BrokerError;
+use crate::config::ConfigErrors;
+use crate::kafka::BrokerError;
 use crate::pipeline::PipelineError;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -31,11 +32,20 @@ pub enum ReplayError {
 }
 
 impl ReplayError {
-    pub(crate) fn kafka(doing: impl Into<String>, reason: impl std::fmt::Display) -> Self {
-        BrokerError::request(doing, reason).into()
+    pub(super) fn file(path: &Path, reason: impl std::fmt::Display) -> Self {
+        ReplayError::File { path: path.to_owned(), reason: reason.to_string() }
     }
 
-    pub(crate) fn file(path: &Path, reason: impl std::fmt::Display) -> Self {
-        ReplayError::File { path: path.to_owned(), reason: reason.to_string() }
+    /// A topic is missing that `flag` names.
+    pub(super) fn unknown_topic(topic: &str, flag: &str) -> Self {
+        ReplayError::Usage(format!(
+            "the topic `{topic}` ({flag}) does not exist; create it, or name another one"
+        ))
+    }
+}
+
+impl From<ConfigErrors> for ReplayError {
+    fn from(errors: ConfigErrors) -> Self {
+        ReplayError::Usage(errors.to_string())
     }
 }

@@ -1,88 +1,85 @@
-//! An eye on the live group: while its lag grows beyond a bound, the replay waits.
+//! The throttle: while the live group's lag grows beyond a bound, the replay waits.
 
-use super::error::ReplayError;
-use crate::kafka::ClientProperties;
+use super::progress::LiveLag;
 use crate::kafka::admin::Brokers;
-use crate::pipeline::Pacer;
+use crate::kafka::{BrokerError, ClientProperties, Pacer};
 use crate::stop::Stop;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use tracing::{debug, info, warn};
 
 /// How often to look.
-const LOOK: Duration = Duration::from_secs(1);
+const LAG_INTERVAL: Duration = Duration::from_secs(1);
 /// A lag above the bound that has not grown for so many looks does not grow.
-const CALM: u32 = 5;
+const MAX_STEADY_LOOKS: u32 = 5;
 /// A live group that has not moved for so long does not suffer from the replay.
-const DEAD: Duration = Duration::from_secs(30);
+const STALLED_AFTER: Duration = Duration::from_secs(30);
 /// How long one answer may take.
-const ASK: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a look at the live group found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Look {
+struct Look {
     /// Records that are not committed.
-    pub(crate) lag: i64,
+    lag: i64,
     /// The sum of committed offsets.
-    pub(crate) committed: i64,
+    committed: i64,
 }
 
 /// Decides from look to look whether to wait.
 #[derive(Debug)]
-pub(crate) struct LagThrottle {
+struct LagThrottle {
     bound: i64,
     last: Option<Look>,
     closed: bool,
-    calm: u32,
+    steady: u32,
     moved: Instant,
 }
 
 impl LagThrottle {
-    pub(crate) fn new(bound: i64, now: Instant) -> Self {
-        LagThrottle { bound, last: None, closed: false, calm: 0, moved: now }
+    fn new(bound: i64, now: Instant) -> Self {
+        LagThrottle { bound, last: None, closed: false, steady: 0, moved: now }
     }
 
     /// Whether the replay is to wait from now on.
-    pub(crate) fn observe(&mut self, look: Look, now: Instant) -> bool {
+    fn observe(&mut self, look: Look, now: Instant) -> bool {
         let grows = self.last.is_some_and(|last| look.lag > last.lag);
         if self.last.is_none_or(|last| look.committed != last.committed) {
             self.moved = now;
         }
-        self.calm = if grows { 0 } else { self.calm + 1 };
+        self.steady = if grows { 0 } else { self.steady + 1 };
         self.last = Some(look);
-        self.closed = if look.lag <= self.bound || now.duration_since(self.moved) >= DEAD {
+        self.closed = if look.lag <= self.bound || now.duration_since(self.moved) >= STALLED_AFTER {
             false
         } else {
             // Once closed, a lag that shrinks has time to come back below the bound.
-            grows || (self.closed && self.calm < CALM)
+            grows || (self.closed && self.steady < MAX_STEADY_LOOKS)
         };
         self.closed
     }
 }
 
-/// Closes and opens `pacer` as the live group of `clients` on `topic` needs it, until `stop`. `lag` tells others why.
-pub(crate) fn watch(
+/// Closes and opens `pacer` as the live group of `clients` on `topic` needs it, until `stop`. `lag` tells why.
+pub(super) fn throttle(
     clients: &ClientProperties,
     topic: &str,
     bound: i64,
     pacer: &Pacer,
-    lag: &Mutex<Option<i64>>,
+    lag: &LiveLag,
     stop: &Stop,
 ) {
     let brokers = match Brokers::connect(clients) {
         Ok(brokers) => brokers,
         Err(error) => return warn!(%error, "the live group cannot be watched"),
     };
-    let mut valve = LagThrottle::new(bound, Instant::now());
+    let mut throttle = LagThrottle::new(bound, Instant::now());
     loop {
         let before = Instant::now();
         match look(&brokers, topic) {
             Ok(Some(look)) => {
                 let was_closed = pacer.is_closed();
-                let closed = valve.observe(look, Instant::now());
+                let closed = throttle.observe(look, Instant::now());
                 pacer.close(closed);
-                let told = closed.then_some(look.lag);
-                *lag.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = told;
+                lag.set(closed.then_some(look.lag));
                 match (was_closed, closed) {
                     (false, true) => info!(lag = look.lag, bound, "the live group falls behind: waiting"),
                     (true, false) => info!(lag = look.lag, "the live group keeps up again: going on"),
@@ -92,7 +89,7 @@ pub(crate) fn watch(
             Ok(None) => pacer.close(false),
             Err(error) => debug!(%error, "the live group's lag is not known"),
         }
-        let stopped = stop.sleep(LOOK);
+        let stopped = stop.sleep(LAG_INTERVAL);
         if pacer.is_closed() {
             pacer.add_closed(before.elapsed());
         }
@@ -103,9 +100,9 @@ pub(crate) fn watch(
 }
 
 /// How far behind the group is; `None` if it has never committed anything.
-fn look(brokers: &Brokers, topic: &str) -> Result<Option<Look>, ReplayError> {
+fn look(brokers: &Brokers, topic: &str) -> Result<Option<Look>, BrokerError> {
     let partitions = brokers.partitions(topic)?.unwrap_or_default();
-    let committed = brokers.committed(topic, &partitions, ASK)?;
+    let committed = brokers.committed(topic, &partitions, REQUEST_TIMEOUT)?;
     let mut look = Look { lag: 0, committed: 0 };
     let mut known = false;
     for (partition, offset) in committed {
@@ -125,10 +122,10 @@ mod tests {
     #[test]
     fn a_lag_that_grows_beyond_the_bound_closes() {
         let start = Instant::now();
-        let mut valve = LagThrottle::new(100, start);
+        let mut throttle = LagThrottle::new(100, start);
         let mut at = |second: u64, lag: i64| {
             let committed = i64::try_from(second).unwrap();
-            valve.observe(Look { lag, committed }, start + Duration::from_secs(second))
+            throttle.observe(Look { lag, committed }, start + Duration::from_secs(second))
         };
         assert!(!at(0, 500), "large, but not known to grow");
         assert!(!at(1, 400));
@@ -145,9 +142,9 @@ mod tests {
     #[test]
     fn a_group_that_does_not_move_is_not_waited_for() {
         let start = Instant::now();
-        let mut valve = LagThrottle::new(100, start);
+        let mut throttle = LagThrottle::new(100, start);
         let mut at = |second: i64| {
-            valve.observe(
+            throttle.observe(
                 Look { lag: 200 + second, committed: 7 },
                 start + Duration::from_secs(second.unsigned_abs()),
             )

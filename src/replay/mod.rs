@@ -1,27 +1,29 @@
-//! Replays: a range of history judged again, exactly that range, without the live pipeline feeling it.
+//! Replays: a range of history classified again, exactly that range, without the live pipeline feeling it.
+//!
+//! The loop is the pipeline's; a replay brings it a bounded source ([`work`]) and outputs of its own (a file, a comparison).
 //!
 //! Always holds: the range is fixed before the first record is read, and every process with the same id works on the same
 //! plan; the live group's offsets are only ever read. What a range means and how processes agree: `docs/REPLAY.md`.
 
 pub mod compare;
-pub(crate) mod error;
+mod error;
 mod file;
-pub(crate) mod ledger;
 mod live;
-pub(crate) mod plan;
+mod plan;
+mod progress;
 mod request;
-mod topic;
+mod work;
 
 pub use error::ReplayError;
-pub use file::Form;
+pub use file::FileFormat;
 pub use plan::{Plan, RetentionGap};
+pub use progress::{Observer, Outcome, Progress, ReplayContext};
 pub use request::{Bound, Request, Target};
-pub use topic::{Observer, Outcome, Progress, ReplayContext};
 
-use self::ledger::{Ledger, Update};
 use crate::config::{Config, Delivery};
-use crate::kafka::ClientProperties;
 use crate::kafka::admin::Brokers;
+use crate::kafka::compacted_log::{CompactedLog, Update};
+use crate::kafka::{BrokerError, ClientProperties};
 use jiff::Timestamp;
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
@@ -63,7 +65,7 @@ pub struct Replay {
 pub enum ReplaySpec {
     /// A range and a target, all of it.
     Request(Request),
-    /// What is planned under the id, judged by the model of this VERSION.
+    /// What is planned under the id, classified by the model of this VERSION.
     AsPlanned {
         /// VERSION of the model.
         model: String,
@@ -77,12 +79,12 @@ impl Replay {
     /// # Errors
     /// Topics that do not exist; another plan under the same id; brokers that do not answer.
     pub fn prepare(config: &Config, id: &str, asked: &ReplaySpec) -> Result<Self, ReplayError> {
-        let live = resolve(config)?;
+        let live = ClientProperties::resolve(config)?;
         let mut config = config.clone();
         config.kafka.group = group(id);
         // Whatever the live pipeline promises: a replay is exact.
         config.kafka.delivery = Delivery::ExactlyOnce;
-        let clients = resolve(&config)?;
+        let clients = ClientProperties::resolve(&config)?;
         let brokers = Brokers::connect(&clients)?;
         if let ReplaySpec::Request(request) = asked {
             check_topics(request, &brokers)?;
@@ -103,9 +105,9 @@ impl Replay {
 
     /// Writes down that every record was answered; what was written first stays.
     fn complete(&self) -> Result<Timestamp, ReplayError> {
-        let ledger = Ledger::open(&self.clients, &self.brokers, &self.config.replay.topic)?;
+        let log = CompactedLog::open(&self.clients, &self.brokers, &self.config.replay.topic)?;
         let id = &self.plan.id;
-        ledger.update(id, &group(id), |found| {
+        log.update(id, &group(id), |found| {
             let mut plan = match found {
                 Some(value) => Plan::read(id, value)?,
                 None => self.plan.clone(),
@@ -120,10 +122,6 @@ impl Replay {
     }
 }
 
-pub(crate) fn resolve(config: &Config) -> Result<ClientProperties, ReplayError> {
-    ClientProperties::resolve(config).map_err(|mistakes| ReplayError::Usage(mistakes.to_string()))
-}
-
 /// Says which topic is missing, before anything is written.
 fn check_topics(request: &Request, brokers: &Brokers) -> Result<(), ReplayError> {
     let mut topics = vec![(&request.topic, "--topic")];
@@ -132,7 +130,7 @@ fn check_topics(request: &Request, brokers: &Brokers) -> Result<(), ReplayError>
     }
     for (topic, flag) in topics {
         if brokers.partitions(topic)?.is_none() {
-            return Err(plan::unknown_topic(topic, flag));
+            return Err(ReplayError::unknown_topic(topic, flag));
         }
     }
     Ok(())
@@ -146,8 +144,8 @@ fn agree(
     id: &str,
     asked: &ReplaySpec,
 ) -> Result<(Plan, ReplayStatus, Vec<RetentionGap>), ReplayError> {
-    let ledger = Ledger::open(clients, brokers, &config.replay.topic)?;
-    ledger.update(id, &group(id), |found| match (found, asked) {
+    let log = CompactedLog::open(clients, brokers, &config.replay.topic)?;
+    log.update(id, &group(id), |found| match (found, asked) {
         (Some(value), _) => {
             let plan = Plan::read(id, value)?;
             refuse_differences(&plan, asked)?;
@@ -206,7 +204,7 @@ fn beginnings(plan: &Plan, brokers: &Brokers) -> Result<TopicPartitionList, Repl
     let mut list = TopicPartitionList::with_capacity(starts.len());
     for (partition, start) in starts {
         list.add_partition_offset(topic, partition, Offset::Offset(start))
-            .map_err(|error| ReplayError::kafka("naming where the group begins", error))?;
+            .map_err(|error| BrokerError::request("naming where the group begins", error))?;
     }
     Ok(list)
 }

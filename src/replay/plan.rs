@@ -47,13 +47,13 @@ impl Plan {
     ///
     /// # Errors
     /// Topics or partitions that do not exist; brokers that do not answer.
-    pub fn make(
+    pub(super) fn make(
         id: &str,
         request: &Request,
         brokers: &Brokers,
     ) -> Result<(Self, Vec<RetentionGap>), ReplayError> {
         let topic = &request.topic;
-        let all = brokers.partitions(topic)?.ok_or_else(|| unknown_topic(topic, "--topic"))?;
+        let all = brokers.partitions(topic)?.ok_or_else(|| ReplayError::unknown_topic(topic, "--topic"))?;
         let partitions = chosen(request, &all)?;
         let mut ends = BTreeMap::new();
         for &partition in &partitions {
@@ -155,11 +155,6 @@ impl Plan {
     pub fn ends(&self) -> BTreeMap<i32, i64> {
         self.shares.iter().map(|share| (share.partition, share.end)).collect()
     }
-}
-
-/// The sentence for a topic that is not there.
-pub fn unknown_topic(topic: &str, flag: &str) -> ReplayError {
-    ReplayError::Usage(format!("the topic `{topic}` ({flag}) does not exist; create it, or name another one"))
 }
 
 fn chosen(request: &Request, all: &[i32]) -> Result<Vec<i32>, ReplayError> {

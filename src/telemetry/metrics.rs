@@ -10,9 +10,6 @@ use prometheus::{
 pub const ERROR_CLASSES: [&str; 5] =
     ["invalid_utf8", "invalid_json", "missing_text", "text_not_string", "oversize"];
 
-/// Stages of a turn, in the order of [`super::BatchStats::stage_seconds`].
-pub const STAGES: [&str; 6] = ["poll", "decode", "tokenise", "infer", "produce", "commit"];
-
 /// Every metric of the process. Cheap to share; label look-ups hash and lock, so workers keep their children in
 /// [`super::WorkerMetrics`].
 #[derive(Clone, Debug)]
@@ -210,8 +207,8 @@ impl Metrics {
         for class in ERROR_CLASSES {
             self.dead_letters.with_label_values(&[class]);
         }
-        for stage in STAGES {
-            self.stage_seconds.with_label_values(&[stage]);
+        for stage in super::Stage::ALL {
+            self.stage_seconds.with_label_values(&[stage.name()]);
         }
         for result in ["committed", "aborted"] {
             self.transactions.with_label_values(&[result]);

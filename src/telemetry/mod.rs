@@ -7,5 +7,5 @@ mod worker;
 
 pub use health::Health;
 pub use logs::{LogError, init_logs, lost_log_lines};
-pub use metrics::{ERROR_CLASSES, Metrics, STAGES};
-pub use worker::{BatchStats, WorkerMetrics};
+pub use metrics::{ERROR_CLASSES, Metrics};
+pub use worker::{BatchStats, Stage, WorkerMetrics};

@@ -3,10 +3,45 @@
 //! Children are looked up once, not per record. What a turn counted reaches the metrics only if it was committed: an
 //! aborted turn's records come again.
 
-use super::metrics::{ERROR_CLASSES, Metrics, STAGES};
+use super::metrics::{ERROR_CLASSES, Metrics};
 use prometheus::local::LocalHistogram;
 use prometheus::{Histogram, IntCounter};
 use std::collections::BTreeMap;
+
+/// The stages of a batch, each with a child of `nunchi_stage_seconds`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Waiting for records.
+    Poll,
+    /// From bytes to comments.
+    Decode,
+    /// From text to tokens.
+    Tokenize,
+    /// From tokens to predictions.
+    Infer,
+    /// Writing, until everything is delivered.
+    Produce,
+    /// Committing.
+    Commit,
+}
+
+impl Stage {
+    /// All stages, in the order of a batch.
+    pub const ALL: [Stage; 6] =
+        [Stage::Poll, Stage::Decode, Stage::Tokenize, Stage::Infer, Stage::Produce, Stage::Commit];
+
+    /// The name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Poll => "poll",
+            Stage::Decode => "decode",
+            Stage::Tokenize => "tokenise",
+            Stage::Infer => "infer",
+            Stage::Produce => "produce",
+            Stage::Commit => "commit",
+        }
+    }
+}
 
 /// What one turn counted. Reused from turn to turn.
 #[derive(Debug, Default)]
@@ -31,8 +66,8 @@ pub struct BatchStats {
     pub tokens: u64,
     /// Unknown tokens among them.
     pub unknown_tokens: u64,
-    /// Time of each stage, in the order of [`STAGES`].
-    pub stage_seconds: [f64; STAGES.len()],
+    /// Time of each stage, in the order of [`Stage::ALL`].
+    pub stage_seconds: [f64; Stage::ALL.len()],
     /// Time of the whole turn.
     pub seconds: f64,
 }
@@ -45,6 +80,11 @@ impl BatchStats {
         let mut verdicts = std::mem::take(&mut self.verdicts);
         verdicts.clear();
         *self = BatchStats { records_in, verdicts, ..BatchStats::default() };
+    }
+
+    /// `stage` took so many seconds.
+    pub fn set_stage(&mut self, stage: Stage, seconds: f64) {
+        self.stage_seconds[stage as usize] = seconds;
     }
 
     /// Records read, over all partitions.
@@ -60,7 +100,7 @@ pub struct WorkerMetrics {
     topic: String,
     records_out: Vec<IntCounter>,
     dead_letters: [IntCounter; ERROR_CLASSES.len()],
-    stages: [Histogram; STAGES.len()],
+    stages: [Histogram; Stage::ALL.len()],
     committed: IntCounter,
     aborted: IntCounter,
     scores: LocalHistogram,
@@ -75,7 +115,7 @@ impl WorkerMetrics {
             topic: topic.to_owned(),
             records_out: Vec::new(),
             dead_letters: ERROR_CLASSES.map(|class| metrics.dead_letters.with_label_values(&[class])),
-            stages: STAGES.map(|stage| metrics.stage_seconds.with_label_values(&[stage])),
+            stages: Stage::ALL.map(|stage| metrics.stage_seconds.with_label_values(&[stage.name()])),
             committed: metrics.transactions.with_label_values(&["committed"]),
             aborted: metrics.transactions.with_label_values(&["aborted"]),
             scores: metrics.score.local(),

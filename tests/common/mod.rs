@@ -274,11 +274,17 @@ pub struct Fake {
     pub labels: Vec<String>,
     /// Called with the number of comments, before they are judged.
     pub before: Arc<dyn Fn(usize) + Send + Sync>,
+    /// A comment with this text has no score.
+    pub poison: Option<&'static str>,
 }
 
 impl Default for Fake {
     fn default() -> Self {
-        Fake { labels: ["negative", "positive"].map(String::from).to_vec(), before: Arc::new(|_| {}) }
+        Fake {
+            labels: ["negative", "positive"].map(String::from).to_vec(),
+            before: Arc::new(|_| {}),
+            poison: None,
+        }
     }
 }
 
@@ -295,6 +301,9 @@ pub fn fake_score(text: &str) -> f32 {
 impl Classifier for Fake {
     fn classify(&mut self, comments: &[&str], out: &mut Vec<Prediction>) -> Result<(), EngineError> {
         (self.before)(comments.len());
+        if let Some(index) = comments.iter().position(|text| Some(*text) == self.poison) {
+            return Err(EngineError::NotANumber { version: FAKE_VERSION.to_owned(), index });
+        }
         out.clear();
         out.extend(comments.iter().map(|text| Prediction {
             tokens: 1,
@@ -328,25 +337,10 @@ pub struct Running {
 
 impl Running {
     pub fn start(config: &Config, judge: Fake) -> Self {
-        let (stop, metrics) = (Stop::new(), Metrics::new());
-        let health = Arc::new(Health::new(worker_count(config), Duration::from_secs(60)));
-        health.set_model_warm();
-        let clients = ClientProperties::resolve(config).expect("the settings are right");
-        let thread = std::thread::spawn({
-            let (config, stop, metrics, health) =
-                (config.clone(), stop.clone(), metrics.clone(), Arc::clone(&health));
-            move || {
-                let pipeline = Pipeline {
-                    config: &config,
-                    clients: &clients,
-                    metrics: &metrics,
-                    health: &health,
-                    stop: &stop,
-                    ask_limits: true,
-                };
-                pipeline.run(|| judge.clone())
-            }
-        });
+        let pipeline = Pipeline::resolve(config.clone()).expect("the settings are right");
+        pipeline.health.set_model_warm();
+        let Pipeline { stop, metrics, health, .. } = pipeline.clone();
+        let thread = std::thread::spawn(move || pipeline.run(|| judge.clone()));
         Running { stop, metrics, health, thread }
     }
 

@@ -10,11 +10,10 @@ use super::text;
 use crate::cli::exit::ExitStatus;
 use crate::cli::printer::{errln, outln};
 use crate::config::{Config, Delivery};
-use crate::kafka::ClientProperties;
-use crate::pipeline::{ModelSlot, Pace, Pipeline, SlotClassifier};
+use crate::kafka::{ClientProperties, Pace};
+use crate::pipeline::{LabelFilter, ModelSlot, Pipeline, SlotClassifier};
 use crate::replay::{Replay, ReplayContext, ReplaySpec, Request, Target};
 use crate::samples;
-use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics};
 use anyhow::{Context, ensure};
 use arc_swap::ArcSwap;
@@ -243,21 +242,14 @@ impl Bench<'_> {
                 _ => Inner::Nothing(["negative", "positive"].map(String::from).to_vec()),
             },
         };
-        let (metrics, stop) = (Metrics::new(), Stop::new());
-        let health = Arc::new(Health::new(workers, PATIENCE));
+        let mut pipeline = Pipeline::new(config, clients);
+        pipeline.health = Arc::new(Health::new(workers, PATIENCE));
+        let Pipeline { config, clients, metrics, health, stop, .. } = &pipeline;
         health.set_model_warm();
         if what == What::Replay {
             // Its end is fixed when it is planned: the records have to be there.
-            self.fill(&clients, &config)?;
+            self.fill(clients, config)?;
         }
-        let pipeline = Pipeline {
-            config: &config,
-            clients: &clients,
-            metrics: &metrics,
-            health: &health,
-            stop: &stop,
-            ask_limits: true,
-        };
         let work = || -> anyhow::Result<()> {
             match what {
                 What::Replay => self.replay(&pipeline, &judge),
@@ -267,8 +259,8 @@ impl Bench<'_> {
         let measured = std::thread::scope(|scope| {
             let working = scope.spawn(work);
             let filled = what == What::Replay;
-            let fill = || if filled { Ok(()) } else { self.fill(&clients, &config) };
-            let measured = self.measure(fill, &metrics, &health, &gate, || working.is_finished());
+            let fill = || if filled { Ok(()) } else { self.fill(clients, config) };
+            let measured = self.measure(fill, metrics, health, &gate, || working.is_finished());
             gate.open();
             stop.request();
             working.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
@@ -286,10 +278,10 @@ impl Bench<'_> {
     /// Replays the input topic into the output topic.
     fn replay<J: nunchi_engine::Classifier + 'static>(
         &self,
-        pipeline: &Pipeline<'_>,
+        pipeline: &Pipeline,
         judge: &(impl Fn() -> J + Sync),
     ) -> anyhow::Result<()> {
-        let config = pipeline.config;
+        let config = &pipeline.config;
         let request = Request {
             topic: config.input.topic.clone(),
             partitions: None,
@@ -305,11 +297,11 @@ impl Bench<'_> {
         };
         let replay = Replay::prepare(config, &config.kafka.group, &ReplaySpec::Request(request))?;
         let means = ReplayContext {
-            metrics: pipeline.metrics,
-            health: pipeline.health,
-            stop: pipeline.stop,
+            metrics: &pipeline.metrics,
+            health: &pipeline.health,
+            stop: &pipeline.stop,
             pace: Pace::Free,
-            labels: None,
+            labels: LabelFilter::default(),
             observer: &|_| {},
         };
         Ok(replay.into_topic(&means, judge).map(drop)?)

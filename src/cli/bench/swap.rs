@@ -11,15 +11,13 @@ use crate::cli::exit::ExitStatus;
 use crate::cli::printer::{errln, outln};
 use crate::config::Config;
 use crate::kafka::ClientProperties;
-use crate::pipeline::{ModelSlot, Pipeline, SlotClassifier};
+use crate::pipeline::{Pipeline, SlotClassifier};
 use crate::registry::{
     CanaryThresholds, FollowSettings, Follower, Log, NewVersion, RefreshOutcome, Store, Version, load_current,
 };
 use crate::samples;
-use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics};
 use anyhow::{Context, bail, ensure};
-use arc_swap::ArcSwap;
 use nunchi_engine::{Classifier, EngineError, Prediction, Times};
 use nunchi_model::{Model, WeightFormat};
 use std::path::{Path, PathBuf};
@@ -202,7 +200,9 @@ fn measure(
     clients: &ClientProperties,
     versions: &mut Versions,
 ) -> anyhow::Result<Measured> {
-    let metrics = Metrics::new();
+    let mut pipeline = Pipeline::new(config.clone(), clients.clone());
+    pipeline.health = Arc::new(Health::new(config.worker.workers, PATIENCE));
+    let Pipeline { metrics, stop, .. } = &pipeline;
     let url = versions.folder.to_string_lossy().into_owned();
     // Looks are asked for, so that their times are known.
     let follow = FollowSettings {
@@ -216,12 +216,9 @@ fn measure(
     };
     let (warm, log) = load_current(&follow)?;
     let kernel = warm.kernel().name();
-    let slot: ModelSlot = Arc::new(ArcSwap::from_pointee(warm));
+    let slot = pipeline.serve(warm);
     let follower = Follower::start(follow, Arc::clone(&slot), log)?;
-    let (turns, stop) = (Arc::new(Mutex::new(Vec::new())), Stop::new());
-    let health = Arc::new(Health::new(config.worker.workers, PATIENCE));
-    let pipeline =
-        Pipeline { config, clients, metrics: &metrics, health: &health, stop: &stop, ask_limits: true };
+    let turns = Arc::new(Mutex::new(Vec::new()));
     let judge = || Timed {
         judge: SlotClassifier::new(Arc::clone(&slot)),
         begin: None,
@@ -231,7 +228,7 @@ fn measure(
     let (swaps, flat) = std::thread::scope(|scope| {
         let working = scope.spawn(|| pipeline.run(judge));
         let left = || metrics.batch_records.get_sample_sum() < args.records as f64 && !working.is_finished();
-        let swapped = swap_while(left, &metrics, versions, &follower);
+        let swapped = swap_while(left, metrics, versions, &follower);
         stop.request();
         working.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         swapped

@@ -8,7 +8,7 @@ use super::signals::{interrupted, stop_on_signals};
 use crate::cli::exit::ExitStatus;
 use crate::cli::printer::{err, errln, outln, write_bytes};
 use crate::config::{Config, Flag, Log};
-use crate::dead_letters::{Choice, Letter, Letters, Sent};
+use crate::dead_letters::{DeadLetterRecord, DeadLetterTopic, RedriveSummary, Selection};
 use crate::record::DeadLetterClass;
 use crate::stop::Stop;
 use base64::Engine as _;
@@ -143,7 +143,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     }
 }
 
-fn open(common: &Common) -> anyhow::Result<(Config, Letters)> {
+fn open(common: &Common) -> anyhow::Result<(Config, DeadLetterTopic)> {
     let given =
         [("--brokers", "kafka.brokers", &common.brokers), ("--topic", "dead_letters.topic", &common.topic)];
     let given = given.into_iter().filter_map(|(flag, key, value)| Some(Flag::new(flag, key, value.clone()?)));
@@ -153,17 +153,17 @@ fn open(common: &Common) -> anyhow::Result<(Config, Letters)> {
         "warn".clone_into(&mut config.log.level);
     }
     crate::telemetry::init_logs(&config.log)?;
-    let letters = Letters::open(&config)?;
+    let letters = DeadLetterTopic::open(&config)?;
     Ok((config, letters))
 }
 
-fn choice(args: &ChoiceArgs, only: &[(i32, i64)]) -> Result<Choice, UsageError> {
+fn choice(args: &ChoiceArgs, only: &[(i32, i64)]) -> Result<Selection, UsageError> {
     if let (Some(from), Some(to)) = (args.from, args.to)
         && from >= to
     {
         return Err(UsageError::new(format!("--from {from} must be before --to {to}")));
     }
-    Ok(Choice {
+    Ok(Selection {
         classes: args.class.iter().cloned().collect(),
         places: only.iter().copied().collect(),
         from_ms: args.from.map(Timestamp::as_millisecond),
@@ -194,7 +194,7 @@ fn list(args: &ListArgs) -> anyhow::Result<ExitStatus> {
 }
 
 /// A letter in one line.
-fn line(letter: &Letter) -> String {
+fn line(letter: &DeadLetterRecord) -> String {
     let mut error = String::new();
     push_harmless(letter.error(), &mut error);
     format!(
@@ -208,7 +208,7 @@ fn line(letter: &Letter) -> String {
     )
 }
 
-fn moment(letter: &Letter) -> Option<String> {
+fn moment(letter: &DeadLetterRecord) -> Option<String> {
     Some(Timestamp::from_millisecond(letter.timestamp_ms?).ok()?.to_string())
 }
 
@@ -223,7 +223,7 @@ fn put_bytes(object: &mut Map<String, Value>, name: &str, bytes: Option<&[u8]>) 
     };
 }
 
-fn object(letter: &Letter) -> Value {
+fn object(letter: &DeadLetterRecord) -> Value {
     let mut object = Map::new();
     object.insert("place".to_owned(), json!(format!("{}/{}", letter.at.partition, letter.at.offset)));
     object.insert("timestamp".to_owned(), json!(moment(letter)));
@@ -313,7 +313,7 @@ fn replay(args: &ReplayArgs) -> anyhow::Result<ExitStatus> {
         letters.rehearse(&choice)?
     } else {
         let shows = !args.common.json && io::stderr().is_terminal();
-        letters.send(&choice, args.to_topic.as_deref(), &stop, |sent| {
+        letters.redrive(&choice, args.to_topic.as_deref(), &stop, |sent| {
             if shows {
                 err!("\r{} sent", grouped(sent));
             }
@@ -323,7 +323,7 @@ fn replay(args: &ReplayArgs) -> anyhow::Result<ExitStatus> {
     Ok(if done.stopped { interrupted() } else { ExitStatus::Done })
 }
 
-fn say(done: &Sent, args: &ReplayArgs) {
+fn say(done: &RedriveSummary, args: &ReplayArgs) {
     if args.common.json {
         let mut object = json!(done);
         object["dry_run"] = json!(args.dry_run);

@@ -2,7 +2,7 @@
 
 use super::values;
 use crate::config::Flag;
-use crate::pipeline::Pace;
+use crate::kafka::Pace;
 use crate::replay::Bound;
 use jiff::Timestamp;
 use std::path::PathBuf;

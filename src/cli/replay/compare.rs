@@ -8,7 +8,7 @@ use crate::cli::model::find_model;
 use crate::cli::printer::{errln, out, outln};
 use crate::cli::signals::{interrupted, stop_on_signals};
 use crate::config::Config;
-use crate::pipeline::{ModelSlot, ParallelClassifier, worker_count};
+use crate::pipeline::{LabelFilter, ModelSlot, ParallelClassifier, worker_count};
 use crate::replay::{Replay, ReplayContext, Request, Target};
 use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics};
@@ -65,7 +65,7 @@ pub(super) fn run(args: &Args, config: Config, names: &[String]) -> anyhow::Resu
         health: &health,
         stop: &stop,
         pace: args.pace(),
-        labels: None,
+        labels: LabelFilter::default(),
         observer: &|progress| shown.show(progress),
     };
     let workers = worker_count(&config);

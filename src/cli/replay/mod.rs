@@ -22,7 +22,7 @@ use crate::cli::printer::{errln, outln};
 use crate::config::{Config, Log};
 use crate::http;
 use crate::http::Admin;
-use crate::pipeline::{ModelSlot, ParallelClassifier, SlotClassifier, worker_count};
+use crate::pipeline::{LabelFilter, ModelSlot, ParallelClassifier, SlotClassifier, worker_count};
 use crate::replay::{Outcome, Replay, ReplayContext, ReplaySpec, ReplayStatus, Request, Target};
 use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics, init_logs};
@@ -107,7 +107,7 @@ impl Scene<'_> {
             Some(labels) => Some(labels),
             None => self.chosen_labels(replay.plan.request.labels.as_deref())?,
         };
-        self.answer(&replay, labels)
+        self.answer(&replay, labels.unwrap_or_default())
     }
 
     fn request(&self, model: String) -> Request {
@@ -138,8 +138,8 @@ impl Scene<'_> {
         }
     }
 
-    /// By index of the model's labels whether a verdict is wanted.
-    fn chosen_labels(&self, wanted: Option<&[String]>) -> anyhow::Result<Option<Vec<bool>>> {
+    /// Which verdicts are wanted; `None` if nothing was said.
+    fn chosen_labels(&self, wanted: Option<&[String]>) -> anyhow::Result<Option<LabelFilter>> {
         let Some(wanted) = wanted else { return Ok(None) };
         let labels = &self.warm.model().labels;
         if let Some(unknown) = wanted.iter().find(|label| !labels.contains(label)) {
@@ -147,7 +147,7 @@ impl Scene<'_> {
                 format!("the model knows no label `{unknown}` (--where-label); it has {}", labels.join(", "));
             return Err(UsageError::new(sentence).into());
         }
-        Ok(Some(labels.iter().map(|label| wanted.contains(label)).collect()))
+        Ok(Some(LabelFilter::only(labels.iter().map(|label| wanted.contains(label)).collect())))
     }
 
     fn say_finished_before(&self, replay: &Replay) {
@@ -160,7 +160,7 @@ impl Scene<'_> {
     }
 
     /// Judges the plan into its target.
-    fn answer(&self, replay: &Replay, labels: Option<Vec<bool>>) -> anyhow::Result<ExitStatus> {
+    fn answer(&self, replay: &Replay, labels: LabelFilter) -> anyhow::Result<ExitStatus> {
         let config = replay.config();
         let stall = Duration::from_secs(config.worker.stall_seconds);
         let workers = match replay.plan.request.target {

@@ -1,6 +1,6 @@
 //! What people write behind flags: times, spans, rates, partitions, offsets.
 
-use crate::pipeline::Pace;
+use crate::kafka::Pace;
 use crate::replay::Bound;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;

@@ -1,6 +1,6 @@
-//! A JSON object a line, plain or in gzip members. A gzip file may be cut behind any member, so each commit ends one.
+//! A JSON object a line, plain or in gzip members. A gzip file may be cut behind any member, so each sync ends one.
 
-use super::rows::{Row, Rows, What};
+use super::rows::{Row, RowValue, Rows};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use flate2::Compression;
@@ -10,10 +10,10 @@ use std::fs::File;
 use std::io::{self, BufWriter, Seek as _, Write};
 
 /// What is kept in memory before it goes to the file.
-const BUFFER: usize = 1 << 20;
+const BUFFER_BYTES: usize = 1 << 20;
 
 /// Writes lines.
-pub(crate) struct Jsonl {
+pub(super) struct Jsonl {
     file: BufWriter<File>,
     /// The member that is being written, if the file is compressed and there is one.
     member: Option<GzEncoder<Vec<u8>>>,
@@ -24,9 +24,9 @@ pub(crate) struct Jsonl {
 }
 
 impl Jsonl {
-    pub(crate) fn plain(file: File, replay: &str) -> Self {
+    pub(super) fn plain(file: File, replay: &str) -> Self {
         Jsonl {
-            file: BufWriter::with_capacity(BUFFER, file),
+            file: BufWriter::with_capacity(BUFFER_BYTES, file),
             member: None,
             compressed: false,
             members: 0,
@@ -35,7 +35,7 @@ impl Jsonl {
         }
     }
 
-    pub(crate) fn gzip(file: File, replay: &str) -> Self {
+    pub(super) fn gzip(file: File, replay: &str) -> Self {
         Jsonl { compressed: true, ..Self::plain(file, replay) }
     }
 
@@ -62,7 +62,7 @@ impl Rows for Jsonl {
         Ok(self.line.len() as u64)
     }
 
-    fn commit(&mut self) -> io::Result<u64> {
+    fn sync(&mut self) -> io::Result<u64> {
         self.end_member()?;
         self.file.flush()?;
         self.file.get_ref().sync_data()?;
@@ -74,20 +74,20 @@ impl Rows for Jsonl {
             // No bytes at all are no gzip file.
             self.file.write_all(&GzEncoder::new(Vec::new(), Compression::default()).finish()?)?;
         }
-        self.commit().map(drop)
+        self.sync().map(drop)
     }
 }
 
 /// The verdict's object, with where it comes from.
 fn write_line(row: &Row<'_>, replay: &str, line: &mut Vec<u8>) {
-    match &row.what {
-        What::Verdict { verdict, echo, fields } => {
+    match &row.value {
+        RowValue::Verdict { verdict, echo, fields } => {
             verdict.write(echo, fields, line);
             // What follows goes into the same object.
             line.pop();
         }
-        What::Tombstone => line.extend_from_slice(b"{\"tombstone\":true"),
-        What::DeadLetter(letter) => {
+        RowValue::Tombstone => line.extend_from_slice(b"{\"tombstone\":true"),
+        RowValue::DeadLetter(letter) => {
             line.extend_from_slice(b"{\"error_class\":");
             write_string(letter.class.name(), line);
             line.extend_from_slice(b",\"error\":");

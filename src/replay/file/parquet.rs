@@ -1,6 +1,6 @@
 //! A Parquet file: a column for each part of a verdict, snappy, in row groups.
 
-use super::rows::{Row, Rows, What};
+use super::rows::{Row, RowValue, Rows};
 use nunchi_engine::score::WrittenScore;
 use parquet::basic::Compression;
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
@@ -12,8 +12,13 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
-/// Rows of a group: what is kept in memory.
-const GROUP: usize = 65_536;
+/// Rows of a group at most.
+const MAX_GROUP_ROWS: usize = 65_536;
+/// Bytes of a group at most, before compression: what is kept in memory. Keys, echoed fields and errors may be as large as
+/// records are, so that rows alone bound nothing.
+const MAX_GROUP_BYTES: u64 = 32 << 20;
+/// Bytes that a row takes beside its texts.
+const ROW_BYTES: usize = 64;
 
 /// The columns, in the order of [`Columns`].
 const SCHEMA: &str = "
@@ -73,14 +78,15 @@ struct Columns {
 }
 
 /// Writes row groups.
-pub(crate) struct Parquet {
+pub(super) struct Parquet {
     writer: SerializedFileWriter<File>,
     columns: Columns,
+    /// Bytes of `columns`.
     bytes: u64,
 }
 
 impl Parquet {
-    pub(crate) fn new(file: File) -> Result<Self, ParquetError> {
+    pub(super) fn new(file: File) -> Result<Self, ParquetError> {
         let schema = Arc::new(parse_message_type(SCHEMA)?);
         let properties = Arc::new(WriterProperties::builder().set_compression(Compression::SNAPPY).build());
         let writer = SerializedFileWriter::new(file, schema, properties)?;
@@ -89,6 +95,7 @@ impl Parquet {
 
     fn end_group(&mut self) -> Result<(), ParquetError> {
         let columns = std::mem::take(&mut self.columns);
+        self.bytes = 0;
         if columns.topic.levels.is_empty() {
             return Ok(());
         }
@@ -104,27 +111,32 @@ impl Parquet {
 }
 
 impl Columns {
+    /// Takes a row; how many bytes it holds.
     fn push(&mut self, row: &Row<'_>) -> u64 {
+        let mut bytes = ROW_BYTES + row.topic.len() + row.key.map_or(0, <[u8]>::len);
         let text = |text: &str| Some(ByteArray::from(text.as_bytes().to_vec()));
         self.topic.push(text(row.topic));
         self.partition.push(Some(row.partition));
         self.offset.push(Some(row.offset));
         self.timestamp.push(row.timestamp_ms);
         self.key.push(row.key.map(|key| ByteArray::from(key.to_vec())));
-        let letter = match &row.what {
-            What::DeadLetter(letter) => Some(letter),
-            What::Verdict { .. } | What::Tombstone => None,
+        let letter = match &row.value {
+            RowValue::DeadLetter(letter) => {
+                bytes += letter.sentence.len();
+                Some(letter)
+            }
+            RowValue::Verdict { .. } | RowValue::Tombstone => None,
         };
         self.error_class.push(letter.and_then(|letter| text(letter.class.name())));
         self.error.push(letter.and_then(|letter| text(&letter.sentence)));
-        let What::Verdict { verdict, echo, fields } = &row.what else {
+        let RowValue::Verdict { verdict, echo, fields } = &row.value else {
             for column in [&mut self.id, &mut self.label, &mut self.scores, &mut self.model, &mut self.fields]
             {
                 column.push(None);
             }
             self.score.push(None);
             self.truncated.push(None);
-            return 0;
+            return bytes as u64;
         };
         let prediction = verdict.prediction;
         // A string without its quotes; a number as it came.
@@ -149,7 +161,10 @@ impl Columns {
             .collect();
         let object = (!echo.is_empty()).then(|| format!("{{{}}}", present.join(",")));
         self.fields.push(object.as_deref().and_then(text));
-        (row.key.map_or(0, <[u8]>::len) + 64) as u64
+        for part in [&id, &scores, &object] {
+            bytes += part.as_ref().map_or(0, String::len);
+        }
+        bytes as u64
     }
 
     /// Writes the column at `place` of the schema. Required ones have no levels.
@@ -191,14 +206,14 @@ impl Rows for Parquet {
     fn write(&mut self, row: &Row<'_>) -> io::Result<u64> {
         let bytes = self.columns.push(row);
         self.bytes += bytes;
-        if self.columns.topic.levels.len() >= GROUP {
+        if self.columns.topic.levels.len() >= MAX_GROUP_ROWS || self.bytes >= MAX_GROUP_BYTES {
             self.end_group().map_err(io::Error::other)?;
         }
         Ok(bytes)
     }
 
     /// A Parquet file is nothing before its end: it begins anew after a kill.
-    fn commit(&mut self) -> io::Result<u64> {
+    fn sync(&mut self) -> io::Result<u64> {
         Ok(0)
     }
 
@@ -206,5 +221,36 @@ impl Rows for Parquet {
         self.end_group().map_err(io::Error::other)?;
         self.writer.finish().map_err(io::Error::other)?;
         self.writer.inner().sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Verdict;
+    use nunchi_engine::Prediction;
+    use parquet::file::reader::{FileReader as _, SerializedFileReader};
+
+    #[test]
+    fn a_group_is_bounded_by_its_bytes() {
+        let path = std::env::temp_dir().join(format!("nunchi-parquet-{:08x}.parquet", rand::random::<u32>()));
+        let mut parquet =
+            Parquet::new(File::create(&path).expect("a temporary file")).expect("the schema is right");
+        let (labels, echo) = (["negative", "positive"].map(String::from), ["text".to_owned()]);
+        let (prediction, text) = (Prediction::default(), format!("\"{}\"", "a".repeat(1 << 20)));
+        for offset in 0..80 {
+            let verdict =
+                Verdict { id: None, prediction: &prediction, labels: &labels, model: "0123456789ab" };
+            let value = RowValue::Verdict { verdict, echo: &echo, fields: &[Some(&text)] };
+            let row = Row { topic: "comments", partition: 0, offset, timestamp_ms: None, key: None, value };
+            let bytes = parquet.write(&row).expect("there is room");
+            assert!((1 << 20..(1 << 20) + 1_000).contains(&bytes), "{bytes}");
+        }
+        parquet.finish().expect("there is room");
+        let reader =
+            SerializedFileReader::new(File::open(&path).expect("it was written")).expect("it is whole");
+        let rows: Vec<i64> = reader.metadata().row_groups().iter().map(|group| group.num_rows()).collect();
+        std::fs::remove_file(&path).expect("it was written");
+        assert_eq!(rows, [32, 32, 16], "32 MiB each");
     }
 }

@@ -3,9 +3,9 @@
 //!
 //! Always holds: the offsets in `FILE.part.json` cover nothing but bytes that were brought to the disk before.
 
-use super::rows::Form;
-use crate::replay::Plan;
-use crate::replay::error::ReplayError;
+use super::super::Plan;
+use super::super::error::ReplayError;
+use super::rows::FileFormat;
 use nunchi_model::{atomic_write, rename_synced};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,17 +25,17 @@ struct State {
 }
 
 /// A file on its way, locked for this process.
-pub(crate) struct Part {
+pub(super) struct Part {
     path: PathBuf,
     part: PathBuf,
     state: PathBuf,
     id: String,
     file: File,
-    form: Form,
+    format: FileFormat,
 }
 
 /// What stands where the file is to be.
-pub(crate) enum Opened {
+pub(super) enum Opened {
     /// The whole file; only its completion was not written down.
     Complete,
     /// A beginning, perhaps empty.
@@ -48,8 +48,8 @@ pub(crate) enum Opened {
 }
 
 /// Refuses what can be refused before a plan is written: a file that is there, a folder that is not.
-pub(crate) fn check_new(path: &Path) -> Result<(), ReplayError> {
-    Form::of(path)?;
+pub(in crate::replay) fn check_new(path: &Path) -> Result<(), ReplayError> {
+    FileFormat::of(path)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         return Err(ReplayError::Usage(format!(
@@ -76,7 +76,12 @@ fn beside(path: &Path, end: &str) -> PathBuf {
 
 impl Part {
     /// Opens the file's beginning, or makes one. `new`: this process made the plan.
-    pub(crate) fn open(path: &Path, form: Form, plan: &Plan, new: bool) -> Result<Opened, ReplayError> {
+    pub(super) fn open(
+        path: &Path,
+        format: FileFormat,
+        plan: &Plan,
+        new: bool,
+    ) -> Result<Opened, ReplayError> {
         let (part, state) = (beside(path, ".part"), beside(path, ".part.json"));
         let known = read(&state)?;
         if let Some(other) = known.as_ref().filter(|known| known.id != plan.id) {
@@ -115,7 +120,7 @@ impl Part {
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        let (bytes, reached) = match known.filter(|_| form.goes_on()) {
+        let (bytes, reached) = match known.filter(|_| format.goes_on()) {
             Some(known) => (known.bytes, known.offsets),
             None => (0, plan.starts()),
         };
@@ -128,27 +133,28 @@ impl Part {
             )));
         }
         file.set_len(bytes).map_err(failed)?;
-        let part = Part { path: path.to_owned(), part: part.clone(), state, id: plan.id.clone(), file, form };
+        let part =
+            Part { path: path.to_owned(), part: part.clone(), state, id: plan.id.clone(), file, format };
         // From now on the beginning says whose it is.
         part.save(bytes, &reached)?;
         Ok(Opened::Begun { part, reached })
     }
 
     /// The file, at its end.
-    pub(crate) fn file(&self) -> Result<File, ReplayError> {
+    pub(super) fn file(&self) -> Result<File, ReplayError> {
         let mut file = self.file.try_clone().map_err(|error| self.failed(error))?;
         file.seek(SeekFrom::End(0)).map_err(|error| self.failed(error))?;
         Ok(file)
     }
 
     /// The error of a file that cannot be written.
-    pub(crate) fn failed(&self, error: impl std::fmt::Display) -> ReplayError {
+    pub(super) fn failed(&self, error: impl std::fmt::Display) -> ReplayError {
         ReplayError::file(&self.part, error)
     }
 
     /// `bytes` bytes are on the disk, and hold the records up to `reached`.
-    pub(crate) fn commit(&self, bytes: u64, reached: &BTreeMap<i32, i64>) -> Result<(), ReplayError> {
-        if self.form.goes_on() { self.save(bytes, reached) } else { Ok(()) }
+    pub(super) fn commit(&self, bytes: u64, reached: &BTreeMap<i32, i64>) -> Result<(), ReplayError> {
+        if self.format.goes_on() { self.save(bytes, reached) } else { Ok(()) }
     }
 
     fn save(&self, bytes: u64, reached: &BTreeMap<i32, i64>) -> Result<(), ReplayError> {
@@ -158,7 +164,7 @@ impl Part {
     }
 
     /// The file is whole and on the disk: it gets its name.
-    pub(crate) fn complete(&self) -> Result<(), ReplayError> {
+    pub(super) fn complete(&self) -> Result<(), ReplayError> {
         let named = self.file.sync_all().and_then(|()| rename_synced(&self.part, &self.path));
         named.map_err(|error| ReplayError::file(&self.path, error))?;
         remove(&self.state)

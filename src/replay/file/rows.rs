@@ -1,13 +1,13 @@
-//! What a file holds of a record, whatever the file's form.
+//! What a file holds of a record, whatever the file's format.
 
+use super::super::error::ReplayError;
 use crate::record::{DeadLetter, Verdict};
-use crate::replay::error::ReplayError;
 use std::io;
 use std::path::Path;
 
-/// A file's form, by the end of its name.
+/// A file's format, by the end of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum FileFormat {
     /// `.jsonl`: a JSON object a line.
     Jsonl,
     /// `.jsonl.gz`: the same, one gzip member a commit.
@@ -16,8 +16,8 @@ pub enum Form {
     Parquet,
 }
 
-impl Form {
-    /// The form of the file at `path`.
+impl FileFormat {
+    /// The format of the file at `path`.
     ///
     /// # Errors
     /// The end of the name says nothing.
@@ -25,9 +25,9 @@ impl Form {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let plain = |name: &str| [".jsonl", ".ndjson", ".json"].iter().any(|end| name.ends_with(end));
         match name.strip_suffix(".gz") {
-            Some(inner) if plain(inner) => Ok(Form::JsonlGz),
-            None if plain(&name) => Ok(Form::Jsonl),
-            None if name.ends_with(".parquet") => Ok(Form::Parquet),
+            Some(inner) if plain(inner) => Ok(FileFormat::JsonlGz),
+            None if plain(&name) => Ok(FileFormat::Jsonl),
+            None if name.ends_with(".parquet") => Ok(FileFormat::Parquet),
             _ => Err(ReplayError::Usage(format!(
                 "the name of {} (--to-file) does not say its form; it must end in .jsonl, .jsonl.gz or .parquet",
                 path.display()
@@ -36,24 +36,24 @@ impl Form {
     }
 
     /// Whether a file that was begun can go on; else it begins anew.
-    pub(crate) fn goes_on(self) -> bool {
-        self != Form::Parquet
+    pub(super) fn goes_on(self) -> bool {
+        self != FileFormat::Parquet
     }
 }
 
 /// A record and what became of it.
-pub(crate) struct Row<'a> {
-    pub(crate) topic: &'a str,
-    pub(crate) partition: i32,
-    pub(crate) offset: i64,
-    pub(crate) timestamp_ms: Option<i64>,
-    pub(crate) key: Option<&'a [u8]>,
-    pub(crate) what: What<'a>,
+pub(super) struct Row<'a> {
+    pub(super) topic: &'a str,
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+    pub(super) timestamp_ms: Option<i64>,
+    pub(super) key: Option<&'a [u8]>,
+    pub(super) value: RowValue<'a>,
 }
 
 /// What became of a record.
-pub(crate) enum What<'a> {
-    /// It was judged.
+pub(super) enum RowValue<'a> {
+    /// It was classified.
     Verdict {
         verdict: Verdict<'a>,
         /// Names of echoed fields.
@@ -63,17 +63,17 @@ pub(crate) enum What<'a> {
     },
     /// It had no value.
     Tombstone,
-    /// It cannot be judged.
+    /// It cannot be classified.
     DeadLetter(&'a DeadLetter),
 }
 
 /// Writes rows to a file.
-pub(crate) trait Rows {
+pub(super) trait Rows {
     /// Writes a row; how many bytes it took, before compression.
     fn write(&mut self, row: &Row<'_>) -> io::Result<u64>;
 
     /// Brings everything so far to the disk; the file's length then.
-    fn commit(&mut self) -> io::Result<u64>;
+    fn sync(&mut self) -> io::Result<u64>;
 
     /// Writes what the end of such a file holds, and brings it to the disk.
     fn finish(&mut self) -> io::Result<()>;
@@ -84,18 +84,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_name_says_the_form() {
-        for (name, form) in [
-            ("a/out.jsonl", Form::Jsonl),
-            ("OUT.JSON", Form::Jsonl),
-            ("out.jsonl.gz", Form::JsonlGz),
-            ("out.parquet", Form::Parquet),
-            ("out.jsonl.parquet", Form::Parquet),
+    fn the_name_says_the_format() {
+        for (name, format) in [
+            ("a/out.jsonl", FileFormat::Jsonl),
+            ("OUT.JSON", FileFormat::Jsonl),
+            ("out.jsonl.gz", FileFormat::JsonlGz),
+            ("out.parquet", FileFormat::Parquet),
+            ("out.jsonl.parquet", FileFormat::Parquet),
         ] {
-            assert_eq!(Form::of(Path::new(name)).unwrap(), form, "{name}");
+            assert_eq!(FileFormat::of(Path::new(name)).unwrap(), format, "{name}");
         }
         for name in ["out", "out.csv", "out.gz", "out.parquet.gz", ".."] {
-            assert!(Form::of(Path::new(name)).is_err(), "{name}");
+            assert!(FileFormat::of(Path::new(name)).is_err(), "{name}");
         }
     }
 }

@@ -1,22 +1,22 @@
-//! Which letters were sent: a set of offsets for each partition, kept as ranges.
+//! Which dead letters were sent: a set of offsets for each partition, kept as ranges.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Offsets that were sent, by partition, as ranges from the first to behind the last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Memory {
-    pub(crate) sent: BTreeMap<i32, Vec<[i64; 2]>>,
+pub(super) struct RedriveState {
+    pub(super) sent: BTreeMap<i32, Vec<[i64; 2]>>,
 }
 
-impl Memory {
-    pub(crate) fn holds(&self, partition: i32, offset: i64) -> bool {
+impl RedriveState {
+    pub(super) fn holds(&self, partition: i32, offset: i64) -> bool {
         let Some(ranges) = self.sent.get(&partition) else { return false };
         let behind = ranges.partition_point(|range| range[0] <= offset);
         behind > 0 && offset < ranges[behind - 1][1]
     }
 
-    pub(crate) fn add(&mut self, partition: i32, offset: i64) {
+    pub(super) fn add(&mut self, partition: i32, offset: i64) {
         if self.holds(partition, offset) {
             return;
         }
@@ -44,19 +44,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn memory_is_a_set(offsets in proptest::collection::vec((0..2i32, 0..60i64), 0..200)) {
-            let (mut memory, mut set) = (Memory::default(), BTreeSet::new());
+        fn the_state_is_a_set(offsets in proptest::collection::vec((0..2i32, 0..60i64), 0..200)) {
+            let (mut state, mut set) = (RedriveState::default(), BTreeSet::new());
             for (partition, offset) in offsets {
-                memory.add(partition, offset);
+                state.add(partition, offset);
                 set.insert((partition, offset));
             }
             for partition in 0..3 {
                 for offset in -1..61 {
-                    prop_assert_eq!(memory.holds(partition, offset), set.contains(&(partition, offset)));
+                    prop_assert_eq!(state.holds(partition, offset), set.contains(&(partition, offset)));
                 }
             }
             // Neighbours are one range.
-            for ranges in memory.sent.values() {
+            for ranges in state.sent.values() {
                 prop_assert!(ranges.iter().all(|range| range[0] < range[1]));
                 prop_assert!(ranges.windows(2).all(|pair| pair[0][1] < pair[1][0]));
             }

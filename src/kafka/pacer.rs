@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The share of a second that a turn may hold at a rate: what is answered at once is at most so much of it.
-const QUANTUM: f64 = 0.25;
+/// The share of a second that a batch may hold at a rate: what is written at once is at most so much of it.
+const BATCH_SECONDS: f64 = 0.25;
 /// How much of the time that was lost may be made good: more would be a burst.
-const CREDIT: Duration = Duration::from_millis(500);
+const MAX_CREDIT: Duration = Duration::from_millis(500);
 
-/// How fast records may be answered.
+/// How fast records may be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Pace {
     /// As fast as it goes.
@@ -42,11 +42,11 @@ impl Pacer {
         Pacer { pace, workers: workers.max(1), anchor, ..Pacer::default() }
     }
 
-    /// How many records a turn may hold, if `most` is what it may hold otherwise.
-    pub(crate) fn turn(&self, most: usize) -> usize {
+    /// How many records a batch may hold, if `max` is what it may hold otherwise.
+    pub(super) fn batch_records(&self, max: usize) -> usize {
         match self.pace {
-            Pace::Rate(rate) => ((rate * QUANTUM) as usize / self.workers).clamp(1, most),
-            Pace::Free | Pace::Speed(_) => most,
+            Pace::Rate(rate) => ((rate * BATCH_SECONDS) as usize / self.workers).clamp(1, max),
+            Pace::Free | Pace::Speed(_) => max,
         }
     }
 
@@ -58,17 +58,17 @@ impl Pacer {
         }
         let now = Instant::now();
         let mut next = lock(&self.next);
-        let due = next.unwrap_or(now).max(now.checked_sub(CREDIT).unwrap_or(now));
+        let due = next.unwrap_or(now).max(now.checked_sub(MAX_CREDIT).unwrap_or(now));
         *next = Some(due + Duration::from_secs_f64(records as f64 / rate));
         Some(due)
     }
 
     /// When a record of this timestamp is due, if the records' own speed counts.
-    pub(crate) fn due(&self, timestamp_ms: i64) -> Option<Instant> {
+    pub(super) fn due(&self, timestamp_ms: i64) -> Option<Instant> {
         let Pace::Speed(speed) = self.pace else { return None };
         let (begin, first_ms) = *lock(&self.anchor).get_or_insert_with(|| (Instant::now(), timestamp_ms));
         let since = (timestamp_ms - first_ms).max(0) as f64 / 1_000.0 / speed;
-        // A thousand years are for ever.
+        // Instants cannot hold everything; after a thousand years the difference does not matter.
         begin.checked_add(Duration::from_secs_f64(since.min(3e10)))
     }
 
@@ -102,9 +102,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_is_kept_whatever_the_turns() {
+    fn a_rate_is_kept_whatever_the_batches() {
         let pacer = Pacer::new(Pace::Rate(1_000.0), 2, None);
-        assert_eq!(pacer.turn(16_384), 125, "a quarter of a second for two workers");
+        assert_eq!(pacer.batch_records(16_384), 125, "a quarter of a second for two workers");
         let begin = pacer.reserve(100).unwrap();
         for records in [50, 300, 1, 549] {
             pacer.reserve(records).unwrap();
@@ -120,7 +120,7 @@ mod tests {
         let pacer = Pacer::new(Pace::Rate(1_000.0), 1, None);
         *lock(&pacer.next) = Instant::now().checked_sub(Duration::from_secs(60));
         let due = pacer.reserve(1).unwrap();
-        assert!(due.elapsed() <= CREDIT + Duration::from_millis(100));
+        assert!(due.elapsed() <= MAX_CREDIT + Duration::from_millis(100));
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! A dead letter, and which ones are meant.
+//! A dead letter as it lies in its topic, and which ones are selected.
 
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// A record's place: `topic/partition/offset`.
+/// Where a record lies: `topic/partition/offset`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// The topic.
@@ -37,7 +37,7 @@ impl fmt::Display for Position {
 
 /// A dead letter.
 #[derive(Clone, Debug)]
-pub struct Letter {
+pub struct DeadLetterRecord {
     /// Where it lies.
     pub at: Position,
     /// Its timestamp, in milliseconds of Unix time.
@@ -52,8 +52,8 @@ pub struct Letter {
     pub sent: bool,
 }
 
-impl Letter {
-    pub(crate) fn read(message: &BorrowedMessage<'_>, sent: bool) -> Self {
+impl DeadLetterRecord {
+    pub(super) fn read(message: &BorrowedMessage<'_>, sent: bool) -> Self {
         // A header's name that is not UTF-8 makes the reading of headers panic.
         let headers = message.headers().and_then(|headers| {
             catch_unwind(AssertUnwindSafe(|| {
@@ -64,7 +64,7 @@ impl Letter {
             }))
             .ok()
         });
-        Letter {
+        DeadLetterRecord {
             at: Position {
                 topic: message.topic().to_owned(),
                 partition: message.partition(),
@@ -105,26 +105,26 @@ impl Letter {
     }
 
     /// The timestamp that the original had.
-    pub(crate) fn original_ms(&self) -> Option<i64> {
+    pub(super) fn original_ms(&self) -> Option<i64> {
         self.header("nunchi-timestamp").and_then(|ms| ms.parse().ok()).or(self.timestamp_ms)
     }
 }
 
-/// Which letters.
+/// Which dead letters.
 #[derive(Clone, Debug, Default)]
-pub struct Choice {
+pub struct Selection {
     /// Only these classes, if there are any.
     pub classes: BTreeSet<String>,
     /// Only these places (partition and offset), if there are any.
     pub places: BTreeSet<(i32, i64)>,
-    /// Only letters of this time and later, in milliseconds of Unix time.
+    /// Only those of this time and later, in milliseconds of Unix time.
     pub from_ms: Option<i64>,
-    /// Only letters before this time.
+    /// Only those before this time.
     pub to_ms: Option<i64>,
 }
 
-impl Choice {
-    pub(crate) fn takes(&self, letter: &Letter) -> bool {
+impl Selection {
+    pub(super) fn takes(&self, letter: &DeadLetterRecord) -> bool {
         let place = (letter.at.partition, letter.at.offset);
         let time = letter.timestamp_ms;
         (self.classes.is_empty() || self.classes.contains(letter.class()))

@@ -1,10 +1,11 @@
-//! What replays remember: a compacted topic with one record a key. Written by transactional producers, one id a key, so
-//! that of two writers the older is fenced and its record never seen.
+//! State that processes share: a compacted topic with one record a key. Written by transactional producers, one id a key,
+//! so that of two writers the older is fenced and its record never seen. Replays keep their plans there, redrives what
+//! they have sent.
 
-use super::error::ReplayError;
-use crate::kafka::ClientProperties;
-use crate::kafka::admin::{Brokers, Quiet};
-use crate::kafka::topics::block_on;
+use super::ClientProperties;
+use super::admin::{Brokers, QueryContext};
+use super::error::{BrokerError, is_fenced};
+use super::topics::block_on;
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -18,60 +19,89 @@ use std::time::{Duration, Instant};
 use tracing::{debug, info, warn};
 
 /// Longest wait for a transaction's call.
-const CALL: Duration = Duration::from_secs(15);
+const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long two writers may get in each other's way.
-const CONTEST: Duration = Duration::from_secs(60);
+const CONTENTION_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The producer of a ledger's transactions.
-pub(crate) type Writer = ThreadedProducer<DefaultProducerContext>;
+/// A transactional producer that writes to the log, and to other topics in the same transaction.
+pub(crate) struct Writer(ThreadedProducer<DefaultProducerContext>);
+
+impl Writer {
+    /// Begins a transaction.
+    pub(crate) fn begin(&self) -> Result<(), KafkaError> {
+        self.0.begin_transaction()
+    }
+
+    /// Adds a record of any topic to the transaction.
+    pub(crate) fn send(&self, record: BaseRecord<'_, [u8], [u8]>) -> Result<(), KafkaError> {
+        self.0.send(record).map_err(|(error, _)| error)
+    }
+
+    /// Commits the transaction.
+    pub(crate) fn commit(&self, timeout: Duration) -> Result<(), KafkaError> {
+        self.0.commit_transaction(timeout)
+    }
+
+    /// Aborts what is open, if anything is: a writer that is fenced already has nothing to abort, and fails here.
+    pub(crate) fn abort(&self, timeout: Duration) {
+        if let Err(error) = self.0.abort_transaction(timeout) {
+            debug!(%error, "nothing was aborted");
+        }
+    }
+
+    /// Whether a newer writer of the same id took over.
+    pub(crate) fn is_fenced(&self) -> bool {
+        is_fenced(self.0.client().fatal_error().as_ref())
+    }
+}
 
 /// The compacted topic.
-pub struct Ledger<'a> {
+pub(crate) struct CompactedLog<'a> {
     clients: &'a ClientProperties,
     brokers: &'a Brokers,
     topic: &'a str,
     /// A client that sees what is not committed too, made when it is needed.
-    all: OnceCell<BaseConsumer<Quiet>>,
+    all: OnceCell<BaseConsumer<QueryContext>>,
 }
 
 /// What an update makes of what it found.
-pub enum Update<T> {
+pub(crate) enum Update<T> {
     /// What is there stays.
     Keep(T),
     /// This takes its place.
     Write {
         /// The record's value.
         value: Vec<u8>,
-        /// Offsets that are committed with it, for the group of the ledger's clients.
+        /// Offsets that are committed with it, for the group of the log's clients.
         offsets: Option<TopicPartitionList>,
         /// What the update is worth.
         then: T,
     },
 }
 
-impl<'a> Ledger<'a> {
-    /// Opens the ledger; makes the topic if there is none.
+impl<'a> CompactedLog<'a> {
+    /// Opens the log; makes the topic if there is none.
     ///
     /// # Errors
     /// The topic can neither be found nor made.
-    pub fn open(
+    pub(crate) fn open(
         clients: &'a ClientProperties,
         brokers: &'a Brokers,
         topic: &'a str,
-    ) -> Result<Self, ReplayError> {
-        let ledger = Ledger { clients, brokers, topic, all: OnceCell::new() };
+    ) -> Result<Self, BrokerError> {
+        let log = CompactedLog { clients, brokers, topic, all: OnceCell::new() };
         match brokers.partitions(topic)? {
-            None => ledger.make()?,
-            Some(_) => ledger.check_compaction(),
+            None => log.make()?,
+            Some(_) => log.check_compaction(),
         }
-        Ok(ledger)
+        Ok(log)
     }
 
     /// Warns of a topic that forgets: a plan that is gone is made again, and its records answered again.
     fn check_compaction(&self) {
         let described =
             self.clients.plain().create().ok().and_then(|admin: AdminClient<DefaultClientContext>| {
-                let options = AdminOptions::new().request_timeout(Some(CALL));
+                let options = AdminOptions::new().request_timeout(Some(CALL_TIMEOUT));
                 block_on(admin.describe_configs(&[ResourceSpecifier::Topic(self.topic)], &options)).ok()
             });
         // Who may not ask is not told.
@@ -86,19 +116,20 @@ impl<'a> Ledger<'a> {
     }
 
     /// One partition with the cluster's own replication factor, compacted.
-    fn make(&self) -> Result<(), ReplayError> {
+    fn make(&self) -> Result<(), BrokerError> {
         let doing = || {
             format!(
                 "making the compacted topic `{}` (replay.topic), in which replays remember their plans,",
                 self.topic
             )
         };
-        let failed = |reason: String| ReplayError::kafka(doing(), reason);
+        let failed = |reason: String| BrokerError::request(doing(), reason);
         let admin: AdminClient<DefaultClientContext> =
             self.clients.plain().create().map_err(|error| failed(error.to_string()))?;
         let new = NewTopic::new(self.topic, 1, TopicReplication::Fixed(-1)).set("cleanup.policy", "compact");
-        let made = block_on(admin.create_topics([&new], &AdminOptions::new().request_timeout(Some(CALL))))
-            .map_err(|error| failed(error.to_string()))?;
+        let made =
+            block_on(admin.create_topics([&new], &AdminOptions::new().request_timeout(Some(CALL_TIMEOUT))))
+                .map_err(|error| failed(error.to_string()))?;
         match made.into_iter().next() {
             Some(Err((_, code))) if code != RDKafkaErrorCode::TopicAlreadyExists => {
                 return Err(failed(code.to_string()));
@@ -108,7 +139,7 @@ impl<'a> Ledger<'a> {
         // Made is not yet known to everybody.
         let start = Instant::now();
         while self.brokers.partitions(self.topic)?.is_none() {
-            if start.elapsed() > CALL {
+            if start.elapsed() > CALL_TIMEOUT {
                 return Err(failed("it does not appear".to_owned()));
             }
             std::thread::sleep(Duration::from_millis(50));
@@ -120,7 +151,7 @@ impl<'a> Ledger<'a> {
     ///
     /// # Errors
     /// The brokers do not answer.
-    pub fn read(&self, key: &str) -> Result<Option<Vec<u8>>, ReplayError> {
+    pub(crate) fn read(&self, key: &str) -> Result<Option<Vec<u8>>, BrokerError> {
         let partitions = self.brokers.partitions(self.topic)?.unwrap_or_default();
         let mut starts = BTreeMap::new();
         for partition in partitions {
@@ -142,18 +173,19 @@ impl<'a> Ledger<'a> {
 
     /// First and last offset of a partition once nothing that is written there is hidden any more: behind somebody else's
     /// open transaction the record that is looked for could lie.
-    fn settled(&self, partition: i32) -> Result<(i64, i64), ReplayError> {
-        let failed = |error: KafkaError| ReplayError::kafka(format!("reading topic `{}`", self.topic), error);
+    fn settled(&self, partition: i32) -> Result<(i64, i64), BrokerError> {
+        let failed =
+            |error: KafkaError| BrokerError::request(format!("reading topic `{}`", self.topic), error);
         let all = match self.all.get() {
             Some(all) => all,
             None => {
                 let mut properties = self.clients.plain();
                 properties.set("isolation.level", "read_uncommitted");
-                let made = properties.create_with_context(Quiet).map_err(failed)?;
+                let made = properties.create_with_context(QueryContext).map_err(failed)?;
                 self.all.get_or_init(|| made)
             }
         };
-        let (_, written) = all.fetch_watermarks(self.topic, partition, CALL).map_err(failed)?;
+        let (_, written) = all.fetch_watermarks(self.topic, partition, CALL_TIMEOUT).map_err(failed)?;
         let start = Instant::now();
         let mut said = false;
         loop {
@@ -161,9 +193,9 @@ impl<'a> Ledger<'a> {
             if end >= written {
                 return Ok((first, end));
             }
-            if start.elapsed() > CONTEST {
+            if start.elapsed() > CONTENTION_TIMEOUT {
                 let reason = "a transaction of somebody else stays open";
-                return Err(ReplayError::kafka(format!("reading topic `{}`", self.topic), reason));
+                return Err(BrokerError::request(format!("reading topic `{}`", self.topic), reason));
             }
             if !std::mem::replace(&mut said, true) {
                 info!(topic = self.topic, "a transaction is open there; waiting for its end");
@@ -177,12 +209,12 @@ impl<'a> Ledger<'a> {
     ///
     /// # Errors
     /// What `decide` refuses; brokers that do not answer; writers that never let each other pass.
-    pub fn update<T>(
+    pub(crate) fn update<T, E: From<BrokerError>>(
         &self,
         key: &str,
         id: &str,
-        decide: impl Fn(Option<&[u8]>) -> Result<Update<T>, ReplayError>,
-    ) -> Result<T, ReplayError> {
+        decide: impl Fn(Option<&[u8]>) -> Result<Update<T>, E>,
+    ) -> Result<T, E> {
         let start = Instant::now();
         loop {
             // The common case needs no producer: the record is there and stays.
@@ -198,8 +230,10 @@ impl<'a> Ledger<'a> {
             };
             match attempt {
                 Ok(then) => return Ok(then),
-                Err(error) if start.elapsed() > CONTEST => {
-                    return Err(ReplayError::kafka(format!("writing to topic `{}`", self.topic), error));
+                Err(error) if start.elapsed() > CONTENTION_TIMEOUT => {
+                    return Err(
+                        BrokerError::request(format!("writing to topic `{}`", self.topic), error).into()
+                    );
                 }
                 Err(error) => debug!(%error, "another process may be writing; looking again"),
             }
@@ -209,21 +243,22 @@ impl<'a> Ledger<'a> {
     }
 
     /// A transactional producer; older ones of the same id are fenced, and what they left open is ended.
-    pub(crate) fn writer(&self, id: &str) -> Result<Writer, ReplayError> {
+    pub(crate) fn writer(&self, id: &str) -> Result<Writer, BrokerError> {
         let failed =
-            |error: KafkaError| ReplayError::kafka(format!("starting transactions as `{id}`"), error);
+            |error: KafkaError| BrokerError::request(format!("starting transactions as `{id}`"), error);
         let mut properties = self.clients.producer(0);
         properties.set("transactional.id", id).set("transaction.timeout.ms", "10000");
         if properties.get("message.max.bytes").is_none() {
             // What a topic held it takes again: its own limit counts.
             properties.set("message.max.bytes", "1000000000");
         }
-        let writer: Writer = properties.create().map_err(failed)?;
+        let writer = Writer(properties.create().map_err(failed)?);
         let start = Instant::now();
         loop {
-            match writer.init_transactions(CALL) {
+            match writer.0.init_transactions(CALL_TIMEOUT) {
                 Ok(()) => return Ok(writer),
-                Err(KafkaError::Transaction(error)) if error.is_retriable() && start.elapsed() < CONTEST => {}
+                Err(KafkaError::Transaction(error))
+                    if error.is_retriable() && start.elapsed() < CONTENTION_TIMEOUT => {}
                 Err(error) => return Err(failed(error)),
             }
         }
@@ -236,11 +271,10 @@ impl<'a> Ledger<'a> {
         value: &[u8],
         offsets: Option<&TopicPartitionList>,
     ) -> Result<(), KafkaError> {
-        writer.begin_transaction()?;
-        let written = self.put(writer, key, value, offsets).and_then(|()| writer.commit_transaction(CALL));
+        writer.begin()?;
+        let written = self.put(writer, key, value, offsets).and_then(|()| writer.commit(CALL_TIMEOUT));
         if written.is_err() {
-            // It may be fenced already; then there is nothing to abort.
-            let _ = writer.abort_transaction(CALL);
+            writer.abort(CALL_TIMEOUT);
         }
         written
     }
@@ -253,10 +287,10 @@ impl<'a> Ledger<'a> {
         value: &[u8],
         offsets: Option<&TopicPartitionList>,
     ) -> Result<(), KafkaError> {
-        writer.send(BaseRecord::to(self.topic).key(key).payload(value)).map_err(|(error, _)| error)?;
+        writer.send(BaseRecord::to(self.topic).key(key.as_bytes()).payload(value))?;
         if let Some(offsets) = offsets {
             let group = self.brokers.group().map_err(|_| KafkaError::Canceled)?;
-            writer.send_offsets_to_transaction(offsets, &group, CALL)?;
+            writer.0.send_offsets_to_transaction(offsets, &group, CALL_TIMEOUT)?;
         }
         Ok(())
     }

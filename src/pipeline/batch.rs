@@ -1,0 +1,154 @@
+//! One batch: decoded, classified, written and committed, so that all of it becomes visible together or nothing.
+
+use super::PipelineError;
+use super::decoded::Decoded;
+use super::model_pair::BatchClassifier;
+use super::output::{BatchCounts, BatchError, BatchModel, Output, RecordOutcome};
+use super::worker::Worker;
+use crate::kafka::batch::Batch;
+use crate::kafka::consumer::Consumer;
+use crate::kafka::now_ms;
+use crate::telemetry::Stage;
+use rdkafka::Timestamp;
+use rdkafka::message::Message;
+use std::time::Instant;
+
+impl<C: BatchClassifier> Worker<'_, C> {
+    /// Processes `batch`, whose drain began at `start`. After an error nothing of it counts.
+    pub(super) fn process<O: Output<C::Prediction>>(
+        &mut self,
+        consumer: &Consumer,
+        output: &mut O,
+        batch: &mut Batch<'_>,
+        start: Instant,
+    ) -> Result<(), BatchError> {
+        self.stats.clear();
+        self.stats.verdicts.resize(self.classifier.labels().len(), 0);
+        let mut clock = Clock { last: start };
+        self.stats.set_stage(Stage::Poll, clock.lap());
+
+        let breaker = self.breaker.clone();
+        let done = self.write(output, batch, &mut clock);
+        // The messages' memory is given back while the brokers work.
+        batch.messages.clear();
+        let done = done.and_then(|()| output.flush());
+        self.stats.set_stage(Stage::Produce, clock.lap());
+        let in_transaction = output.in_transaction();
+        let done = done.and_then(|()| output.commit(consumer, batch));
+        self.stats.set_stage(Stage::Commit, clock.lap());
+        if let Err(error) = done {
+            // The records come again, and must not count twice.
+            self.breaker = breaker;
+            return Err(error);
+        }
+
+        self.stats.seconds = start.elapsed().as_secs_f64();
+        let now_ms = now_ms();
+        for timestamp in &self.timestamps {
+            self.metrics.observe_end_to_end((now_ms - timestamp) as f64 / 1_000.0);
+        }
+        self.metrics.commit(&self.stats, in_transaction);
+        self.records += self.stats.records();
+        self.lag.advance(&batch.spans);
+        self.source.advance(&batch.spans);
+        consumer.moved(&batch.spans);
+        if let Some(scope) = self.context.scope {
+            scope.count(&self.stats, batch.outside, &batch.spans);
+            consumer.retire(&batch.finished);
+        }
+        Ok(())
+    }
+
+    /// Decodes, classifies and hands what became of every record to the output, in order.
+    fn write<O: Output<C::Prediction>>(
+        &mut self,
+        output: &mut O,
+        batch: &Batch<'_>,
+        clock: &mut Clock,
+    ) -> Result<(), BatchError> {
+        let decoded = self.decode(batch, O::STOPS_AT_POISON)?;
+        self.stats.set_stage(Stage::Decode, clock.lap());
+
+        self.classify(&decoded)?;
+        clock.lap();
+
+        output.begin(self.timestamps.iter().copied().filter(|&ms| ms > 0).min())?;
+        let model = BatchModel { labels: self.classifier.labels(), version: &self.version };
+        let mut counts = BatchCounts::new(&mut self.stats, &self.metrics);
+        let mut predictions = self.predictions.iter();
+        for (message, decoded) in batch.messages.iter().zip(&decoded) {
+            let outcome = match decoded {
+                Decoded::Tombstone => RecordOutcome::Tombstone,
+                Decoded::Poisoned(letter) => RecordOutcome::DeadLetter(letter),
+                Decoded::Comment(comment) => {
+                    let prediction = predictions.next().expect("a prediction for every comment");
+                    RecordOutcome::Classified { comment, prediction }
+                }
+            };
+            output.write(message, outcome, model, &mut counts)?;
+        }
+        Ok(())
+    }
+
+    /// Reads every record; trips the breaker before anything is written.
+    fn decode<'m>(
+        &mut self,
+        batch: &'m Batch<'_>,
+        stops_at_poison: bool,
+    ) -> Result<Vec<Decoded<'m>>, BatchError> {
+        let mut decoded = Vec::with_capacity(batch.messages.len());
+        self.timestamps.clear();
+        for message in &batch.messages {
+            let value = message.payload();
+            let found = Decoded::read(&self.reader, value);
+            let poisoned = match &found {
+                Decoded::Poisoned(letter) => Some(letter),
+                _ => None,
+            };
+            if stops_at_poison && self.breaker.record(poisoned.is_some()) {
+                return Err(BatchError::Fatal(PipelineError::Breaker {
+                    poisoned: self.breaker.poisoned(),
+                    window: self.breaker.window(),
+                    last: poisoned.map_or_else(String::new, |letter| letter.sentence.clone()),
+                    topic: self.context.config.input.topic.clone(),
+                }));
+            }
+            decoded.push(found);
+            self.stats.bytes_in += value.map_or(0, <[u8]>::len) as u64;
+            if let Timestamp::CreateTime(ms) | Timestamp::LogAppendTime(ms) = message.timestamp() {
+                self.timestamps.push(ms);
+            }
+        }
+        for run in batch.messages.chunk_by(|left, right| left.partition() == right.partition()) {
+            *self.stats.records_in.entry(run[0].partition()).or_default() += run.len() as u64;
+        }
+        Ok(decoded)
+    }
+
+    /// Fills `self.predictions` with one for each comment among `decoded`.
+    fn classify(&mut self, decoded: &[Decoded<'_>]) -> Result<(), BatchError> {
+        let texts: Vec<&str> = decoded.iter().filter_map(Decoded::text).collect();
+        self.classifier.classify(&texts, &mut self.predictions).map_err(|reason| {
+            BatchError::Fatal(PipelineError::Classify { model: self.version.clone(), reason })
+        })?;
+        let times = self.classifier.last_times();
+        self.stats.set_stage(Stage::Tokenize, times.tokenise.as_secs_f64());
+        self.stats.set_stage(Stage::Infer, times.infer.as_secs_f64());
+        Ok(())
+    }
+}
+
+/// Measures stages that follow each other.
+struct Clock {
+    last: Instant,
+}
+
+impl Clock {
+    /// Seconds since the last call.
+    fn lap(&mut self) -> f64 {
+        let now = Instant::now();
+        let seconds = now.duration_since(self.last).as_secs_f64();
+        self.last = now;
+        seconds
+    }
+}

@@ -1,0 +1,295 @@
+//! Verdicts, tombstones and dead letters into topics: exactly once by a transaction a batch, or at least once.
+
+use super::super::context::WorkerContext;
+use super::super::scope::LabelFilter;
+use super::{BatchCounts, BatchError, BatchModel, Output, PipelineError, RecordOutcome};
+use crate::kafka::batch::Batch;
+use crate::kafka::consumer::Consumer;
+use crate::kafka::now_ms;
+use crate::kafka::output::{OutputBuilder, OutputRecord, OutputValue};
+use crate::kafka::producer::{Producer, TransactionError};
+use crate::kafka::topics::Topics;
+use crate::record::{Comment, Verdict};
+use nunchi_engine::Prediction;
+use rdkafka::message::BorrowedMessage;
+use tracing::warn;
+
+/// Added to the tolerance of timestamps after a broker refused one that should have been fine.
+const CLOCK_STEP_MS: i64 = 300_000;
+
+/// A topic whose batches are transactions: verdicts and offsets become visible together.
+pub(in crate::pipeline) struct TransactionalTopic<'a>(TopicWriter<'a>);
+
+impl<'a> TransactionalTopic<'a> {
+    /// An output that is ready to write; `None` if a stop was asked for before.
+    pub(in crate::pipeline) fn open(
+        context: WorkerContext<'a>,
+        topics: &'a Topics,
+    ) -> Result<Option<Self>, PipelineError> {
+        Ok(TopicWriter::open(context, topics)?.map(TransactionalTopic))
+    }
+}
+
+impl Output<Prediction> for TransactionalTopic<'_> {
+    const STOPS_AT_POISON: bool = true;
+
+    fn in_transaction(&self) -> bool {
+        self.0.producer.is_open()
+    }
+
+    fn begin(&mut self, oldest_ms: Option<i64>) -> Result<(), BatchError> {
+        self.0.begin(oldest_ms)
+    }
+
+    fn write(
+        &mut self,
+        message: &BorrowedMessage<'_>,
+        outcome: RecordOutcome<'_, Prediction>,
+        model: BatchModel<'_>,
+        counts: &mut BatchCounts<'_>,
+    ) -> Result<(), BatchError> {
+        self.0.write(message, outcome, model, counts)
+    }
+
+    fn flush(&mut self) -> Result<(), BatchError> {
+        self.0.flush()
+    }
+
+    fn commit(&mut self, _consumer: &Consumer, batch: &Batch<'_>) -> Result<(), BatchError> {
+        let group =
+            batch.group.as_ref().ok_or_else(|| BatchError::Retry("not a member of the group".to_owned()))?;
+        let topic = &self.0.context.config.input.topic;
+        Ok(self.0.producer.commit(topic, &batch.spans, group)?)
+    }
+
+    fn abort(&mut self, cause: BatchError) -> BatchError {
+        self.0.abort(cause)
+    }
+
+    fn rebuild(self) -> Result<Option<Self>, PipelineError> {
+        Ok(self.0.rebuild()?.map(TransactionalTopic))
+    }
+}
+
+/// A topic without transactions: offsets are committed after everything is delivered.
+pub(in crate::pipeline) struct AtLeastOnceTopic<'a>(TopicWriter<'a>);
+
+impl<'a> AtLeastOnceTopic<'a> {
+    /// An output that is ready to write; `None` if a stop was asked for before.
+    pub(in crate::pipeline) fn open(
+        context: WorkerContext<'a>,
+        topics: &'a Topics,
+    ) -> Result<Option<Self>, PipelineError> {
+        Ok(TopicWriter::open(context, topics)?.map(AtLeastOnceTopic))
+    }
+}
+
+impl Output<Prediction> for AtLeastOnceTopic<'_> {
+    const STOPS_AT_POISON: bool = true;
+
+    fn begin(&mut self, oldest_ms: Option<i64>) -> Result<(), BatchError> {
+        self.0.begin(oldest_ms)
+    }
+
+    fn write(
+        &mut self,
+        message: &BorrowedMessage<'_>,
+        outcome: RecordOutcome<'_, Prediction>,
+        model: BatchModel<'_>,
+        counts: &mut BatchCounts<'_>,
+    ) -> Result<(), BatchError> {
+        self.0.write(message, outcome, model, counts)
+    }
+
+    fn flush(&mut self) -> Result<(), BatchError> {
+        self.0.flush()
+    }
+
+    /// All is delivered: whatever becomes of the commit, nothing is lost. If we are not a member any more, somebody else
+    /// writes these records once more.
+    fn commit(&mut self, consumer: &Consumer, batch: &Batch<'_>) -> Result<(), BatchError> {
+        if let Err(error) = consumer.commit(&batch.spans) {
+            let worker = self.0.context.worker;
+            warn!(worker, %error, "offsets were not committed; some records may be answered again");
+        }
+        Ok(())
+    }
+
+    fn abort(&mut self, cause: BatchError) -> BatchError {
+        self.0.abort(cause)
+    }
+
+    fn rebuild(self) -> Result<Option<Self>, PipelineError> {
+        Ok(self.0.rebuild()?.map(AtLeastOnceTopic))
+    }
+}
+
+/// What both have in common: the producer, and the records it is given.
+struct TopicWriter<'a> {
+    context: WorkerContext<'a>,
+    topics: &'a Topics,
+    producer: Producer<'a>,
+    builder: OutputBuilder<'a>,
+    verdicts: VerdictBuffers,
+    labels: LabelFilter,
+    warned_of_retention: bool,
+}
+
+impl<'a> TopicWriter<'a> {
+    fn open(context: WorkerContext<'a>, topics: &'a Topics) -> Result<Option<Self>, PipelineError> {
+        let WorkerContext { config, clients, health, stop, scope, worker, .. } = context;
+        let producer = Producer::open(config, clients, topics, health, stop, worker)?;
+        Ok(producer.map(|producer| TopicWriter {
+            context,
+            topics,
+            producer,
+            builder: OutputBuilder::new(topics, scope.map(|scope| scope.replay.as_str())),
+            verdicts: VerdictBuffers::default(),
+            labels: scope.map_or_else(LabelFilter::default, |scope| scope.labels.clone()),
+            warned_of_retention: false,
+        }))
+    }
+
+    fn begin(&mut self, oldest_ms: Option<i64>) -> Result<(), BatchError> {
+        let now_ms = now_ms();
+        self.builder.start(now_ms);
+        if let Some(oldest_ms) = oldest_ms.filter(|_| !self.warned_of_retention) {
+            self.warn_of_retention(now_ms - oldest_ms);
+        }
+        Ok(self.producer.begin()?)
+    }
+
+    /// Retention counts from a record's timestamp: verdicts of old records may vanish as soon as they are written.
+    fn warn_of_retention(&mut self, age_ms: i64) {
+        for target in [&self.topics.output, &self.topics.dead_letters] {
+            if target.retention_ms.is_some_and(|retention_ms| retention_ms < age_ms) {
+                self.warned_of_retention = true;
+                warn!(
+                    topic = target.topic,
+                    retention_hours = target.retention_ms.unwrap_or_default() / 3_600_000,
+                    record_age_hours = age_ms / 3_600_000,
+                    "records are older than the topic's retention.ms, which counts from their timestamps: what is \
+                     written may be deleted at once; set retention.ms=-1 on the topic"
+                );
+            }
+        }
+    }
+
+    /// Hands the record for `message` to the producer.
+    fn write(
+        &mut self,
+        message: &BorrowedMessage<'_>,
+        outcome: RecordOutcome<'_, Prediction>,
+        model: BatchModel<'_>,
+        counts: &mut BatchCounts<'_>,
+    ) -> Result<(), BatchError> {
+        let (value, prediction) = match outcome {
+            RecordOutcome::Tombstone if !self.labels.takes_tombstones() => {
+                counts.left_out();
+                return Ok(());
+            }
+            RecordOutcome::Classified { prediction, .. } if !self.labels.takes(prediction.label) => {
+                counts.left_out();
+                return Ok(());
+            }
+            RecordOutcome::Tombstone => (OutputValue::Tombstone, None),
+            RecordOutcome::DeadLetter(letter) => (OutputValue::DeadLetter(letter), None),
+            RecordOutcome::Classified { comment, prediction } => {
+                let BatchModel { labels, version } = model;
+                let verdict = Verdict { id: comment.id, prediction, labels, model: version };
+                let echo = &self.context.config.output.echo;
+                (self.verdicts.write(&verdict, echo, comment), Some(prediction))
+            }
+        };
+        let OutputRecord { record, dead } = self.builder.build_for(message, value);
+        let bytes = record.payload.map_or(0, <[u8]>::len) as u64;
+        if self.producer.send(record)?.is_some() {
+            return self.write_bare(message, counts);
+        }
+        match (dead, prediction) {
+            (None, Some(prediction)) => counts.verdict(prediction, bytes),
+            (None, None) => counts.tombstone(bytes),
+            (Some(class), prediction) => {
+                // A comment whose verdict fits nowhere was classified all the same.
+                prediction.into_iter().for_each(|prediction| counts.comment(prediction));
+                counts.dead_letter(class, bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the smallest record there is, where the right one seemed to fit and did not: headers that cannot be measured.
+    #[cold]
+    fn write_bare(
+        &mut self,
+        message: &BorrowedMessage<'_>,
+        counts: &mut BatchCounts<'_>,
+    ) -> Result<(), BatchError> {
+        let (record, class) = self.builder.bare(message);
+        if self.producer.send(record)?.is_some() {
+            return Err(BatchError::Fatal(PipelineError::Configuration(
+                "message.max.bytes is too small for the smallest dead letter".to_owned(),
+            )));
+        }
+        counts.dead_letter(class, 0);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), BatchError> {
+        self.producer.deliver().map_err(|error| {
+            if matches!(error, TransactionError::ClockSkew) {
+                let tolerance_ms = self.builder.tolerate_skew(CLOCK_STEP_MS);
+                let worker = self.context.worker;
+                warn!(worker, tolerance_ms, "a broker's clock differs: it refused a timestamp");
+            }
+            error.into()
+        })
+    }
+
+    fn abort(&mut self, cause: BatchError) -> BatchError {
+        if matches!(cause, BatchError::Rebuild(_)) {
+            // What is unclear is left to the next producer to settle.
+            return cause;
+        }
+        match (cause, self.producer.abort()) {
+            (BatchError::Fatal(error), _) => BatchError::Fatal(error),
+            (_, Err(worse)) => worse.into(),
+            (cause, Ok(())) => cause,
+        }
+    }
+
+    fn rebuild(self) -> Result<Option<Self>, PipelineError> {
+        Ok(self.producer.rebuild()?.map(|producer| TopicWriter { producer, ..self }))
+    }
+}
+
+/// The JSON of a verdict, with and without echoed fields. Reused from record to record.
+#[derive(Default)]
+struct VerdictBuffers {
+    full: Vec<u8>,
+    plain: Vec<u8>,
+}
+
+impl VerdictBuffers {
+    fn write<'b>(
+        &'b mut self,
+        verdict: &Verdict<'b>,
+        echo: &[String],
+        comment: &Comment<'_>,
+    ) -> OutputValue<'b> {
+        self.full.clear();
+        verdict.write(echo, &comment.fields, &mut self.full);
+        let mut plain = None;
+        if !echo.is_empty() {
+            self.plain.clear();
+            verdict.write(&[], &[], &mut self.plain);
+            plain = Some(self.plain.as_slice());
+        }
+        OutputValue::Verdict {
+            full: &self.full,
+            plain,
+            truncated: verdict.prediction.truncated,
+            model: verdict.model,
+        }
+    }
+}
