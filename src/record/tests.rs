@@ -1,6 +1,10 @@
 use super::*;
+use crate::config::{Config, InputFormat};
+use nunchi_engine::Prediction;
+use nunchi_engine::score::WrittenScore;
 use proptest::prelude::*;
 use serde_json::Value;
+use std::borrow::Cow;
 
 fn reader() -> Reader {
     Reader::new(&Config::default())

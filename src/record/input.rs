@@ -1,69 +1,11 @@
-//! What comes in (a comment) and what goes out (a verdict). The exact forms are in `docs/RECORDS.md`.
-//!
-//! Always holds: whatever the bytes, reading yields a comment or the class and sentence of a dead letter, never a panic;
-//! a verdict's label follows from the score as it is written.
+//! What comes in: a comment, read from a record's value without copying it.
 
+use super::{DeadLetter, DeadLetterClass};
 use crate::config::{Config, InputFormat};
-use nunchi_engine::Prediction;
-use nunchi_engine::score::WrittenScore;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
-use thiserror::Error;
-
-/// Why a record cannot be judged: the value of the header `nunchi-error-class`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DeadLetterClass {
-    /// The value is not UTF-8.
-    InvalidUtf8,
-    /// The value is not a JSON object.
-    InvalidJson,
-    /// The object has no text field.
-    MissingText,
-    /// The text field is not a string.
-    TextNotString,
-    /// The value is larger than `input.max_bytes`, or its answer fits no topic.
-    Oversize,
-}
-
-impl DeadLetterClass {
-    /// All classes.
-    pub const ALL: [DeadLetterClass; 5] = [
-        DeadLetterClass::InvalidUtf8,
-        DeadLetterClass::InvalidJson,
-        DeadLetterClass::MissingText,
-        DeadLetterClass::TextNotString,
-        DeadLetterClass::Oversize,
-    ];
-
-    /// The name in headers and metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            DeadLetterClass::InvalidUtf8 => "invalid_utf8",
-            DeadLetterClass::InvalidJson => "invalid_json",
-            DeadLetterClass::MissingText => "missing_text",
-            DeadLetterClass::TextNotString => "text_not_string",
-            DeadLetterClass::Oversize => "oversize",
-        }
-    }
-}
-
-/// A record that cannot be judged: its class and a sentence for the header `nunchi-error`.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{sentence}")]
-pub struct DeadLetter {
-    /// The class.
-    pub class: DeadLetterClass,
-    /// What is wrong, in words.
-    pub sentence: String,
-}
-
-impl DeadLetter {
-    fn new(class: DeadLetterClass, sentence: impl Into<String>) -> Self {
-        DeadLetter { class, sentence: sentence.into() }
-    }
-}
 
 /// A comment, borrowed from the record's bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -293,73 +235,3 @@ impl<'de> Visitor<'de> for TextSeed {
         Ok(TextValue::Other("an object"))
     }
 }
-
-/// A verdict about to be written.
-#[derive(Clone, Copy, Debug)]
-pub struct Verdict<'a> {
-    /// The id's JSON; `null` if absent.
-    pub id: Option<&'a str>,
-    /// What the network says.
-    pub prediction: &'a Prediction,
-    /// The model's class names.
-    pub labels: &'a [String],
-    /// The model's VERSION.
-    pub model: &'a str,
-}
-
-impl Verdict<'_> {
-    /// Appends the verdict's JSON object, with `echo`'s names and JSON values under `fields` if there is any name.
-    pub fn write(&self, echo: &[String], values: &[Option<&str>], out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"id\":");
-        out.extend_from_slice(self.id.unwrap_or("null").as_bytes());
-        self.write_prediction(out);
-        if !echo.is_empty() {
-            out.extend_from_slice(b",\"fields\":{");
-            let present = echo.iter().zip(values).filter_map(|(name, value)| Some((name, (*value)?)));
-            for (place, (name, value)) in present.enumerate() {
-                if place > 0 {
-                    out.push(b',');
-                }
-                write_string(name, out);
-                out.push(b':');
-                out.extend_from_slice(value.as_bytes());
-            }
-            out.push(b'}');
-        }
-        out.push(b'}');
-    }
-
-    /// Appends `,"label":…,"score":…[,"scores":…],"model":…[,"truncated":true]`: what every answer shares, after its
-    /// first field.
-    pub fn write_prediction(&self, out: &mut Vec<u8>) {
-        let prediction = self.prediction;
-        out.extend_from_slice(b",\"label\":");
-        write_string(self.labels.get(prediction.label).map_or("", String::as_str), out);
-        out.extend_from_slice(b",\"score\":");
-        WrittenScore::new(prediction.score).write(out);
-        if !prediction.scores.is_empty() {
-            out.extend_from_slice(b",\"scores\":{");
-            for (place, (label, score)) in self.labels.iter().zip(&prediction.scores).enumerate() {
-                if place > 0 {
-                    out.push(b',');
-                }
-                write_string(label, out);
-                out.push(b':');
-                WrittenScore::new(*score).write(out);
-            }
-            out.push(b'}');
-        }
-        out.extend_from_slice(b",\"model\":");
-        write_string(self.model, out);
-        if prediction.truncated {
-            out.extend_from_slice(b",\"truncated\":true");
-        }
-    }
-}
-
-fn write_string(text: &str, out: &mut Vec<u8>) {
-    serde_json::to_writer(out, text).expect("writing a string to memory does not fail");
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,71 @@
+//! What goes out: a verdict's JSON.
+
+use nunchi_engine::Prediction;
+use nunchi_engine::score::WrittenScore;
+
+/// A verdict about to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct Verdict<'a> {
+    /// The id's JSON; `null` if absent.
+    pub id: Option<&'a str>,
+    /// What the network says.
+    pub prediction: &'a Prediction,
+    /// The model's class names.
+    pub labels: &'a [String],
+    /// The model's VERSION.
+    pub model: &'a str,
+}
+
+impl Verdict<'_> {
+    /// Appends the verdict's JSON object, with `echo`'s names and JSON values under `fields` if there is any name.
+    pub fn write(&self, echo: &[String], values: &[Option<&str>], out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"id\":");
+        out.extend_from_slice(self.id.unwrap_or("null").as_bytes());
+        self.write_prediction(out);
+        if !echo.is_empty() {
+            out.extend_from_slice(b",\"fields\":{");
+            let present = echo.iter().zip(values).filter_map(|(name, value)| Some((name, (*value)?)));
+            for (place, (name, value)) in present.enumerate() {
+                if place > 0 {
+                    out.push(b',');
+                }
+                write_string(name, out);
+                out.push(b':');
+                out.extend_from_slice(value.as_bytes());
+            }
+            out.push(b'}');
+        }
+        out.push(b'}');
+    }
+
+    /// Appends `,"label":…,"score":…[,"scores":…],"model":…[,"truncated":true]`: what every answer shares, after its
+    /// first field.
+    pub fn write_prediction(&self, out: &mut Vec<u8>) {
+        let prediction = self.prediction;
+        out.extend_from_slice(b",\"label\":");
+        write_string(self.labels.get(prediction.label).map_or("", String::as_str), out);
+        out.extend_from_slice(b",\"score\":");
+        WrittenScore::new(prediction.score).write(out);
+        if !prediction.scores.is_empty() {
+            out.extend_from_slice(b",\"scores\":{");
+            for (place, (label, score)) in self.labels.iter().zip(&prediction.scores).enumerate() {
+                if place > 0 {
+                    out.push(b',');
+                }
+                write_string(label, out);
+                out.push(b':');
+                WrittenScore::new(*score).write(out);
+            }
+            out.push(b'}');
+        }
+        out.extend_from_slice(b",\"model\":");
+        write_string(self.model, out);
+        if prediction.truncated {
+            out.extend_from_slice(b",\"truncated\":true");
+        }
+    }
+}
+
+fn write_string(text: &str, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, text).expect("writing a string to memory does not fail");
+}
