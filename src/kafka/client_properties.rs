@@ -3,14 +3,11 @@
 //! Always holds: nothing that a guarantee rests on can be overridden, names and values were accepted by librdkafka, and
 //! no `Debug` or error shows a value that may be secret.
 
-use super::properties;
+use super::properties::{self, Map};
 use crate::config::{Config, ConfigErrors, Delivery, Origin, Origins, is_hidden};
 use rdkafka::ClientConfig;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
-
-/// Property names and values as librdkafka takes them.
-pub(crate) type Map = BTreeMap<String, String>;
 
 /// The librdkafka properties of every client of this process, resolved once at start.
 #[derive(Clone)]

@@ -1,9 +1,12 @@
 //! librdkafka properties: which are refused as ours, and what each value resolves to.
 
 use crate::config::{ConfigErrors, Origins, Properties, Value, is_hidden};
-use crate::kafka::client_properties::Map;
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
+use std::collections::BTreeMap;
+
+/// Property names and values as librdkafka takes them.
+pub(super) type Map = BTreeMap<String, String>;
 
 /// Properties that no setting may change, with the sentence that says why and what to do instead. Aliases included.
 const REFUSED: &[(&[&str], &str)] = &[
