@@ -157,7 +157,7 @@ fn a_closed_pipe_is_no_error() {
 }
 
 #[test]
-fn people_get_lines_without_colours_in_a_pipe() {
+fn people_get_lines_without_colors_in_a_pipe() {
     let output = classify(&["--format", "text"], "정말 \u{1b}[31m좋아요\n{\"id\":1}\n".as_bytes());
     let text = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<&str> = text.lines().collect();

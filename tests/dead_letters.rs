@@ -1,4 +1,4 @@
-//! Records that cannot be judged: put aside with their reason, and never at the cost of their neighbours.
+//! Records that cannot be judged: put aside with their reason, and never at the cost of their neighbors.
 
 #![allow(clippy::unwrap_used)]
 

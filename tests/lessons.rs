@@ -35,7 +35,7 @@ fn letters(text: &str) -> String {
     if letters.is_empty() { text.trim().to_owned() } else { letters }
 }
 
-/// Neighbouring letters.
+/// Neighboring letters.
 fn pairs_of_letters(letters: &str) -> HashSet<(char, char)> {
     letters.chars().zip(letters.chars().skip(1)).collect()
 }

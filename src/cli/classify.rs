@@ -1,7 +1,7 @@
 //! `nunchi classify`: a Unix filter. Order is kept, memory is flat, and a pipe that closes early (`| head`) is no error.
 
-use super::colour;
-use super::colour::{Paint, Tone};
+use super::color;
+use super::color::{Paint, Tone};
 use super::lines::{Line, Lines, MAX_LINE};
 use super::model::ModelArgs;
 use crate::cli::exit::ExitStatus;
@@ -201,9 +201,9 @@ impl Filter {
         let full = (score * BAR as f64).round() as usize;
         let bar = "█".repeat(full) + &"░".repeat(BAR - full);
         let mut line = String::new();
-        self.paint.paint(colour::tone(score), &format!("{label:<width$} {score:.3} {bar}"), &mut line);
+        self.paint.paint(color::tone(score), &format!("{label:<width$} {score:.3} {bar}"), &mut line);
         line.push(' ');
-        colour::push_harmless(&comment.text, &mut line);
+        color::push_harmless(&comment.text, &mut line);
         if prediction.truncated {
             self.paint.paint(Tone::Faint, " (cut)", &mut line);
         }

@@ -3,8 +3,8 @@
 //! Each value is the engine's prediction of the comment up to and with that token, so the last one is what `classify` says
 //! of the whole. (For a network that reads one way these are the states it passes through anyway: many to many.)
 
-use super::colour;
-use super::colour::{Paint, Tone};
+use super::color;
+use super::color::{Paint, Tone};
 use super::model::ModelArgs;
 use super::printer::outln;
 use crate::cli::exit::ExitStatus;
@@ -90,13 +90,13 @@ fn drawing(pieces: &[String], scores: &[f64], label: &str, truncated: bool) -> S
     let width = pieces.iter().map(|piece| piece.width()).max().unwrap_or(0).max(5);
     let mut out = String::new();
     for (piece, &score) in pieces.iter().zip(scores) {
-        colour::push_harmless(piece, &mut out);
+        color::push_harmless(piece, &mut out);
         out.extend(std::iter::repeat_n(' ', width.saturating_sub(piece.width()) + 2));
-        paint.paint(colour::tone(score), &format!("{score:.3} {}", bar(score)), &mut out);
+        paint.paint(color::tone(score), &format!("{score:.3} {}", bar(score)), &mut out);
         out.push('\n');
     }
     let last = scores.last().copied().unwrap_or_default();
-    paint.paint(colour::tone(last), label, &mut out);
+    paint.paint(color::tone(last), label, &mut out);
     out.push_str(&format!(" {last:.3}"));
     if truncated {
         paint.paint(Tone::Faint, " (the end of the comment was cut off)", &mut out);

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 mod bench;
 mod classify;
-mod colour;
+mod color;
 mod columns;
 mod completions;
 mod config;

@@ -55,7 +55,7 @@ mod tests {
                     prop_assert_eq!(state.holds(partition, offset), set.contains(&(partition, offset)));
                 }
             }
-            // Neighbours are one range.
+            // Neighbors are one range.
             for ranges in state.sent.values() {
                 prop_assert!(ranges.iter().all(|range| range[0] < range[1]));
                 prop_assert!(ranges.windows(2).all(|pair| pair[0][1] < pair[1][0]));

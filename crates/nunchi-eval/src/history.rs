@@ -78,7 +78,7 @@ impl History {
     }
 }
 
-/// Hears every step and keeps few points, in memory that does not grow: when there are too many, neighbours are joined.
+/// Hears every step and keeps few points, in memory that does not grow: when there are too many, neighbors are joined.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     points: Vec<Point>,

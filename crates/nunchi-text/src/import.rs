@@ -24,7 +24,7 @@ pub fn import(content: &[u8], normalizer: Option<Normalizer>) -> Result<Tokenize
         (Some(ours), _) | (None, Ok(ours)) => ours,
         (None, Err(theirs)) => {
             return refuse(format!(
-                "it normalises by {theirs}; name the nearest of ours ({}) with --normaliser",
+                "it normalizes by {theirs}; name the nearest of ours ({}) with --normaliser",
                 Normalizer::NAMES
             ));
         }

@@ -18,7 +18,7 @@ use std::ops::Range;
 
 /// Batches of a window: enough that a batch is nearly of one length.
 const WINDOW_BATCHES: usize = 50;
-/// Fewest rows of a window: enough blocks of neighbouring rows that a window is mixed.
+/// Fewest rows of a window: enough blocks of neighboring rows that a window is mixed.
 const MIN_WINDOW_ROWS: usize = 16_384;
 
 /// How rows become batches.

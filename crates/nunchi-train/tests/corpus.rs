@@ -127,8 +127,8 @@ fn windows_are_about_as_large_as_asked_and_mixed() {
         let mean = rows.iter().map(|row| row.index as f64).sum::<f64>() / rows.len() as f64;
         // 40 blocks of a uniform distribution: the deviation of the mean is 100,000 / √12 / √40 = 4,600.
         assert!((mean - 50_000.0).abs() < 4.0 * 4_600.0, "{mean}");
-        let neighbours = rows.windows(2).filter(|pair| pair[0].index.abs_diff(pair[1].index) == 1).count();
-        assert!(neighbours < 20, "{neighbours} neighbours of the file are neighbours still");
+        let neighbors = rows.windows(2).filter(|pair| pair[0].index.abs_diff(pair[1].index) == 1).count();
+        assert!(neighbors < 20, "{neighbors} neighbors of the file are neighbors still");
     }
 }
 

@@ -1,6 +1,6 @@
 //! `nunchi dead-letters list | show | replay`: what failed, why, and where from; and once more after a fix.
 
-use super::colour::push_harmless;
+use super::color::push_harmless;
 use super::exit::UsageError;
 use super::replay::{grouped, time};
 use super::settings::Settings;

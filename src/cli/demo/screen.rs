@@ -263,21 +263,21 @@ fn note(text: String) -> Line<'static> {
 }
 
 /// From red over amber to green.
-fn score_colour(score: f64) -> Color {
+fn score_color(score: f64) -> Color {
     const STEPS: [u8; 7] = [204, 210, 216, 222, 186, 150, 78];
     Color::Indexed(STEPS[((score * STEPS.len() as f64) as usize).min(STEPS.len() - 1)])
 }
 
 fn verdict_line(verdict: &Verdict, width: usize) -> Line<'static> {
-    let colour = score_colour(verdict.score);
+    let color = score_color(verdict.score);
     let mark = if verdict.positive { "▲" } else { "▼" };
     let filled = ((verdict.score * BAR as f64).round() as usize).min(BAR);
     let stars = usize::from(verdict.rating.unwrap_or(0)).min(5);
     let head = 1 + 2 + 5 + BAR + 1 + 6;
     Line::from(vec![
-        Span::styled(format!(" {mark} "), Style::new().fg(colour)),
-        Span::styled(format!("{:.2} ", verdict.score), Style::new().fg(colour).bold()),
-        Span::styled("━".repeat(filled), Style::new().fg(colour)),
+        Span::styled(format!(" {mark} "), Style::new().fg(color)),
+        Span::styled(format!("{:.2} ", verdict.score), Style::new().fg(color).bold()),
+        Span::styled("━".repeat(filled), Style::new().fg(color)),
         Span::styled("━".repeat(BAR - filled), Style::new().fg(Color::Indexed(237))),
         Span::styled(format!(" {}", "★".repeat(stars)), Style::new().fg(STARS)),
         Span::styled(format!("{} ", "·".repeat(5 - stars)), Style::new().fg(FRAME)),

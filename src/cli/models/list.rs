@@ -1,7 +1,7 @@
 //! `nunchi models list`
 
 use super::{harmless, size, time};
-use crate::cli::colour::{Paint, Tone};
+use crate::cli::color::{Paint, Tone};
 use crate::cli::exit::ExitStatus;
 use crate::cli::model::StoreArgs;
 use crate::cli::printer::{errln, out, outln};

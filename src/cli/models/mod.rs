@@ -93,7 +93,7 @@ fn time(at: jiff::Timestamp) -> String {
 /// A text from the store, fit for a terminal and for a column of `most` characters.
 fn harmless(text: &str, most: usize) -> String {
     let mut clean = String::new();
-    super::colour::push_harmless(text, &mut clean);
+    super::color::push_harmless(text, &mut clean);
     if clean.chars().count() > most {
         clean = clean.chars().take(most.saturating_sub(1)).chain(['…']).collect();
     }

@@ -1,6 +1,6 @@
 //! `nunchi models verify`
 
-use crate::cli::colour::{Paint, Tone};
+use crate::cli::color::{Paint, Tone};
 use crate::cli::exit::ExitStatus;
 use crate::cli::model::{StoreArgs, resolve};
 use crate::cli::printer::{errln, outln};

@@ -1,7 +1,7 @@
 //! The report of a comparison, for people at a terminal and for machines.
 
 use super::progress::{grouped, human_time};
-use crate::cli::colour::push_harmless;
+use crate::cli::color::push_harmless;
 use crate::replay::compare::Report;
 use nunchi_eval::comparison::{Comparison, Example, Flips, Group};
 use serde_json::{Value, json};

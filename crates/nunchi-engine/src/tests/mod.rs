@@ -103,7 +103,7 @@ proptest! {
     }
 
     #[test]
-    fn neighbours_in_the_batch_change_nothing(shape in shapes(), lengths in lengths(), seed in any::<u64>()) {
+    fn neighbors_in_the_batch_change_nothing(shape in shapes(), lengths in lengths(), seed in any::<u64>()) {
         let network = network(shape, seed);
         let tokens = tokens(&shape, &lengths, seed);
         for kernel in kernel::runnable() {

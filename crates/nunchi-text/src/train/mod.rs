@@ -1,4 +1,4 @@
-//! Finds the pieces of a tokenizer in texts: the expectation-maximisation of Kudo 2018 ("Subword Regularization"), as in
+//! Finds the pieces of a tokenizer in texts: the expectation-maximization of Kudo 2018 ("Subword Regularization"), as in
 //! sentencepiece.
 //!
 //! 1. [`corpus`]: normalize, cut into words where the script changes, count the different ones.

@@ -1,7 +1,7 @@
 //! The comments to train on, on disk: however many there are, memory holds some bytes for every 256 of them.
 //!
 //! A corpus is written once, while the data files are streamed, into a temporary file that is gone when the process is,
-//! however it ends. After that it is read in windows: random blocks of neighbouring rows together, shuffled. A window is
+//! however it ends. After that it is read in windows: random blocks of neighboring rows together, shuffled. A window is
 //! to a large data set what a shuffle of everything is to a small one.
 //!
 //! `blocks` is the file, [`Writer`] fills it, [`Windows`] reads it.
@@ -149,7 +149,7 @@ impl Corpus {
     /// All rows, in windows of about `rows` rows (at least a block of 256). The order depends on `seed` and `epoch`
     /// alone; every row comes exactly once. Memory while reading is one window's.
     ///
-    /// Rows of a block are neighbours in a data file, which may be sorted: windows of some ten thousand rows mix well.
+    /// Rows of a block are neighbors in a data file, which may be sorted: windows of some ten thousand rows mix well.
     pub fn windows(&self, seed: u64, epoch: u64, rows: usize) -> Windows<'_> {
         Windows::new(self, seed, epoch, rows)
     }

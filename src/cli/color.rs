@@ -1,4 +1,4 @@
-//! Colours for people: only where standard output is a terminal and `NO_COLOR` (no-color.org) is not set.
+//! Colors for people: only where standard output is a terminal and `NO_COLOR` (no-color.org) is not set.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
@@ -6,10 +6,10 @@ use std::io::IsTerminal as _;
 /// Paints, or does not.
 #[derive(Clone, Copy, Debug)]
 pub struct Paint {
-    colours: bool,
+    colors: bool,
 }
 
-/// What a colour means here.
+/// What a color means here.
 #[derive(Clone, Copy, Debug)]
 pub enum Tone {
     /// Positive: green.
@@ -26,10 +26,10 @@ impl Paint {
     /// For standard output.
     pub fn for_stdout() -> Self {
         let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Paint { colours: std::io::stdout().is_terminal() && !forbidden }
+        Paint { colors: std::io::stdout().is_terminal() && !forbidden }
     }
 
-    /// Appends `text` in the colour of `tone`.
+    /// Appends `text` in the color of `tone`.
     pub fn paint(self, tone: Tone, text: &str, out: &mut String) {
         let code = match tone {
             Tone::Good => "32",
@@ -37,7 +37,7 @@ impl Paint {
             Tone::Warning => "33",
             Tone::Faint => "2",
         };
-        let _ = match self.colours {
+        let _ = match self.colors {
             true => write!(out, "\x1b[{code}m{text}\x1b[0m"),
             false => write!(out, "{text}"),
         };
