@@ -197,7 +197,7 @@ fn without_its_manifest_a_version_is_not_there_and_can_be_published_anew() {
     let version = it.publish(1);
     std::fs::remove_file(it.manifest(&version)).unwrap();
     let error = it.store.resolve(version.as_str()).unwrap_err();
-    assert!(matches!(error, RegistryError::NoVersion(_)), "{error}");
+    assert!(matches!(error, RegistryError::UnknownVersion(_)) && error.is_usage(), "{error}");
     assert!(matches!(it.store.load(&version), Err(RegistryError::NoVersion(_))));
     assert!(it.store.manifests().unwrap().is_empty());
     // Half a file of a publisher that died is no obstacle.
