@@ -1,6 +1,6 @@
 //! The command line: one file a command.
 //!
-//! [`exit`] has the exit statuses. Results go to standard output, progress and logs to standard error.
+//! `exit` has the exit statuses. Results go to standard output, progress and logs to standard error.
 
 use crate::cli::printer::errln;
 use crate::telemetry::lost_log_lines;

@@ -3,7 +3,7 @@
 //! A worker is a loop of five verbs: poll, decode, classify, write, commit. It owns one consumer, one classifier and one
 //! output, and shares nothing with the others but the model, which it borrows anew at the top of every batch. No channel,
 //! no lock and no timer stands between a comment and its verdict. There is this one loop: where records come from is a
-//! [`source::Source`], where they go an [`output::Output`]; a replay brings its own of both.
+//! `source::Source`, where they go an `output::Output`; a replay brings its own of both.
 
 mod batch;
 mod breaker;

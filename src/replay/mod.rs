@@ -1,6 +1,6 @@
 //! Replays: a range of history classified again, exactly that range, without the live pipeline feeling it.
 //!
-//! The loop is the pipeline's; a replay brings it a bounded source ([`work`]) and outputs of its own (a file, a comparison).
+//! The loop is the pipeline's; a replay brings it a bounded source (`work`) and outputs of its own (a file, a comparison).
 //!
 //! Always holds: the range is fixed before the first record is read, and every process with the same id works on the same
 //! plan; the live group's offsets are only ever read. What a range means and how processes agree: `docs/REPLAY.md`.

@@ -3,7 +3,6 @@
 //! Everything about a file is verified on load; what fails is refused with the reason. The layout is in `docs/MODEL.md`.
 //!
 //! - [`Model::load`], [`Model::save`]: the file.
-//! - [`shipped`]: the model that is part of the binary.
 //! - [`import`]: networks that PyTorch trained.
 //! - [`onnx`]: a model for other people's engines.
 //! - [`summary`]: layers, shapes and parameters as a table.

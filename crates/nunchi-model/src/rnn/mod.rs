@@ -1,6 +1,6 @@
 //! The mathematics of the network, plainly, on `ndarray`: cells, stack, head, loss, gradients.
 //!
-//! This is the readable truth: every kernel of [`nunchi_engine`] is tested against it, and it is tested against an
+//! This is the readable truth: every kernel of `nunchi-engine` is tested against it, and it is tested against an
 //! independent implementation (golden vectors). Names and gate order follow PyTorch: GRU `r, z, n` with the reset gate
 //! applied after the product (*linear before reset*), LSTM `i, f, g, o`. The hidden state starts at zero.
 
