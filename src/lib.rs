@@ -1,23 +1,25 @@
-//! nunchi reads product comments from Kafka, judges each one with a recurrent network that stays warm, and writes the
-//! verdicts to another topic exactly once.
+//! nunchi reads product comments from Kafka, classifies each one with a recurrent neural network, and writes the verdicts to
+//! another topic exactly once.
 //!
 //! # Layout
 //!
-//! One folder a stage, one file an idea. Imports run downwards only:
+//! Modules form layers, from the top down; each imports from lower layers only (`tests/import_order.rs`). The network, its
+//! training and its evaluation are crates of their own, below all of them.
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`cli`] | the command line, one file a command |
-//! | [`http`] | admin server: metrics, probes, classification on request |
-//! | [`retraining`] | learns from history: collect, train, gate, publish, report |
-//! | [`pipeline`] | the worker: poll, decode, classify, produce, commit |
-//! | [`registry`] | versions of the model in a store: publish, promote, roll back, watch |
+//! | [`cli`] | the command line: one file a command, one table of exit statuses, one printer |
+//! | [`http`] | the admin server: metrics, probes, classification on request |
+//! | [`retraining`] | collect, split, train, gate, publish |
+//! | [`replay`] | ranges of history: plan, pace, targets |
+//! | [`dead_letters`] | list, show, redrive |
+//! | [`pipeline`] | the loop: consume, decode, classify, write, commit |
+//! | [`kafka`] | everything that names librdkafka |
+//! | [`registry`] | versions of the model in a store: publish, promote, canary, roll back |
 //! | [`record`] | what comes in and what goes out |
+//! | [`telemetry`] | metrics, health and logs: every name in one place |
 //! | [`config`] | settings: defaults, file, environment, flags |
-//! | [`samples`] | comments to show and test with |
-//! | [`telemetry`] | metrics and logs: every name in one place |
-//!
-//! `rnn` knows no Kafka; `pipeline` knows no matrix.
+//! | [`samples`], [`stop`] | the sample comments; the request to stop |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::disallowed_macros))]

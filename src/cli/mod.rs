@@ -42,12 +42,12 @@ fn after_help() -> String {
     format!(
         "\
 Start here:
-  nunchi demo                               watch it work; no Kafka needed
-  echo '배송이 빨라서 좋아요' | nunchi classify judge a line
-  nunchi explain '별로지만 추천해요'            see how the prediction moves through it
+  nunchi demo                               an embedded broker and live verdicts; no Kafka needed
+  echo '배송이 빨라서 좋아요' | nunchi classify classify a line
+  nunchi explain '별로지만 추천해요'            see how the score changes token by token
   nunchi generate --topic comments          publish sample comments to Kafka …
-  nunchi run --brokers localhost:9092       … and judge them: `comments` in, `verdicts` out
-  nunchi config check --config nunchi.toml  see the settings in effect, or all that is wrong
+  nunchi run --brokers localhost:9092       … and classify them: `comments` in, `verdicts` out
+  nunchi config check --config nunchi.toml  show the effective settings, or every error in them
 
 `nunchi COMMAND --help` tells more.
 
@@ -56,7 +56,7 @@ Start here:
     )
 }
 
-/// nunchi (눈치): judges streams of product comments with a recurrent network that stays warm.
+/// nunchi (눈치): classifies streams of product comments with a recurrent neural network.
 #[derive(Debug, Parser)]
 #[command(name = "nunchi", version, about, max_term_width = 100, after_help = after_help())]
 struct Cli {
@@ -67,17 +67,17 @@ struct Cli {
 /// Commands, in the order in which a newcomer meets them.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Watch it work without a Kafka: an embedded broker, sample comments, live verdicts
+    /// Run a demo without a Kafka: an embedded broker, sample comments, live verdicts
     Demo(demo::Args),
-    /// Classifier lines or JSON objects from standard input
+    /// Classify lines or JSON objects from standard input
     Classify(classify::Args),
-    /// Show how the prediction moves through a sentence
+    /// Show how the score changes from token to token
     Explain(explain::Args),
-    /// Classifier a Kafka topic: comments in, verdicts out
+    /// Classify a Kafka topic: comments in, verdicts out
     Run(Box<run::Args>),
-    /// Classifier a range of history again: into a topic or a file, or by two models for a report
+    /// Classify a range of history again: into a topic or a file, or by two models for a report
     Replay(Box<replay::Args>),
-    /// Look at records that could not be judged, and send them again
+    /// List and show dead letters, and redrive them
     DeadLetters(dead_letters::Args),
     /// Publish the sample comments to a topic
     Generate(generate::Args),
@@ -85,7 +85,7 @@ enum Command {
     Train(Box<train::Args>),
     /// Measure a model on labelled comments
     Evaluate(evaluate::Args),
-    /// Learn from history: collect stars and corrections, train, and promote what proves not worse
+    /// Train on stars and corrections, and promote the model if it passes the gate
     Retrain(Box<retrain::Args>),
     /// Print a model's layers, shapes and parameters
     Summary(summary::Args),

@@ -213,7 +213,7 @@ fn fold(text: impl Iterator<Item = char>, longest_run: usize, out: &mut String) 
     }
 }
 
-/// DropoutMasks all spaces. What they held apart may belong together now: runs are shortened again, and letters and combining
+/// Drops all spaces. What they held apart may belong together now: runs are shortened again, and letters and combining
 /// accents compose.
 fn join(out: &mut String) {
     out.retain(|c| c != ' ');

@@ -15,7 +15,7 @@ pub fn show(events: &Receiver<Event>, mut done: impl FnMut() -> bool) -> Stats {
     let mut text = String::new();
     let mut stats = Stats::new(Instant::now());
     loop {
-        // ReplaySpec before the channel is emptied, so that nothing is left in it at the end.
+        // Asked before the channel is emptied, so that nothing is left in it at the end.
         let last = done();
         let mut next = events.recv_timeout(PAUSE).ok();
         while let Some(event) = next {

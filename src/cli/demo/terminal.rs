@@ -26,7 +26,7 @@ pub fn show(about: About, events: &Receiver<Event>, mut done: impl FnMut() -> bo
     let mut terminal = ratatui::try_init().context("the terminal cannot be drawn on; try --plain")?;
     let mut screen = Screen::new(about, Instant::now());
     let result = loop {
-        // ReplaySpec before the channel is emptied, so that nothing is left in it at the end.
+        // Asked before the channel is emptied, so that nothing is left in it at the end.
         let last = done();
         while let Ok(event) = events.try_recv() {
             screen.add(event, Instant::now());

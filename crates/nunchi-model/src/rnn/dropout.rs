@@ -14,7 +14,7 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// DropoutMasks a share `inputs` of the embeddings' values and a share `features` of the values between layers and before
+    /// Drops a share `inputs` of the embeddings' values and a share `features` of the values between layers and before
     /// the head; both in `0..1`. Equal seeds and streams drop the same.
     pub fn new(inputs: f64, features: f64, seed: u64, stream: u64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -30,7 +30,7 @@ impl Dropout {
         self.drop(self.features, values)
     }
 
-    /// DropoutMasks values and returns the factors; nothing if the rate is zero.
+    /// Drops values and returns the factors; nothing if the rate is zero.
     fn drop<F: Real>(&mut self, rate: f64, values: &mut Array2<F>) -> Option<Array2<F>> {
         if rate <= 0.0 {
             return None;

@@ -73,7 +73,7 @@ impl Corpus {
     }
 }
 
-/// DropoutMasks the words seen once so far, then those seen twice, …, until at most `most` are left.
+/// Drops the words seen once so far, then those seen twice, …, until at most `most` are left.
 fn forget_rare(counts: &mut HashMap<String, u64>, most: usize) {
     let mut rare = 1;
     while counts.len() > most {
