@@ -1,9 +1,9 @@
 //! A dead letter as it lies in its topic, and which ones are selected.
 
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use nunchi_librdkafka::RawHeaders;
+use rdkafka::message::{BorrowedMessage, Message};
 use std::collections::BTreeSet;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Where a record lies: `topic/partition/offset`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,23 +46,17 @@ pub struct DeadLetterRecord {
     pub key: Option<Vec<u8>>,
     /// Its value: the original bytes, or none where they did not fit.
     pub value: Vec<u8>,
-    /// All headers, in order.
-    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// All headers, in order. A name is any bytes: brokers do not check that it is UTF-8.
+    pub headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// Whether it was sent again.
     pub sent: bool,
 }
 
 impl DeadLetterRecord {
     pub(super) fn read(message: &BorrowedMessage<'_>, sent: bool) -> Self {
-        // A header's name that is not UTF-8 makes the reading of headers panic.
-        let headers = message.headers().and_then(|headers| {
-            catch_unwind(AssertUnwindSafe(|| {
-                headers
-                    .iter()
-                    .map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec)))
-                    .collect()
-            }))
-            .ok()
+        // Headers that librdkafka cannot parse are lost to every reader.
+        let headers = RawHeaders::of_message(message).map(|headers| {
+            headers.iter().map(|header| (header.name.to_vec(), header.value.map(<[u8]>::to_vec))).collect()
         });
         DeadLetterRecord {
             at: Position {
@@ -80,7 +74,7 @@ impl DeadLetterRecord {
 
     /// The text of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.headers.iter().find(|(key, _)| key == name)?;
+        let (_, value) = self.headers.iter().find(|(key, _)| key == name.as_bytes())?;
         std::str::from_utf8(value.as_deref()?).ok()
     }
 

@@ -5,8 +5,8 @@ use super::redrive_state::RedriveState;
 use super::{DeadLetterError, DeadLetterTopic, RedriveSummary};
 use crate::kafka::compacted_log::{CompactedLog, Writer};
 use crate::kafka::{BrokerError, now_ms};
+use nunchi_librdkafka::HeadersBuilder;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 use std::time::Duration;
 use tracing::info;
@@ -82,17 +82,15 @@ impl Redrive<'_> {
         self.writer.begin()?;
         for (letter, whole) in &self.chunk {
             let Some(source) = letter.source() else { continue };
-            let mut headers = OwnedHeaders::new();
-            let theirs = whole.headers.iter().filter(|(name, _)| !name.starts_with("nunchi-"));
-            for (name, value) in theirs {
-                headers = headers.insert(Header { key: name, value: value.as_deref() });
+            let mut headers = HeadersBuilder::with_capacity(whole.headers.len() + 1);
+            for (name, value) in whole.headers.iter().filter(|(name, _)| !name.starts_with(b"nunchi-")) {
+                headers.add(name, value.as_deref());
             }
-            let at = letter.at.to_string();
-            headers = headers.insert(Header { key: "nunchi-resent", value: Some(&at) });
+            headers.add("nunchi-resent", Some(letter.at.to_string().as_bytes()));
             let now_ms = now_ms();
             let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(self.to.unwrap_or(&source.topic))
                 .payload(whole.value.as_slice())
-                .headers(headers)
+                .headers(headers.build())
                 .timestamp(
                     whole.original_ms().filter(|&ms| ms > 0 && ms < now_ms + MAX_AHEAD_MS).unwrap_or(now_ms),
                 );

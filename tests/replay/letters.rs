@@ -2,7 +2,10 @@
 
 use super::Place;
 use super::common::{self, Fake, Process, Running, Write, comment, wait_for};
+use nunchi_librdkafka::{HeadersBuilder, RawHeaders};
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value;
 
 fn start(place: &Place, words: &[&str]) -> Process {
@@ -173,4 +176,38 @@ fn what_cannot_be_is_refused() {
         ["dead-letters", "list", "--brokers", &place.kafka.bootstrap, "--topic", "nowhere-to-be-found"];
     let (status, log) = Process::nunchi(&missing).end();
     assert_eq!(status, Some(64), "{log}");
+}
+
+#[test]
+fn a_header_name_that_is_not_utf8_comes_back_with_a_redriven_record() {
+    let Some(place) = Place::new("letters-header-names") else { return };
+    let strange: (&[u8], &[u8]) = (&[0xff, 0xfe], &[0xff, 0]);
+    let mut headers = HeadersBuilder::with_capacity(1);
+    headers.add(strange.0, Some(strange.1));
+    let producer: BaseProducer = place.kafka.client().create().unwrap();
+    let record = BaseRecord::<[u8], [u8]>::to(&place.topics.input).payload(b"{}").partition(0);
+    producer.send(record.headers(headers.build())).map_err(|(error, _)| error).unwrap();
+    producer.flush(common::PATIENCE).unwrap();
+    let running = Running::start(&place.kafka.config(&place.topics), Fake::default());
+    wait_for("the record", || running.answered() == 1);
+    running.stop().unwrap();
+
+    let listed = objects(&place, &["list"]);
+    assert_eq!((listed.len(), &listed[0]["class"]), (1, &Value::from("missing_text")));
+    assert_eq!(send(&place, &[])["sent"], 1);
+    let consumer: BaseConsumer = place
+        .kafka
+        .client()
+        .set("group.id", "raw")
+        .set("isolation.level", "read_committed")
+        .create()
+        .unwrap();
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&place.topics.input, 0, Offset::Offset(1)).unwrap();
+    consumer.assign(&list).unwrap();
+    let message = consumer.poll(common::PATIENCE).expect("the redriven record").unwrap();
+    let headers = RawHeaders::of_message(&message).unwrap();
+    let read: Vec<_> = headers.iter().map(|header| (header.name, header.value)).collect();
+    assert_eq!(read[0], (strange.0, Some(strange.1)));
+    assert_eq!((read.len(), read[1].0), (2, &b"nunchi-resent"[..]));
 }

@@ -261,7 +261,7 @@ fn show(args: &ShowArgs) -> anyhow::Result<ExitStatus> {
             .headers
             .iter()
             .map(|(name, value)| {
-                let mut header = Map::from_iter([("name".to_owned(), json!(name))]);
+                let mut header = Map::from_iter([("name".to_owned(), json!(String::from_utf8_lossy(name)))]);
                 put_bytes(&mut header, "value", value.as_deref());
                 Value::Object(header)
             })
@@ -288,7 +288,7 @@ fn show(args: &ShowArgs) -> anyhow::Result<ExitStatus> {
     }
     for (name, value) in &letter.headers {
         let value = value.as_deref().map_or_else(|| "(null)".to_owned(), text);
-        outln!("{name}\t{value}");
+        outln!("{}\t{value}", text(name));
     }
     match &original {
         Ok(Some(_)) => outln!("the original, from its source:"),
