@@ -1,7 +1,7 @@
 //! The sample comments that `nunchi demo` and `nunchi generate` publish: Korean product comments of an imaginary shop,
-//! written by hand for this project, and a few records that no worker can judge.
+//! written by hand for this project, and a few records that cannot be classified.
 //!
-//! They show and test; a model is never trained or measured on them.
+//! For demonstrations and tests; a model is never trained or evaluated on them.
 
 use jiff::Timestamp;
 use rand::seq::SliceRandom;
@@ -55,7 +55,7 @@ pub struct Record {
 }
 
 /// An endless stream of records: the samples again and again, each round in another order, under new ids and with
-/// the time of now.
+/// the current time.
 #[derive(Debug)]
 pub struct Stream {
     comments: Vec<Comment>,
@@ -81,7 +81,7 @@ impl Stream {
         }
     }
 
-    /// The next record, written `now`.
+    /// The next record, with the time `now`.
     pub fn next(&mut self, now: Timestamp) -> Record {
         if self.rng.random_bool(self.broken_share) {
             let value = self.broken[self.rng.random_range(0..self.broken.len())];

@@ -1,9 +1,9 @@
-//! The wish to stop, shared by everything that loops.
+//! The stop token that is shared by all loops of the process.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// A token that says once and for all that the process is to stop. Clones are the same token.
+/// A token that requests the end of the process; a request is final. Clones share their state.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
     shared: Arc<Shared>,
@@ -16,23 +16,23 @@ struct Shared {
 }
 
 impl Stop {
-    /// A token that nobody has used yet.
+    /// A token without a request.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Asks everybody to stop: workers finish their turn, commit it and leave the group.
+    /// Requests a stop: workers finish their batch, commit it and leave the group.
     pub fn request(&self) {
         *self.shared.requested.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.shared.changed.notify_all();
     }
 
-    /// Whether somebody asked.
+    /// Whether a stop was requested.
     pub fn requested(&self) -> bool {
         *self.shared.requested.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sleeps for `time`, or less if a stop is asked for; whether it was.
+    /// Sleeps for `time`, or until a stop is requested; whether it was.
     pub fn sleep(&self, time: Duration) -> bool {
         let requested = self.shared.requested.lock().unwrap_or_else(PoisonError::into_inner);
         let (requested, _) = self
@@ -50,7 +50,7 @@ mod tests {
     use std::time::Instant;
 
     #[test]
-    fn a_sleeper_wakes_when_a_stop_is_asked_for() {
+    fn a_request_wakes_a_sleeping_thread() {
         let stop = Stop::new();
         assert!(!stop.sleep(Duration::from_millis(1)));
         let sleeper = std::thread::spawn({

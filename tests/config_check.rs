@@ -1,4 +1,4 @@
-//! `nunchi config check`: the layers, every mistake at once with its place, and no secret anywhere.
+//! `nunchi config check`: the layers, every error at once with its origin, and no secret anywhere.
 
 #![allow(clippy::unwrap_used)] // Also outside of `#[test]` functions a failure fails the test.
 
@@ -92,7 +92,7 @@ fn flags_win_over_the_environment_that_wins_over_the_file() {
 }
 
 #[test]
-fn every_mistake_is_told_at_once_with_its_place() {
+fn every_error_is_reported_at_once_with_its_origin() {
     let file = r#"
 brokers = "a:1"
 [worker]
@@ -166,7 +166,7 @@ address = "here"
 }
 
 #[test]
-fn a_file_that_is_no_toml_or_not_there_is_said() {
+fn a_file_that_is_not_toml_or_missing_is_reported() {
     let lines = Check::new("[kafka]\nbrokers = \ngroup = \"g\"\n[input\n").fails();
     assert!(find(&lines, "nunchi.toml:2: not TOML").len() > 20, "{lines:?}");
     let check = Check::new("");

@@ -75,7 +75,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "a model file that exists, or with `registry.url` a VERSION, an alias such as v7, or current",
         |c| {
             c.model.path.as_ref().is_none_or(|path| {
-                path.is_file() || c.registry.url.is_some() && path.to_str().is_some_and(name_of_a_version)
+                path.is_file() || c.registry.url.is_some() && path.to_str().is_some_and(is_version_name)
             })
         },
     ),
@@ -87,7 +87,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("registry.interval", "a number of seconds from 0.05 to 86,400", |c| {
         (0.05..=86_400.0).contains(&c.registry.interval)
     }),
-    setting("registry.watch_seconds", "a number of seconds from 0 (no watch) to 86,400", |c| {
+    setting("registry.watch_seconds", "a number of seconds from 0 (no canary phase) to 86,400", |c| {
         (0.0..=86_400.0).contains(&c.registry.watch_seconds)
     }),
     setting("registry.watch_share", SHARE, |c| share(c.registry.watch_share)),
@@ -99,7 +99,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("registry.unknown_band", BAND, |c| (0.0..=1.0).contains(&c.registry.unknown_band)),
     setting("registry.error_band", BAND, |c| (0.0..=1.0).contains(&c.registry.error_band)),
     setting("registry.shadow", "a VERSION or an alias such as v7", |c| {
-        c.registry.shadow.as_deref().is_none_or(|name| name != "current" && name_of_a_version(name))
+        c.registry.shadow.as_deref().is_none_or(|name| name != "current" && is_version_name(name))
     }),
     setting("registry.shadow_share", SHARE, |c| share(c.registry.shadow_share)),
     setting("replay.topic", TOPIC, |c| topic(&c.replay.topic)),
@@ -116,7 +116,7 @@ const SHARE: &str = "a share above 0 and at most 1";
 const BAND: &str = "a share from 0 to 1";
 const FIELD: &str = "the name of a field of the JSON object";
 
-/// Settings that there were once, with what to do instead.
+/// Settings that were removed or renamed, with what to do instead.
 const RETIRED: [(&str, &str); 3] = [
     ("worker.turn_records", "`worker.turn_records` is now `worker.batch_records`"),
     ("worker.turn_bytes", "`worker.turn_bytes` is now `worker.batch_bytes`"),
@@ -198,8 +198,8 @@ fn name(text: &str) -> bool {
     !text.is_empty() && text.len() <= 200 && !text.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
-/// Whether `text` reads as the name of a version: `0123456789ab`, `v7`, `current`.
-fn name_of_a_version(text: &str) -> bool {
+/// Whether `text` has the form of a version's name: `0123456789ab`, `v7`, `current`.
+fn is_version_name(text: &str) -> bool {
     let hex = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let alias = text.strip_prefix('v').is_some_and(|number| number.parse::<u32>().is_ok());
     hex || alias || text == "current"
@@ -209,7 +209,7 @@ fn share(number: f64) -> bool {
     number > 0.0 && number <= 1.0
 }
 
-/// Whether `url` names a folder or a kind of store that there is.
+/// Whether `url` names a folder or a supported kind of store.
 fn store(url: &str) -> bool {
     match url.split_once("://") {
         None => !url.trim().is_empty(),
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_setting_is_met_with_the_nearest() {
+    fn an_unknown_setting_is_refused_with_the_nearest_name() {
         assert!(
             unknown("worker.worker").contains("did you mean `worker.workers`?"),
             "{}",
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retired_setting_says_what_to_do_and_is_no_setting() {
+    fn a_retired_setting_is_refused_with_what_to_do_instead() {
         for (key, message) in RETIRED {
             assert!(find(key).is_none(), "{key}");
             assert_eq!(unknown(key), message);

@@ -1,4 +1,4 @@
-//! What is wrong with the settings: all of it at once, each error with the place where it stands.
+//! Errors in the settings: all of them at once, each with its origin.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Where a setting's value comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody set it.
+    /// Not set anywhere.
     #[default]
     Default,
     /// A file, and the line where it is known.
@@ -19,7 +19,7 @@ pub enum Origin {
     },
     /// An environment variable.
     Environment(String),
-    /// Several values that do not go together.
+    /// Several values that are invalid in combination.
     Together(&'static str),
     /// A command-line flag, as `--brokers` or `--set`.
     Flag(String),
@@ -41,7 +41,7 @@ impl fmt::Display for Origin {
 /// Where each setting was set, by its dotted name.
 pub(crate) type Origins = BTreeMap<String, Origin>;
 
-/// One error: where, and a message that says what is wrong and what is allowed. Never holds a secret.
+/// One error: its origin, and a message with what is wrong and what is allowed. Never holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     /// Where the value comes from.
@@ -56,7 +56,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// All that is wrong; never empty when it is an error.
+/// All errors in the configuration; never empty when returned as an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<ConfigError>);
 
@@ -65,7 +65,7 @@ impl ConfigErrors {
         self.0.push(ConfigError { origin, message: message.into() });
     }
 
-    /// Those of `more` too, after these.
+    /// Appends the errors of `more`.
     pub(crate) fn extend(&mut self, more: ConfigErrors) {
         self.0.extend(more.0);
     }
@@ -81,13 +81,9 @@ impl ConfigErrors {
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_slice() {
-            [only] => write!(f, "the configuration has a mistake:\n  {only}"),
-            all => {
-                write!(f, "the configuration has {} mistakes:", all.len())?;
-                all.iter().try_for_each(|error| write!(f, "\n  {error}"))
-            }
-        }
+        let (count, plural) = (self.0.len(), if self.0.len() == 1 { "" } else { "s" });
+        write!(f, "{count} error{plural} in the configuration:")?;
+        self.0.iter().try_for_each(|error| write!(f, "\n  {error}"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where settings stand before they are one: leaves of a file, of the environment and of flags, each with its origin.
+//! The layers before they are merged: leaves of a file, of the environment and of flags, each with its origin.
 
 use super::catalog::PROPERTY_SECTIONS;
 use super::{ConfigErrors, Origin};
@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 /// Prefix of environment variables that are settings.
 const PREFIX: &str = "NUNCHI__";
 
-/// One value at one place.
+/// One value of one layer.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Leaf {
     /// `section.key`, or `kafka.consumer.NAME` with a name that may hold dots.
@@ -20,7 +20,7 @@ pub(super) struct Leaf {
     pub origin: Origin,
 }
 
-/// A value as it stands.
+/// A value before its type is known.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Raw {
     /// From a file, with its type.
@@ -68,14 +68,14 @@ pub(super) fn from_file(path: &Path, errors: &mut ConfigErrors) -> Vec<Leaf> {
     let line = |offset: usize| Some(text.get(..offset).unwrap_or(&text).matches('\n').count() + 1);
     let (table, syntax_errors) = DeTable::parse_recoverable(&text);
     for error in &syntax_errors {
-        // Only the message: the error's own rendering quotes the line, and a secret may stand there.
+        // Only the message: the error's own rendering quotes the line, and that line may hold a secret.
         errors.add(
             at(error.span().and_then(|span| line(span.start))),
             format!("not TOML: {}", error.message()),
         );
     }
     if !syntax_errors.is_empty() {
-        // What is left of such a file is a guess, and errors in a guess mislead.
+        // Only a part of such a file was parsed; errors about that part would mislead.
         return Vec::new();
     }
     let mut found = Vec::new();
@@ -100,7 +100,7 @@ fn collect(table: DeTable<'_>, prefix: &str, found: &mut impl FnMut(String, usiz
                 }
             }
             _ => {
-                // What does not convert is of no type that a setting has; an empty list stands for it.
+                // A value that does not convert has no type that a setting has; an empty list takes its place and is refused.
                 let value = typed(value).unwrap_or_else(|| toml::Value::Array(Vec::new()));
                 found(key, offset, value);
             }
@@ -118,7 +118,7 @@ fn is_secret_reference(table: &DeTable<'_>) -> bool {
         if matches!(name.get_ref().as_ref(), "env" | "file") && value.get_ref().is_str())
 }
 
-/// Reads `NUNCHI__SECTION__KEY`; an empty value counts as unset. In names of librdkafka `_` stands for `.`.
+/// Reads `NUNCHI__SECTION__KEY`; an empty value counts as unset. In names of librdkafka properties `_` is read as `.`.
 pub(super) fn from_environment(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
     errors: &mut ConfigErrors,

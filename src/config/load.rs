@@ -1,6 +1,6 @@
 //! Loading: the layers become one [`Config`], and every error on the way is kept.
 //!
-//! Each value is first tried alone, so that each error is known with its place, also that of a value which another
+//! Each value is first checked alone, so that each error is reported with its origin, also that of a value which another
 //! layer overrides.
 
 use super::catalog::PROPERTY_SECTIONS;
@@ -36,11 +36,11 @@ pub struct Effective {
 
 /// Loads settings: defaults < `file` < `environment` (`NUNCHI__SECTION__KEY`) < `flags`.
 ///
-/// What librdkafka says of the properties under `[kafka]` is not known here: see
+/// librdkafka properties under `[kafka]` are not checked here: see
 /// [`ClientProperties`](crate::kafka::ClientProperties).
 ///
 /// # Errors
-/// Every error, with its place: syntax, unknown settings, wrong types, values out of range.
+/// Every error, with its origin: syntax, unknown settings, wrong types, values out of range.
 pub fn load(
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -50,7 +50,7 @@ pub fn load(
     errors.none_or(loaded)
 }
 
-/// As [`load`], for who has more to check: the settings without those that are wrong, and what is wrong.
+/// As [`load`], for callers with further checks: the valid settings, and the errors.
 pub(crate) fn read(
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -70,13 +70,13 @@ pub(crate) fn read(
         }
     }
     let config = assemble(merged.iter().map(|(key, (value, _))| (key.as_str(), value.clone())))
-        .expect("each value was accepted alone, and values do not meet");
+        .expect("each value was accepted alone, and no two set the same key");
     let origins: Origins = merged.into_iter().map(|(key, (_, origin))| (key, origin)).collect();
     catalog::check(&config, &origins, &mut errors);
     (Loaded { config, origins }, errors)
 }
 
-/// The value of one leaf with its type, if the setting exists and takes it.
+/// The value of one leaf with its type, if the setting exists and accepts it.
 fn accept(leaf: &Leaf) -> Result<toml::Value, String> {
     if property(&leaf.key).is_some() {
         return match &leaf.raw {
@@ -103,7 +103,7 @@ fn is_secret_reference(table: &toml::Table) -> bool {
     table.len() == 1 && ["env", "file"].iter().any(|name| table.get(*name).is_some_and(toml::Value::is_str))
 }
 
-/// What a value may mean, most likely first: the text itself, TOML, a list with commas between.
+/// The possible readings of a value, most likely first: the text itself, TOML, a list with commas between.
 fn candidates(raw: &Raw) -> Vec<toml::Value> {
     let text = match raw {
         Raw::Typed(value) => return vec![value.clone()],
@@ -178,7 +178,7 @@ impl Loaded {
     }
 }
 
-/// The value for people: a literal secret is masked, a reference says where it points.
+/// The value for display: a literal secret is masked, a reference is shown.
 fn shown(name: &str, value: &Value) -> String {
     match value {
         Value::Literal(literal) if !is_secret(name) => literal.to_string(),

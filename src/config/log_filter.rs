@@ -14,7 +14,7 @@ impl Log {
     pub fn filter(&self) -> Option<EnvFilter> {
         for part in self.level.split(',').map(str::trim) {
             let level = part.rsplit_once('=').map_or(part, |(_, level)| level);
-            // An empty word is a level to the parser (error), but nobody means that.
+            // The parser takes an empty word as the level `error`; here it is refused.
             level.parse::<LevelFilter>().ok().filter(|_| !level.is_empty())?;
         }
         EnvFilter::builder().parse(&self.level).ok()

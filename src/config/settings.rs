@@ -1,4 +1,4 @@
-//! Every setting, with its default. `config/nunchi.toml` lists them for people.
+//! Every setting, with its default. `config/nunchi.toml` lists them with explanations.
 
 use super::Value;
 use serde::{Deserialize, Serialize};
@@ -9,15 +9,15 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The brokers and this process's place among its peers.
+    /// The brokers, the consumer group and librdkafka properties.
     pub kafka: Kafka,
     /// Where comments come from and what they look like.
     pub input: Input,
     /// Where verdicts go.
     pub output: Output,
-    /// Where records go that cannot be judged.
+    /// Where records go that cannot be classified.
     pub dead_letters: DeadLetters,
-    /// The loop.
+    /// The worker loop.
     pub worker: Worker,
     /// The engine.
     pub engine: Engine,
@@ -57,7 +57,7 @@ pub struct Kafka {
     pub group: String,
     /// Delivery guarantee.
     pub delivery: Delivery,
-    /// Names this process within the group; `transactional.id` is `{group}-{instance}-{worker}`. Random unless set.
+    /// The name of this process within the group; `transactional.id` is `{group}-{instance}-{worker}`. Random unless set.
     pub instance: Option<String>,
     /// librdkafka properties for both clients.
     pub properties: Properties,
@@ -160,7 +160,7 @@ impl Default for Output {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeadLetters {
-    /// The topic of records that could not be judged.
+    /// The topic of records that could not be classified.
     pub topic: String,
     /// The circuit breaker opens when more than this share of the last `breaker_window` records is poisoned.
     pub breaker_share: f64,
@@ -228,13 +228,13 @@ pub struct Model {
 pub struct Registry {
     /// The store of versions, a folder or an object store's URL.
     pub url: Option<String>,
-    /// How often the store is asked for its current version (seconds).
+    /// How often the current version is read from the store (seconds).
     pub interval: f64,
-    /// How long a version is watched after its promotion (seconds); 0: not at all.
+    /// How long the canary phase after a promotion lasts (seconds); 0: there is none.
     pub watch_seconds: f64,
-    /// Share of the comments that the model before judges too, during the watch.
+    /// Share of the comments that the previous model classifies too, during the canary phase.
     pub watch_share: f64,
-    /// Comments that must have been compared before the watch decides.
+    /// Comments that must have been compared before the canary may be rolled back.
     pub watch_comments: u64,
     /// Least share of compared comments with the same label.
     pub least_agreement: f64,
@@ -244,9 +244,9 @@ pub struct Registry {
     pub unknown_band: f64,
     /// Largest rise of the share of dead letters.
     pub error_band: f64,
-    /// A version that judges a share of the comments beside the current one, without touching the output.
+    /// A version that classifies a share of the comments beside the current one, without affecting the output.
     pub shadow: Option<String>,
-    /// That share.
+    /// Share of the comments that the shadow version classifies.
     pub shadow_share: f64,
 }
 
@@ -272,9 +272,9 @@ impl Default for Registry {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Replay {
-    /// The compacted topic in which replays remember their plans.
+    /// The compacted topic that holds the plans of replays.
     pub topic: String,
-    /// A replay waits while the live group's lag (records) is above this and grows.
+    /// A replay pauses while the live group's lag (records) is above this and grows.
     pub live_lag_records: i64,
 }
 

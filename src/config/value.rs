@@ -1,4 +1,4 @@
-//! Values of librdkafka properties, which may be secret: how they are written, what they stand for, what may be shown.
+//! Values of librdkafka properties, which may be secret: how they are written, resolved and displayed.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -36,7 +36,7 @@ impl fmt::Debug for Value {
 pub(crate) fn is_secret(name: &str) -> bool {
     const MARKS: &[&str] =
         &["password", "secret", "pem", "token", "private", "credential", "ssl.key", "oauthbearer.config"];
-    // Paths are no secrets, and help to find the mistake.
+    // Paths are not secret, and help to find the error.
     !name.ends_with(".location") && MARKS.iter().any(|mark| name.contains(mark))
 }
 
@@ -46,10 +46,10 @@ pub(crate) fn is_hidden(name: &str, value: &Value) -> bool {
 }
 
 impl Value {
-    /// The text that it stands for.
+    /// The resolved text.
     ///
     /// # Errors
-    /// A variable that is not set, a file that cannot be read, a value that is no text; the message never holds it.
+    /// A variable that is not set, a file that cannot be read, a value that is not a scalar; the message never holds the value.
     pub(crate) fn resolve(&self) -> Result<String, String> {
         match self {
             Value::Env { env } => std::env::var(env).map_err(|error| match error {
