@@ -47,7 +47,7 @@ fn settings(door: &Door, password: &str, authority: &str, folder: &Path) -> Vec<
 }
 
 #[test]
-fn comments_are_judged_over_sasl_ssl() {
+fn comments_are_classified_over_sasl_ssl() {
     let Some((kafka, door)) = door() else { return };
     let topics = kafka.topics("sasl", 1);
     kafka.write(&topics.input, (0..100).map(|id| Write::value(comment(id, "좋아요"))));
@@ -84,6 +84,6 @@ fn a_wrong_password_and_an_unknown_authority_are_said_clearly() {
         let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
         let (status, log) = Process::start(&config, folder.path(), &settings).end();
         assert_eq!(status, Some(77), "{log}");
-        assert!(log.contains("refuse our credentials"), "{log}");
+        assert!(log.contains("refuse the credentials"), "{log}");
     }
 }

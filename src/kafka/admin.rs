@@ -1,4 +1,4 @@
-//! Questions to the brokers: which partitions, which offsets, at what time, committed by whom.
+//! Requests to the brokers: partitions of topics, end offsets, offsets by time, committed offsets.
 
 use crate::kafka::error::BrokerError;
 use crate::kafka::{ClientProperties, events};
@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tracing::debug;
 
-/// How long one answer may take.
+/// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The context of a client that only asks: errors on the way show in the answers; an end of a partition is no error.
+/// The context of a client for requests: errors are returned by the requests; the end of a partition is not an error.
 pub(super) struct QueryContext;
 
 impl ClientContext for QueryContext {
@@ -22,13 +22,13 @@ impl ClientContext for QueryContext {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        debug!(%error, reason, "a client that asks reports an error");
+        debug!(%error, reason, "an admin client reports an error");
     }
 }
 
 impl ConsumerContext for QueryContext {}
 
-/// A consumer that is member of no group, and asks.
+/// A consumer that is not a member of a group, for requests.
 pub(crate) struct Brokers {
     consumer: BaseConsumer<QueryContext>,
     addresses: String,
@@ -52,23 +52,23 @@ impl Brokers {
         let mut properties = clients.consumer(0);
         properties.set("enable.partition.eof", "true").set("auto.offset.reset", "earliest");
         properties.remove("group.instance.id");
-        // Errors on the way are told by the answers.
+        // Errors are returned by the requests.
         properties.set_log_level(rdkafka::config::RDKafkaLogLevel::Critical);
         let addresses = properties.get("bootstrap.servers").unwrap_or_default().to_owned();
         let consumer = properties
             .create_with_context(QueryContext)
-            .map_err(|error| BrokerError::request("making a client", error))?;
+            .map_err(|error| BrokerError::request("creating a client", error))?;
         Ok(Brokers { consumer, addresses })
     }
 
-    /// Who the group of these properties is, to a transaction.
+    /// The metadata of the group, for a transaction.
     ///
     /// # Errors
-    /// The client knows no group.
+    /// The client has no group.
     pub(crate) fn group(&self) -> Result<ConsumerGroupMetadata, BrokerError> {
         self.consumer
             .group_metadata()
-            .ok_or_else(|| BrokerError::request("naming the group", "the client has none"))
+            .ok_or_else(|| BrokerError::request("reading the group's metadata", "the client has no group"))
     }
 
     /// The partitions of `topic`; `None` if there is no such topic.
@@ -76,7 +76,7 @@ impl Brokers {
     /// # Errors
     /// The brokers do not answer or refuse.
     pub(crate) fn partitions(&self, topic: &str) -> Result<Option<Vec<i32>>, BrokerError> {
-        let doing = || format!("asking {} for topic `{topic}`", self.addresses);
+        let doing = || format!("requesting the metadata of topic `{topic}` from {}", self.addresses);
         let metadata = self
             .consumer
             .fetch_metadata(Some(topic), REQUEST_TIMEOUT)
@@ -105,7 +105,7 @@ impl Brokers {
     /// The brokers do not answer.
     pub(crate) fn ends(&self, topic: &str, partition: i32) -> Result<(i64, i64), BrokerError> {
         self.consumer.fetch_watermarks(topic, partition, REQUEST_TIMEOUT).map_err(|error| {
-            BrokerError::request(format!("asking where partition {partition} of `{topic}` ends"), error)
+            BrokerError::request(format!("requesting the end of partition {partition} of `{topic}`"), error)
         })
     }
 
@@ -119,10 +119,10 @@ impl Brokers {
         partitions: &[i32],
         time_ms: i64,
     ) -> Result<BTreeMap<i32, Option<i64>>, BrokerError> {
-        let doing = || format!("asking for offsets of `{topic}` by time");
+        let doing = || format!("requesting offsets of `{topic}` by time");
         let mut list = TopicPartitionList::new();
         for &partition in partitions {
-            // Before 1970 there is nothing, and negative times mean other things to brokers.
+            // Negative times have a special meaning in the protocol.
             list.add_partition_offset(topic, partition, Offset::Offset(time_ms.max(0)))
                 .map_err(|error| BrokerError::request(doing(), error))?;
         }
@@ -152,7 +152,7 @@ impl Brokers {
         partitions: &[i32],
         limit: Duration,
     ) -> Result<BTreeMap<i32, Option<i64>>, BrokerError> {
-        let doing = || "asking for committed offsets".to_owned();
+        let doing = || "requesting committed offsets".to_owned();
         let mut list = TopicPartitionList::new();
         for &partition in partitions {
             list.add_partition(topic, partition);
@@ -193,8 +193,8 @@ impl Brokers {
         Ok(found)
     }
 
-    /// Reads from `offsets` on. `see` gets every record, and says whether its partition goes on; a partition ends at its
-    /// end at the latest.
+    /// Reads from `offsets` on. `see` gets every record, and returns whether to go on with its partition; reading stops
+    /// at the partition's end at the latest.
     ///
     /// # Errors
     /// No broker answers for ten seconds.
@@ -211,24 +211,24 @@ impl Brokers {
         }
         let mut open: BTreeSet<i32> = offsets.keys().copied().collect();
         self.consumer.assign(&list).map_err(failed)?;
-        let mut heard = Instant::now();
+        let mut last_record = Instant::now();
         let result = loop {
             if open.is_empty() {
                 break Ok(());
             }
             match self.consumer.poll(Duration::from_millis(100)) {
                 Some(Ok(message)) => {
-                    heard = Instant::now();
+                    last_record = Instant::now();
                     if open.contains(&message.partition()) && !see(Some(&message)) {
                         open.remove(&message.partition());
                     }
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
-                    heard = Instant::now();
+                    last_record = Instant::now();
                     open.remove(&partition);
                 }
-                Some(Err(error)) if heard.elapsed() > REQUEST_TIMEOUT => break Err(failed(error)),
-                None if heard.elapsed() > REQUEST_TIMEOUT => {
+                Some(Err(error)) if last_record.elapsed() > REQUEST_TIMEOUT => break Err(failed(error)),
+                None if last_record.elapsed() > REQUEST_TIMEOUT => {
                     break Err(BrokerError::request(format!("reading topic `{topic}`"), "no broker answers"));
                 }
                 Some(Err(_)) | None => {}

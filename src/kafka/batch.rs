@@ -19,21 +19,21 @@ pub(crate) struct Span {
 /// The records of one batch.
 #[derive(Default)]
 pub(crate) struct Batch<'c> {
-    /// In the order in which they came.
+    /// In the order of arrival.
     pub(crate) messages: Vec<BorrowedMessage<'c>>,
     /// By partition.
     pub(crate) spans: BTreeMap<i32, Span>,
     /// Bytes of keys, values and headers.
     pub(crate) bytes: usize,
-    /// Who we were in the group before the first record came.
+    /// The metadata of the group before the first record was polled.
     pub(crate) group: Option<ConsumerGroupMetadata>,
-    /// Records that were passed over because of their time.
+    /// Records that were skipped because of their time.
     pub(crate) outside: u64,
     /// Partitions that are done with this batch.
     pub(crate) finished: Vec<i32>,
     /// Partitions outside of the bounds.
     pub(super) unplanned: Vec<i32>,
-    /// Records that are not due yet, in the order in which they came; kept from batch to batch.
+    /// Records that are not due yet, in the order of arrival; kept from batch to batch.
     pub(super) held: Vec<(Instant, BorrowedMessage<'c>)>,
     /// Partitions whose last record is among them.
     pub(super) held_to_end: BTreeSet<i32>,
@@ -63,7 +63,7 @@ impl<'c> Batch<'c> {
             .or_insert(Span { first: first.min(next), next });
     }
 
-    /// `partition` is done: its end is what is committed, whatever lies before it.
+    /// `partition` is done: its end is committed, whatever the last record's offset.
     fn finish(&mut self, partition: i32, end: i64) {
         if end < 0 {
             // No offset is known of a partition outside of the bounds, and none is committed.
@@ -74,7 +74,7 @@ impl<'c> Batch<'c> {
         }
     }
 
-    /// Records that were looked at.
+    /// Records that were polled.
     pub(super) fn seen(&self) -> usize {
         self.messages.len() + usize::try_from(self.outside).unwrap_or(usize::MAX)
     }
@@ -110,7 +110,7 @@ impl<'c> Batch<'c> {
         self.spans.is_empty() && self.held.is_empty()
     }
 
-    /// Gives up the records that are not due yet; [`super::consumer::Consumer::rewind`] brings them again.
+    /// Releases the records that are not due yet; after [`super::consumer::Consumer::rewind`] they are read again.
     pub(crate) fn release(&mut self) {
         for (_, message) in std::mem::take(&mut self.held) {
             self.spans

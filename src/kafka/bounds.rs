@@ -1,4 +1,4 @@
-//! What a consumer hands out where it is not everything for ever: a range of offsets and times, at a pace.
+//! The bounds of a replay's consumer: a range of offsets and times, and a rate.
 
 use super::events::PartitionStats;
 use super::pacer::Pacer;
@@ -6,23 +6,23 @@ use rdkafka::message::{BorrowedMessage, Message};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// The bounds of a process's reading. Shared by its workers.
+/// What a process reads. Shared by its workers.
 #[derive(Debug, Default)]
 pub(crate) struct Bounds {
     /// By partition the offset at which it is done. Partitions that are not here are not read.
     pub(crate) ends: BTreeMap<i32, i64>,
-    /// Records that are older than this (milliseconds of Unix time) are passed over.
+    /// Records that are older than this (milliseconds of Unix time) are skipped.
     pub(crate) from_ms: Option<i64>,
-    /// Records of this time or later are passed over.
+    /// Records of this time or later are skipped.
     pub(crate) to_ms: Option<i64>,
-    /// How fast.
+    /// How fast records are read.
     pub(crate) pacer: Pacer,
 }
 
 /// What is to be done with a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
-    /// It is handed out: at this moment, or now.
+    /// It is processed: at this time, or now.
     Inside(Option<Instant>),
     /// Its time is outside of the range.
     Outside,
@@ -50,7 +50,7 @@ impl Bounds {
             && self.to_ms.is_none_or(|to_ms| timestamp_ms < to_ms)
     }
 
-    /// What the statistics say of a partition, as if it ended where the bounds do.
+    /// The statistics of a partition, limited to the bounds.
     pub(crate) fn limit(&self, partition: &PartitionStats) -> PartitionStats {
         let end = self.ends.get(&partition.partition).copied().unwrap_or(0);
         PartitionStats { last_stable: partition.last_stable.min(end), ..*partition }

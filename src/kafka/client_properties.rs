@@ -1,6 +1,6 @@
-//! What the settings mean to librdkafka: one property map for consumers, one for producers, secrets resolved.
+//! From settings to librdkafka properties: one map for consumers, one for producers, secrets resolved.
 //!
-//! Always holds: nothing that a guarantee rests on can be overridden, names and values were accepted by librdkafka, and
+//! Always holds: no property that a guarantee depends on can be overridden, names and values were accepted by librdkafka, and
 //! no `Debug` or error shows a value that may be secret.
 
 use super::properties::{self, Map};
@@ -31,7 +31,7 @@ impl ClientProperties {
         errors.none_or(resolved)
     }
 
-    /// As [`ClientProperties::resolve`], and errors say where the property was set.
+    /// As [`ClientProperties::resolve`], and errors name where the property was set.
     pub(crate) fn resolve_with(config: &Config, origins: &Origins) -> (Self, ConfigErrors) {
         let mut errors = ConfigErrors::default();
         let kafka = &config.kafka;
@@ -54,7 +54,7 @@ impl ClientProperties {
         (resolved, errors)
     }
 
-    /// Adds what nunchi sets: defaults below the user's properties, and what the guarantees rest on above them.
+    /// Adds what nunchi sets: defaults below the user's properties, and the properties that the guarantees depend on above them.
     fn with_ours(mut self, config: &Config) -> Self {
         self.common.insert("bootstrap.servers".to_owned(), config.kafka.brokers.clone());
         defaults(&mut self.common, &[("client.id", "nunchi")]);
@@ -99,7 +99,7 @@ impl ClientProperties {
     }
 
     fn describe(&self, error: &rdkafka::error::KafkaError) -> String {
-        let mut message = format!("librdkafka refuses them together: {error}");
+        let mut message = format!("librdkafka refuses this combination: {error}");
         for (name, value) in self.consumer.iter().chain(&self.producer) {
             if self.hidden.contains(name) && !value.is_empty() {
                 message = message.replace(value.as_str(), "***");
@@ -112,7 +112,7 @@ impl ClientProperties {
     pub fn consumer(&self, worker: usize) -> ClientConfig {
         let mut config = client_config(&self.consumer);
         if let Some(member) = self.consumer.get("group.instance.id") {
-            // Each worker is a member of its own; two under one static name would fence each other.
+            // Each worker is a separate member; two with the same static id would fence each other.
             config.set("group.instance.id", format!("{member}-{worker}"));
         }
         config
@@ -133,17 +133,17 @@ impl ClientProperties {
         config
     }
 
-    /// The configuration of a client that only asks for metadata or publishes plainly: no group, no transactions.
+    /// The configuration of a client for metadata or plain publishing: no group, no transactions.
     pub fn plain(&self) -> ClientConfig {
         client_config(&self.common)
     }
 
-    /// `{group}-{instance}-{worker}`: two live producers must never share it, or they fence each other for ever.
+    /// `{group}-{instance}-{worker}`: two live producers must never share it, or they fence each other in a loop.
     pub fn transactional_id(&self, worker: usize) -> String {
         format!("{}-{}-{worker}", self.group, self.instance)
     }
 
-    /// This process's name among its peers.
+    /// This process's name within its group.
     pub fn instance(&self) -> &str {
         &self.instance
     }
@@ -166,25 +166,26 @@ impl fmt::Debug for ClientProperties {
     }
 }
 
-/// Can be overridden. Fetched bytes are bounded: the queue is the only place where records wait.
+/// Defaults that can be overridden. Fetched bytes are bounded: the queue is the only buffer of records.
 const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("queued.max.messages.kbytes", "16384"),
     ("queued.min.messages", "100000"),
     ("fetch.wait.max.ms", "50"),
-    // One answer of a broker is not counted before it is cut into records.
+    // A fetch response is not counted before it is parsed into records.
     ("fetch.max.bytes", "16777216"),
-    // A full queue is looked at again soon: the default of a second would leave a fast worker without records.
+    // A full queue is checked again soon: with the default of a second a fast worker would run out of records.
     ("fetch.queue.backoff.ms", "10"),
 ];
 
-/// What no setting may change: offsets move with the verdicts alone, and nothing aborted is read.
+/// Properties that no setting may change: offsets are committed with the verdicts only, and aborted records are not read.
 const CONSUMER_OURS: &[(&str, &str)] = &[
     ("enable.auto.commit", "false"),
     ("enable.auto.offset.store", "false"),
     ("isolation.level", "read_committed"),
 ];
 
-/// Can be overridden. An open transaction holds up every `read_committed` reader until its time-out: 10 s, not 60.
+/// Defaults that can be overridden. An open transaction blocks every `read_committed` reader until its time-out: 10 s,
+/// not 60.
 const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("transaction.timeout.ms", "10000"),
     ("queue.buffering.max.messages", "200000"),
@@ -193,7 +194,7 @@ const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("partitioner", "murmur2_random"),
 ];
 
-/// What no setting may change.
+/// Properties that no setting may change.
 const PRODUCER_OURS: &[(&str, &str)] = &[("enable.idempotence", "true"), ("acks", "all")];
 
 fn defaults(map: &mut Map, values: &[(&str, &str)]) {

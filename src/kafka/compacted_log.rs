@@ -1,6 +1,6 @@
-//! State that processes share: a compacted topic with one record a key. Written by transactional producers, one id a key,
-//! so that of two writers the older is fenced and its record never seen. Replays keep their plans there, redrives what
-//! they have sent.
+//! State that processes share: a compacted topic with one record per key. Written by transactional producers, one id per
+//! key, so that of two writers the older is fenced and its record never read. Replays keep their plans there, redrives
+//! the records that they have sent.
 
 use super::ClientProperties;
 use super::admin::{Brokers, QueryContext};
@@ -20,7 +20,7 @@ use tracing::{debug, info, warn};
 
 /// Longest wait for a transaction's call.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long two writers may get in each other's way.
+/// How long two concurrent writers may fence each other.
 const CONTENTION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A transactional producer that writes to the log, and to other topics in the same transaction.
@@ -42,7 +42,7 @@ impl Writer {
         self.0.commit_transaction(timeout)
     }
 
-    /// Aborts what is open, if anything is: a writer that is fenced already has nothing to abort, and fails here.
+    /// Aborts the open transaction, if there is one: a fenced writer has nothing to abort, and fails here.
     pub(crate) fn abort(&self, timeout: Duration) {
         if let Err(error) = self.0.abort_transaction(timeout) {
             debug!(%error, "nothing was aborted");
@@ -60,30 +60,30 @@ pub(crate) struct CompactedLog<'a> {
     clients: &'a ClientProperties,
     brokers: &'a Brokers,
     topic: &'a str,
-    /// A client that sees what is not committed too, made when it is needed.
+    /// A `read_uncommitted` client, created when it is needed.
     all: OnceCell<BaseConsumer<QueryContext>>,
 }
 
-/// What an update makes of what it found.
+/// The result of an update's decision.
 pub(crate) enum Update<T> {
-    /// What is there stays.
+    /// The existing record stays.
     Keep(T),
-    /// This takes its place.
+    /// This record replaces it.
     Write {
         /// The record's value.
         value: Vec<u8>,
         /// Offsets that are committed with it, for the group of the log's clients.
         offsets: Option<TopicPartitionList>,
-        /// What the update is worth.
+        /// What the update returns.
         then: T,
     },
 }
 
 impl<'a> CompactedLog<'a> {
-    /// Opens the log; makes the topic if there is none.
+    /// Opens the log; creates the topic if there is none.
     ///
     /// # Errors
-    /// The topic can neither be found nor made.
+    /// The topic can neither be found nor created.
     pub(crate) fn open(
         clients: &'a ClientProperties,
         brokers: &'a Brokers,
@@ -91,35 +91,35 @@ impl<'a> CompactedLog<'a> {
     ) -> Result<Self, BrokerError> {
         let log = CompactedLog { clients, brokers, topic, all: OnceCell::new() };
         match brokers.partitions(topic)? {
-            None => log.make()?,
+            None => log.create()?,
             Some(_) => log.check_compaction(),
         }
         Ok(log)
     }
 
-    /// Warns of a topic that forgets: a plan that is gone is made again, and its records answered again.
+    /// Warns of a topic with retention: a plan that was deleted is made again, and its records processed again.
     fn check_compaction(&self) {
         let described =
             self.clients.plain().create().ok().and_then(|admin: AdminClient<DefaultClientContext>| {
                 let options = AdminOptions::new().request_timeout(Some(CALL_TIMEOUT));
                 block_on(admin.describe_configs(&[ResourceSpecifier::Topic(self.topic)], &options)).ok()
             });
-        // Who may not ask is not told.
+        // Without the right to describe configs there is no warning.
         let found = described.into_iter().flatten().flatten().next();
         let policy = found.as_ref().and_then(|found| found.get("cleanup.policy")?.value.clone());
         if policy.is_some_and(|policy| policy != "compact") {
             warn!(
                 topic = self.topic,
-                "the topic in which replays remember their plans may forget them: set cleanup.policy=compact on it"
+                "the topic that holds the plans of replays is not compacted, so plans may be deleted: set cleanup.policy=compact on it"
             );
         }
     }
 
     /// One partition with the cluster's own replication factor, compacted.
-    fn make(&self) -> Result<(), BrokerError> {
+    fn create(&self) -> Result<(), BrokerError> {
         let doing = || {
             format!(
-                "making the compacted topic `{}` (replay.topic), in which replays remember their plans,",
+                "creating the compacted topic `{}` (replay.topic), which holds the plans of replays,",
                 self.topic
             )
         };
@@ -134,13 +134,13 @@ impl<'a> CompactedLog<'a> {
             Some(Err((_, code))) if code != RDKafkaErrorCode::TopicAlreadyExists => {
                 return Err(failed(code.to_string()));
             }
-            _ => info!(topic = self.topic, "made the topic in which replays remember their plans"),
+            _ => info!(topic = self.topic, "created the topic that holds the plans of replays"),
         }
-        // Made is not yet known to everybody.
+        // The new topic takes a moment to appear in the metadata.
         let start = Instant::now();
         while self.brokers.partitions(self.topic)?.is_none() {
             if start.elapsed() > CALL_TIMEOUT {
-                return Err(failed("it does not appear".to_owned()));
+                return Err(failed("it does not appear in the metadata".to_owned()));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -171,8 +171,8 @@ impl<'a> CompactedLog<'a> {
         Ok(value)
     }
 
-    /// First and last offset of a partition once nothing that is written there is hidden any more: behind somebody else's
-    /// open transaction the record that is looked for could lie.
+    /// First and last offset of a partition once everything written so far is readable: behind another producer's open
+    /// transaction there could be a record with the key.
     fn settled(&self, partition: i32) -> Result<(i64, i64), BrokerError> {
         let failed =
             |error: KafkaError| BrokerError::request(format!("reading topic `{}`", self.topic), error);
@@ -187,28 +187,28 @@ impl<'a> CompactedLog<'a> {
         };
         let (_, written) = all.fetch_watermarks(self.topic, partition, CALL_TIMEOUT).map_err(failed)?;
         let start = Instant::now();
-        let mut said = false;
+        let mut logged = false;
         loop {
             let (first, end) = self.brokers.ends(self.topic, partition)?;
             if end >= written {
                 return Ok((first, end));
             }
             if start.elapsed() > CONTENTION_TIMEOUT {
-                let reason = "a transaction of somebody else stays open";
+                let reason = "another producer's transaction stays open";
                 return Err(BrokerError::request(format!("reading topic `{}`", self.topic), reason));
             }
-            if !std::mem::replace(&mut said, true) {
+            if !std::mem::replace(&mut logged, true) {
                 info!(topic = self.topic, "a transaction is open there; waiting for its end");
             }
             std::thread::sleep(Duration::from_millis(100));
         }
     }
 
-    /// Reads the record under `key` when nobody else can write it any more, and writes what `decide` makes of it. `id` is
-    /// the transactional id. Whoever is fenced looks again.
+    /// Reads the record under `key` when other writers of it are fenced, and writes the result of `decide`. `id` is the
+    /// transactional id. A fenced writer tries again.
     ///
     /// # Errors
-    /// What `decide` refuses; brokers that do not answer; writers that never let each other pass.
+    /// Errors of `decide`; brokers that do not answer; concurrent writers that keep fencing each other.
     pub(crate) fn update<T, E: From<BrokerError>>(
         &self,
         key: &str,
@@ -235,21 +235,21 @@ impl<'a> CompactedLog<'a> {
                         BrokerError::request(format!("writing to topic `{}`", self.topic), error).into()
                     );
                 }
-                Err(error) => debug!(%error, "another process may be writing; looking again"),
+                Err(error) => debug!(%error, "another process may be writing; trying again"),
             }
             drop(writer);
             std::thread::sleep(Duration::from_millis(100 + u64::from(rand::random::<u8>())));
         }
     }
 
-    /// A transactional producer; older ones of the same id are fenced, and what they left open is ended.
+    /// A transactional producer; older ones of the same id are fenced, and their open transactions are aborted.
     pub(crate) fn writer(&self, id: &str) -> Result<Writer, BrokerError> {
         let failed =
             |error: KafkaError| BrokerError::request(format!("starting transactions as `{id}`"), error);
         let mut properties = self.clients.producer(0);
         properties.set("transactional.id", id).set("transaction.timeout.ms", "10000");
         if properties.get("message.max.bytes").is_none() {
-            // What a topic held it takes again: its own limit counts.
+            // The topic's own limit applies: a record that was in the topic fits into it again.
             properties.set("message.max.bytes", "1000000000");
         }
         let writer = Writer(properties.create().map_err(failed)?);

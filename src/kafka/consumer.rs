@@ -1,7 +1,7 @@
 //! Where records come from: one consumer, drained batch by batch.
 //!
 //! Always holds: a batch's group metadata is older than its first record, and a batch during which the assignment
-//! changed is never committed. Both together fence a worker whose partitions somebody else owns already.
+//! changed is never committed. Both together fence a worker whose partitions have another owner already.
 
 use super::ClientProperties;
 use super::batch::{Batch, Span};
@@ -18,26 +18,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tracing::{debug, warn};
 
-/// How long the brokers may take to tell committed offsets, and librdkafka to seek.
+/// How long the brokers may take to return committed offsets, and librdkafka to seek.
 const REWIND_TIMEOUT: Duration = Duration::from_secs(10);
 /// A record that is due within this time is waited for; for a later one the partitions are paused, and polled meanwhile.
 const MAX_WAIT_FOR_DUE: Duration = Duration::from_millis(200);
-/// Longest wait without a look at the clock.
+/// Longest wait in one poll.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// What a drain brought.
+/// The result of a drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Drained {
     /// No record came in time.
     Nothing,
     /// Records, or at least offsets to commit.
     Records,
-    /// The assignment changed while records were being drained: they are not ours, and what is still owned
-    /// must be rewound.
+    /// The assignment changed while records were being drained: they must not be processed, and partitions that are
+    /// still owned must be rewound.
     Rebalanced,
 }
 
-/// Why a consumer is of no use any more; a new one starts at the committed offsets.
+/// Why a consumer must be replaced; a new one starts at the committed offsets.
 #[derive(Debug)]
 pub(crate) struct Unusable(pub(crate) String);
 
@@ -52,12 +52,12 @@ pub(crate) struct Consumer {
     max_bytes: usize,
     /// Whether fetching was stopped until records are due.
     paused: AtomicBool,
-    /// Whether a group deals out the partitions.
+    /// Whether a group assigns the partitions.
     grouped: bool,
 }
 
 impl Consumer {
-    /// Joins the group as worker `worker`; a bounded group has committed offsets before anybody joins.
+    /// Joins the group as worker `worker`; a bounded group has committed offsets before the first member joins.
     pub(crate) fn join(
         config: &Config,
         clients: &ClientProperties,
@@ -66,13 +66,13 @@ impl Consumer {
     ) -> Result<Self, ClientError> {
         let mut properties = clients.consumer(worker);
         if bounded {
-            // Nothing may begin elsewhere by itself.
+            // A partition without an offset must be an error, not a reset.
             properties.set("auto.offset.reset", "error");
         }
-        let made = Self::make(config, properties, worker, true)?;
-        made.consumer
-            .subscribe(&[&config.input.topic])
-            .map_err(|error| ClientError::Configuration(format!("cannot subscribe: {error}")))?;
+        let made = Self::create(config, properties, worker, true)?;
+        made.consumer.subscribe(&[&config.input.topic]).map_err(|error| {
+            ClientError::Configuration(format!("cannot subscribe to `{}`: {error}", config.input.topic))
+        })?;
         Ok(made)
     }
 
@@ -84,29 +84,38 @@ impl Consumer {
     ) -> Result<Self, ClientError> {
         let mut properties = clients.consumer(0);
         properties.set("auto.offset.reset", "error");
-        let made = Self::make(config, properties, 0, false)?;
+        let made = Self::create(config, properties, 0, false)?;
         let mut list = TopicPartitionList::new();
         for (&partition, &offset) in starts {
-            list.add_partition_offset(&config.input.topic, partition, Offset::Offset(offset))
-                .map_err(|error| ClientError::Configuration(format!("cannot begin there: {error}")))?;
+            list.add_partition_offset(&config.input.topic, partition, Offset::Offset(offset)).map_err(
+                |error| {
+                    ClientError::Configuration(format!(
+                        "cannot start at offset {offset} of partition {partition}: {error}"
+                    ))
+                },
+            )?;
         }
-        made.consumer
-            .assign(&list)
-            .map_err(|error| ClientError::Configuration(format!("cannot read there: {error}")))?;
+        made.consumer.assign(&list).map_err(|error| {
+            ClientError::Configuration(format!(
+                "cannot assign partitions of `{}`: {error}",
+                config.input.topic
+            ))
+        })?;
         Ok(made)
     }
 
-    fn make(
+    fn create(
         config: &Config,
         mut properties: ClientConfig,
         worker: usize,
         grouped: bool,
     ) -> Result<Self, ClientError> {
-        // Once a second: whether brokers answer, and how far behind we are. Ends of partitions tell a true zero.
+        // Once a second: whether brokers answer, and the lag. The end of a partition means a lag of zero.
         properties.set("statistics.interval.ms", "1000").set("enable.partition.eof", "true");
-        let consumer: BaseConsumer<EventContext> = properties
-            .create_with_context(EventContext::new(&config.input.topic))
-            .map_err(|error| ClientError::Configuration(format!("the consumer cannot be made: {error}")))?;
+        let consumer: BaseConsumer<EventContext> =
+            properties.create_with_context(EventContext::new(&config.input.topic)).map_err(|error| {
+                ClientError::Configuration(format!("the consumer cannot be created: {error}"))
+            })?;
         Ok(Consumer {
             consumer,
             worker,
@@ -120,7 +129,8 @@ impl Consumer {
         })
     }
 
-    /// Takes what is there now, waiting only for the first record; within `bounds` only what belongs there and is due.
+    /// Takes the records that are available now, waiting only for the first one; with `bounds` only those that are within
+    /// them and due.
     pub(crate) fn drain<'c>(
         &'c self,
         batch: &mut Batch<'c>,
@@ -168,20 +178,20 @@ impl Consumer {
         Ok(drained(batch))
     }
 
-    /// Puts a record where it belongs: into the batch, or among those that are not due.
+    /// Adds a record to the batch, or to those that are not due.
     fn admit<'c>(&self, batch: &mut Batch<'c>, message: BorrowedMessage<'c>, bounds: Option<&Bounds>) {
         let Some(bounds) = bounds else { return batch.push(message) };
         let now = Instant::now();
         match bounds.admit(&message) {
             Admission::Inside(Some(due)) if due > now => batch.held.push((due, message)),
-            // Behind a record that waits, everything of its partition waits: order is kept.
+            // Behind a held record all records of its partition are held: order is kept.
             _ if batch.holds(message.partition()) => batch.held.push((now, message)),
             admission => batch.take(message, admission),
         }
     }
 
-    /// Waits a moment if there are records that are not due yet, or if the pacer is closed; whether it did so, and the
-    /// drain is over. Records that have become due are in the batch.
+    /// Waits a moment if there are records that are not due yet, or if the pacer is closed. Returns whether it waited and
+    /// the drain is over. Records that have become due are in the batch.
     fn wait_for_due<'c>(&'c self, batch: &mut Batch<'c>, bounds: &Bounds) -> Result<bool, ClientError> {
         let closed = bounds.pacer.is_closed();
         if batch.held.is_empty() && !closed {
@@ -191,7 +201,7 @@ impl Consumer {
         let next = batch.held.iter().map(|(due, _)| *due).min();
         let left = next.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
         if closed || left > MAX_WAIT_FOR_DUE {
-            // Who waits for long stays a member of the group only if it polls; paused, it gets nothing to keep.
+            // During a long wait the consumer must poll to stay a member of the group; paused, it gets no records.
             self.pause_all(true);
             match self.consumer.poll(POLL_INTERVAL) {
                 Some(Ok(message)) => {
@@ -208,7 +218,7 @@ impl Consumer {
         }
         self.pause_all(false);
         std::thread::sleep(left.min(POLL_INTERVAL));
-        // In order within a partition: what stands behind a record that is not due waits with it.
+        // In order within a partition: records behind one that is not due are held with it.
         let now = Instant::now();
         for (due, message) in std::mem::take(&mut batch.held) {
             if due > now || batch.holds(message.partition()) {
@@ -224,7 +234,7 @@ impl Consumer {
         Ok(!batch.held.is_empty())
     }
 
-    /// Stops fetching, or goes on. What cannot be paused comes and is kept: nothing is lost.
+    /// Pauses or resumes all partitions. Records of partitions that cannot be paused are held: nothing is lost.
     fn pause_all(&self, pause: bool) {
         if self.paused.swap(pause, Ordering::Relaxed) == pause && !pause {
             return;
@@ -247,11 +257,11 @@ impl Consumer {
             list.add_partition(&self.topic, partition);
         }
         if let Err(error) = self.consumer.pause(&list) {
-            debug!(%error, "partitions that are done cannot be paused; what comes is dropped");
+            debug!(%error, "partitions that are done cannot be paused; their records are dropped");
         }
     }
 
-    /// Sorts the consumer's errors: what heals by itself is left to librdkafka, the rest ends the worker.
+    /// Classifies the consumer's errors: those that librdkafka retries are logged, the rest ends the worker.
     fn absorb(
         &self,
         error: KafkaError,
@@ -289,19 +299,19 @@ impl Consumer {
                 let refused =
                     ClientError::refusal(code, &self.brokers, "reading the input topic in this group");
                 match refused {
-                    // Who was let in once may be let in again: a broker that restarts says no for a while.
+                    // Credentials that were accepted before: a restarting broker may refuse them for a while.
                     Some(ClientError::Authentication { .. }) if self.consumer.context().joined() => {}
                     Some(error) => return Err(error),
                     None => {}
                 }
-                debug!(%code, "the consumer reports an error that it tries to mend");
+                debug!(%code, "the consumer reports an error that librdkafka retries");
             }
-            error => debug!(%error, "the consumer reports an error that it tries to mend"),
+            error => debug!(%error, "the consumer reports an error that librdkafka retries"),
         }
         Ok(())
     }
 
-    /// Which planned partition's next record is not there any more, as a message; `None` if all are.
+    /// A message about the first planned partition whose next record was deleted; `None` if there is none.
     fn missing_record(&self, bounds: &Bounds) -> Option<String> {
         let assignment = self.consumer.assignment().ok()?;
         let mut planned = TopicPartitionList::new();
@@ -321,16 +331,15 @@ impl Consumer {
             let Offset::Offset(offset) = element.offset() else { return None };
             (offset < first || offset > end).then(|| {
                 format!(
-                    "the record at offset {offset} of partition {partition} of `{topic}` is not there any more, the \
-                     topic holds {first} to {end}: it was deleted after the replay was planned, so this plan cannot be \
-                     kept"
+                    "the record at offset {offset} of partition {partition} of `{topic}` was deleted after the replay \
+                     was planned: the topic holds {first} to {end}; plan a new replay under another --id"
                 )
             })
         })
     }
 
     /// Goes back, in the partitions of `batch` that are still owned, to the committed offsets; to the first record of
-    /// `batch` where nothing was ever committed, or where no group remembers offsets.
+    /// `batch` where nothing was ever committed, or where no group is used.
     pub(crate) fn rewind(&self, batch: &Batch<'_>) -> Result<(), Unusable> {
         let unusable = |doing: &str, error: KafkaError| Unusable(format!("{doing}: {error}"));
         let assignment =
@@ -360,7 +369,7 @@ impl Consumer {
             };
             targets
                 .add_partition_offset(&self.topic, element.partition(), Offset::Offset(offset))
-                .map_err(|error| unusable("naming an offset", error))?;
+                .map_err(|error| unusable("setting an offset", error))?;
         }
         let sought = self
             .consumer
@@ -378,7 +387,7 @@ impl Consumer {
         self.consumer.commit(&offsets, rdkafka::consumer::CommitMode::Sync)
     }
 
-    /// What the callbacks left behind since the last call.
+    /// The events of the callbacks since the last call.
     pub(crate) fn take_events(&self) -> Option<ConsumerEvents> {
         let context = self.consumer.context();
         context.take_pending().then(|| ConsumerEvents {
@@ -396,18 +405,18 @@ impl Consumer {
         self.consumer.context().at_end(partition)
     }
 
-    /// Says that records of these partitions were read: they are not at their ends.
+    /// Records of these partitions were read: they are not at their ends.
     pub(crate) fn moved(&self, spans: &BTreeMap<i32, Span>) {
         self.consumer.context().moved(spans.keys());
     }
 
-    /// Leaves the group, within `deadline`: dropping a consumer knows none.
+    /// Leaves the group, within `deadline`: dropping a consumer has no time-out.
     pub(crate) fn close(self, deadline: Duration) {
         let (closed, waiting) = std::sync::mpsc::channel();
         let consumer = self.consumer;
         std::thread::spawn(move || {
             drop(consumer);
-            // Nobody waits any more if this took too long.
+            // The receiver is dropped if this took too long.
             let _ = closed.send(());
         });
         if waiting.recv_timeout(deadline).is_err() {

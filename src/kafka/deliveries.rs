@@ -1,4 +1,4 @@
-//! What becomes of records that were handed to a producer: how many have no answer yet, and what went wrong.
+//! Delivery reports of a producer's records: how many are outstanding, and the first failure.
 
 use super::events;
 use rdkafka::ClientContext;
@@ -57,7 +57,7 @@ impl Deliveries {
         }
     }
 
-    /// What became of one record is known.
+    /// Handles the delivery report of one record.
     fn report(&self, failure: Option<(KafkaError, String)>) {
         if failure.is_some() {
             let mut first = self.lock();
@@ -66,7 +66,7 @@ impl Deliveries {
             }
         }
         if self.outstanding.fetch_sub(1, Ordering::AcqRel) == 1 {
-            // With the lock, or who is about to wait could miss it.
+            // With the lock, or a thread that is about to wait could miss the notification.
             let _guard = self.lock();
             self.none_outstanding.notify_one();
         }

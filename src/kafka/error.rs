@@ -1,9 +1,9 @@
-//! Errors of Kafka's clients, and which of them no retry can mend.
+//! Errors of Kafka's clients, and which of them are fatal.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use thiserror::Error;
 
-/// Why a question to the brokers has no answer.
+/// Why a request to the brokers failed.
 #[derive(Debug, Error)]
 pub enum BrokerError {
     /// The brokers do not answer, or refuse.
@@ -11,11 +11,11 @@ pub enum BrokerError {
     Request {
         /// What was done.
         doing: String,
-        /// What librdkafka said.
+        /// librdkafka's error.
         reason: String,
     },
     /// There is no such topic.
-    #[error("the topic `{0}` does not exist; create it, or name another one")]
+    #[error("the topic `{0}` does not exist; create it, or set another one")]
     NoTopic(String),
 }
 
@@ -25,14 +25,14 @@ impl BrokerError {
     }
 }
 
-/// Why a worker's consumer or producer cannot start or go on, although everything was tried that could mend it.
+/// Why a worker's consumer or producer cannot start or continue, after all retries.
 #[derive(Debug, Error)]
 pub enum ClientError {
     /// A setting that librdkafka refuses.
     #[error("{0}")]
     Configuration(String),
     /// A topic is missing.
-    #[error("the topic `{topic}` ({setting}) does not exist on {brokers}; create it, or name another one")]
+    #[error("the topic `{topic}` ({setting}) does not exist on {brokers}; create it, or set another one")]
     MissingTopic {
         /// The topic's name.
         topic: String,
@@ -41,53 +41,53 @@ pub enum ClientError {
         /// `kafka.brokers`.
         brokers: String,
     },
-    /// The brokers refuse who we are.
+    /// The brokers refuse the credentials.
     #[error(
-        "the brokers at {brokers} refuse our credentials ({reason}); check security.protocol and sasl.* under \
+        "the brokers at {brokers} refuse the credentials ({reason}); check security.protocol and sasl.* under \
          [kafka.properties]"
     )]
     Authentication {
         /// `kafka.brokers`.
         brokers: String,
-        /// What the broker or librdkafka said.
+        /// The broker's or librdkafka's error.
         reason: String,
     },
-    /// The brokers know who we are and forbid what we need.
-    #[error("the brokers forbid what is needed ({what}): {reason}; grant it to this client's principal")]
+    /// The brokers accept the credentials and deny an operation.
+    #[error("the brokers deny an operation ({what}): {reason}; grant it to this client's principal")]
     Authorization {
-        /// What was asked for.
+        /// The operation.
         what: String,
-        /// What the broker said.
+        /// The broker's error.
         reason: String,
     },
-    /// Another process took this producer's place.
+    /// Another producer with the same transactional id fenced this one.
     #[error(
-        "another process with the transactional id `{transactional_id}` took over, or a transaction outlived its \
-         time-out ({reason}); every process needs a `kafka.instance` of its own"
+        "fenced: another process uses the transactional id `{transactional_id}`, or a transaction exceeded its \
+         time-out ({reason}); set a different `kafka.instance` for every process"
     )]
     Fenced {
         /// The id.
         transactional_id: String,
-        /// What librdkafka said.
+        /// librdkafka's error.
         reason: String,
     },
-    /// Kafka failed in a way that trying again does not mend.
+    /// A client call failed and cannot be retried.
     #[error("worker {worker}: {doing} failed: {reason}")]
     Failed {
         /// The number of the worker whose client it is.
         worker: usize,
         /// What was done.
         doing: &'static str,
-        /// What librdkafka said.
+        /// librdkafka's error.
         reason: String,
     },
-    /// The consumer cannot go on, whatever is tried.
-    #[error("the consumer failed for good: {0}; start the process again")]
+    /// The consumer has a fatal error.
+    #[error("the consumer has a fatal error: {0}; restart the process")]
     Consumer(String),
 }
 
 impl ClientError {
-    /// The error that ends the process, if `code` says that the brokers refuse us. `what` was being done.
+    /// The error that ends the process, if `code` is an authentication or authorization error. `what` is the operation.
     pub(crate) fn refusal(code: RDKafkaErrorCode, brokers: &str, what: &str) -> Option<Self> {
         use RDKafkaErrorCode as Code;
         match code {

@@ -1,4 +1,4 @@
-//! What librdkafka tells a consumer between records: rebalances, statistics, errors.
+//! A consumer's events besides records: rebalances, statistics, errors.
 //!
 //! All callbacks run on the worker's own thread, within `poll` (or, at the end, on the thread that closes the
 //! consumer); the locks here are never contended.
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tracing::{debug, error, info, warn};
 
-/// The consumer's context: keeps what happened until the worker asks.
+/// The consumer's context: keeps events until the worker takes them.
 #[derive(Debug, Default)]
 pub(super) struct EventContext {
     topic: String,
@@ -36,7 +36,7 @@ struct State {
     errors: u64,
 }
 
-/// What the statistics say of a partition that is owned.
+/// The statistics of a partition that is owned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PartitionStats {
     pub(crate) partition: i32,
@@ -119,7 +119,7 @@ impl EventContext {
         }
     }
 
-    /// Carries out a rebalance, and compares what librdkafka made of it with what was expected.
+    /// Carries out a rebalance, and compares the resulting assignment with the expected one.
     fn carry_out(
         &self,
         consumer: &BaseConsumer<Self>,
@@ -207,7 +207,7 @@ impl ClientContext for EventContext {
     fn error(&self, error: KafkaError, reason: &str) {
         // Poll reports it too, and there it is classified.
         if matches!(error, KafkaError::Global(RDKafkaErrorCode::PartitionEOF)) {
-            // Not an error: librdkafka says by this way that a partition is read to its end.
+            // Not an error: librdkafka reports the end of a partition this way.
             return;
         }
         debug!(%error, reason, "the consumer reports an error");
@@ -216,7 +216,7 @@ impl ClientContext for EventContext {
     }
 }
 
-/// Passes librdkafka's log on. Its lines about brokers that went away repeat often and heal: warnings, not errors.
+/// Forwards librdkafka's log. Its errors about lost connections repeat often and are retried: warnings here.
 pub(super) fn log(level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
     use rdkafka::config::RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
     match level {

@@ -64,7 +64,7 @@ impl History {
     }
 
     /// The offsets of every partition of `topic` that can hold records with from ≤ timestamp < to: from the brokers' index
-    /// to the topic's end of now. `late_ms` says how much later than `to` such a record may have been written.
+    /// to the topic's current end. `late_ms` is how much later than `to` such a record may have been written.
     ///
     /// # Errors
     /// A topic that does not exist; brokers that do not answer.

@@ -1,7 +1,7 @@
-//! How far behind the worker is, partition by partition.
+//! The consumer lag, by partition.
 //!
 //! On transactional topics the position never reaches the last stable offset by records alone: transactions end with
-//! control records that nobody is given. A partition read to its end has lag 0 whatever the offsets say.
+//! control records that no consumer receives. A partition read to its end has lag 0 regardless of the offsets.
 
 use super::batch::Span;
 use super::events::PartitionStats;
@@ -31,7 +31,7 @@ impl Lag {
         }
     }
 
-    /// Whoever owns the other partitions reports their lag.
+    /// Removes the lag of other partitions: their owners report it.
     pub(crate) fn keep_only(&mut self, owned: &BTreeSet<i32>, metrics: &WorkerMetrics) {
         self.committed.retain(|partition, _| owned.contains(partition));
         self.reported.retain(|partition| {
@@ -49,13 +49,13 @@ impl Lag {
     }
 }
 
-/// Records not answered yet; `None` while the brokers have not told where the partition ends.
-fn lag(partition: &PartitionStats, answered: Option<i64>, at_end: bool) -> Option<i64> {
+/// Records not processed yet; `None` while the end of the partition is unknown.
+fn lag(partition: &PartitionStats, processed: Option<i64>, at_end: bool) -> Option<i64> {
     if partition.last_stable < 0 {
         return None;
     }
     let committed = if partition.committed >= 0 { partition.committed } else { partition.first.max(0) };
-    let reached = if at_end { partition.next } else { answered.unwrap_or(committed) };
+    let reached = if at_end { partition.next } else { processed.unwrap_or(committed) };
     Some((partition.last_stable - reached).max(0))
 }
 
@@ -67,9 +67,13 @@ mod tests {
         PartitionStats { partition: 0, last_stable: 100, next: 100, committed: 40, first: 10 };
 
     #[test]
-    fn lag_counts_from_what_was_answered() {
+    fn lag_counts_from_what_was_processed() {
         assert_eq!(lag(&PARTITION, Some(90), false), Some(10));
-        assert_eq!(lag(&PARTITION, None, false), Some(60), "nothing answered yet: from the committed offset");
+        assert_eq!(
+            lag(&PARTITION, None, false),
+            Some(60),
+            "nothing processed yet: from the committed offset"
+        );
         let fresh = PartitionStats { committed: -1001, ..PARTITION };
         assert_eq!(lag(&fresh, None, false), Some(90), "nothing committed yet: from the first record");
         let unknown = PartitionStats { last_stable: -1001, ..PARTITION };

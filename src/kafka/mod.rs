@@ -24,7 +24,7 @@ pub use pacer::{Pace, Pacer};
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Unix time in milliseconds, as records are stamped.
+/// Unix time in milliseconds, as in the timestamps of records.
 pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)

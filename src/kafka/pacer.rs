@@ -1,19 +1,19 @@
-//! How fast a replay may go: a rate, a multiple of the records' own speed, and a pause while the live pipeline needs the
-//! cluster.
+//! The rate of a replay: records per second, a multiple of the records' own speed, and a pause while the lag of the live
+//! group grows.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The share of a second that a batch may hold at a rate: what is written at once is at most so much of it.
+/// The largest batch at a rate, in seconds of that rate.
 const BATCH_SECONDS: f64 = 0.25;
-/// How much of the time that was lost may be made good: more would be a burst.
+/// How much lost time may be caught up: more would be a burst.
 const MAX_CREDIT: Duration = Duration::from_millis(500);
 
 /// How fast records may be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Pace {
-    /// As fast as it goes.
+    /// Without limit.
     #[default]
     Free,
     /// Records a second, over all workers of the process.
@@ -22,7 +22,7 @@ pub enum Pace {
     Speed(f64),
 }
 
-/// One process's pace, shared by its workers.
+/// The rate limit of one process, shared by its workers.
 #[derive(Debug, Default)]
 pub struct Pacer {
     pace: Pace,
@@ -68,21 +68,21 @@ impl Pacer {
         let Pace::Speed(speed) = self.pace else { return None };
         let (begin, first_ms) = *lock(&self.anchor).get_or_insert_with(|| (Instant::now(), timestamp_ms));
         let since = (timestamp_ms - first_ms).max(0) as f64 / 1_000.0 / speed;
-        // Instants cannot hold everything; after a thousand years the difference does not matter.
+        // `Instant` would overflow; beyond a thousand years the difference does not matter.
         begin.checked_add(Duration::from_secs_f64(since.min(3e10)))
     }
 
-    /// Lets nobody pass, or everybody again.
+    /// Closes or opens the gate.
     pub fn close(&self, closed: bool) {
         self.closed.store(closed, Ordering::Relaxed);
     }
 
-    /// Whether nobody may pass now.
+    /// Whether the gate is closed.
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
     }
 
-    /// Takes note of a wait at the closed gate.
+    /// Adds time that the gate was closed.
     pub fn add_closed(&self, time: Duration) {
         self.closed_ms.fetch_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn time_that_was_lost_is_not_made_good_in_a_burst() {
+    fn lost_time_is_not_caught_up_in_a_burst() {
         let pacer = Pacer::new(Pace::Rate(1_000.0), 1, None);
         *lock(&pacer.next) = Instant::now().checked_sub(Duration::from_secs(60));
         let due = pacer.reserve(1).unwrap();

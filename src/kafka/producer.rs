@@ -1,7 +1,7 @@
 //! One producer, with or without transactions.
 //!
 //! Always holds: after an error nothing that was written since [`Producer::begin`] becomes visible to `read_committed`
-//! readers, unless [`TransactionError::Rebuild`] says that the end is unknown; then [`Producer::rebuild`] settles it. No
+//! readers, unless [`TransactionError::Rebuild`] reports an unknown outcome; then [`Producer::rebuild`] resolves it. No
 //! transaction stays open: dropping the producer aborts it.
 
 use super::ClientProperties;
@@ -23,22 +23,22 @@ use std::sync::Arc;
 use std::time::Duration;
 use tracing::{debug, info, warn};
 
-/// One attempt to reach the transaction coordinator; between attempts the worker shows that it lives.
+/// One attempt to reach the transaction coordinator; between attempts the worker sends a heartbeat.
 const INIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest wait for a call of a transaction before its end counts as unclear: longer than the broker's own time-out by
-/// default, and short enough that a batch with several such waits does not look like a hanging worker.
+/// Longest wait for a transaction's call before its outcome counts as unknown: longer than the broker's own time-out by
+/// default, and short enough that a batch with several such waits does not count as a stalled worker.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(15);
 /// librdkafka's default of `batch.size`.
 const MAX_REQUEST_BYTES: usize = 1_000_000;
 
-/// What kept a batch from being committed, and what is to be done.
+/// Why a batch was not committed, and how to recover.
 #[derive(Debug)]
 pub(crate) enum TransactionError {
-    /// Nothing of the batch stays, its records come again.
+    /// The batch is aborted; its records are read again.
     Abort(String),
-    /// Whether the batch was committed is unknown: the producer has to be built again.
+    /// Whether the batch was committed is unknown: the producer has to be rebuilt.
     Rebuild(String),
-    /// A broker refused a timestamp that should have been fine: clocks differ. Else as [`TransactionError::Abort`].
+    /// A broker refused a timestamp that should have been fine: clock skew. Otherwise as [`TransactionError::Abort`].
     ClockSkew,
     /// The worker has to end.
     Fatal(ClientError),
@@ -60,8 +60,8 @@ pub(crate) struct Producer<'a> {
 }
 
 impl<'a> Producer<'a> {
-    /// The producer of worker `worker`, ready to write; waits, as long as it takes, for brokers that do not answer, and
-    /// shows in `health` that it lives. `None` if a stop was asked for.
+    /// The producer of worker `worker`, ready to write; waits without limit for brokers that do not answer, and sends
+    /// heartbeats to `health`. `None` if a stop was requested.
     pub(crate) fn open(
         config: &'a Config,
         clients: &'a ClientProperties,
@@ -76,7 +76,7 @@ impl<'a> Producer<'a> {
             let producer: ThreadedProducer<Context> = properties(clients, topics, worker)
                 .create_with_context(Context(Arc::clone(&deliveries)))
                 .map_err(|error| {
-                    ClientError::Configuration(format!("the producer cannot be made: {error}"))
+                    ClientError::Configuration(format!("the producer cannot be created: {error}"))
                 })?;
             let made = Producer {
                 config,
@@ -99,8 +99,8 @@ impl<'a> Producer<'a> {
         }
     }
 
-    /// Fences older producers of the same id and ends what they left open. False if it takes another producer to try
-    /// again, or if a stop was asked for.
+    /// Fences older producers of the same id and aborts their open transactions. False if a new producer is needed to try
+    /// again, or if a stop was requested.
     fn init_transactions(&self) -> Result<bool, ClientError> {
         let mut attempts = 0;
         loop {
@@ -111,17 +111,17 @@ impl<'a> Producer<'a> {
                     return Ok(true);
                 }
                 Err(KafkaError::Transaction(error)) => error,
-                Err(error) => return Err(self.failed("starting transactions", &error)),
+                Err(error) => return Err(self.failed("initializing transactions", &error)),
             };
             if let Some(refusal) = self.refusal(error.code()) {
                 return Err(refusal);
             }
             if error.is_fatal() {
-                return Err(self.failed("starting transactions", &error));
+                return Err(self.failed("initializing transactions", &error));
             }
             attempts += 1;
             if attempts == 1 || attempts % 12 == 0 {
-                warn!(worker = self.worker, reason = %error, "transactions cannot start; trying on");
+                warn!(worker = self.worker, reason = %error, "transactions cannot be initialized; retrying");
             }
             if self.stop.requested() || !error.is_retriable() {
                 return Ok(false);
@@ -144,7 +144,7 @@ impl<'a> Producer<'a> {
         Ok(())
     }
 
-    /// Hands a record over; waits while the queue is full. Gives a record back that is too large for the producer.
+    /// Queues a record; waits while the queue is full. Returns a record that is too large for the producer.
     pub(crate) fn send<'r>(&self, record: Outgoing<'r>) -> Result<Option<Outgoing<'r>>, TransactionError> {
         let mut record = record;
         self.deliveries.expect_one();
@@ -178,7 +178,7 @@ impl<'a> Producer<'a> {
         if let Some((error, topic)) = self.deliveries.failure() {
             return Err(self.undelivered(&error, &topic));
         }
-        // The last report is being handed in at this moment; committing before would flush in slices of 100 ms.
+        // The last delivery report is being processed; committing before that would flush in slices of 100 ms.
         while self.producer.in_flight_count() > 0 {
             std::thread::yield_now();
         }
@@ -202,22 +202,22 @@ impl<'a> Producer<'a> {
         Ok(())
     }
 
-    /// Ends the batch without a trace; whether that worked.
+    /// Aborts the batch.
     pub(crate) fn abort(&mut self) -> Result<(), TransactionError> {
         if !std::mem::take(&mut self.open) {
-            // Without transactions nothing can be taken back, but what waits must not mix with the next batch.
+            // Without transactions nothing can be aborted, but outstanding records must not mix with the next batch.
             return match self.deliveries.outstanding() {
                 0 => Ok(()),
-                count => Err(TransactionError::Rebuild(format!("{count} records wait for brokers"))),
+                count => Err(TransactionError::Rebuild(format!("{count} records are not acknowledged"))),
             };
         }
         let done = self.producer.abort_transaction(TRANSACTION_TIMEOUT);
-        // Aborting waits for every record; what is still reported belongs to this batch.
+        // Aborting purges all records; delivery reports that are still pending belong to this batch.
         let waited = self.deliveries.wait(INIT_TIMEOUT);
         match (done, waited) {
             (Ok(()), Ok(())) => Ok(()),
             (Ok(()), Err(count)) => {
-                Err(TransactionError::Rebuild(format!("{count} records have no answer after an abort")))
+                Err(TransactionError::Rebuild(format!("{count} records are not acknowledged after an abort")))
             }
             (Err(error), _) => match self.transaction_error(error) {
                 TransactionError::Fatal(error) => Err(TransactionError::Fatal(error)),
@@ -229,24 +229,24 @@ impl<'a> Producer<'a> {
         }
     }
 
-    /// Replaces the producer by one of the same transactional id: whatever it had begun is ended by the brokers before
-    /// the new one may write. `None` if a stop was asked for.
+    /// Replaces the producer by one of the same transactional id: the brokers end its transaction before the new one
+    /// may write. `None` if a stop was requested.
     pub(crate) fn rebuild(self) -> Result<Option<Self>, ClientError> {
-        info!(worker = self.worker, "building the producer again");
+        info!(worker = self.worker, "rebuilding the producer");
         let mut old = self;
-        // Not aborted: the end of this transaction is unknown, and the next producer settles it.
+        // Not aborted: the outcome of this transaction is unknown, and the next producer resolves it.
         old.open = false;
         let Producer { config, clients, topics, health, stop, worker, .. } = old;
         drop(old);
         Producer::open(config, clients, topics, health, stop, worker)
     }
 
-    /// What follows from a failed call.
+    /// The recovery after a failed call.
     fn transaction_error(&self, error: KafkaError) -> TransactionError {
         let reason = error.to_string();
         let error = match error {
             KafkaError::Transaction(error) => error,
-            // How far the commit came is unknown.
+            // Whether the commit succeeded is unknown.
             KafkaError::Flush(_) => return TransactionError::Rebuild(reason),
             _ => {
                 return match self.fatal_error() {
@@ -269,7 +269,7 @@ impl<'a> Producer<'a> {
         }
     }
 
-    /// What follows from a record that could not be delivered.
+    /// The recovery after a record that could not be delivered.
     fn undelivered(&self, error: &KafkaError, topic: &str) -> TransactionError {
         let code = code(error);
         if let Some(refusal) = code.and_then(|code| self.refusal(code)) {
@@ -293,7 +293,7 @@ impl<'a> Producer<'a> {
                 worker: self.worker,
                 doing: "writing",
                 reason: format!(
-                    "topic `{topic}` takes smaller records than when this process started; start it again"
+                    "topic `{topic}` accepts smaller records than when this process started; restart it"
                 ),
             }),
             _ => TransactionError::Abort(format!("a record for `{topic}` was not delivered: {error}")),
@@ -325,7 +325,7 @@ impl Drop for Producer<'_> {
         if std::mem::take(&mut self.open)
             && let Err(error) = self.producer.abort_transaction(INIT_TIMEOUT)
         {
-            warn!(worker = self.worker, %error, "an open transaction could not be aborted; it times out");
+            warn!(worker = self.worker, %error, "an open transaction could not be aborted; it ends by its time-out");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! librdkafka properties: which are refused as ours, and what each value resolves to.
+//! librdkafka properties: which are reserved, and the resolution of values.
 
 use crate::config::{ConfigErrors, Origins, Properties, Value, is_hidden};
 use rdkafka::ClientConfig;
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// Property names and values as librdkafka takes them.
 pub(super) type Map = BTreeMap<String, String>;
 
-/// Properties that no setting may change, with the sentence that says why and what to do instead. Aliases included.
+/// Properties that no setting may change, each with the reason and what to do instead. Aliases included.
 const REFUSED: &[(&[&str], &str)] = &[
     (&["bootstrap.servers", "metadata.broker.list"], "the brokers are the setting `kafka.brokers`"),
     (&["group.id"], "the group is the setting `kafka.group`, and transactional ids are built from it"),
@@ -22,7 +22,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     ),
     (
         &["enable.auto.offset.store"],
-        "offsets are stored when their verdicts are; stored on reading they could run ahead and lose records",
+        "offsets are stored with their verdicts; stored on reading they could run ahead and lose records",
     ),
     (&["isolation.level"], "comments are always read `read_committed`; aborted records were never written"),
     (
@@ -33,7 +33,7 @@ const REFUSED: &[(&[&str], &str)] = &[
         &["enable.idempotence"],
         "it is always on; without it a retry could write a verdict twice or out of order",
     ),
-    (&["enable.partition.eof"], "it is always on; the end of a partition tells when a worker has caught up"),
+    (&["enable.partition.eof"], "it is always on; the end of a partition shows that a worker has caught up"),
     (&["statistics.interval.ms"], "it is always one second; lag is read from the statistics"),
     (
         &["acks", "request.required.acks"],
@@ -41,7 +41,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     ),
 ];
 
-/// Resolves the properties of one section; what is wrong goes to `errors`, and the rest is returned.
+/// Resolves the properties of one section; errors go to `errors`, and the valid ones are returned.
 pub(crate) fn resolve(
     section: &str,
     properties: &Properties,
@@ -80,6 +80,6 @@ fn check(name: &str, value: &Value) -> Result<String, String> {
             Err(why)
         }
         Some(KafkaError::ClientConfig(_, why, _, _)) => Err(why.replace(&text, "***")),
-        Some(_) => Err("holds a zero byte, which librdkafka cannot take".to_owned()),
+        Some(_) => Err("contains a zero byte, which librdkafka does not accept".to_owned()),
     }
 }

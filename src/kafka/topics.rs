@@ -1,5 +1,5 @@
-//! The three topics, looked at before the first batch: are they there, how many partitions have they, what would their
-//! brokers refuse?
+//! The three topics, inspected before the first batch: whether they exist, their partitions, and the limits of their
+//! brokers.
 
 use super::error::{ClientError, code};
 use super::{ClientProperties, events};
@@ -18,7 +18,7 @@ use tracing::{info, warn};
 const DEFAULT_MAX_BYTES: usize = 1_048_588;
 /// Kafka's default of `message.timestamp.after.max.ms`.
 const DEFAULT_AFTER_MS: i64 = 3_600_000;
-/// How long one question to the brokers may take.
+/// How long one request to the brokers may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A topic that is written to.
@@ -32,7 +32,7 @@ pub(crate) struct Target {
     pub(crate) before_ms: i64,
     /// `message.timestamp.after.max.ms`.
     pub(crate) after_ms: i64,
-    /// `retention.ms`, if records leave by age at all.
+    /// `retention.ms`, if records are deleted by age at all.
     pub(crate) retention_ms: Option<i64>,
 }
 
@@ -45,9 +45,9 @@ pub(crate) struct Topics {
     pub(crate) dead_letters: Target,
 }
 
-/// Looks at the topics of `config`; waits, as long as it takes, for brokers that do not answer, and shows in `health` that
-/// all `workers` live. `ask_limits`: whether the brokers can say what they would refuse; else Kafka's defaults count. `None`
-/// if a stop was asked for.
+/// Inspects the topics of `config`; waits without limit for brokers that do not answer, and sends heartbeats of all
+/// `workers` to `health`. `ask_limits`: whether the limits are requested from the brokers; otherwise Kafka's defaults apply.
+/// `None` if a stop was requested.
 pub(crate) fn inspect(
     config: &Config,
     clients: &ClientProperties,
@@ -58,7 +58,7 @@ pub(crate) fn inspect(
 ) -> Result<Option<Topics>, ClientError> {
     let brokers = &config.kafka.brokers;
     let invalid =
-        |error: KafkaError| ClientError::Configuration(format!("the client cannot be made: {error}"));
+        |error: KafkaError| ClientError::Configuration(format!("the client cannot be created: {error}"));
     let refusals = Arc::new(Refusals::default());
     let client: BaseConsumer<MetadataContext> =
         clients.plain().create_with_context(MetadataContext(Arc::clone(&refusals))).map_err(invalid)?;
@@ -72,7 +72,7 @@ pub(crate) fn inspect(
             }
             Err(Failure::Fatal(error)) => return Err(error),
             Err(Failure::Unreachable(reason)) => {
-                // What the brokers said on the way is told to the context; poll lets it speak.
+                // Refusals are reported to the context, from within poll.
                 client.poll(Duration::from_millis(100));
                 let refusal = refusals.refusal();
                 if let Some(error) =
@@ -82,7 +82,7 @@ pub(crate) fn inspect(
                 }
                 attempts += 1;
                 if attempts == 1 || attempts % 12 == 0 {
-                    warn!(brokers, reason, "the brokers do not answer; trying on, and not ready meanwhile");
+                    warn!(brokers, reason, "the brokers do not answer; retrying, not ready meanwhile");
                 }
             }
         }
@@ -121,7 +121,7 @@ fn partitions<C: ConsumerContext>(config: &Config, client: &BaseConsumer<C>) -> 
             }
             Some(RDKafkaErrorCode::InvalidTopic) => {
                 return Err(Failure::Fatal(ClientError::Configuration(format!(
-                    "`{topic}` ({setting}) is not a name that a topic can have"
+                    "`{topic}` ({setting}) is not a valid topic name"
                 ))));
             }
             Some(code) => {
@@ -139,7 +139,7 @@ fn missing(config: &Config, topic: &str, setting: &'static str) -> ClientError {
     ClientError::MissingTopic { topic: topic.to_owned(), setting, brokers: config.kafka.brokers.clone() }
 }
 
-/// Asks for the limits of the topics that are written to; Kafka's defaults where we may not ask.
+/// Requests the limits of the topics that are written to; Kafka's defaults where this client has no right to.
 fn describe(
     config: &Config,
     clients: &ClientProperties,
@@ -148,11 +148,11 @@ fn describe(
 ) -> Result<Topics, ClientError> {
     let names = [&config.output.topic, &config.dead_letters.topic];
     let unknown = |reason| {
-        info!(reason, "the topics' settings cannot be read; taking Kafka's defaults");
+        info!(reason, "the topics' settings cannot be read; using Kafka's defaults");
         vec![None, None]
     };
     let described = if ask { ask_limits(clients, &names).unwrap_or_else(unknown) } else { vec![None, None] };
-    // What our own producer refuses counts as well.
+    // The limit of the producer applies as well.
     let ours = clients
         .producer(0)
         .get("message.max.bytes")
@@ -162,7 +162,7 @@ fn describe(
         let entry = |name: &str| Some(found.as_ref()?.get(name)?.value.as_deref()?.to_owned());
         let number = |name: &str| entry(name)?.parse::<i64>().ok();
         if entry("message.timestamp.type").as_deref() == Some("LogAppendTime") {
-            warn!(topic, "the topic stamps records itself (message.timestamp.type=LogAppendTime): times of comments are lost");
+            warn!(topic, "the topic sets timestamps itself (message.timestamp.type=LogAppendTime): the timestamps of comments are lost");
         }
         let expires = entry("cleanup.policy").is_none_or(|policy| policy.contains("delete"));
         Target {
@@ -190,13 +190,13 @@ fn ask_limits(clients: &ClientProperties, topics: &[&String]) -> Result<Vec<Opti
         .map_err(|error| error.to_string())?;
     let specifiers: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
     let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
-    let answers =
+    let results =
         block_on(admin.describe_configs(&specifiers, &options)).map_err(|error| error.to_string())?;
-    let answers: Vec<_> = answers.into_iter().map(|answer| answer.map_err(|code| code.to_string())).collect();
-    if let Some(Err(code)) = answers.iter().find(|answer| answer.is_err()) {
+    let results: Vec<_> = results.into_iter().map(|result| result.map_err(|code| code.to_string())).collect();
+    if let Some(Err(code)) = results.iter().find(|result| result.is_err()) {
         return Err(code.clone());
     }
-    Ok(answers.into_iter().map(Result::ok).collect())
+    Ok(results.into_iter().map(Result::ok).collect())
 }
 
 /// Waits for a future on this thread.
@@ -218,7 +218,7 @@ pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Remembers the last error that says more than "no answer".
+/// Keeps the last authentication or authorization error.
 #[derive(Debug, Default)]
 struct Refusals {
     refusal: Mutex<Option<RDKafkaErrorCode>>,
