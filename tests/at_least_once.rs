@@ -53,7 +53,7 @@ fn a_process_that_is_killed_loses_nothing() {
     let answers = kafka.read(&topics.output);
     let ids: BTreeSet<u64> = answers.iter().map(|answer| answer.json()["id"].as_u64().unwrap()).collect();
     assert_eq!(ids.len(), 30_000, "every record has an answer");
-    // Repeated turns begin where the offset stood: answers go back, and then on without a gap.
+    // Repeated batches begin at the committed offset: outputs go back, and then on without a gap.
     let mut highest = None;
     for (_, offset) in answers.iter().map(common::Read::source) {
         assert!(offset <= highest.map_or(0, |highest: i64| highest + 1), "a gap before offset {offset}");

@@ -1,4 +1,4 @@
-//! Records that cannot be judged: put aside with their reason, and never at the cost of their neighbors.
+//! Records that cannot be classified become dead letters with their reason, and never affect their neighbors.
 
 #![allow(clippy::unwrap_used)]
 
@@ -36,17 +36,17 @@ fn every_class_is_put_aside_with_its_reason_and_the_rest_goes_on() {
 
     let verdicts = kafka.read(&topics.output);
     assert_eq!(verdicts.len(), 5);
-    let letters = kafka.read(&topics.dead_letters);
-    assert_eq!(letters.len(), 5);
-    for (number, (letter, (class, value))) in letters.iter().zip(&poison).enumerate() {
-        assert_eq!(letter.value.as_deref(), Some(&value[..]), "{class}: the original bytes");
-        assert_eq!(letter.key.as_deref(), Some(class.as_bytes()));
-        assert_eq!(letter.timestamp, Some(1_700_000_000_000));
-        assert_eq!(letter.header("class"), Some(*class));
-        assert_eq!(letter.header("nunchi-error-class"), Some(*class));
-        assert!(letter.header("nunchi-error").unwrap().contains(' '), "a sentence");
-        assert_eq!(letter.source(), (0, 2 * number as i64 + 1));
-        assert_eq!(letter.header("nunchi-model"), None);
+    let dead_letters = kafka.read(&topics.dead_letters);
+    assert_eq!(dead_letters.len(), 5);
+    for (number, (dead_letter, (class, value))) in dead_letters.iter().zip(&poison).enumerate() {
+        assert_eq!(dead_letter.value.as_deref(), Some(&value[..]), "{class}: the original bytes");
+        assert_eq!(dead_letter.key.as_deref(), Some(class.as_bytes()));
+        assert_eq!(dead_letter.timestamp, Some(1_700_000_000_000));
+        assert_eq!(dead_letter.header("class"), Some(*class));
+        assert_eq!(dead_letter.header("nunchi-error-class"), Some(*class));
+        assert!(dead_letter.header("nunchi-error").unwrap().contains(' '), "a message");
+        assert_eq!(dead_letter.source(), (0, 2 * number as i64 + 1));
+        assert_eq!(dead_letter.header("nunchi-model"), None);
     }
 }
 
@@ -73,18 +73,18 @@ fn what_does_not_fit_the_dead_letter_topic_is_described() {
     let verdicts = kafka.read(&topics.output);
     assert_eq!(verdicts.len(), 1);
     assert_eq!(verdicts[0].json()["id"], 3);
-    let letters = kafka.read(&topics.dead_letters);
-    assert_eq!(letters.len(), 3);
-    assert_eq!(letters[0].value.as_deref(), Some(&b""[..]));
-    assert_eq!(letters[0].header("nunchi-error-class"), Some("invalid_json"));
-    assert_eq!(letters[0].header("nunchi-size"), Some("50000"));
+    let dead_letters = kafka.read(&topics.dead_letters);
+    assert_eq!(dead_letters.len(), 3);
+    assert_eq!(dead_letters[0].value.as_deref(), Some(&b""[..]));
+    assert_eq!(dead_letters[0].header("nunchi-error-class"), Some("invalid_json"));
+    assert_eq!(dead_letters[0].header("nunchi-size"), Some("50000"));
     let sha256: String = Sha256::digest(&value).iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(letters[0].header("nunchi-sha256"), Some(&sha256[..]));
-    assert_eq!(letters[1].header("nunchi-error-class"), Some("oversize"));
-    assert_eq!((letters[1].key.as_ref(), letters[1].header("large")), (key.as_ref(), None));
-    assert_eq!(letters[2].header("nunchi-error-class"), Some("oversize"));
-    assert_eq!(letters[2].key, None);
-    assert_eq!(letters[2].source(), (0, 2));
+    assert_eq!(dead_letters[0].header("nunchi-sha256"), Some(&sha256[..]));
+    assert_eq!(dead_letters[1].header("nunchi-error-class"), Some("oversize"));
+    assert_eq!((dead_letters[1].key.as_ref(), dead_letters[1].header("large")), (key.as_ref(), None));
+    assert_eq!(dead_letters[2].header("nunchi-error-class"), Some("oversize"));
+    assert_eq!(dead_letters[2].key, None);
+    assert_eq!(dead_letters[2].source(), (0, 2));
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_stream_of_poison_trips_the_breaker_and_offsets_stay() {
     let Some(kafka) = kafka() else { return };
     let topics = kafka.topics("breaker", 1);
     let poison = |count: usize| (0..count).map(|_| Write::value(*b"poison"));
-    // Half is tolerated; the first thousand is seen before anything is judged by it.
+    // Half is tolerated; the first thousand is seen before the breaker may open.
     kafka.write(&topics.input, (0..500).map(|id| Write::value(comment(id, "좋아요"))).chain(poison(500)));
     let mut config = kafka.config(&topics);
     config.worker.batch_records = 100;

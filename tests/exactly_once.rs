@@ -43,13 +43,13 @@ fn a_process_that_is_killed_ten_times_answers_every_record_once() {
     let topics = kafka.topics("killed", PARTITIONS);
     let written = fill(&kafka, &topics, 100_000);
     let (config, folder) = (kafka.config(&topics), tempfile::tempdir().unwrap());
-    // Small turns, so that every life ends in the middle; the instance's name fences the life before.
+    // Small batches, so that every process ends in the middle of one; the instance's name fences the process before.
     let settings = ["worker.batch_records=300", "kafka.instance=one"];
     let mut before = 0;
     for life in 0..10 {
         let mut process = Process::start(&config, folder.path(), &settings);
         wait_for("offsets that move", || committed(&kafka, &topics) > before);
-        // Each time at another point of a turn.
+        // Each time at another point of a batch.
         std::thread::sleep(Duration::from_millis(life * 3));
         process.child.kill().unwrap();
         process.child.wait().unwrap();
@@ -71,7 +71,7 @@ fn processes_that_join_and_leave_change_nothing() {
     let topics = kafka.topics("joining", PARTITIONS);
     let written = fill(&kafka, &topics, 100_000);
     let mut config = kafka.config(&topics);
-    // Many small, slow turns: partitions are revoked while their records are being drained and judged.
+    // Many small, slow batches: partitions are revoked while their records are being drained and classified.
     config.worker.batch_records = 200;
     let slow =
         Fake { before: Arc::new(|_| std::thread::sleep(Duration::from_millis(15))), ..Fake::default() };
@@ -101,7 +101,7 @@ fn a_turn_whose_partitions_were_taken_meanwhile_is_aborted() {
         before: Arc::new({
             let (held, release) = (Arc::clone(&held), Arc::clone(&release));
             move |_| {
-                // The first turn waits until the group has changed under it.
+                // The first batch waits until the group has rebalanced.
                 if held.fetch_add(1, Ordering::SeqCst) == 0 {
                     wait_for("release", || release.load(Ordering::SeqCst));
                 }
@@ -110,15 +110,15 @@ fn a_turn_whose_partitions_were_taken_meanwhile_is_aborted() {
         ..Fake::default()
     };
     let first = Running::start(&config, holding);
-    wait_for("the first turn", || held.load(Ordering::SeqCst) == 1);
+    wait_for("the first batch", || held.load(Ordering::SeqCst) == 1);
     let second = Running::start(&config, Fake::default()).ready();
-    // The second is a member: the generation that the first turn began in is over.
+    // The second is a member: the generation of the first batch is over.
     release.store(true, Ordering::SeqCst);
     wait_for("the last record", || committed(&kafka, &topics) == 600);
     let aborted = first.metrics.transactions.with_label_values(&["aborted"]).get();
     let answered = first.stop().unwrap().records + second.stop().unwrap().records;
-    assert!(aborted >= 1, "the first turn was not fenced");
-    assert_eq!(answered, 600, "aborted turns do not count");
+    assert!(aborted >= 1, "the first batch was not fenced");
+    assert_eq!(answered, 600, "aborted batches do not count");
     assert_answered_once(&written, &kafka.read(&topics.output));
 }
 

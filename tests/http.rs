@@ -18,11 +18,11 @@ fn probes_say_why_not() {
     let answer = server.get("/readyz");
     assert_eq!(answer.status, 503);
     assert_eq!(answer.json()["status"], "not ready");
-    assert_eq!(answer.json()["reasons"][0], "the model is not warm yet");
+    assert_eq!(answer.json()["reasons"][0], "the model is not loaded yet");
     assert_eq!(answer.json()["reasons"][1], "worker 0 does not reach the brokers");
     assert!(server.get("/metrics").text.contains("\nnunchi_ready 0\n"));
 
-    server.health.set_model_warm();
+    server.health.set_model_loaded();
     for worker in 0..2 {
         server.health.set_brokers_reached(worker, true);
     }
@@ -47,7 +47,7 @@ fn a_hung_worker_is_not_alive() {
     std::thread::sleep(Duration::from_millis(20));
     let answer = server.get("/livez");
     assert_eq!(answer.status, 503);
-    assert!(answer.text.contains("worker 0 has been in its turn"), "{}", answer.text);
+    assert!(answer.text.contains("worker 0 has been in the same batch"), "{}", answer.text);
 }
 
 #[test]
@@ -88,9 +88,9 @@ fn an_array_is_answered_in_its_order_and_like_single_comments() {
 }
 
 #[test]
-fn bad_input_is_refused_with_a_sentence_that_names_the_item() {
+fn bad_input_is_refused_with_a_message_that_names_the_item() {
     let server = Server::start(MINUTE);
-    for (body, sentence) in [
+    for (body, message) in [
         ("", "not a JSON object"),
         ("null", "not a JSON object"),
         ("{\"text\": \"좋아요\"", "not a JSON object"),
@@ -103,7 +103,7 @@ fn bad_input_is_refused_with_a_sentence_that_names_the_item() {
         let answer = server.post("/v1/classify", body);
         assert_eq!(answer.status, 400, "{body}");
         let error = answer.json()["error"].as_str().unwrap().to_owned();
-        assert!(error.contains(sentence), "{body}: {error}");
+        assert!(error.contains(message), "{body}: {error}");
     }
     let answer =
         server.post("/v1/classify", &format!("{{\"text\": \"{}\"}}", "가".repeat(http::BODY_LIMIT / 3)));

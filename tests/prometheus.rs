@@ -31,8 +31,8 @@ fn busy_server() -> Server {
     worker.set_lag(3, 17);
     worker.observe_score(0.75);
     worker.observe_end_to_end(0.02);
-    let turn = BatchStats { records_in: [(3, 42)].into(), verdicts: vec![2, 40], ..BatchStats::default() };
-    worker.commit(&turn, true);
+    let batch = BatchStats { records_in: [(3, 42)].into(), verdicts: vec![2, 40], ..BatchStats::default() };
+    worker.commit(&batch, true);
     server.get("/livez");
     server
 }

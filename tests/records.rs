@@ -109,7 +109,7 @@ fn header_names_that_are_not_utf8_pass_and_forged_ones_beside_them_do_not() {
     wait_for("both answers", || running.answered() == 2);
     running.stop().unwrap();
     let verdict = first_headers(&kafka, &topics.output);
-    let letter = first_headers(&kafka, &topics.dead_letters);
+    let dead_letter = first_headers(&kafka, &topics.dead_letters);
     // Another test of this file may panic meanwhile, which is its own matter.
     let panics = panics.lock().unwrap().clone();
     assert!(!panics.iter().any(|panic| panic.contains("Utf8Error")), "{panics:?}");
@@ -118,10 +118,10 @@ fn header_names_that_are_not_utf8_pass_and_forged_ones_beside_them_do_not() {
     assert_eq!(verdict[..2], passed);
     let source = |offset| header(b"nunchi-source", format!("{}/0/{offset}", topics.input).as_bytes());
     assert_eq!(verdict[2..], [source(0), header(b"nunchi-model", FAKE_VERSION.as_bytes())]);
-    assert_eq!(letter[..2], passed);
+    assert_eq!(dead_letter[..2], passed);
     let class = header(b"nunchi-error-class", b"invalid_json");
-    assert_eq!(letter[2..4], [source(1), class]);
-    assert_eq!((letter.len(), &letter[4].0[..]), (5, &b"nunchi-error"[..]));
+    assert_eq!(dead_letter[2..4], [source(1), class]);
+    assert_eq!((dead_letter.len(), &dead_letter[4].0[..]), (5, &b"nunchi-error"[..]));
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn tombstones_pass_and_cut_comments_are_marked() {
     let answers = kafka.read(&topics.output);
     assert_eq!((answers[0].key.as_deref(), answers[0].value.as_deref()), (Some(&b"gone"[..]), None));
     assert_eq!(answers[0].source(), (0, 0));
-    assert_eq!(answers[0].header("nunchi-model"), None, "nobody judged it");
+    assert_eq!(answers[0].header("nunchi-model"), None, "it was not classified");
     assert_eq!(answers[1].key.as_deref(), Some(&b""[..]), "an empty key is a key");
     assert_eq!(answers[1].json()["truncated"], true);
     assert_eq!(answers[1].header("nunchi-truncated"), Some("true"));

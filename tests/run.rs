@@ -110,7 +110,7 @@ fn a_secret_is_in_no_log_at_any_level() {
 }
 
 #[test]
-fn an_address_in_use_ends_it_with_a_sentence() {
+fn an_address_in_use_ends_it_with_a_message() {
     let folder = TempDir::new().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

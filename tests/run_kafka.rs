@@ -1,4 +1,4 @@
-//! `nunchi run` against a real Kafka: soon ready, judging, and telling the truth about it in its metrics.
+//! `nunchi run` against a real Kafka: soon ready, classifying, with correct metrics.
 
 #![allow(clippy::unwrap_used)] // Outside of `#[test]` functions too a failure fails the test.
 
@@ -23,7 +23,7 @@ fn sum(metrics: &str, metric: &str, label: &str) -> f64 {
 }
 
 #[test]
-fn it_judges_and_its_metrics_add_up() {
+fn it_classifies_and_its_metrics_add_up() {
     let Some(kafka) = kafka() else { return };
     let topics = kafka.topics("run-metrics", 3);
     let comments = (0..300).map(|id| Write::value(comment(id, "배송이 빨라서 좋아요")));
@@ -121,7 +121,7 @@ fn a_second_process_takes_over_partitions_and_their_lag() {
 }
 
 #[test]
-fn a_missing_topic_ends_it_with_a_sentence() {
+fn a_missing_topic_ends_it_with_a_message() {
     let Some(kafka) = kafka() else { return };
     let folder = TempDir::new().unwrap();
     let model = model_file(folder.path());

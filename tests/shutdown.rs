@@ -1,4 +1,4 @@
-//! How a process starts and ends: clean stops, partitions handed over at once, sentences for what is missing.
+//! How a process starts and ends: clean stops, partitions handed over at once, messages for what is missing.
 
 #![allow(clippy::unwrap_used)]
 

@@ -152,8 +152,8 @@ impl Filter {
     fn read<'a>(&self, line: Line<'a>) -> Entry<'a> {
         let number = self.lines;
         let Line::Whole(mut line) = line else {
-            let sentence = format!("the line has more than {MAX_LINE} bytes");
-            let comment = Err(DeadLetter { class: DeadLetterClass::Oversize, sentence });
+            let message = format!("the line has more than {MAX_LINE} bytes");
+            let comment = Err(DeadLetter { class: DeadLetterClass::Oversize, message });
             return Entry { number, bare: true, comment };
         };
         if number == 1 {
@@ -169,8 +169,8 @@ impl Filter {
             match std::str::from_utf8(line) {
                 Ok(text) => Ok(Comment { text: Cow::Borrowed(text), ..Comment::default() }),
                 Err(error) => {
-                    let sentence = format!("the line is not UTF-8: {error}");
-                    Err(DeadLetter { class: DeadLetterClass::InvalidUtf8, sentence })
+                    let message = format!("the line is not UTF-8: {error}");
+                    Err(DeadLetter { class: DeadLetterClass::InvalidUtf8, message })
                 }
             }
         } else {
@@ -214,12 +214,12 @@ impl Filter {
     fn write_broken(&mut self, number: u64, error: &DeadLetter) {
         if self.format == Format::Json {
             let object = serde_json::json!({
-                "error": error.sentence, "class": error.class.name(), "line": number,
+                "error": error.message, "class": error.class.name(), "line": number,
             });
             self.out.extend_from_slice(object.to_string().as_bytes());
         } else {
             let mut said = format!("line {number}: ");
-            let _ = write!(said, "{}", error.sentence);
+            let _ = write!(said, "{}", error.message);
             let mut line = String::new();
             self.paint.paint(Tone::Warning, &said, &mut line);
             self.out.extend_from_slice(line.as_bytes());

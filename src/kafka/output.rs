@@ -1,7 +1,7 @@
-//! From a record and what became of it to the record that is written: headers, timestamp, partition, size.
+//! From a record and its outcome to the output record: headers, timestamp, partition, size.
 //!
-//! Always holds: whatever came in, something can be written for it. What fits nowhere loses its echoed fields, then its
-//! value, then its headers, then its key, and says so.
+//! Always holds: for every input record there is an output record. One that exceeds the limit loses its echoed fields, then
+//! its value, then its headers, then its key, and its headers describe that.
 
 use super::topics::{Target, Topics};
 use crate::record::{DeadLetter, DeadLetterClass};
@@ -16,10 +16,10 @@ use std::fmt::Write;
 const RECORD_OVERHEAD: usize = 61 + 36;
 /// Lengths of a header's key and value as varints.
 const HEADER_OVERHEAD: usize = 10;
-/// Clocks differ: a timestamp this close to what the broker refuses counts as refused.
+/// Tolerance for clock skew: a timestamp this close to the broker's limit counts as refused.
 const SKEW_MS: i64 = 5_000;
 
-/// What becomes of a record.
+/// The value of an output record.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum OutputValue<'a> {
     /// A verdict, with and without the echoed fields.
@@ -28,12 +28,12 @@ pub(crate) enum OutputValue<'a> {
         full: &'a [u8],
         /// Without echoed fields, where `full` has some.
         plain: Option<&'a [u8]>,
-        /// Whether the comment was cut.
+        /// Whether the comment was truncated.
         truncated: bool,
         /// VERSION of the model.
         model: &'a str,
     },
-    /// A null value, passed on.
+    /// A null value.
     Tombstone,
     /// A record that cannot be classified.
     DeadLetter(&'a DeadLetter),
@@ -42,7 +42,7 @@ pub(crate) enum OutputValue<'a> {
 /// A record to be written.
 pub(crate) type Outgoing<'a> = BaseRecord<'a, [u8], [u8]>;
 
-/// Builds output records; [`OutputBuilder::start`] says when a batch begins.
+/// Builds output records; [`OutputBuilder::start`] begins a batch.
 #[derive(Debug)]
 pub(crate) struct OutputBuilder<'t> {
     topics: &'t Topics,
@@ -52,11 +52,11 @@ pub(crate) struct OutputBuilder<'t> {
     source: String,
 }
 
-/// What [`OutputBuilder::build_for`] made.
+/// The result of [`OutputBuilder::build_for`].
 #[derive(Debug)]
 pub(crate) struct OutputRecord<'a> {
     pub(crate) record: Outgoing<'a>,
-    /// The class, if it became a dead letter (a verdict may, if it fits nowhere).
+    /// The class, if it became a dead letter (also a verdict that exceeds the limit).
     pub(crate) dead: Option<DeadLetterClass>,
 }
 
@@ -92,7 +92,7 @@ impl<'t> OutputBuilder<'t> {
         let _ = write!(self.source, "{}/{}/{}", message.topic(), message.partition(), message.offset());
         let output = &self.topics.output;
         match value {
-            OutputValue::DeadLetter(letter) => self.dead_letter(message, letter),
+            OutputValue::DeadLetter(dead_letter) => self.dead_letter(message, dead_letter),
             OutputValue::Tombstone => {
                 let headers = self.headers(message, output, true, 1);
                 match self.fit(output, message, message.key(), None, headers) {
@@ -116,26 +116,28 @@ impl<'t> OutputBuilder<'t> {
         }
     }
 
-    /// A record whose key and headers leave no room for its answer.
+    /// A record whose key and headers leave no room for the output value.
     fn no_room<'a>(&self, message: &'a BorrowedMessage<'_>) -> OutputRecord<'a>
     where
         't: 'a,
     {
         let topic = &self.topics.output.topic;
-        let sentence = format!("key and headers leave no room for an answer in topic `{topic}`");
-        let letter = DeadLetter { class: DeadLetterClass::Oversize, sentence };
-        self.dead_letter(message, &letter)
+        let text = format!(
+            "with the record's key and headers the verdict exceeds max.message.bytes of topic `{topic}`"
+        );
+        let dead_letter = DeadLetter { class: DeadLetterClass::Oversize, message: text };
+        self.dead_letter(message, &dead_letter)
     }
 
-    /// The smallest answer: nothing of the record but where it came from. For a record whose answer the producer
-    /// refused although it seemed to fit.
+    /// The smallest dead letter: only the source of the record. For a record whose output the producer refused although it
+    /// should have fit.
     pub(crate) fn bare<'a>(&mut self, message: &'a BorrowedMessage<'_>) -> (Outgoing<'a>, DeadLetterClass)
     where
         't: 'a,
     {
-        let letter = DeadLetter {
+        let dead_letter = DeadLetter {
             class: DeadLetterClass::Oversize,
-            sentence: "the answer is larger than the producer or the topic takes".to_owned(),
+            message: "the output record exceeds the limit of the producer or the topic".to_owned(),
         };
         let value = message.payload().unwrap_or_default();
         let record = self.build(
@@ -143,56 +145,61 @@ impl<'t> OutputBuilder<'t> {
             message,
             None,
             Some(&[]),
-            self.described(message, &letter, value, false),
+            self.described(message, &dead_letter, value, false),
         );
-        (record, letter.class)
+        (record, dead_letter.class)
     }
 
-    fn dead_letter<'a>(&self, message: &'a BorrowedMessage<'_>, letter: &DeadLetter) -> OutputRecord<'a>
+    fn dead_letter<'a>(&self, message: &'a BorrowedMessage<'_>, dead_letter: &DeadLetter) -> OutputRecord<'a>
     where
         't: 'a,
     {
         let target = &self.topics.dead_letters;
         let value = message.payload().unwrap_or_default();
-        let dead = Some(letter.class);
-        let whole = self.classified(message, letter, true);
+        let dead = Some(dead_letter.class);
+        let whole = self.classified(message, dead_letter, true);
         if let Some(record) = self.fit(target, message, message.key(), Some(value), whole) {
             return OutputRecord { record, dead };
         }
         for (kept, key) in [(true, message.key()), (false, message.key())] {
-            let described = self.described(message, letter, value, kept);
+            let described = self.described(message, dead_letter, value, kept);
             if let Some(record) = self.fit(target, message, key, Some(&[]), described) {
                 return OutputRecord { record, dead };
             }
         }
         // Small enough for every topic that can hold records at all.
         let record =
-            self.build(target, message, None, Some(&[]), self.described(message, letter, value, false));
+            self.build(target, message, None, Some(&[]), self.described(message, dead_letter, value, false));
         OutputRecord { record, dead }
     }
 
-    fn classified(&self, message: &BorrowedMessage<'_>, letter: &DeadLetter, kept: bool) -> HeadersBuilder {
+    fn classified(
+        &self,
+        message: &BorrowedMessage<'_>,
+        dead_letter: &DeadLetter,
+        kept: bool,
+    ) -> HeadersBuilder {
         let mut headers = self.headers(message, &self.topics.dead_letters, kept, 4);
-        headers.add("nunchi-error-class", Some(letter.class.name().as_bytes()));
-        headers.add("nunchi-error", Some(letter.sentence.as_bytes()));
+        headers.add("nunchi-error-class", Some(dead_letter.class.name().as_bytes()));
+        headers.add("nunchi-error", Some(dead_letter.message.as_bytes()));
         headers
     }
 
-    /// Headers of a dead letter that says what its value was instead of holding it.
+    /// Headers of a dead letter that describes its value instead of holding it.
     fn described(
         &self,
         message: &BorrowedMessage<'_>,
-        letter: &DeadLetter,
+        dead_letter: &DeadLetter,
         value: &[u8],
         kept: bool,
     ) -> HeadersBuilder {
-        let mut headers = self.classified(message, letter, kept);
+        let mut headers = self.classified(message, dead_letter, kept);
         headers.add("nunchi-size", Some(value.len().to_string().as_bytes()));
         headers.add("nunchi-sha256", Some(nunchi_model::hex(&Sha256::digest(value)).as_bytes()));
         headers
     }
 
-    /// The headers that every answer carries: those of the record, unless `kept` is false, without our own of old. The
+    /// The headers of every output record: those of the input record, unless `kept` is false, without `nunchi-` headers. The
     /// names of a record's headers are any bytes, so they are not read through rdkafka, which takes only UTF-8. Headers
     /// that librdkafka cannot read are lost.
     fn headers(
@@ -265,13 +272,13 @@ impl<'t> OutputBuilder<'t> {
     where
         't: 'a,
     {
-        // Dead letters go by key; the others stay in their partition where there are as many.
-        let in_step = std::ptr::eq(target, &self.topics.output)
+        // Dead letters are partitioned by key; other records keep their partition if both topics have as many.
+        let same_partition = std::ptr::eq(target, &self.topics.output)
             && target.partitions == self.topics.input_partitions
             && message.partition() < target.partitions;
         BaseRecord {
             topic: &target.topic,
-            partition: in_step.then(|| message.partition()),
+            partition: same_partition.then(|| message.partition()),
             payload: value,
             key,
             timestamp: Some(self.timestamp(message, target).written),

@@ -14,7 +14,7 @@ use rdkafka::message::Message;
 use std::time::Instant;
 
 impl<C: BatchClassifier> Worker<'_, C> {
-    /// Processes `batch`, whose drain began at `start`. After an error nothing of it counts.
+    /// Processes `batch`, whose drain began at `start`. After an error none of its records count.
     pub(super) fn process<O: Output<C::Prediction>>(
         &mut self,
         consumer: &Consumer,
@@ -29,7 +29,7 @@ impl<C: BatchClassifier> Worker<'_, C> {
 
         let breaker = self.breaker.clone();
         let done = self.write(output, batch, &mut clock);
-        // The messages' memory is given back while the brokers work.
+        // The messages are freed while the brokers acknowledge.
         batch.messages.clear();
         let done = done.and_then(|()| output.flush());
         self.stats.set_stage(Stage::Produce, clock.lap());
@@ -37,7 +37,7 @@ impl<C: BatchClassifier> Worker<'_, C> {
         let done = done.and_then(|()| output.commit(consumer, batch));
         self.stats.set_stage(Stage::Commit, clock.lap());
         if let Err(error) = done {
-            // The records come again, and must not count twice.
+            // The records are read again, and must not count twice.
             self.breaker = breaker;
             return Err(error);
         }
@@ -59,7 +59,7 @@ impl<C: BatchClassifier> Worker<'_, C> {
         Ok(())
     }
 
-    /// Decodes, classifies and hands what became of every record to the output, in order.
+    /// Decodes, classifies and hands the outcome of every record to the output, in order.
     fn write<O: Output<C::Prediction>>(
         &mut self,
         output: &mut O,
@@ -79,7 +79,7 @@ impl<C: BatchClassifier> Worker<'_, C> {
         for (message, decoded) in batch.messages.iter().zip(&decoded) {
             let outcome = match decoded {
                 Decoded::Tombstone => RecordOutcome::Tombstone,
-                Decoded::Poisoned(letter) => RecordOutcome::DeadLetter(letter),
+                Decoded::Poisoned(dead_letter) => RecordOutcome::DeadLetter(dead_letter),
                 Decoded::Comment(comment) => {
                     let prediction = predictions.next().expect("a prediction for every comment");
                     RecordOutcome::Classified { comment, prediction }
@@ -102,14 +102,14 @@ impl<C: BatchClassifier> Worker<'_, C> {
             let value = message.payload();
             let found = Decoded::read(&self.reader, value);
             let poisoned = match &found {
-                Decoded::Poisoned(letter) => Some(letter),
+                Decoded::Poisoned(dead_letter) => Some(dead_letter),
                 _ => None,
             };
             if stops_at_poison && self.breaker.record(poisoned.is_some()) {
                 return Err(BatchError::Fatal(PipelineError::Breaker {
                     poisoned: self.breaker.poisoned(),
                     window: self.breaker.window(),
-                    last: poisoned.map_or_else(String::new, |letter| letter.sentence.clone()),
+                    last: poisoned.map_or_else(String::new, |dead_letter| dead_letter.message.clone()),
                     topic: self.context.config.input.topic.clone(),
                 }));
             }
@@ -125,7 +125,7 @@ impl<C: BatchClassifier> Worker<'_, C> {
         Ok(decoded)
     }
 
-    /// Fills `self.predictions` with one for each comment among `decoded`.
+    /// Fills `self.predictions`: one for each comment among `decoded`.
     fn classify(&mut self, decoded: &[Decoded<'_>]) -> Result<(), BatchError> {
         let texts: Vec<&str> = decoded.iter().filter_map(Decoded::text).collect();
         self.classifier.classify(&texts, &mut self.predictions).map_err(|reason| {

@@ -1,10 +1,10 @@
-//! The circuit breaker: a stream that is mostly poison is a mistake upstream, and better stopped than moved to the
-//! dead letters.
+//! The circuit breaker: a stream of mostly poisoned records is an error upstream; the worker stops instead of moving all
+//! of it to the dead letters.
 
 use crate::config::DeadLetters;
 
-/// Remembers which of the last records were poisoned. A clone is a snapshot: an aborted batch's records come again and
-/// must not count twice.
+/// Remembers which of the last records were poisoned. A clone is a snapshot: an aborted batch's records are read
+/// again and must not count twice.
 #[derive(Clone, Debug)]
 pub(super) struct Breaker {
     window: Vec<bool>,
@@ -26,7 +26,7 @@ impl Breaker {
         }
     }
 
-    /// Takes note of a record; whether too many are poisoned now.
+    /// Records one outcome; whether too many are poisoned now.
     pub(super) fn record(&mut self, poisoned: bool) -> bool {
         let oldest = std::mem::replace(&mut self.window[self.next], poisoned);
         self.next = (self.next + 1) % self.window.len();

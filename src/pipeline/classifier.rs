@@ -1,4 +1,4 @@
-//! Classifiers on the slot that holds the model of now.
+//! Classifiers on the slot that holds the current model.
 
 use crate::registry::{ModelSlot, TrafficMirror};
 use nunchi_engine::{Classifier, Engine, EngineError, Prediction, Times};
@@ -10,7 +10,7 @@ pub struct SlotClassifier {
     slot: ModelSlot,
     engine: Engine,
     mirror: Option<TrafficMirror>,
-    /// Comments that the mirror has seen.
+    /// Comments that were offered to the mirror.
     offered: usize,
 }
 
@@ -21,7 +21,7 @@ impl SlotClassifier {
         SlotClassifier { slot, engine, mirror: None, offered: 0 }
     }
 
-    /// As this one, and a share of what it classifies goes to `mirror`.
+    /// Adds a mirror, which gets a share of the classified comments.
     pub fn with_mirror(self, mirror: Option<TrafficMirror>) -> Self {
         SlotClassifier { mirror, ..self }
     }
@@ -56,8 +56,8 @@ impl Classifier for SlotClassifier {
     }
 }
 
-/// Several engines on one model: a batch's comments are shared out among threads. For readers that are one, and have more
-/// than one core to classify with.
+/// Several engines on one model: a batch's comments are divided among threads. For pipelines with one reader and several
+/// cores.
 #[derive(Debug)]
 pub struct ParallelClassifier {
     members: Vec<(SlotClassifier, Vec<Prediction>)>,
@@ -86,16 +86,16 @@ impl Classifier for ParallelClassifier {
         let used = comments.len().div_ceil(share);
         std::thread::scope(|threads| {
             let mut shares = comments.chunks(share).zip(&mut self.members);
-            let mine = shares.next();
+            let own = shares.next();
             let others: Vec<_> = shares
                 .map(|(comments, (classifier, part))| {
                     threads.spawn(move || classifier.classify(comments, part))
                 })
                 .collect();
-            let mine =
-                mine.map_or(Ok(()), |(comments, (classifier, part))| classifier.classify(comments, part));
-            others.into_iter().fold(mine, |result, thread| {
-                // A panic of a member goes on in the thread that waits for it, as it would without `join`.
+            let own =
+                own.map_or(Ok(()), |(comments, (classifier, part))| classifier.classify(comments, part));
+            others.into_iter().fold(own, |result, thread| {
+                // A panic of a member is resumed in the thread that joins it.
                 let other = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
                 result.and(other)
             })

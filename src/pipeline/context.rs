@@ -1,4 +1,4 @@
-//! What a worker is given: settings, clients, where it counts and reports, when it stops.
+//! What a worker needs: settings, clients, metrics, health, and the stop token.
 
 use super::scope::Scope;
 use crate::config::Config;
@@ -6,20 +6,20 @@ use crate::kafka::ClientProperties;
 use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics};
 
-/// What a worker is given.
+/// What a worker needs.
 #[derive(Clone, Copy)]
 pub(crate) struct WorkerContext<'a> {
     /// The settings.
     pub(super) config: &'a Config,
     /// The properties of Kafka clients, resolved from the settings.
     pub(super) clients: &'a ClientProperties,
-    /// Where it counts.
+    /// The metrics.
     pub(super) metrics: &'a Metrics,
-    /// Where it shows that it lives.
+    /// Where it sends heartbeats.
     pub(super) health: &'a Health,
-    /// The wish to stop.
+    /// The stop token.
     pub(super) stop: &'a Stop,
-    /// The limits of the work, if it has any.
+    /// The limits of a replay, if this is one.
     pub(super) scope: Option<&'a Scope>,
     /// The worker's number.
     pub(super) worker: usize,

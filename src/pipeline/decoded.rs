@@ -1,8 +1,8 @@
-//! What a record's value turned out to be.
+//! The result of decoding a record's value.
 
 use crate::record::{Comment, DeadLetter, Reader};
 
-/// What a record turned out to be.
+/// The result of decoding a record.
 pub(super) enum Decoded<'m> {
     /// A comment, to be classified.
     Comment(Comment<'m>),
@@ -18,7 +18,7 @@ impl<'m> Decoded<'m> {
         match value.map(|value| reader.read(value)) {
             None => Decoded::Tombstone,
             Some(Ok(comment)) => Decoded::Comment(comment),
-            Some(Err(letter)) => Decoded::Poisoned(letter),
+            Some(Err(dead_letter)) => Decoded::Poisoned(dead_letter),
         }
     }
 

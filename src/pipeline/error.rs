@@ -43,12 +43,12 @@ pub enum PipelineError {
     /// An output other than Kafka failed.
     #[error(transparent)]
     Output(Box<dyn Error + Send + Sync>),
-    /// The system gives no thread for a worker.
+    /// A worker's thread cannot be started.
     #[error("cannot start the thread of worker {worker}: {source}")]
     Thread {
         /// The worker's number.
         worker: usize,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A worker's thread panicked.
@@ -56,7 +56,7 @@ pub enum PipelineError {
     Panicked(usize),
     /// A clean stop took too long.
     #[error(
-        "the workers did not stop within {0} s (worker.stop_seconds); what they had not committed comes again"
+        "the workers did not stop within {0} s (worker.stop_seconds); what they had not committed is read again at the next start"
     )]
     StopDeadline(u64),
 }

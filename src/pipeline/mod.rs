@@ -1,8 +1,8 @@
 //! The worker and what surrounds it: source, classifier, output, dead letters.
 //!
-//! A worker is a loop of five verbs: poll, decode, classify, write, commit. It owns one consumer, one classifier and one
-//! output, and shares nothing with the others but the model, which it borrows anew at the top of every batch. No channel,
-//! no lock and no timer stands between a comment and its verdict. There is this one loop: where records come from is a
+//! A worker is a loop of five steps: poll, decode, classify, write, commit. It owns one consumer, one classifier and one
+//! output, and shares nothing with the others but the model, which it reads from the slot at the beginning of every batch. There is no
+//! channel, no lock and no timer between a comment and its verdict. There is this one loop: where records come from is a
 //! `source::Source`, where they go an `output::Output`; a replay brings its own of both.
 
 mod batch;

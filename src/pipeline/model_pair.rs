@@ -1,17 +1,17 @@
-//! Two models on the same comments, for whoever compares them.
+//! Two models on the same comments, for comparisons.
 
 use nunchi_engine::{Classifier, EngineError, Prediction, Times};
 
-/// What a worker needs of a classifier: for each comment something that the output understands. A [`Classifier`] says one
+/// What a worker needs of a classifier: for each comment a value that the output accepts. A [`Classifier`] returns one
 /// prediction, a [`ModelPair`] two.
 pub(crate) trait BatchClassifier: Send {
-    /// What is said of a comment.
+    /// What is returned for a comment.
     type Prediction;
 
     /// As [`Classifier::refresh`].
     fn refresh(&mut self);
 
-    /// Classifies `comments`; `out` is cleared and gets what is said of each, in order.
+    /// Classifies `comments`; `out` is cleared and gets the prediction of each, in order.
     fn classify(&mut self, comments: &[&str], out: &mut Vec<Self::Prediction>) -> Result<(), EngineError>;
 
     /// As [`Classifier::version`].
@@ -61,7 +61,7 @@ impl<C: Classifier> ModelPair<C> {
     }
 }
 
-/// Name and labels are the first model's.
+/// Version and labels are the first model's.
 impl<C: Classifier> BatchClassifier for ModelPair<C> {
     type Prediction = [Prediction; 2];
 
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_says_for_every_comment_what_each_model_says() {
+    fn a_pair_returns_both_predictions_of_every_comment() {
         let mut pair = ModelPair::new([Constant(0.25), Constant(0.75)]);
         let mut out = Vec::new();
         for comments in [&["a", "bcd"][..], &[], &["ef"]] {

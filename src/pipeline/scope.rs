@@ -1,4 +1,4 @@
-//! What workers are to write where it is not everything for ever: a replay's range, and the verdicts it is asked for.
+//! The limits of a replay: its range, and which verdicts are written.
 
 use crate::kafka::batch::Span;
 use crate::kafka::bounds::Bounds;
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// The limits of a process's work, and what it counts on the way. Shared by its workers.
+/// The limits of a replay, and the counts of this process. Shared by its workers.
 #[derive(Debug, Default)]
 pub(crate) struct Scope {
     /// The replay's ID, which verdicts carry in `nunchi-replay`.
@@ -41,7 +41,7 @@ impl Scope {
         Scope { replay, bounds, labels, ..Scope::default() }
     }
 
-    /// A batch was committed; `outside` of the records it passed over are outside of the range.
+    /// A batch was committed; `outside` is how many skipped records are outside of the range.
     pub(super) fn count(&self, stats: &BatchStats, outside: u64, spans: &BTreeMap<i32, Span>) {
         let add = |counter: &AtomicU64, count: u64| counter.fetch_add(count, Ordering::Relaxed);
         add(&self.counts.records, stats.records());
@@ -59,8 +59,8 @@ impl Scope {
     }
 }
 
-/// Which verdicts are written: all, or those with some labels. Who asks for verdicts of one kind asks for no tombstones;
-/// dead letters are always written.
+/// Which verdicts are written: all, or those with some labels. With a filter tombstones are not written; dead letters
+/// always are.
 #[derive(Clone, Debug, Default)]
 pub struct LabelFilter(Option<Vec<bool>>);
 

@@ -1,4 +1,4 @@
-//! A pipeline's set-up, in one place: settings, clients, metrics, health, the model, and from them the workers.
+//! Setup of a pipeline: settings, clients, metrics, health, the model, and from them the workers.
 
 use super::context::WorkerContext;
 use super::model_pair::BatchClassifier;
@@ -20,7 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How many workers `config` asks for: `worker.workers`, or one a core if that is 0.
+/// How many workers `config` sets: `worker.workers`, or one a core if that is 0.
 pub fn worker_count(config: &Config) -> usize {
     match config.worker.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -28,25 +28,25 @@ pub fn worker_count(config: &Config) -> usize {
     }
 }
 
-/// Everything that the workers of a process share, but the model. Clones share metrics, health and the wish to stop.
+/// Everything that the workers of a process share, except the model. Clones share metrics, health and the stop token.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
     /// The settings.
     pub config: Config,
     /// The properties of Kafka clients, resolved from the settings.
     pub clients: ClientProperties,
-    /// Where the workers count.
+    /// The metrics of the workers.
     pub metrics: Metrics,
-    /// Where the workers show that they live; made for [`worker_count`] workers.
+    /// The heartbeats of the workers; created for [`worker_count`] workers.
     pub health: Arc<Health>,
-    /// The wish to stop.
+    /// The stop token.
     pub stop: Stop,
-    /// Whether the brokers can say what they would refuse; else Kafka's defaults count. True unless it is set.
+    /// Whether the limits of the topics are requested from the brokers; otherwise Kafka's defaults apply. True by default.
     pub ask_limits: bool,
 }
 
 impl Pipeline {
-    /// A pipeline of these settings, with metrics, health and a wish to stop of its own.
+    /// A pipeline of these settings, with metrics, health and a stop token of its own.
     pub fn new(config: Config, clients: ClientProperties) -> Self {
         let stall = Duration::from_secs(config.worker.stall_seconds);
         let health = Arc::new(Health::new(worker_count(&config), stall));
@@ -56,16 +56,16 @@ impl Pipeline {
     /// As [`Pipeline::new`], with the clients that the settings describe.
     ///
     /// # Errors
-    /// Properties that librdkafka refuses, secrets that cannot be had: all of them.
+    /// Properties that librdkafka refuses, secrets that cannot be resolved: all of them.
     pub fn resolve(config: Config) -> Result<Self, ConfigErrors> {
         let clients = ClientProperties::resolve(&config)?;
         Ok(Pipeline::new(config, clients))
     }
 
-    /// A slot that holds `model`, for classifiers; metrics and health know of it from now on.
+    /// A slot that holds `model`, for classifiers; metrics and health report it from now on.
     pub fn serve(&self, model: LoadedModel) -> ModelSlot {
         self.metrics.set_model(&model.model().version, model.precision().name(), model.kernel().name());
-        self.health.set_model_warm();
+        self.health.set_model_loaded();
         Arc::new(ArcSwap::from_pointee(model))
     }
 
@@ -73,12 +73,12 @@ impl Pipeline {
     /// of them fails (then all end). Blocks; `classifier` is called once for each worker.
     ///
     /// # Errors
-    /// What the first worker to fail could not mend by trying again; a stop that outlives `worker.stop_seconds`.
+    /// The error of the first worker that failed and could not recover; a stop that takes longer than `worker.stop_seconds`.
     pub fn run<C: Classifier + 'static>(&self, classifier: impl Fn() -> C) -> Result<Summary, PipelineError> {
         self.run_within(None, classifier)
     }
 
-    /// As [`Pipeline::run`], but what lies outside of `scope` is passed over. The group must have committed offsets for
+    /// As [`Pipeline::run`], but records outside of `scope` are skipped. The group must have committed offsets for
     /// every partition already; the workers do not stop by themselves when all is done.
     ///
     /// # Errors
@@ -98,18 +98,18 @@ impl Pipeline {
             let (shared, classifier) = (Arc::clone(&shared), classifier());
             let thread = std::thread::Builder::new().name(format!("worker-{worker}"));
             let work = move || {
-                // Nobody listens if the deadline of a stop is over.
+                // The receiver is closed if the deadline of a stop is over.
                 let _ = ended.send((worker, shared.work(worker, classifier)));
             };
             thread.spawn(work).map(drop)
         })
     }
 
-    /// Runs one worker on this thread, from the offsets `starts` (by partition) to the ends of `scope`, and hands `output`
-    /// back when all is written or a stop is asked for. No group takes part.
+    /// Runs one worker on this thread, from the offsets `starts` (by partition) to the ends of `scope`, and returns `output`
+    /// when all is written or a stop is requested. No group is used.
     ///
     /// # Errors
-    /// What the worker could not mend by trying again, and what `output` cannot write.
+    /// Errors from which the worker cannot recover, and those of `output`.
     pub(crate) fn run_assigned<C: BatchClassifier, O: Output<C::Prediction>>(
         &self,
         scope: &Scope,
@@ -120,7 +120,7 @@ impl Pipeline {
         let context = self.context(0, Some(scope));
         let worker = Worker::new(context, Source::Partitions(starts), classifier);
         let (_, output) = worker.run(|| Ok(Some(output)))?;
-        Ok(output.expect("only an output that waits for brokers is given up at a stop"))
+        Ok(output.expect("only an output that waits for brokers is missing after a stop"))
     }
 
     fn context<'a>(&'a self, worker: usize, scope: Option<&'a Scope>) -> WorkerContext<'a> {
@@ -137,7 +137,7 @@ struct Shared {
 }
 
 impl Shared {
-    /// One worker's life; a panic is an ending like others, so that the process can end.
+    /// Runs one worker; a panic is caught and reported, so that the process can end.
     fn work<C: Classifier>(&self, worker: usize, classifier: C) -> Result<u64, PipelineError> {
         let run = || self.run_worker(worker, classifier);
         let result = catch_unwind(AssertUnwindSafe(run)).unwrap_or(Err(PipelineError::Panicked(worker)));

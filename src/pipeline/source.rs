@@ -1,4 +1,4 @@
-//! Where a worker's records come from: partitions that a group deals out, or partitions that are named.
+//! Where a worker's records come from: partitions that the group assigns, or partitions that are named.
 
 use super::context::WorkerContext;
 use crate::kafka::ClientError;
@@ -9,15 +9,15 @@ use std::collections::BTreeMap;
 /// Where a worker's records come from.
 #[derive(Debug)]
 pub(crate) enum Source {
-    /// What the group assigns to this worker, from the committed offsets on. Has no end: which partitions are done, all
-    /// members together know.
+    /// What the group assigns to this worker, from the committed offsets on. Never exhausted: whether all
+    /// partitions are done is known only across all members.
     Group,
     /// These partitions, each with the next offset to read, and no group. Ends where the bounds do.
     Partitions(BTreeMap<i32, i64>),
 }
 
 impl Source {
-    /// A consumer that goes on where the source stands.
+    /// A consumer that starts at the source's position.
     pub(super) fn open(&self, context: WorkerContext<'_>) -> Result<Consumer, ClientError> {
         let WorkerContext { config, clients, health, scope, worker, .. } = context;
         match self {
@@ -39,7 +39,7 @@ impl Source {
         }
     }
 
-    /// Whether nothing more is to come.
+    /// Whether all partitions have reached their ends.
     pub(super) fn is_exhausted(&self, context: WorkerContext<'_>) -> bool {
         match self {
             Source::Group => false,

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tracing::{error, info};
 
-/// How often the supervisor looks whether a stop was asked for.
+/// How often the supervisor checks whether a stop was requested.
 const STOP_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What the workers did until they stopped.
@@ -20,8 +20,8 @@ pub struct Summary {
 /// How a worker ended: its number, and the records that it committed.
 pub(super) type Ended = (usize, Result<u64, PipelineError>);
 
-/// Starts `workers` workers and waits for all of them to end. `start` starts the thread of one, which has to send how it
-/// ended. The first worker that fails or cannot start stops the others; a stop that takes longer than `stop_seconds` is an
+/// Starts `workers` workers and waits for all of them to end. `start` starts the thread of one, which has to send its
+/// result. The first worker that fails or cannot start stops the others; a stop that takes longer than `stop_seconds` is an
 /// error too.
 pub(super) fn supervise(
     workers: usize,
@@ -44,7 +44,7 @@ pub(super) fn supervise(
     wait(running, failure, stop, stop_seconds, &ended)
 }
 
-/// Waits until the `running` workers have ended. `failure` is why they are to end, if something failed already.
+/// Waits until the `running` workers have ended. `failure` is the error that stops them, if something failed already.
 fn wait(
     running: usize,
     mut failure: Option<PipelineError>,
@@ -65,7 +65,7 @@ fn wait(
                 left -= 1;
             }
             Ok((worker, Err(error))) => {
-                error!(worker, %error, "a worker ended; the process follows");
+                error!(worker, %error, "a worker failed; the process ends");
                 failure.get_or_insert(error);
                 left -= 1;
                 stop.request();

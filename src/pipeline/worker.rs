@@ -1,4 +1,4 @@
-//! The loop, the only one there is: poll, decode, classify, write, commit.
+//! The worker loop: poll, decode, classify, write, commit.
 
 use super::PipelineError;
 use super::breaker::Breaker;
@@ -20,7 +20,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 const REJOIN_PAUSE: Duration = Duration::from_millis(500);
 /// Pause after the second failure in a row; doubles with each further one.
 const MIN_RETRY_PAUSE: Duration = Duration::from_millis(20);
-/// Longest pause between batches that fail, and between two heartbeats while a rate is waited for.
+/// Longest pause after a failed batch, and between two heartbeats while waiting for the rate.
 const MAX_RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 /// One worker, on its own thread.
@@ -36,16 +36,16 @@ pub(super) struct Worker<'a, C: BatchClassifier> {
     pub(super) lag: Lag,
     pub(super) stats: BatchStats,
     pub(super) predictions: Vec<C::Prediction>,
-    /// Times of the batch's records, for the time from end to end.
+    /// Timestamps of the batch's records, for the end-to-end latency.
     pub(super) timestamps: Vec<i64>,
     pub(super) records: u64,
 }
 
-/// Why a consumer's time is over.
+/// Why a consumer was closed.
 enum Ended {
-    /// A stop was asked for, or the source has nothing more.
+    /// A stop was requested, or the source is exhausted.
     Done,
-    /// The consumer is of no use any more.
+    /// The consumer has failed and must be replaced.
     Lost(String),
 }
 
@@ -69,13 +69,13 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
         }
     }
 
-    /// Works until a stop is asked for or the source ends: how many records were committed, and the output, which is missing
-    /// only where a stop was asked for while it was being opened or rebuilt.
+    /// Runs until a stop is requested or the source is exhausted. Returns how many records were committed, and the output,
+    /// which is missing only if a stop was requested while it was being opened or rebuilt.
     pub(super) fn run<O: Output<C::Prediction>>(
         mut self,
         open: impl FnOnce() -> Result<Option<O>, PipelineError>,
     ) -> Result<(u64, Option<O>), PipelineError> {
-        // Joining the group goes on in the background while the output meets its coordinator.
+        // The consumer joins the group in the background while the output initializes its transactions.
         let mut consumer = self.source.open(self.context)?;
         let Some(mut output) = open()? else {
             consumer.close(CLOSE_TIMEOUT);
@@ -83,13 +83,13 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
         };
         loop {
             let ended = self.consume(&consumer, output);
-            // First the transaction (`consume` has ended it), then the group: others wait for both.
+            // The transaction ends first (in `consume`), then the membership: other members wait for both.
             consumer.close(CLOSE_TIMEOUT);
             self.context.health.set_group_joined(self.context.worker, false);
             self.lag.forget(&self.metrics);
             output = match ended? {
                 (Ended::Lost(reason), Some(output)) => {
-                    warn!(worker = self.context.worker, reason, "joining the group anew");
+                    warn!(worker = self.context.worker, reason, "the consumer failed; rejoining the group");
                     output
                 }
                 (_, output) => return Ok((self.records, output)),
@@ -99,8 +99,8 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
         }
     }
 
-    /// Batch after batch, as long as this consumer lives. Hands the output back for the next one; `None` if a stop was
-    /// asked for while it was being rebuilt.
+    /// Processes batches until this consumer fails or the worker ends. Returns the output for the next consumer; `None` if a
+    /// stop was requested while it was being rebuilt.
     fn consume<O: Output<C::Prediction>>(
         &mut self,
         consumer: &Consumer,
@@ -142,7 +142,7 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
         Ok((Ended::Done, Some(output)))
     }
 
-    /// Waits until the rate allows the batch; whether a stop was asked for meanwhile.
+    /// Waits until the rate allows the batch; whether a stop was requested meanwhile.
     fn wait_for_rate(&self, batch: &Batch<'_>) -> bool {
         let due = self.context.scope.and_then(|scope| scope.bounds.pacer.reserve(batch.messages.len()));
         while let Some(left) = due.and_then(|due| due.checked_duration_since(Instant::now())) {
@@ -154,17 +154,17 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
         false
     }
 
-    /// From here to the next batch one and the same model classifies.
+    /// Takes the current model from the slot; it classifies the whole batch.
     fn refresh(&mut self) {
         self.classifier.refresh();
         if self.classifier.version() != self.version {
             self.version = self.classifier.version().to_owned();
             self.metrics.adopt(self.classifier.labels(), &self.version);
-            info!(worker = self.context.worker, model = self.version, "judging with another model");
+            info!(worker = self.context.worker, model = self.version, "classifying with another model");
         }
     }
 
-    /// Reports to metrics and probes what happened to the consumer; why it cannot go on, if so.
+    /// Reports the events of the consumer to metrics and probes. Returns the reason if the consumer has failed.
     fn report(&mut self, consumer: &Consumer) -> Option<String> {
         let ConsumerEvents { failure, rebalanced, assigned, joined, statistics, errors } =
             consumer.take_events()?;
@@ -185,7 +185,7 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
         failure
     }
 
-    /// Undoes a batch that was not committed, so that its records can come again.
+    /// Aborts a batch that was not committed, so that its records can be read again.
     fn recover<O: Output<C::Prediction>>(
         &mut self,
         cause: BatchError,
@@ -199,12 +199,12 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
         let rebuild = matches!(error, BatchError::Rebuild(_));
         match error {
             BatchError::Fatal(error) => return Err(error),
-            // The first failure is expected (a rebalance); a row of them is a broker in need of time.
+            // A single failure is expected (a rebalance); several in a row mean that a broker is unavailable.
             BatchError::Retry(reason) if *failures == 0 => {
-                info!(worker, reason, "batch dropped, its records come again");
+                info!(worker, reason, "batch aborted; its records are read again");
             }
             BatchError::Retry(reason) | BatchError::Rebuild(reason) => {
-                warn!(worker, reason, "batch dropped, its records come again");
+                warn!(worker, reason, "batch aborted; its records are read again");
             }
         }
         if *failures > 0 {

@@ -1,4 +1,4 @@
-//! A record that cannot be classified: why, as a class and in words.
+//! A record that cannot be classified: the class of the error and its message.
 
 use thiserror::Error;
 
@@ -13,7 +13,7 @@ pub enum DeadLetterClass {
     MissingText,
     /// The text field is not a string.
     TextNotString,
-    /// The value is larger than `input.max_bytes`, or its answer fits no topic.
+    /// The value is larger than `input.max_bytes`, or its output record exceeds the limit of its topic.
     Oversize,
 }
 
@@ -39,18 +39,18 @@ impl DeadLetterClass {
     }
 }
 
-/// A record that cannot be classified: its class and a sentence for the header `nunchi-error`.
+/// A record that cannot be classified: its class and the message in the header `nunchi-error`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{sentence}")]
+#[error("{message}")]
 pub struct DeadLetter {
     /// The class.
     pub class: DeadLetterClass,
-    /// What is wrong, in words.
-    pub sentence: String,
+    /// What is wrong.
+    pub message: String,
 }
 
 impl DeadLetter {
-    pub(super) fn new(class: DeadLetterClass, sentence: impl Into<String>) -> Self {
-        DeadLetter { class, sentence: sentence.into() }
+    pub(super) fn new(class: DeadLetterClass, message: impl Into<String>) -> Self {
+        DeadLetter { class, message: message.into() }
     }
 }

@@ -18,7 +18,7 @@ pub struct Comment<'a> {
     pub fields: Vec<Option<&'a str>>,
 }
 
-/// Reads records as the settings say.
+/// Reads records as `[input]` and `[output]` define.
 #[derive(Clone, Debug)]
 pub struct Reader {
     format: InputFormat,
@@ -48,12 +48,12 @@ impl Reader {
     /// The comment in `value`.
     ///
     /// # Errors
-    /// The class and the sentence of the dead letter that `value` becomes.
+    /// The class and the message of the dead letter that `value` becomes.
     pub fn read<'a>(&self, value: &'a [u8]) -> Result<Comment<'a>, DeadLetter> {
         if value.len() > self.max_bytes {
-            let (got, most) = (value.len(), self.max_bytes);
-            let sentence = format!("the value has {got} bytes, more than the {most} of input.max_bytes");
-            return Err(DeadLetter::new(DeadLetterClass::Oversize, sentence));
+            let (bytes, limit) = (value.len(), self.max_bytes);
+            let message = format!("the value has {bytes} bytes, more than the {limit} of input.max_bytes");
+            return Err(DeadLetter::new(DeadLetterClass::Oversize, message));
         }
         let text = std::str::from_utf8(value).map_err(|error| {
             DeadLetter::new(DeadLetterClass::InvalidUtf8, format!("the value is not UTF-8: {error}"))
@@ -87,7 +87,7 @@ impl Reader {
     }
 }
 
-/// What a JSON object's fields turned out to be. Of fields of the same name the last one counts.
+/// The fields of a JSON object. Of fields of the same name the last one counts.
 struct Object<'a> {
     text: TextValue<'a>,
     id: Option<&'a str>,

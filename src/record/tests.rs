@@ -101,11 +101,11 @@ fn every_class_of_dead_letter() {
 }
 
 #[test]
-fn sentences_say_what_is_wrong() {
-    let sentence = |value: &[u8]| reader().read(value).unwrap_err().sentence;
-    assert_eq!(sentence(br#"{"id":1}"#), "the object has no field `text`");
-    assert_eq!(sentence(br#"{"text":[]}"#), "the field `text` is an array, not a string");
-    assert!(sentence(b"[1]").contains("expected a JSON object"), "{}", sentence(b"[1]"));
+fn messages_name_the_field_and_the_error() {
+    let message = |value: &[u8]| reader().read(value).unwrap_err().message;
+    assert_eq!(message(br#"{"id":1}"#), "the object has no field `text`");
+    assert_eq!(message(br#"{"text":[]}"#), "the field `text` is an array, not a string");
+    assert!(message(b"[1]").contains("expected a JSON object"), "{}", message(b"[1]"));
 }
 
 #[test]

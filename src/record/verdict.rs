@@ -8,7 +8,7 @@ use nunchi_engine::score::WrittenScore;
 pub struct Verdict<'a> {
     /// The id's JSON; `null` if absent.
     pub id: Option<&'a str>,
-    /// What the network says.
+    /// The prediction of the network.
     pub prediction: &'a Prediction,
     /// The model's class names.
     pub labels: &'a [String],
@@ -38,7 +38,7 @@ impl Verdict<'_> {
         out.push(b'}');
     }
 
-    /// Appends `,"label":…,"score":…[,"scores":…],"model":…[,"truncated":true]`: what every answer shares, after its
+    /// Appends `,"label":…,"score":…[,"scores":…],"model":…[,"truncated":true]`: the part that all outputs share, after the
     /// first field.
     pub fn write_prediction(&self, out: &mut Vec<u8>) {
         let prediction = self.prediction;

@@ -1,6 +1,6 @@
-//! The actor that the log and manifests record.
+//! The actor that is recorded in the log and in manifests.
 
-/// `user@host`, as far as the system says.
+/// `user@host`, as far as the system knows them.
 pub fn actor() -> String {
     let user = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
     let user = user.filter(|user| !user.is_empty()).unwrap_or_else(|| {

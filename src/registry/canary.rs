@@ -1,7 +1,7 @@
 //! The canary phase after a promotion: the previous model classifies a share of the same comments, and if the new one is out
 //! of bounds, it is rolled back.
 //!
-//! Both models classify the same comments, so a change of the traffic alone moves nothing but the share of dead letters. The
+//! Both models classify the same comments, so a change of the traffic alone affects only the share of dead letters. The
 //! previous model stays loaded while the canary phase lasts: a rollback is a change of a pointer.
 
 use super::compare::Comparison;
@@ -12,14 +12,14 @@ use nunchi_engine::LoadedModel;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Bounds of a promoted version, and how long it is held to them: `[registry]`'s settings.
+/// Thresholds of the canary phase, and how long it lasts: the settings of `[registry]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CanaryThresholds {
     /// How long the canary phase lasts; zero: there is none.
     pub duration: Duration,
     /// Share of the comments that both models classify.
     pub share: f64,
-    /// Comments that must have been compared before anything is decided.
+    /// Comments that must have been compared before the canary may be rolled back.
     pub min_comments: u64,
     /// Least share of comments with the same label.
     pub min_agreement: f64,
@@ -53,26 +53,26 @@ pub(super) struct Canary {
     pub(super) version: String,
     until: Instant,
     comparison: Comparison,
-    /// At the swap.
+    /// The counts at the swap.
     before: RecordCounts,
     /// Whether anything was compared since the last check.
     updated: bool,
 }
 
-/// Records that this process has answered, and dead letters among them.
+/// Records that this process has processed, and dead letters among them.
 #[derive(Clone, Copy, Debug, Default)]
 struct RecordCounts {
-    answered: u64,
+    processed: u64,
     dead_letters: u64,
 }
 
 impl RecordCounts {
     fn now(metrics: &Metrics) -> Self {
-        RecordCounts { answered: metrics.records_answered(), dead_letters: metrics.dead_so_far() }
+        RecordCounts { processed: metrics.records_processed(), dead_letters: metrics.dead_letters_total() }
     }
 
     fn dead_letter_share(self, since: RecordCounts) -> f64 {
-        (self.dead_letters - since.dead_letters) as f64 / (self.answered - since.answered).max(1) as f64
+        (self.dead_letters - since.dead_letters) as f64 / (self.processed - since.processed).max(1) as f64
     }
 }
 
@@ -96,10 +96,10 @@ impl Canary {
 
     /// The previous model.
     pub(super) fn previous(&self) -> &Arc<LoadedModel> {
-        self.comparison.warm()
+        self.comparison.loaded()
     }
 
-    /// Compares what the promoted version made of `batch`.
+    /// Compares the promoted version with the previous one on `batch`.
     pub(super) fn add(&mut self, batch: &MirroredBatch, metrics: &Metrics) {
         if batch.model.model().version == self.version {
             self.comparison.add(batch, metrics);
@@ -107,7 +107,7 @@ impl Canary {
         }
     }
 
-    /// Which bound the promoted version does not keep, if so.
+    /// The threshold that the promoted version exceeds, as a message; `None` if it is within all.
     pub(super) fn out_of_bounds(&mut self, metrics: &Metrics) -> Option<String> {
         let counts = &self.comparison.counts;
         if !std::mem::take(&mut self.updated) || counts.all.records < self.thresholds.min_comments {
@@ -116,14 +116,14 @@ impl Canary {
         let (compared, bounds) = (counts.all.records, &self.thresholds);
         if counts.share() < bounds.min_agreement {
             return Some(format!(
-                "it agrees with the model before on {:.1} % of {compared} comments, less than {:.1} %",
+                "it agrees with the previous model on {:.1} % of {compared} comments, less than {:.1} %",
                 counts.share() * 100.0,
                 bounds.min_agreement * 100.0
             ));
         }
         if counts.label_shift() > bounds.max_label_shift {
             return Some(format!(
-                "the share of a label moved by {:.1} points on the same {compared} comments, more than {:.1}",
+                "the share of a label changed by {:.1} points on the same {compared} comments, more than {:.1}",
                 counts.label_shift() * 100.0,
                 bounds.max_label_shift * 100.0
             ));
@@ -138,10 +138,10 @@ impl Canary {
         self.dead_letters_out_of_bounds(RecordCounts::now(metrics))
     }
 
-    /// Dead letters are the one figure that is compared in time and not on the same comments.
+    /// The share of dead letters is compared over time, not on the same comments.
     fn dead_letters_out_of_bounds(&self, now: RecordCounts) -> Option<String> {
         let (before, bounds) = (self.before, &self.thresholds);
-        if before.answered == 0 || now.answered - before.answered < bounds.min_comments {
+        if before.processed == 0 || now.processed - before.processed < bounds.min_comments {
             return None;
         }
         let rise = now.dead_letter_share(before) - before.dead_letter_share(RecordCounts::default());
@@ -159,11 +159,11 @@ impl Canary {
         Instant::now() >= self.until
     }
 
-    /// What was compared, for people.
+    /// The result of the comparison, for the log.
     pub(super) fn summary(&self) -> String {
         let counts = &self.comparison.counts;
         format!(
-            "agreement {:.2} % of {} comments, label share moved by {:.2} points",
+            "agreement {:.2} % of {} comments, label share changed by {:.2} points",
             counts.share() * 100.0,
             counts.all.records,
             counts.label_shift() * 100.0

@@ -1,4 +1,4 @@
-//! A second model on the comments that the serving model classified, for the canary and for a candidate in the shadow.
+//! A second model on the comments that the serving model classified, for the canary and for a shadow candidate.
 
 use super::mirror::MirroredBatch;
 use crate::telemetry::Metrics;
@@ -24,7 +24,7 @@ impl Comparison {
     }
 
     /// The second model.
-    pub(super) fn warm(&self) -> &Arc<LoadedModel> {
+    pub(super) fn loaded(&self) -> &Arc<LoadedModel> {
         self.engine.loaded()
     }
 

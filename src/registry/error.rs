@@ -1,4 +1,4 @@
-//! Why the store refuses, or cannot.
+//! Errors of the model store.
 
 use super::Version;
 use super::log::Entry;
@@ -6,7 +6,7 @@ use nunchi_engine::EngineError;
 use nunchi_model::ModelError;
 use thiserror::Error;
 
-/// Why something cannot be had from the store, or done in it.
+/// Why an operation on the store failed.
 #[derive(Debug, Error)]
 pub enum RegistryError {
     /// The store's URL cannot be used.
@@ -14,7 +14,7 @@ pub enum RegistryError {
     Url {
         /// What was given.
         url: String,
-        /// What is wrong, and what would do.
+        /// What is wrong, and what is accepted.
         reason: String,
     },
     /// No store was named.
@@ -23,8 +23,8 @@ pub enum RegistryError {
     /// The folder of the store is not there.
     #[error("there is no folder {0}; `nunchi models publish` makes a new store")]
     NoFolder(String),
-    /// The store does not answer, or refuses.
-    #[error("the store {url} cannot be asked ({doing}): {reason}")]
+    /// The store does not answer, or refuses the request.
+    #[error("the store {url} is unavailable ({doing}): {reason}")]
     Unavailable {
         /// The store.
         url: String,
@@ -33,20 +33,20 @@ pub enum RegistryError {
         /// The store's reason, shortened.
         reason: String,
     },
-    /// Not a name of a version.
+    /// Not the name of a version.
     #[error(
         "{0:?} is neither a VERSION (12 hex digits), an alias such as v7, nor `current`; a file is named with its \
          folder, as in ./model.safetensors"
     )]
     InvalidName(String),
-    /// Somebody named a version that is not there.
-    #[error("the store has no version {0}; `nunchi models list` shows what there is")]
+    /// The named version does not exist.
+    #[error("the store has no version {0}; `nunchi models list` lists the versions")]
     UnknownVersion(Version),
     /// A version has no manifest (yet): of the log, of an alias, or just pruned.
-    #[error("the store has no version {0}; `nunchi models list` shows what there is")]
+    #[error("the store has no version {0}; `nunchi models list` lists the versions")]
     NoVersion(Version),
     /// No such alias.
-    #[error("the store has no version with the alias v{0}; `nunchi models list` shows what there is")]
+    #[error("the store has no version with the alias v{0}; `nunchi models list` lists the versions")]
     UnknownAlias(u32),
     /// Nothing was promoted yet.
     #[error("the store {0} has no current version; `nunchi models promote VERSION` makes one")]
@@ -67,7 +67,7 @@ pub enum RegistryError {
         /// Why.
         error: ModelError,
     },
-    /// The model cannot be packed for this machine's kernel, or does not hold its golden scores there.
+    /// The model cannot be packed for this machine's kernel, or its golden scores do not hold there.
     #[error("version {version} is refused: {error}")]
     NotLoadable {
         /// Its name in the store.
@@ -81,16 +81,16 @@ pub enum RegistryError {
     /// The model that was to be published or verified does not run on a kernel as it should.
     #[error("this model cannot be published: {0}")]
     NotServable(EngineError),
-    /// Somebody else wrote the log's next entry first.
+    /// Another writer wrote the log's next entry first.
     #[error(
-        "somebody else was faster: entry {number} of the promotion log is {who}'s {action} of {version} ({why:?}). \
-         Nothing was changed; look at it, and try again if you still want to",
+        "another writer was first: entry {number} of the promotion log is {action} of {version} by {who} ({why:?}). \
+         Nothing was changed; check that entry, and repeat the command if it still applies",
         number = .0.number, who = .0.who, action = .0.action, version = .0.version, why = .0.why
     )]
     LostRace(Box<Entry>),
     /// A blocked version.
     #[error(
-        "version {version} is blocked ({why:?}, entry {number} of the log); --force promotes it all the same"
+        "version {version} is blocked ({why:?}, entry {number} of the log); --force promotes it nevertheless"
     )]
     Blocked {
         /// The version.
@@ -102,19 +102,21 @@ pub enum RegistryError {
     },
     /// A version that did not pass the gate of its own training.
     #[error(
-        "version {0} was published as rejected: it did not pass its gate; --force promotes it all the same"
+        "version {0} was published as rejected: it did not pass its gate; --force promotes it nevertheless"
     )]
     Rejected(Version),
-    /// It serves already.
+    /// The version is current already.
     #[error("version {0} is current already")]
     AlreadyCurrent(Version),
-    /// There is nothing to go back to.
-    #[error("there is no version to go back to: the log names none before {0} that is there and not blocked")]
+    /// There is no version to roll back to.
+    #[error(
+        "there is no version to roll back to: the log has none before {0} that exists and is not blocked"
+    )]
     NothingBefore(Version),
 }
 
 impl RegistryError {
-    /// Whether what the user named or set is wrong: another argument helps, trying again does not.
+    /// Whether an argument or a setting is wrong: trying again does not help.
     pub fn is_usage(&self) -> bool {
         match self {
             RegistryError::Url { .. }
@@ -129,7 +131,7 @@ impl RegistryError {
         }
     }
 
-    /// Whether the store cannot be reached now, and may be later. A damaged version is no unavailable store.
+    /// Whether the store cannot be reached now, and may be later. A damaged version does not count as an unavailable store.
     pub fn is_unavailable(&self) -> bool {
         matches!(self, RegistryError::Unavailable { .. } | RegistryError::NoFolder(_))
     }

@@ -1,4 +1,4 @@
-//! Following a store: the settings, what a refresh answers, and the version that a process starts with.
+//! Following a store: the settings, the outcome of a refresh, and the version that a process starts with.
 
 use super::canary::CanaryThresholds;
 use super::log::Log;
@@ -32,11 +32,11 @@ pub struct FollowSettings {
     pub thresholds: CanaryThresholds,
     /// A candidate that classifies a share of the comments beside the current version: its name, and the share.
     pub shadow: Option<(String, f64)>,
-    /// The actor that the log names when this process rolls a version back.
+    /// The actor in the log when this process rolls a version back.
     pub actor: String,
 }
 
-/// What a refresh did. Its JSON is the answer of `POST /v1/model/reload`.
+/// The outcome of a refresh. Its JSON is the response of `POST /v1/model/reload`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum RefreshOutcome {
@@ -56,7 +56,7 @@ pub enum RefreshOutcome {
         /// From the first byte that was requested to the swap.
         seconds: f64,
     },
-    /// The current version failed a check; what served serves on.
+    /// The current version failed a check; the serving model stays.
     Refused {
         /// The version that serves.
         model: String,
@@ -65,7 +65,7 @@ pub enum RefreshOutcome {
         /// Why.
         reason: String,
     },
-    /// The store cannot be reached, or its log cannot be read; what served serves on.
+    /// The store cannot be reached, or its log cannot be read; the serving model stays.
     #[serde(rename = "away")]
     Unavailable {
         /// The version that serves.
@@ -75,13 +75,13 @@ pub enum RefreshOutcome {
     },
 }
 
-/// The current version of the store that `settings` name, loaded, and the log that says so: how a process starts. Where the
-/// current version is refused, a running process stays with what it has; one that starts takes the latest version that
-/// served before and is sound, logs that, and tries the current one again as a running process does.
+/// The current version of the store that `settings` name, loaded, and the log: how a process starts. If the
+/// current version is refused, a running process keeps its model; one that starts takes the latest valid version that
+/// served before, logs that, and tries the current one again as a running process does.
 ///
 /// # Errors
 /// A store that cannot be used or reached, a store where nothing was promoted, a version that is refused while none before
-/// it is sound.
+/// it is valid.
 pub fn load_current(settings: &FollowSettings) -> Result<(LoadedModel, Log), RegistryError> {
     let store = Store::open(&settings.url)?;
     let log = store.log()?;
@@ -96,7 +96,7 @@ pub fn load_current(settings: &FollowSettings) -> Result<(LoadedModel, Log), Reg
     for before in log.served_before().into_iter().take(MAX_START_ATTEMPTS - 1) {
         if let Ok(loaded) = load(&store, before, kernel) {
             let (model, refused) = (before.as_str(), refused.to_string());
-            error!(model, %current, refused, "the store's current version is refused; starting with what served before");
+            error!(model, %current, refused, "the store's current version is refused; starting with the version that served before");
             return Ok((loaded, log));
         }
     }

@@ -10,19 +10,19 @@ use tokio::sync::oneshot;
 /// Requests that may wait for the thread.
 const MAX_QUEUED: usize = 16;
 
-/// A running follower. Ends with its value, after the refresh that is under way.
+/// A running follower. Dropping it ends the thread after the current refresh.
 #[derive(Debug)]
 pub struct Follower {
     reload: Reload,
     mirror: TrafficMirror,
 }
 
-/// Asks a follower to refresh now.
+/// Requests a refresh from a follower.
 #[derive(Clone, Debug)]
 pub struct Reload(SyncSender<oneshot::Sender<RefreshOutcome>>);
 
 impl Reload {
-    /// Asks for a refresh and waits for its outcome; `None` if too many wait already, or the process ends. A version that was
+    /// Requests a refresh and waits for its outcome; `None` if the queue is full, or the process ends. A version that was
     /// refused is tried again.
     pub async fn now(&self) -> Option<RefreshOutcome> {
         let (sender, outcome) = oneshot::channel();
@@ -40,7 +40,7 @@ impl Reload {
 
 impl Follower {
     /// Follows the store from `log` on: `slot` holds what was current then. The thread ends when the follower and every
-    /// [`Reload`] are gone.
+    /// [`Reload`] are dropped.
     ///
     /// # Errors
     /// No thread can be started.
@@ -55,12 +55,12 @@ impl Follower {
         Ok(Follower { reload: Reload(reload), mirror })
     }
 
-    /// What asks for a refresh now.
+    /// A handle that requests refreshes.
     pub fn reload(&self) -> Reload {
         self.reload.clone()
     }
 
-    /// Where workers leave copies of what they classify.
+    /// The mirror for copies of classified comments.
     pub fn mirror(&self) -> TrafficMirror {
         self.mirror.clone()
     }

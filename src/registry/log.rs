@@ -1,7 +1,7 @@
-//! The promotion log: numbered entries, each written once, create-if-absent. What serves follows from them alone.
+//! The promotion log: numbered entries, each written once, create-if-absent. They alone determine the current version.
 //!
-//! `current` is the version of the highest `promote` or `rollback` whose version was not blocked afterwards. So whoever
-//! blocks the version that serves rolls it back in the same stroke.
+//! `current` is the version of the highest `promote` or `rollback` whose version was not blocked afterwards. So blocking
+//! the current version also rolls it back.
 
 use super::{RegistryError, Version};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use std::fmt;
 
 /// The folder of the log.
 pub(super) const FOLDER: &str = "promotions";
-/// Largest number of an entry: so the next one is a number, too, whatever somebody puts into the folder.
+/// Largest number of an entry: so that the next number does not overflow, whatever files are in the folder.
 const MAX_NUMBER: u64 = 999_999_999_999;
 /// Largest entry in bytes.
 pub(super) const MAX_BYTES: u64 = 1 << 16;
@@ -40,7 +40,7 @@ impl fmt::Display for Action {
 /// One entry: `promotions/00000042.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Its place in the log, from 1.
+    /// Its position in the log, from 1.
     pub number: u64,
     /// What it does.
     pub action: Action,
@@ -54,7 +54,7 @@ pub struct Entry {
     pub why: String,
     /// When.
     pub at: jiff::Timestamp,
-    /// Random: tells two writers of equal entries apart.
+    /// Random: distinguishes two writers of equal entries.
     #[serde(default)]
     pub nonce: String,
 }
@@ -79,7 +79,7 @@ impl Entry {
         let entry: Entry =
             serde_json::from_slice(json).map_err(|error| damaged(format!("it cannot be read ({error})")))?;
         if entry.number != number {
-            return Err(damaged(format!("it calls itself {}", entry.number)));
+            return Err(damaged(format!("its number field is {}", entry.number)));
         }
         Ok(entry)
     }
@@ -96,7 +96,7 @@ impl Entry {
 pub struct Block {
     /// The entry that blocked it.
     pub number: u64,
-    /// The reason that stands there.
+    /// The reason in that entry.
     pub why: String,
 }
 
@@ -137,7 +137,7 @@ impl Log {
         self.served().next()
     }
 
-    /// The version to go back to: the latest one that served before the current one and is not blocked.
+    /// The version to roll back to: the latest one that served before the current one and is not blocked.
     pub fn previous(&self) -> Option<&Version> {
         let current = self.current()?;
         self.served().find(|version| *version != current)
@@ -159,8 +159,8 @@ impl Log {
         self.blocked.get(version)
     }
 
-    /// Whether the current version was promoted by its latest entry, without having been blocked before: whoever promotes what
-    /// was blocked knows what he does, and what was rolled back to has served before.
+    /// Whether the current version was promoted by its latest entry, without having been blocked before: a forced
+    /// promotion of a blocked version and a rollback have no canary phase.
     pub(super) fn is_plain_promotion(&self) -> bool {
         let Some(current) = self.current() else { return false };
         let of_it = || self.entries.iter().rev().filter(|entry| entry.version == *current);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_promotion_serves_and_the_one_before_is_the_way_back() {
+    fn the_latest_promotion_is_current_and_the_one_before_is_previous() {
         use Action::{Promote, Rollback};
         assert_eq!(log(&[]).current(), None);
         let two = log(&[(Promote, 'a'), (Promote, 'b')]);
@@ -223,7 +223,7 @@ mod tests {
     fn a_blocked_version_does_not_serve_until_it_is_promoted_again() {
         use Action::{Block, Promote, Rollback};
         let blocked = log(&[(Promote, 'a'), (Promote, 'b'), (Block, 'b')]);
-        assert_eq!(blocked.current(), Some(&version('a')), "blocking what serves rolls it back");
+        assert_eq!(blocked.current(), Some(&version('a')), "blocking the current version rolls it back");
         assert_eq!(blocked.previous(), None);
         assert_eq!(blocked.blocked(&version('b')).unwrap().why, "step 2");
         let settled = log(&[(Promote, 'a'), (Promote, 'b'), (Block, 'b'), (Rollback, 'a')]);

@@ -1,5 +1,5 @@
 //! The manifest of a version: who made it, when, from what, and what was measured. Written once, after the model file; a
-//! version without one is not there.
+//! version without one does not exist.
 
 use super::{RegistryError, Version};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ pub(super) const MAX_BYTES: u64 = 16 << 20;
 /// The layout that this version writes and reads.
 const FORMAT: u32 = 1;
 
-/// What the store knows of a version besides the model itself.
+/// The metadata of a version.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The layout: 1.
@@ -19,7 +19,7 @@ pub struct Manifest {
     pub version: Version,
     /// The alias `vN` that the store gave it.
     pub alias: String,
-    /// The model's name for people.
+    /// The model's display name.
     pub name: String,
     /// Size of `model.safetensors`.
     pub bytes: u64,
@@ -40,16 +40,16 @@ pub struct Manifest {
     /// How it was trained: settings by name.
     #[serde(default)]
     pub parameters: Value,
-    /// What training reported.
+    /// The report of the training.
     #[serde(default)]
     pub report: Value,
-    /// What each kernel of the publishing machine makes of it.
+    /// Measurements of each kernel of the publishing machine.
     #[serde(default)]
     pub precisions: Vec<Precision>,
-    /// The gate that it passed or did not pass; absent where nobody asked for one.
+    /// The gate that it passed or did not pass; absent if it was published without one.
     #[serde(default)]
     pub gate: Option<Gate>,
-    /// A note for people.
+    /// A note.
     #[serde(default)]
     pub note: Option<String>,
 }
@@ -88,7 +88,7 @@ pub struct DataFile {
     pub sha256: String,
 }
 
-/// What a kernel makes of the model, measured when it was published.
+/// The measurement of one kernel, made when the version was published.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Precision {
     /// The kernel's name.
@@ -107,7 +107,7 @@ pub struct Precision {
 }
 
 impl Precision {
-    /// Fewest comments that say something about labels.
+    /// Fewest comments for a meaningful agreement.
     const MIN_COMMENTS: usize = 300;
 
     /// The precision whose kernels may be chosen by default for the model: golden scores hold, and next to no label
@@ -131,9 +131,9 @@ impl Precision {
 /// The decision of a retraining's gate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gate {
-    /// Whether it passed. What did not is promoted only by force.
+    /// Whether it passed. A version that did not is promoted only by force.
     pub passed: bool,
-    /// What was compared, and how it came out.
+    /// The checks and their results.
     #[serde(default)]
     pub report: Value,
 }
@@ -151,12 +151,12 @@ impl Manifest {
             return Err(damaged(format!("it has format {}; this nunchi reads {FORMAT}", manifest.format)));
         }
         if manifest.version != *version {
-            return Err(damaged(format!("it is that of {}", manifest.version)));
+            return Err(damaged(format!("it belongs to version {}", manifest.version)));
         }
         Ok(manifest)
     }
 
-    /// Its JSON, for people too.
+    /// Its JSON, pretty-printed.
     pub(super) fn to_json(&self) -> Vec<u8> {
         let mut json = serde_json::to_vec_pretty(self).expect("a manifest has a JSON form");
         json.push(b'\n');

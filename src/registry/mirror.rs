@@ -1,14 +1,14 @@
-//! Mirrored traffic: a share of the comments that workers classify, with their predictions, for a second model. Never makes
-//! a worker wait: what does not fit is dropped.
+//! Mirrored traffic: a share of the comments that workers classify, with their predictions, for a second model. Never blocks
+//! a worker: batches that do not fit into the queue are dropped.
 
 use nunchi_engine::{LoadedModel, Prediction};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-/// Most comments of one batch: so copying them costs a worker next to nothing.
+/// Most comments of one batch: so that the cost of copying is negligible.
 const MAX_COMMENTS: usize = 256;
-/// Mirrored batches that may wait.
+/// Mirrored batches in the queue.
 const MAX_QUEUED: usize = 8;
 
 /// Comments of one batch, and the serving model's predictions.
@@ -20,16 +20,16 @@ pub(super) struct MirroredBatch {
     pub(super) predictions: Vec<Prediction>,
 }
 
-/// Where workers leave copies of what they classify. Clones feed the same queue.
+/// Takes copies of comments that workers classify. Clones feed the same queue.
 #[derive(Clone, Debug)]
 pub struct TrafficMirror {
-    /// One of so many comments is copied; 0: none.
+    /// One of this many comments is copied; 0: none.
     stride: Arc<AtomicU32>,
     batches: SyncSender<MirroredBatch>,
 }
 
 impl TrafficMirror {
-    /// A mirror that copies nothing yet, and where its batches come out.
+    /// A mirror that copies nothing yet, and the receiver of its batches.
     pub(super) fn new() -> (Self, Receiver<MirroredBatch>) {
         let (batches, receiver) = sync_channel(MAX_QUEUED);
         (TrafficMirror { stride: Arc::default(), batches }, receiver)
@@ -54,14 +54,14 @@ impl TrafficMirror {
         if stride == 0 {
             return;
         }
-        // A worker's comments are numbered across batches: the numbers that the stride divides are copied.
+        // A worker's comments are counted across batches: those whose index the stride divides are copied.
         let first = (stride - *offered % stride) % stride;
         *offered = offered.wrapping_add(comments.len());
         let copied = (first..comments.len()).step_by(stride).take(MAX_COMMENTS);
         let (comments, predictions): (Vec<String>, Vec<Prediction>) =
             copied.map(|index| (comments[index].to_owned(), predictions[index].clone())).unzip();
         if !comments.is_empty() {
-            // Full: the second model does not keep up, and a sample is a sample.
+            // The queue is full if the second model is slower; the batch is dropped, since a sample need not be complete.
             let _ = self.batches.try_send(MirroredBatch { model: Arc::clone(model), comments, predictions });
         }
     }

@@ -6,7 +6,7 @@
 //!
 //! Always holds: what [`Store::load`] returns is what was published: size, SHA-256, checksum, VERSION, weights and golden
 //! comments are verified. Never: a version without a manifest is served, a name from outside becomes part of a path
-//! unchecked, a version that is there is changed.
+//! unchecked, an existing version is changed.
 
 mod actor;
 mod canary;

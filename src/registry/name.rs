@@ -1,16 +1,16 @@
-//! Names of versions: what people type, checked before it comes near a path.
+//! Names of versions: user input, validated before it is used in a path.
 
 use super::RegistryError;
 use std::fmt;
 use std::str::FromStr;
 
-/// Largest number of an alias: so the next one is a number, too, whatever somebody puts into the folder.
+/// Largest number of an alias: so that the next number does not overflow, whatever files are in the folder.
 const MAX_ALIAS: u32 = 999_999_999;
 /// Hex digits of a VERSION.
 const DIGITS: usize = 12;
 
-/// The VERSION of a model: the first 12 hex digits (lower case) of its content's hash. Nothing else fits in here, so that
-/// it is safe in paths.
+/// The VERSION of a model: the first 12 hex digits (lower case) of its content's hash. Always valid, so
+/// that it is safe in paths.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(String);
 
@@ -53,14 +53,14 @@ impl<'de> serde::Deserialize<'de> for Version {
     }
 }
 
-/// What may stand where a version is asked for.
+/// The ways to name a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Name {
     /// `0123456789ab`
     Version(Version),
     /// `v7`: the seventh version that was published in this store.
     Alias(u32),
-    /// `current`: whatever the promotion log says.
+    /// `current`: the current version of the promotion log.
     Current,
 }
 
@@ -81,7 +81,7 @@ impl FromStr for Name {
     }
 }
 
-/// The beginning of what somebody typed, fit for a message.
+/// User input, truncated for a message.
 pub(super) fn shortened(text: &str) -> String {
     text.chars().take(60).collect()
 }

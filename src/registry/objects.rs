@@ -1,8 +1,8 @@
 //! Objects by path: a folder, S3, Google Cloud Storage or Azure behind one small blocking interface.
 //!
 //! Every call blocks its thread; an own runtime of one thread drives the clients, so that plain threads can call. Never
-//! call from inside an async task. Credentials come from the environment, as the clouds' own tools read them, and never
-//! stand in the URL.
+//! call from inside an async task. Credentials come from the environment, as the clouds' own tools read them, and are never
+//! part of the URL.
 
 use super::RegistryError;
 use super::name::shortened;
@@ -18,18 +18,18 @@ use std::time::{Duration, SystemTime};
 use tokio::runtime::Runtime;
 use url::Url;
 
-/// Reads that are under way at once.
+/// Concurrent reads.
 const MAX_CONCURRENT_READS: usize = 16;
-/// Longest time for one request with its body; ample for a large model on a slow line.
+/// Longest time for one request with its body; enough for a large model on a slow connection.
 const REQUEST_TIMEOUT: &str = "600 seconds";
 /// Longest time without a byte from the server.
 const READ_TIMEOUT: &str = "20 seconds";
 /// Longest time for a connection.
 const CONNECT_TIMEOUT: &str = "5 seconds";
-/// How long a request that failed is tried again.
+/// How long a failed request is retried.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(15);
-/// What one listing may name, and what several objects may have together. A store is shared and its writers may be hostile or
-/// broken: reading it must not take all memory.
+/// Most objects of one listing, and most bytes of several objects together. A store is shared and its writers may be
+/// malicious or faulty: reading it must not exhaust memory.
 const LIMITS: Limits = Limits { objects: 1_000_000, bytes: 1 << 30 };
 
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +79,7 @@ impl Objects {
             || parsed.password().is_some()
             || parsed.query().is_some()
         {
-            return Err(unusable("credentials belong into the environment, not into the URL".to_owned()));
+            return Err(unusable("the URL contains credentials; set them in the environment".to_owned()));
         }
         let prefix = Path::from_url_path(parsed.path()).map_err(|error| unusable(error.to_string()))?;
         let store = cloud(&parsed).map_err(unusable)?;
@@ -110,7 +110,7 @@ impl Objects {
         })
     }
 
-    /// The store's name for people.
+    /// The store's URL for display.
     pub(super) fn url(&self) -> &str {
         &self.url
     }
@@ -136,9 +136,9 @@ impl Objects {
             let total = total + content.as_ref().map_or(0, |content| content.len() as u64);
             contents.push(content);
             std::future::ready(if total > max_total {
-                let reason = format!("together they have more than the {max_total} bytes that they may have");
+                let reason = format!("together they have more than the limit of {max_total} bytes");
                 Err(RegistryError::Damaged {
-                    what: format!("the {} objects that were to be read", paths.len()),
+                    what: format!("the {} objects of this read", paths.len()),
                     reason,
                 })
             } else {
@@ -156,24 +156,24 @@ impl Objects {
         };
         let bytes = found.meta.size;
         if bytes > max_bytes {
-            let reason = format!("it has {bytes} bytes, more than the {max_bytes} that it may have");
+            let reason = format!("it has {bytes} bytes, more than the limit of {max_bytes}");
             return Err(RegistryError::Damaged { what: path.to_owned(), reason });
         }
         let content =
             found.bytes().await.map_err(|error| self.unavailable(&format!("reading {path}"), &error))?;
         if content.len() as u64 != bytes {
-            let reason = format!("{bytes} bytes were announced, {} came", content.len());
+            let reason = format!("{bytes} bytes were announced, {} were received", content.len());
             return Err(RegistryError::Damaged { what: path.to_owned(), reason });
         }
         Ok(Some(content.into()))
     }
 
-    /// Writes an object that is not there yet; whether it was so. Durable when this returns.
+    /// Creates an object; false if it exists already. Durable when this returns.
     pub(super) fn create(&self, path: &str, content: Vec<u8>) -> Result<bool, RegistryError> {
         self.put(path, content, PutMode::Create)
     }
 
-    /// Writes an object, whatever was there.
+    /// Writes an object, replacing an existing one.
     pub(super) fn replace(&self, path: &str, content: Vec<u8>) -> Result<(), RegistryError> {
         self.put(path, content, PutMode::Overwrite).map(|_| ())
     }
@@ -191,7 +191,7 @@ impl Objects {
         }
     }
 
-    /// Removes an object; one that is not there is no error.
+    /// Removes an object; a missing one is not an error.
     pub(super) fn delete(&self, path: &str) -> Result<(), RegistryError> {
         self.check_folder()?;
         match self.runtime.block_on(self.store.delete(&self.path(path))) {
@@ -211,7 +211,7 @@ impl Objects {
             .block_on(found.try_collect())
             .map_err(|error| self.unavailable(&format!("listing {folder}"), &error))?;
         if found.len() > max_objects {
-            let reason = format!("it has more than the {max_objects} objects that it may have");
+            let reason = format!("it has more than the limit of {max_objects} objects");
             return Err(RegistryError::Damaged { what: format!("the folder {folder}"), reason });
         }
         let name = |meta: object_store::ObjectMeta| {
@@ -224,7 +224,7 @@ impl Objects {
         Ok(listed)
     }
 
-    /// A folder that went away (an unmounted disk) must not look like an empty store.
+    /// A missing folder (an unmounted disk) must not look like an empty store.
     fn check_folder(&self) -> Result<(), RegistryError> {
         match &self.folder {
             Some(folder) if !folder.is_dir() => Err(RegistryError::NoFolder(self.url.clone())),
@@ -293,11 +293,11 @@ fn cloud(url: &Url) -> Result<Box<dyn ObjectStore>, String> {
             }
             Ok(Box::new(builder.build().map_err(failed)?))
         }
-        other => Err(format!("nothing is known of {other}://; {SCHEMES}")),
+        other => Err(format!("unsupported scheme {other}://; {SCHEMES}")),
     }
 }
 
-/// The URL for people: without whatever may be secret.
+/// The URL for display: without parts that may be secret.
 fn redacted(url: &str) -> String {
     match Url::parse(url) {
         Ok(mut parsed) if parsed.has_host() => {
@@ -310,7 +310,7 @@ fn redacted(url: &str) -> String {
     }
 }
 
-/// What went wrong, in one line of bearable length: the innermost reason says most.
+/// The error with its sources, in one line of at most 400 characters.
 fn reason(error: &object_store::Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_that_name_no_store_are_refused_with_what_would_do() {
+    fn urls_that_name_no_store_are_refused_with_the_supported_forms() {
         assert!(refusal("").contains("a store is a folder"), "{}", refusal(""));
         assert!(refusal("ftp://host/x").contains("s3://BUCKET/PREFIX"), "{}", refusal("ftp://host/x"));
         assert!(refusal("file://host").contains("three slashes"), "{}", refusal("file://host"));
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_created_once_stays_as_it_is() {
+    fn created_objects_are_not_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let objects = Objects::open(folder.path().to_str().unwrap(), false).unwrap();
         assert!(objects.create("a/b.json", b"first".to_vec()).unwrap());
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_store_makes_this_process_read_is_bounded() {
+    fn reads_from_a_store_are_bounded() {
         let folder = tempfile::tempdir().unwrap();
         let mut objects = Objects::open(folder.path().to_str().unwrap(), false).unwrap();
         let paths: Vec<String> = (0..4).map(|number| format!("a/{number}")).collect();
@@ -383,8 +383,14 @@ mod tests {
         assert_eq!(objects.get_all(&paths, 4).unwrap().len(), 4);
         objects.limits = Limits { objects: 3, bytes: 15 };
         let error = objects.list("a").unwrap_err();
-        assert!(error.to_string().contains("more than the 3 objects") && !error.is_unavailable(), "{error}");
+        assert!(
+            error.to_string().contains("more than the limit of 3 objects") && !error.is_unavailable(),
+            "{error}"
+        );
         let error = objects.get_all(&paths, 4).unwrap_err();
-        assert!(error.to_string().contains("more than the 15 bytes") && !error.is_unavailable(), "{error}");
+        assert!(
+            error.to_string().contains("more than the limit of 15 bytes") && !error.is_unavailable(),
+            "{error}"
+        );
     }
 }

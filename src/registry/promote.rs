@@ -4,7 +4,7 @@ use super::log::{Action, Entry, Log, MAX_BYTES};
 use super::store::entry_path;
 use super::{RegistryError, Store, Version, actor};
 
-/// Who writes an entry of the log, and why.
+/// The actor and the reason of an entry of the log.
 #[derive(Clone, Debug, Default)]
 pub struct PromotionNote {
     /// The entry's `who`; empty: [`actor`].
@@ -14,11 +14,11 @@ pub struct PromotionNote {
 }
 
 impl Store {
-    /// Makes `version` current. It is read and verified first, so that what is damaged is not promoted.
+    /// Makes `version` current. It is read and verified first, so that a damaged version is not promoted.
     ///
     /// # Errors
     /// A version that is not there, is damaged, is current already, or (unless forced) is blocked or was published as
-    /// rejected; another promoter who was faster; a store that does not answer.
+    /// rejected; another writer that was first; a store that does not answer.
     pub fn promote(
         &self,
         version: &Version,
@@ -29,8 +29,8 @@ impl Store {
         self.promote_after(&log, version, note, force)
     }
 
-    /// As [`Store::promote`], provided that the log ends as `log` does: whatever was decided on that ground is not mixed
-    /// with what somebody else decided meanwhile.
+    /// As [`Store::promote`], provided that the log ends as `log` does: a decision based on `log` does not overwrite one
+    /// that was made meanwhile.
     ///
     /// # Errors
     /// As [`Store::promote`]; an entry after those of `log` is a lost race.
@@ -56,17 +56,17 @@ impl Store {
         self.append(log, (Action::Promote, version), log.current(), note)
     }
 
-    /// As [`Store::promote`], without reading the version again: for whoever has verified it.
+    /// As [`Store::promote`], without reading the version again: for callers that have verified it.
     pub(crate) fn promote_verified(&self, log: &mut Log, version: &Version) -> Result<(), RegistryError> {
         let note = PromotionNote { actor: String::new(), reason: "measuring".to_owned() };
         log.add(self.append(log, (Action::Promote, version), log.current(), note)?);
         Ok(())
     }
 
-    /// Goes back to `to`, or else to the version that served before the current one.
+    /// Rolls back to `to`, or else to the version that served before the current one.
     ///
     /// # Errors
-    /// Nothing to go back to; a version that is damaged, blocked or current already; another promoter who was faster; a store
+    /// No version to roll back to; a version that is damaged, blocked or current already; another writer that was first; a store
     /// that does not answer.
     pub fn roll_back(&self, to: Option<&Version>, note: PromotionNote) -> Result<Entry, RegistryError> {
         let log = self.log()?;
@@ -103,7 +103,7 @@ impl Store {
     /// current.
     ///
     /// # Errors
-    /// A version that is blocked already; another promoter who was faster; a store that does not answer.
+    /// A version that is blocked already; another writer that was first; a store that does not answer.
     pub fn block(&self, version: &Version, note: PromotionNote) -> Result<Entry, RegistryError> {
         let log = self.log()?;
         self.block_after(&log, version, note)
@@ -126,11 +126,11 @@ impl Store {
         self.append(log, (Action::Block, version), log.current(), note)
     }
 
-    /// Blocks the current version, then rolls back to `to`, or else to the version before. Two entries; whoever reads between
-    /// them sees the version before as current already. Both are added to `log`.
+    /// Blocks the current version, then rolls back to `to`, or else to the version before. Two entries; a reader between
+    /// them sees the previous version as current already. Both are added to `log`.
     ///
     /// # Errors
-    /// As [`Store::roll_back`]; nothing is written if there is nothing to go back to.
+    /// As [`Store::roll_back`]; nothing is written if there is no version to roll back to.
     pub fn block_and_roll_back(
         &self,
         log: &mut Log,
@@ -182,7 +182,7 @@ impl Store {
         }
         let json = self.objects.get(&path, MAX_BYTES)?;
         let winner = Entry::parse(number, &json.unwrap_or_default())?;
-        // A first try may have reached the store though its answer was lost: then this writer is the winner.
+        // A first attempt may have reached the store although its response was lost: then the entry is this writer's.
         if winner == entry { Ok(entry) } else { Err(RegistryError::LostRace(Box::new(winner))) }
     }
 }

@@ -1,11 +1,11 @@
-//! Pruning: old versions go, those that may be needed stay.
+//! Pruning: removes old versions, keeps those that may be needed.
 
 use super::store::{manifest_path, model_path};
 use super::{RegistryError, Store, Version};
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-/// A version without a manifest is left alone this long: somebody may be publishing it.
+/// A version without a manifest is kept this long: it may be being published.
 const UNFINISHED: Duration = Duration::from_secs(24 * 3600);
 
 /// A version that was pruned, or would be.
@@ -13,17 +13,17 @@ const UNFINISHED: Duration = Duration::from_secs(24 * 3600);
 pub struct Pruned {
     /// The version.
     pub version: Version,
-    /// Its alias; `None` of one whose publisher died before the manifest.
+    /// Its alias; `None` if its publisher failed before the manifest.
     pub alias: Option<String>,
 }
 
 impl Store {
     /// Removes all versions but the `keep` newest, the current one, the previous one, and those that the last `entries`
-    /// entries of the log name; and what dead publishers left a day ago. With `dry_run` nothing is removed. Aliases are
-    /// never given again.
+    /// entries of the log name; and incomplete versions that are older than a day. With `dry_run` nothing is removed. Aliases are
+    /// never reused.
     ///
-    /// Whoever promotes a version while it is pruned may find it gone: its promotion then fails, or running processes
-    /// refuse it and stay with what they have.
+    /// A version that is promoted while it is pruned may be removed: then the promotion fails, or running processes
+    /// refuse the version and keep their model.
     ///
     /// # Errors
     /// A log that cannot be read; a store that does not answer.
@@ -48,7 +48,7 @@ impl Store {
         }
         if !dry_run {
             for Pruned { version, .. } in &pruned {
-                // The manifest first: without it the version is not there.
+                // The manifest first: without it the version does not exist.
                 self.objects.delete(&manifest_path(version))?;
                 self.objects.delete(&model_path(version))?;
             }

@@ -1,4 +1,4 @@
-//! Publishing: the model file, an alias, and at last the manifest. Whoever dies in between has published nothing.
+//! Publishing: the model file, an alias, and at last the manifest. An interrupted publisher has published nothing.
 
 use super::manifest::{Data, Gate, Manifest, Precision};
 use super::store::{manifest_path, model_path, read};
@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use std::path::Path;
 use std::sync::Arc;
 
-/// What a publisher knows of a version besides the model's file.
+/// The metadata of a version that its publisher provides.
 #[derive(Clone, Debug, Default)]
 pub struct NewVersion {
     /// Who publishes; empty: [`actor`].
@@ -24,26 +24,26 @@ pub struct NewVersion {
     pub parameters: Value,
     /// The gate that it passed or not.
     pub gate: Option<Gate>,
-    /// A note for people.
+    /// A note.
     pub note: Option<String>,
 }
 
-/// What became of a publication.
+/// The result of a publication.
 #[derive(Clone, Debug)]
 pub struct Published {
-    /// What the store now holds of it.
+    /// The manifest in the store.
     pub manifest: Manifest,
-    /// Whether it is new; else the same model had been published before, and nothing was changed.
+    /// Whether it is new; otherwise the same model had been published before, and nothing was changed.
     pub new: bool,
 }
 
 impl Store {
     /// Publishes the model in `content`, the bytes of a model file: verifies it, measures the precisions of this machine's
     /// kernels, writes it, and at last its manifest. The same model twice is one version, published once; where the store's
-    /// copy is damaged, it is repaired: what belongs under a VERSION follows from the VERSION.
+    /// copy is damaged, it is repaired: the VERSION determines the content.
     ///
     /// # Errors
-    /// A file that is no sound model; a store that does not answer.
+    /// A file that is not a valid model; a store that does not answer.
     pub fn publish(&self, content: Vec<u8>, new: NewVersion) -> Result<Published, RegistryError> {
         let model = Model::from_bytes(&content).map_err(RegistryError::Refused)?;
         let version: Version = model.version.parse()?;
@@ -63,7 +63,7 @@ impl Store {
         }
         let precisions = precisions(&model)?;
         self.write_model(&version, content)?;
-        let alias = self.give_alias(&version)?;
+        let alias = self.assign_alias(&version)?;
         let manifest = Manifest {
             format: Manifest::FORMAT,
             alias: format!("v{alias}"),
@@ -89,11 +89,11 @@ impl Store {
         if self.objects.create(&manifest_path(&manifest.version), manifest.to_json())? {
             return Ok(Published { manifest, new: true });
         }
-        // Somebody published the same model at the same time.
+        // Another process published the same model at the same time.
         Ok(Published { manifest: self.manifest(&manifest.version)?, new: false })
     }
 
-    /// The manifest of a version that is there and whole.
+    /// The manifest of a version that exists and is complete.
     fn published(&self, version: &Version) -> Result<Option<Manifest>, RegistryError> {
         match self.fetch(version) {
             Ok((manifest, content)) => read(version, &content).map(|_| Some(manifest)),
@@ -102,7 +102,7 @@ impl Store {
         }
     }
 
-    /// Writes the model file. What a dead publisher left of the same version is replaced unless it is whole.
+    /// Writes the model file. A file that an interrupted publisher left is replaced unless it is complete.
     fn write_model(&self, version: &Version, content: Vec<u8>) -> Result<(), RegistryError> {
         let path = model_path(version);
         if self.objects.create(&path, content.clone())? {
@@ -110,14 +110,14 @@ impl Store {
         }
         match self.objects.get(&path, content.len() as u64) {
             Ok(Some(found)) if found == content => Ok(()),
-            // Without a sound manifest it is nobody's version.
+            // Without a valid manifest the version is not published.
             Ok(_) | Err(RegistryError::Damaged { .. }) => self.objects.replace(&path, content),
             Err(error) => Err(error),
         }
     }
 }
 
-/// What each kernel of this machine makes of `model`, against the portable one.
+/// Measures each kernel of this machine on `model`, against the portable one.
 fn precisions(model: &Model) -> Result<Vec<Precision>, RegistryError> {
     let samples = samples::comments().into_iter().map(|comment| comment.text);
     let texts: Vec<String> = model.golden.iter().map(|golden| golden.text.clone()).chain(samples).collect();
@@ -127,7 +127,7 @@ fn precisions(model: &Model) -> Result<Vec<Precision>, RegistryError> {
         let precision = Packed::new(&model.network, Some(kernel))?.precision();
         let measured = match classify(model, kernel, &texts) {
             Ok(got) => Some(compare(&want, &got)),
-            // It does not hold the golden scores, or overflows: it is of no use for this model.
+            // The golden scores do not hold, or it overflows: the kernel cannot be used for this model.
             Err(EngineError::Golden { .. } | EngineError::NotANumber { .. }) => None,
             Err(error) => return Err(error),
         };
@@ -147,12 +147,12 @@ fn precisions(model: &Model) -> Result<Vec<Precision>, RegistryError> {
 fn compare(want: &[Prediction], got: &[Prediction]) -> (f64, f64) {
     let same = want.iter().zip(got).filter(|(want, got)| want.label == got.label).count();
     let errors = want.iter().zip(got).map(|(want, got)| f64::from((want.score - got.score).abs()));
-    // Nine places: more say nothing, and do not come back from JSON the same.
+    // Nine places: more are noise, and do not round-trip through JSON.
     let places = |number: f64| (number * 1e9).round() / 1e9;
     (places(same as f64 / want.len().max(1) as f64), places(errors.fold(0.0, f64::max)))
 }
 
-/// What a kernel makes of `texts`.
+/// The predictions of a kernel for `texts`.
 fn classify(model: &Model, kernel: KernelKind, texts: &[&str]) -> Result<Vec<Prediction>, EngineError> {
     Engine::new(Arc::new(LoadedModel::new(model.clone(), Some(kernel))?)).classify(texts)
 }

@@ -1,8 +1,8 @@
-//! The thread that follows a store: it reads what is current, loads it, and swaps it in; and it runs the canary phase.
+//! The thread that follows a store: it reads the current version, loads it, and swaps it in; and it runs the canary phase.
 //!
-//! Workers know nothing of it: they borrow whatever the slot holds at the top of each batch. All that is slow (download,
-//! verification, packing, golden comments, freeing the old model) happens here. Always holds: what is put into the slot is
-//! loaded and verified. Never: a store that is unavailable or damaged changes what serves.
+//! Workers are independent of it: they read the slot at the beginning of each batch. All slow work (download,
+//! verification, packing, golden comments, freeing the old model) happens here. Always holds: a model in the slot is
+//! loaded and verified. Never: a store that is unavailable or damaged changes the serving model.
 
 use super::canary::Canary;
 use super::compare::Comparison;
@@ -18,15 +18,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
-/// Niceness above the workers': they go first, and yet a busy machine lets the thread finish.
+/// Niceness above the workers': they are scheduled first, but the thread still finishes on a busy machine.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 15;
-/// How often mirrored batches are taken, and retired models looked at, whether their last batch has ended.
+/// How often mirrored batches are taken, and retired models are checked for remaining users.
 const TICK_INTERVAL: Duration = Duration::from_millis(100);
-/// Mirrored batches that are classified before requests are looked at again.
+/// Mirrored batches that are classified before requests are handled again.
 const MAX_BATCHES: usize = 8;
 
-/// Lets other threads go first.
+/// Lowers the priority of this thread.
 pub(super) fn lower_priority() {
     // On Linux niceness is a thread's own, and so is that of the threads that it starts.
     #[cfg(target_os = "linux")]
@@ -42,11 +42,11 @@ pub(super) struct Refresher {
     log: Log,
     /// Opened at the first refresh, and kept.
     store: Option<Store>,
-    /// The log's end at which its current version was refused, and what was answered.
+    /// The log's end at which its current version was refused, and the outcome.
     refused: Option<(u64, RefreshOutcome)>,
     /// Whether the store is unavailable, and that was logged.
     unavailable: bool,
-    /// Models that a worker's batch may still hold; freed here and not by a worker.
+    /// Models that a worker's batch may still use; freed here, not by a worker.
     retired: Vec<Arc<LoadedModel>>,
     mirror: TrafficMirror,
     batches: Receiver<MirroredBatch>,
@@ -64,7 +64,7 @@ impl Refresher {
         log: Log,
         (mirror, batches): (TrafficMirror, Receiver<MirroredBatch>),
     ) -> Self {
-        settings.metrics.set_store(true);
+        settings.metrics.set_store_available(true);
         Refresher {
             settings,
             slot,
@@ -91,7 +91,7 @@ impl Refresher {
             match requests.recv_timeout(if busy { until.min(TICK_INTERVAL) } else { until }) {
                 Ok(sender) => {
                     self.refused = None;
-                    // Whoever asked may have gone.
+                    // The requester may have disconnected.
                     let _ = sender.send(self.refresh());
                     next = Instant::now() + self.settings.interval;
                 }
@@ -108,7 +108,7 @@ impl Refresher {
         }
     }
 
-    /// Reads the store once, and does what it says.
+    /// Reads the store once, and swaps the model if the current version changed.
     fn refresh(&mut self) -> RefreshOutcome {
         let outcome = match self.read_store() {
             Ok(Some(version)) => self.serve(&version),
@@ -116,14 +116,14 @@ impl Refresher {
             Err(error) => self.report_unavailable(&error),
         };
         let available = !matches!(outcome, RefreshOutcome::Unavailable { .. });
-        self.settings.metrics.set_store(available);
+        self.settings.metrics.set_store_available(available);
         if available && std::mem::take(&mut self.unavailable) {
-            info!(store = self.settings.url, "the store of models answers again");
+            info!(store = self.settings.url, "the model store is available again");
         }
         outcome
     }
 
-    /// The version that should serve and does not.
+    /// The current version, if it does not serve yet.
     fn read_store(&mut self) -> Result<Option<Version>, RegistryError> {
         let store = match self.store.take() {
             Some(store) => store,
@@ -139,7 +139,7 @@ impl Refresher {
         self.record_rollback()?;
         let serving = self.serving();
         let current = self.log.current().filter(|current| current.as_str() != serving);
-        // The block of a version that was rolled back here may not be in the log yet: somebody else's entry, about another
+        // The block of a version that was rolled back here may not be in the log yet: another writer's entry, about another
         // version, was written first.
         let withheld = |current: &Version| {
             self.rollback.as_ref().is_some_and(|rollback| rollback.withholds(current, &self.log))
@@ -168,7 +168,7 @@ impl Refresher {
         if let Some(canary) = &self.canary
             && canary.previous().model().version == version.as_str()
         {
-            // Back to what is still loaded.
+            // The previous model is still loaded.
             let previous = Arc::clone(canary.previous());
             return self.swap(previous, start);
         }
@@ -178,7 +178,7 @@ impl Refresher {
             Ok(loaded) => self.swap(Arc::new(loaded), start),
             Err(error) if error.is_unavailable() => self.report_unavailable(&error),
             Err(error) => {
-                error!(model, refused = %version, %error, "the store's current version is refused; what serves stays");
+                error!(model, refused = %version, %error, "the store's current version is refused; the serving model stays");
                 self.settings.metrics.model_swaps.with_label_values(&["refused"]).inc();
                 let (refused, reason) = (version.to_string(), error.to_string());
                 let outcome = RefreshOutcome::Refused { model, refused, reason };
@@ -206,19 +206,19 @@ impl Refresher {
         }
         self.retire(old);
         let seconds = start.elapsed().as_secs_f64();
-        info!(model, previous, entry, seconds, "another model takes over with the next turns");
+        info!(model, previous, entry, seconds, "another model takes over with the next batches");
         RefreshOutcome::Swapped { model, previous, entry, seconds }
     }
 
     /// Classifies mirrored batches a second time, and rolls a canary back that is out of bounds.
     fn compare(&mut self) {
-        // Not more than the mirror holds: requests wait.
+        // At most what the queue holds: requests must be handled too.
         for batch in self.batches.try_iter().take(MAX_BATCHES) {
             if let Some(canary) = &mut self.canary {
                 canary.add(&batch, &self.settings.metrics);
             }
             if let Some(shadow) = &mut self.shadow
-                && !Arc::ptr_eq(shadow.warm(), &batch.model)
+                && !Arc::ptr_eq(shadow.loaded(), &batch.model)
             {
                 shadow.add(&batch, &self.settings.metrics);
             }
@@ -227,13 +227,13 @@ impl Refresher {
         if let Some(reason) = canary.out_of_bounds(&self.settings.metrics) {
             self.roll_back(reason);
         } else if canary.is_over() {
-            let (model, seen) = (canary.version.clone(), canary.summary());
-            info!(model, seen, "the watch after the promotion is over: the version stays");
+            let (model, comparison) = (canary.version.clone(), canary.summary());
+            info!(model, comparison, "the canary phase is over: the version stays");
             self.end_canary();
         }
     }
 
-    /// Rolls the canary back: here at once, then in the log, so that other processes follow.
+    /// Rolls the canary back: in this process at once, then in the log, so that other processes follow.
     fn roll_back(&mut self, reason: String) {
         let Some(canary) = self.canary.take() else { return };
         let (version, previous) = (canary.version.clone(), Arc::clone(canary.previous()));
@@ -246,12 +246,12 @@ impl Refresher {
             model = back,
             withdrawn = version,
             why = reason,
-            "rolled back: the promoted version is out of bounds; it is to be blocked"
+            "rolled back: the promoted version is out of bounds; it will be blocked in the promotion log"
         );
         self.retire(rolled_back);
         self.rollback = Some(PendingRollback::new(version, reason, &self.log));
         self.set_mirror_share();
-        // What the store says to it, `refresh` logs and tries again.
+        // `refresh` logs errors of the store, and later ones try again.
         self.refresh();
     }
 
@@ -262,7 +262,7 @@ impl Refresher {
         self.set_mirror_share();
     }
 
-    /// Keeps a model that does not serve any more until nobody else has it.
+    /// Keeps a model that does not serve any more until its last user has dropped it.
     fn retire(&mut self, old: Arc<LoadedModel>) {
         let serves = Arc::ptr_eq(&old, &self.slot.load());
         if !serves && !self.retired.iter().any(|known| Arc::ptr_eq(known, &old)) {
@@ -277,7 +277,7 @@ impl Refresher {
         self.mirror.set_share(canary.max(shadow.map_or(0.0, |(_, share)| *share)));
     }
 
-    /// Loads the candidate, if there is to be one and it is not loaded.
+    /// Loads the candidate, if one is configured and not loaded.
     fn load_shadow(&mut self) {
         let Some((name, share)) = &self.settings.shadow else { return };
         if self.shadow.is_some() {
@@ -291,24 +291,24 @@ impl Refresher {
             Ok(loaded) => {
                 info!(
                     candidate = loaded.model().version,
-                    share, "a candidate judges beside the current model"
+                    share, "a shadow candidate classifies beside the current model"
                 );
                 self.shadow = Some(Comparison::new(Arc::new(loaded), "candidate"));
                 self.set_mirror_share();
             }
             Err(error) if !self.shadow_refused => {
-                warn!(candidate = name, %error, "the candidate cannot be had; it is looked for again");
+                warn!(candidate = name, %error, "the shadow candidate cannot be loaded; retrying");
                 self.shadow_refused = true;
             }
             Err(_) => {}
         }
     }
 
-    /// Logged once, when it begins.
+    /// Logged once, when it becomes unavailable.
     fn report_unavailable(&mut self, error: &RegistryError) -> RefreshOutcome {
         let (model, reason) = (self.serving(), error.to_string());
         if !std::mem::replace(&mut self.unavailable, true) {
-            warn!(model, reason, "the store of models cannot be read; what serves stays");
+            warn!(model, reason, "the model store cannot be read; the serving model stays");
         }
         RefreshOutcome::Unavailable { model, reason }
     }

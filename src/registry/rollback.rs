@@ -1,11 +1,11 @@
-//! A version that this process has rolled back, until the promotion log says so too.
+//! A version that this process has rolled back, until the rollback is recorded in the promotion log.
 
 use super::log::Log;
 use super::promote::PromotionNote;
 use super::{RegistryError, Store, Version};
 use tracing::{error, info};
 
-/// A rollback that the log does not show yet: its store cannot be reached, or another writer was faster.
+/// A rollback that is not in the log yet: the store is unavailable, or another writer was first.
 #[derive(Debug)]
 pub(super) struct PendingRollback {
     version: String,
@@ -20,13 +20,13 @@ impl PendingRollback {
         PendingRollback { version, reason, entry: log.last() }
     }
 
-    /// Whether `version` is the one that was rolled back, and nobody has promoted it since.
+    /// Whether `version` is the one that was rolled back, and was not promoted since.
     pub(super) fn withholds(&self, version: &Version, log: &Log) -> bool {
         self.version == version.as_str() && !log.promoted_after(&self.version, self.entry)
     }
 
-    /// Brings the rollback into the log, so that other processes follow: the version is blocked, and `serving` is what it was
-    /// rolled back to. Whether nothing is left to be done.
+    /// Records the rollback in the log, so that other processes follow: the version is blocked, and `serving` is the version
+    /// that was rolled back to. Returns whether it is recorded.
     pub(super) fn record(
         &self,
         store: &Store,
@@ -39,7 +39,7 @@ impl PendingRollback {
         };
         match self.write(store, log, &bad, serving, actor) {
             Ok(entry) => {
-                info!(withdrawn = %bad, entry, "the promotion log says so too");
+                info!(withdrawn = %bad, entry, "the rollback is recorded in the promotion log");
                 Ok(true)
             }
             // The winner's entry may do the same, or be about another version: the next refresh decides.
@@ -65,10 +65,9 @@ impl PendingRollback {
             Ok((entry, _)) => Ok(entry.number),
             Err(error @ RegistryError::LostRace(_)) => Err(error),
             Err(error) if error.is_unavailable() => Err(error),
-            // `serving` serves here from memory; only its copy in the store is unusable. What `bad` did is no less true for
-            // that, and a block needs no version to go back to.
+            // `serving` is in memory here; only its copy in the store is unusable. A block needs no version to roll back to.
             Err(error) => {
-                error!(version = %serving, %error, "the version to go back to cannot be had from the store; only a block is written");
+                error!(version = %serving, %error, "the version to roll back to cannot be loaded from the store; only the block is recorded");
                 let entry = store.block_after(log, bad, note)?;
                 let number = entry.number;
                 log.add(entry);

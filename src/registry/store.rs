@@ -19,7 +19,7 @@ pub struct Store {
 pub struct VersionListing {
     /// The version.
     pub version: Version,
-    /// Whether its manifest is written; else it is not there (yet).
+    /// Whether its manifest is written; otherwise it does not exist (yet).
     pub complete: bool,
     /// When the last of its objects was written.
     pub modified: SystemTime,
@@ -30,25 +30,25 @@ impl Store {
     /// `az://CONTAINER/PREFIX`. Credentials come from the environment (`AWS_…`, `GOOGLE_…`, `AZURE_…`).
     ///
     /// # Errors
-    /// A URL that names no store, a folder that is not there. Whether a cloud's store answers shows with the first question.
+    /// A URL that names no store, a folder that is not there. A cloud's store is first contacted by the first operation.
     pub fn open(url: &str) -> Result<Self, RegistryError> {
         Ok(Store { objects: Objects::open(url, false)? })
     }
 
-    /// As [`Store::open`], but makes a folder that is not there yet.
+    /// As [`Store::open`], but creates a missing folder.
     ///
     /// # Errors
-    /// A URL that names no store, a folder that cannot be made.
+    /// A URL that names no store, a folder that cannot be created.
     pub fn open_or_make(url: &str) -> Result<Self, RegistryError> {
         Ok(Store { objects: Objects::open(url, true)? })
     }
 
-    /// The store's name for people; holds no secret.
+    /// The store's URL for display; without secrets.
     pub fn url(&self) -> &str {
         self.objects.url()
     }
 
-    /// The version of that name: a VERSION, an alias such as `v7`, or `current`. It has a manifest, so it is there.
+    /// The version of that name: a VERSION, an alias such as `v7`, or `current`. It has a manifest.
     ///
     /// # Errors
     /// A name that is none, a version or alias that is not there, nothing promoted yet, a store that does not answer.
@@ -57,7 +57,7 @@ impl Store {
             Name::Version(version) => (version.clone(), Some(RegistryError::UnknownVersion(version))),
             Name::Alias(number) => {
                 let unknown = || RegistryError::UnknownAlias(number);
-                // Of a publisher that died before the manifest an alias stays.
+                // The alias of a publisher that failed before the manifest stays.
                 (self.alias(number)?.ok_or_else(unknown)?, Some(unknown()))
             }
             Name::Current => {
@@ -68,7 +68,7 @@ impl Store {
         };
         match self.manifest(&version) {
             Ok(_) => Ok(version),
-            // Whoever named it is told so; a current version that is missing is the store's fault.
+            // A name that the user gave is a usage error; a missing current version is a fault of the store.
             Err(error @ RegistryError::NoVersion(_)) => Err(unknown.unwrap_or(error)),
             Err(error) => Err(error),
         }
@@ -93,12 +93,12 @@ impl Store {
             |reason: String| RegistryError::Damaged { what: format!("the model of {version}"), reason };
         if manifest.bytes > MAX_BYTES {
             return Err(damaged(format!(
-                "its manifest says {} bytes, more than any model has",
+                "its manifest states {} bytes, more than the limit of a model",
                 manifest.bytes
             )));
         }
         let content = self.objects.get(&model_path(version), manifest.bytes)?;
-        let content = content.ok_or_else(|| damaged("it is missing beside its manifest".to_owned()))?;
+        let content = content.ok_or_else(|| damaged("the model file is missing".to_owned()))?;
         if content.len() as u64 != manifest.bytes {
             return Err(damaged(format!("it has {} bytes instead of {}", content.len(), manifest.bytes)));
         }
@@ -110,7 +110,7 @@ impl Store {
         Ok((manifest, content))
     }
 
-    /// A version's model, verified: it is what was published, it loads, and it is the version that its name says.
+    /// A version's model, verified: it is what was published, it loads, and its VERSION matches.
     ///
     /// # Errors
     /// A version that is not there, is damaged or is refused as a model; a store that does not answer.
@@ -145,7 +145,7 @@ impl Store {
         Ok(found)
     }
 
-    /// The manifests of all versions that are there, oldest first. A manifest that cannot be read stands in its place.
+    /// The manifests of all versions that are there, oldest first. A manifest that cannot be read is an error in its place.
     ///
     /// # Errors
     /// A store that does not answer.
@@ -174,9 +174,9 @@ impl Store {
         self.read_log()
     }
 
-    /// Reads the entries that `log` has not seen yet, by asking for the next number; whether there were any. Where the last
-    /// entry that it has seen is not there any more, another store has taken this one's place, and `log` is read anew. On an
-    /// error `log` is as it was.
+    /// Reads the entries after those of `log`, by requesting the next number; whether there were any. If the last
+    /// entry of `log` has changed or is missing, the store was replaced, and the whole log is read. On an
+    /// error `log` is unchanged.
     ///
     /// # Errors
     /// An entry that cannot be read, a store that does not answer.
@@ -234,9 +234,8 @@ impl Store {
         Ok(Some(alias.version))
     }
 
-    /// Gives `version` the lowest number above all that were given. A number that a dead publisher took is never used
-    /// again.
-    pub(super) fn give_alias(&self, version: &Version) -> Result<u32, RegistryError> {
+    /// Assigns `version` the lowest number above all assigned ones. The number of a failed publisher is not reused.
+    pub(super) fn assign_alias(&self, version: &Version) -> Result<u32, RegistryError> {
         let number = |name: &str| match name.strip_suffix(".json")?.parse() {
             Ok(Name::Alias(number)) => Some(number),
             _ => None,
@@ -245,7 +244,7 @@ impl Store {
         let mut next = listed.iter().filter_map(|listed| number(&listed.name)).max().unwrap_or(0) + 1;
         let content = serde_json::to_vec(&Alias { version: version.clone() }).expect("an alias is JSON");
         while !self.objects.create(&alias_path(next), content.clone())? {
-            // Somebody publishes at the same time, and was faster.
+            // Another publisher took this number.
             next += 1;
         }
         Ok(next)
@@ -282,7 +281,7 @@ fn alias_path(number: u32) -> String {
     format!("{ALIASES}/v{number}.json")
 }
 
-/// Reads the model of `version`; it must be the version that it is stored as.
+/// Reads the model of `version`; its VERSION must match.
 pub(super) fn read(version: &Version, content: &[u8]) -> Result<Model, RegistryError> {
     let model = Model::from_bytes(content)
         .map_err(|error| RegistryError::Model { version: version.clone(), error })?;

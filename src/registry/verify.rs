@@ -1,11 +1,11 @@
-//! Verifying a whole store: every version as if it were to serve, and the log.
+//! Verification of a whole store: every version as for serving, and the log.
 
 use super::log::{Entry, Log};
 use super::store::{entry_path, read};
 use super::{RegistryError, Store, Version, log};
 use nunchi_engine::LoadedModel;
 
-/// Whether one thing in the store is as it was written.
+/// The result for one version or entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerificationResult {
     /// What was verified: a version, an entry of the log.
@@ -15,11 +15,11 @@ pub struct VerificationResult {
 }
 
 impl Store {
-    /// Reads a version as if it were to serve: sizes, hashes, checksum, weights, golden comments, also with this machine's
+    /// Verifies a version as for serving: sizes, hashes, checksum, weights, golden comments, also with this machine's
     /// kernel.
     ///
     /// # Errors
-    /// A store that does not answer. What is wrong with the version stands in the result.
+    /// A store that does not answer. Problems of the version are part of the result.
     pub fn verify(&self, version: &Version) -> Result<VerificationResult, RegistryError> {
         let problem = match self.check(version) {
             Ok(()) => None,
@@ -37,7 +37,7 @@ impl Store {
     /// Reads the log entry by entry: each can be read, none is missing, and the current version is there.
     ///
     /// # Errors
-    /// A store that does not answer. What is wrong with an entry stands in its result.
+    /// A store that does not answer. Problems of an entry are part of its result.
     pub fn verify_log(&self) -> Result<Vec<VerificationResult>, RegistryError> {
         let listed = self.objects.list(log::FOLDER)?;
         let mut numbers: Vec<u64> = listed.iter().filter_map(|listed| Entry::number(&listed.name)).collect();

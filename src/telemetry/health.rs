@@ -1,6 +1,6 @@
-//! What the probes answer from: each worker's last sign of life and whether it has reached its brokers and its group.
+//! The state behind the probes: each worker's last heartbeat, and whether it has reached its brokers and its group.
 //!
-//! Written by workers with a relaxed store a turn, read by the admin server. Nobody waits for anybody here.
+//! Written by workers with a relaxed store per batch, read by the admin server. No lock is taken.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 pub struct Health {
     started: Instant,
     stall: Duration,
-    model_warm: AtomicBool,
+    model_loaded: AtomicBool,
     stopping: AtomicBool,
     workers: Vec<Slot>,
 }
@@ -33,20 +33,20 @@ impl Health {
         Health {
             started: Instant::now(),
             stall,
-            model_warm: AtomicBool::new(false),
+            model_loaded: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             workers: (0..workers).map(|_| Slot::default()).collect(),
         }
     }
 
-    /// Worker `worker` begins a turn (with or without records). Every wait of a worker is to be shorter than the stall
-    /// time, or broken by beats.
+    /// Worker `worker` begins an iteration (with or without records). Every wait of a worker must be shorter than the stall
+    /// time, or interrupted by heartbeats.
     pub fn beat(&self, worker: usize) {
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.workers[worker].beat_ms.store(now, Ordering::Relaxed);
     }
 
-    /// Whether worker `worker`'s brokers answer.
+    /// Whether worker `worker` reaches its brokers.
     pub fn set_brokers_reached(&self, worker: usize, reached: bool) {
         self.workers[worker].brokers.store(reached, Ordering::Relaxed);
     }
@@ -56,7 +56,7 @@ impl Health {
         self.workers[worker].group.store(joined, Ordering::Relaxed);
     }
 
-    /// Worker `worker` ended as it was asked to.
+    /// Worker `worker` ended after a requested stop.
     pub fn set_stopped(&self, worker: usize) {
         self.workers[worker].state.store(STOPPED, Ordering::Relaxed);
     }
@@ -67,11 +67,11 @@ impl Health {
     }
 
     /// The model is loaded, packed and checked.
-    pub fn set_model_warm(&self) {
-        self.model_warm.store(true, Ordering::Relaxed);
+    pub fn set_model_loaded(&self) {
+        self.model_loaded.store(true, Ordering::Relaxed);
     }
 
-    /// The process was asked to stop: it is not ready any more.
+    /// A stop was requested: the process is not ready any more.
     pub fn set_stopping(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
@@ -84,7 +84,7 @@ impl Health {
             match worker.state.load(Ordering::Relaxed) {
                 DEAD => Some(format!("worker {index} is dead")),
                 RUNNING if age > self.stall => {
-                    Some(format!("worker {index} has been in its turn for {} s", age.as_secs()))
+                    Some(format!("worker {index} has been in the same batch for {} s", age.as_secs()))
                 }
                 _ => None,
             }
@@ -92,16 +92,16 @@ impl Health {
         self.workers.iter().enumerate().filter_map(problem).collect()
     }
 
-    /// Why the process does not judge comments now; empty if it is ready.
+    /// Why the process does not classify comments now; empty if it is ready.
     pub fn not_ready(&self) -> Vec<String> {
         let mut reasons = Vec::new();
         if self.stopping.load(Ordering::Relaxed) {
             reasons.push("stopping".to_owned());
         }
-        if !self.model_warm.load(Ordering::Relaxed) {
-            reasons.push("the model is not warm yet".to_owned());
+        if !self.model_loaded.load(Ordering::Relaxed) {
+            reasons.push("the model is not loaded yet".to_owned());
         }
-        // One member suffices: it owns what the others will take over once the group has come to rest.
+        // One member suffices: it owns the partitions that the others take over once the rebalance is complete.
         let member =
             |worker: &Slot| worker.brokers.load(Ordering::Relaxed) && worker.group.load(Ordering::Relaxed);
         if !self.workers.iter().any(member) {
@@ -129,7 +129,7 @@ mod tests {
     fn a_process_is_ready_once_a_worker_reached_brokers_and_group() {
         let health = Health::new(2, Duration::from_secs(60));
         assert_eq!(health.not_ready().len(), 3);
-        health.set_model_warm();
+        health.set_model_loaded();
         health.set_brokers_reached(1, true);
         let missing = ["worker 0 does not reach the brokers", "worker 1 has not joined the group"];
         assert_eq!(health.not_ready(), missing);
@@ -152,7 +152,7 @@ mod tests {
         let problems = health.not_live();
         assert_eq!(problems.len(), 2, "{problems:?}");
         assert_eq!(problems[0], "worker 1 is dead");
-        assert!(problems[1].starts_with("worker 2 has been in its turn"), "{problems:?}");
+        assert!(problems[1].starts_with("worker 2 has been in the same batch"), "{problems:?}");
         assert_eq!(health.running(), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! Logs: lines for people or JSON objects, to standard error. What is logged never holds a secret or a comment's text.
+//! Logs: text lines or JSON objects, to standard error. A line never holds a secret or a comment's text.
 
 use crate::config::{Log, LogFormat};
 use std::io::{self, Write};
@@ -42,7 +42,7 @@ pub fn lost_log_lines() -> u64 {
     LOST.load(Ordering::Relaxed)
 }
 
-/// Drops what cannot be written. Why not return the error: `tracing-subscriber` reports it with `eprintln!`, which panics
+/// Discards what cannot be written. The error is not returned: `tracing-subscriber` reports it with `eprintln!`, which panics
 /// if standard error is what failed, and librdkafka's callbacks log too: a panic must not pass through C.
 struct Lossy<W>(W);
 

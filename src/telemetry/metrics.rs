@@ -97,7 +97,7 @@ impl Metrics {
         let metrics = Metrics {
             records_in: make.counters(
                 "nunchi_records_in_total",
-                "Records read and answered.",
+                "Records read and processed.",
                 &["topic", "partition"],
             ),
             records_out: make.counters(
@@ -107,17 +107,22 @@ impl Metrics {
             ),
             dead_letters: make.counters("nunchi_dead_letters_total", "Dead letters committed.", &["class"]),
             tombstones: make
-                .counter("nunchi_tombstones_total", "Records without a value, passed on as such."),
-            truncated: make.counter("nunchi_truncated_total", "Comments cut to the model's longest length."),
+                .counter("nunchi_tombstones_total", "Records without a value, written as tombstones."),
+            truncated: make
+                .counter("nunchi_truncated_total", "Comments truncated to the model's maximum length."),
             bytes_in: make.counter("nunchi_bytes_in_total", "Bytes of values read."),
             bytes_out: make.counter("nunchi_bytes_out_total", "Bytes of values written."),
-            tokens: make.counter("nunchi_tokens_total", "Tokens judged."),
+            tokens: make.counter("nunchi_tokens_total", "Tokens classified."),
             unknown_tokens: make.counter("nunchi_unknown_tokens_total", "Unknown tokens among them."),
-            batch_records: make.histogram("nunchi_batch_records", "Records of a turn.", powers(1.0, 2.0, 18)),
+            batch_records: make.histogram(
+                "nunchi_batch_records",
+                "Records of a batch.",
+                powers(1.0, 2.0, 18),
+            ),
             stage_seconds: make.stages(),
             batch_seconds: make.histogram(
                 "nunchi_batch_seconds",
-                "Time of a turn with records, from its first record to its commit.",
+                "Time of a batch with records, from its first poll to its commit.",
                 powers(0.000_1, 2.0, 18),
             ),
             end_to_end_seconds: make.histogram(
@@ -132,59 +137,51 @@ impl Metrics {
             transactions: make.counters("nunchi_transactions_total", "Transactions by result.", &["result"]),
             client_errors: make
                 .counter("nunchi_client_errors_total", "Errors that the Kafka clients reported."),
-            workers: make.gauge("nunchi_workers", "Workers that run."),
-            ready: make.gauge("nunchi_ready", "1 if /readyz says yes."),
+            workers: make.gauge("nunchi_workers", "Running workers."),
+            ready: make.gauge("nunchi_ready", "1 if /readyz reports ready."),
             score: make.histogram(
                 "nunchi_score",
                 "Scores of verdicts.",
                 (1..=20).map(|n| f64::from(n) / 20.0).collect(),
             ),
-            model_info: make.infos(
-                "nunchi_model_info",
-                "1 for the model that serves.",
-                &["model", "precision"],
-            ),
+            model_info: make.infos("nunchi_model_info", "1 for the serving model.", &["model", "precision"]),
             build_info: make.infos(
                 "nunchi_build_info",
                 "1, with the version and the kernel in use.",
                 &["version", "kernel"],
             ),
-            model_swaps: make.counters(
-                "nunchi_model_swaps_total",
-                "Changes of the model by result.",
-                &["result"],
-            ),
+            model_swaps: make.counters("nunchi_model_swaps_total", "Model swaps by result.", &["result"]),
             model_loaded: make.unix_time(
                 "nunchi_model_loaded_timestamp_seconds",
                 "When the serving model was loaded, in Unix time.",
             ),
             compared_comments: make.counters(
                 "nunchi_compared_comments_total",
-                "Comments that another model judged a second time.",
+                "Comments that a second model classified for comparison.",
                 &["role", "model"],
             ),
             compared_agreed: make.counters(
                 "nunchi_compared_agreed_total",
-                "Those of them that got the same label.",
+                "Compared comments with the same label from both models.",
                 &["role", "model"],
             ),
             compared_seconds: make.float_counters(
                 "nunchi_compared_seconds_total",
-                "Time that the second judging took.",
+                "Time spent on classification by the second model.",
                 &["role", "model"],
             ),
             compared_shift: make.infos(
                 "nunchi_compared_score_shift",
-                "Mean of the other model's score minus the serving one's, so far.",
+                "Mean of the second model's score minus the serving model's, since the comparison began.",
                 &["role", "model"],
             ),
             registry_stale: make.gauge(
                 "nunchi_registry_stale",
-                "1 while the store of models cannot be read: what serves may be old.",
+                "1 while the model store cannot be read: the serving model may be outdated.",
             ),
             registry_asked: make.unix_time(
                 "nunchi_registry_asked_timestamp_seconds",
-                "When the store of models last answered, in Unix time; 0 without a store.",
+                "When the model store was last read, in Unix time; 0 without a store.",
             ),
             http_requests: make.counters(
                 "nunchi_http_requests_total",
@@ -193,7 +190,7 @@ impl Metrics {
             ),
             http_classify_seconds: make.histogram(
                 "nunchi_http_classify_seconds",
-                "Time of a request to classify.",
+                "Time of a classification request.",
                 powers(0.000_1, 2.0, 18),
             ),
             registry,
@@ -218,7 +215,7 @@ impl Metrics {
         }
     }
 
-    /// Says which model serves, with which kernel, since now; what served before is forgotten.
+    /// Sets the serving model and its kernel, loaded now; replaces the series of the previous model.
     pub fn set_model(&self, version: &str, precision: &str, kernel: &str) {
         self.model_info.reset();
         self.model_info.with_label_values(&[version, precision]).set(1.0);
@@ -227,20 +224,20 @@ impl Metrics {
         self.model_loaded.set(unix_time());
     }
 
-    /// Records answered so far.
-    pub fn records_answered(&self) -> u64 {
+    /// Records processed so far.
+    pub fn records_processed(&self) -> u64 {
         self.batch_records.get_sample_sum() as u64
     }
 
     /// Dead letters so far.
-    pub fn dead_so_far(&self) -> u64 {
+    pub fn dead_letters_total(&self) -> u64 {
         ERROR_CLASSES.iter().map(|class| self.dead_letters.with_label_values(&[class]).get()).sum()
     }
 
-    /// Whether the store of models answered just now.
-    pub fn set_store(&self, answered: bool) {
-        self.registry_stale.set(i64::from(!answered));
-        if answered {
+    /// Whether the model store could be read just now.
+    pub fn set_store_available(&self, available: bool) {
+        self.registry_stale.set(i64::from(!available));
+        if available {
             self.registry_asked.set(unix_time());
         }
     }
@@ -266,17 +263,17 @@ fn unix_time() -> f64 {
     since.unwrap_or_default().as_secs_f64()
 }
 
-const VALID: &str = "the options are constants that a test builds";
+const VALID: &str = "the options are constants; a test builds them";
 
 fn add(registry: &Registry, collector: impl Collector + 'static) {
-    registry.register(Box::new(collector)).expect("the names are different, which a test shows");
+    registry.register(Box::new(collector)).expect("the names are unique; a test checks it");
 }
 
 fn powers(first: f64, factor: f64, count: usize) -> Vec<f64> {
     prometheus::exponential_buckets(first, factor, count).expect(VALID)
 }
 
-/// Makes and registers.
+/// Creates and registers metrics.
 struct Maker<'a>(&'a Registry);
 
 impl Maker<'_> {
@@ -319,7 +316,7 @@ impl Maker<'_> {
     }
 
     fn stages(&self) -> HistogramVec {
-        let options = HistogramOpts::new("nunchi_stage_seconds", "Time of a turn's stage.");
+        let options = HistogramOpts::new("nunchi_stage_seconds", "Time of a stage of a batch.");
         self.keep(HistogramVec::new(options.buckets(powers(0.000_01, 2.0, 22)), &["stage"]))
     }
 }

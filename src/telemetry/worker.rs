@@ -1,7 +1,7 @@
-//! One worker's view of the metrics: counts of a turn, added at once when the turn ends.
+//! One worker's view of the metrics: counts of a batch, added at once when the batch is committed.
 //!
-//! Children are looked up once, not per record. What a turn counted reaches the metrics only if it was committed: an
-//! aborted turn's records come again.
+//! Children are looked up once, not per record. The counts of a batch reach the metrics only if it was committed: the
+//! records of an aborted batch are read again.
 
 use super::metrics::{ERROR_CLASSES, Metrics};
 use prometheus::local::LocalHistogram;
@@ -43,7 +43,7 @@ impl Stage {
     }
 }
 
-/// What one turn counted. Reused from turn to turn.
+/// The counts of one batch. Reused from batch to batch.
 #[derive(Debug, Default)]
 pub struct BatchStats {
     /// Records read, by partition of the input topic.
@@ -56,24 +56,24 @@ pub struct BatchStats {
     pub verdicts: Vec<u64>,
     /// Dead letters, in the order of [`ERROR_CLASSES`].
     pub dead_letters: [u64; ERROR_CLASSES.len()],
-    /// Tombstones passed on.
+    /// Tombstones written.
     pub tombstones: u64,
-    /// Comments that were cut.
+    /// Comments that were truncated.
     pub truncated: u64,
-    /// Verdicts that a replay was asked not to write.
+    /// Verdicts that the label filter of a replay left out.
     pub left_out: u64,
-    /// Tokens judged.
+    /// Tokens classified.
     pub tokens: u64,
     /// Unknown tokens among them.
     pub unknown_tokens: u64,
     /// Time of each stage, in the order of [`Stage::ALL`].
     pub stage_seconds: [f64; Stage::ALL.len()],
-    /// Time of the whole turn.
+    /// Time of the whole batch.
     pub seconds: f64,
 }
 
 impl BatchStats {
-    /// Forgets everything, keeps the memory.
+    /// Resets all counts, keeps the allocations.
     pub fn clear(&mut self) {
         let mut records_in = std::mem::take(&mut self.records_in);
         records_in.clear();
@@ -127,46 +127,46 @@ impl WorkerMetrics {
         worker
     }
 
-    /// From the next turn on verdicts carry `labels` and are judged by model `version`.
+    /// From the next batch on verdicts carry `labels` and come from model `version`.
     pub fn adopt(&mut self, labels: &[String], version: &str) {
         let child = |label: &String| self.metrics.records_out.with_label_values(&[label.as_str(), version]);
         self.records_out = labels.iter().map(child).collect();
     }
 
-    /// A verdict's score; counts if the turn is committed.
+    /// A verdict's score; counts if the batch is committed.
     pub fn observe_score(&self, score: f64) {
         self.scores.observe(score);
     }
 
-    /// Seconds from a record's timestamp to now; counts if the turn is committed. Clocks that differ give 0.
+    /// Seconds from a record's timestamp to now; counts if the batch is committed. Clocks that differ give 0.
     pub fn observe_end_to_end(&self, seconds: f64) {
         self.end_to_end.observe(seconds.max(0.0));
     }
 
-    /// The turn is committed: all that it counted is added.
-    pub fn commit(&self, turn: &BatchStats, transactional: bool) {
-        for (partition, records) in &turn.records_in {
-            // Few per turn; not kept, since partitions come and go.
+    /// The batch is committed: adds its counts.
+    pub fn commit(&self, batch: &BatchStats, transactional: bool) {
+        for (partition, records) in &batch.records_in {
+            // Few per batch; not cached, since the assignment changes.
             self.metrics
                 .records_in
                 .with_label_values(&[&self.topic, &partition.to_string()])
                 .inc_by(*records);
         }
-        for (child, count) in self.records_out.iter().zip(&turn.verdicts) {
+        for (child, count) in self.records_out.iter().zip(&batch.verdicts) {
             child.inc_by(*count);
         }
-        for (child, count) in self.dead_letters.iter().zip(turn.dead_letters) {
+        for (child, count) in self.dead_letters.iter().zip(batch.dead_letters) {
             child.inc_by(count);
         }
-        self.metrics.tombstones.inc_by(turn.tombstones);
-        self.metrics.truncated.inc_by(turn.truncated);
-        self.metrics.bytes_in.inc_by(turn.bytes_in);
-        self.metrics.bytes_out.inc_by(turn.bytes_out);
-        self.metrics.tokens.inc_by(turn.tokens);
-        self.metrics.unknown_tokens.inc_by(turn.unknown_tokens);
-        self.metrics.batch_records.observe(turn.records() as f64);
-        self.metrics.batch_seconds.observe(turn.seconds);
-        for (child, seconds) in self.stages.iter().zip(turn.stage_seconds) {
+        self.metrics.tombstones.inc_by(batch.tombstones);
+        self.metrics.truncated.inc_by(batch.truncated);
+        self.metrics.bytes_in.inc_by(batch.bytes_in);
+        self.metrics.bytes_out.inc_by(batch.bytes_out);
+        self.metrics.tokens.inc_by(batch.tokens);
+        self.metrics.unknown_tokens.inc_by(batch.unknown_tokens);
+        self.metrics.batch_records.observe(batch.records() as f64);
+        self.metrics.batch_seconds.observe(batch.seconds);
+        for (child, seconds) in self.stages.iter().zip(batch.stage_seconds) {
             child.observe(seconds);
         }
         self.scores.flush();
@@ -176,7 +176,7 @@ impl WorkerMetrics {
         }
     }
 
-    /// The turn was aborted: its scores and times do not count.
+    /// The batch was aborted: its scores and times do not count.
     pub fn abort(&self, transactional: bool) {
         self.scores.clear();
         self.end_to_end.clear();
@@ -201,9 +201,9 @@ impl WorkerMetrics {
             .set(records.max(0));
     }
 
-    /// `partition` was revoked: whoever has it now says its lag.
+    /// `partition` was revoked: its new owner reports its lag.
     pub fn forget_lag(&self, partition: i32) {
-        // It is not there if its lag was never set.
+        // The series is missing if the lag was never set.
         let _ = self.metrics.lag_records.remove_label_values(&[&self.topic, &partition.to_string()]);
     }
 
@@ -221,15 +221,15 @@ mod tests {
         WorkerMetrics::new(metrics, "comments", &["negative".to_owned(), "positive".to_owned()], "abc")
     }
 
-    fn turn() -> BatchStats {
-        let mut turn = BatchStats { verdicts: vec![1, 2], tokens: 9, ..BatchStats::default() };
-        turn.records_in.insert(3, 4);
-        turn.dead_letters[1] = 1;
-        turn
+    fn stats() -> BatchStats {
+        let mut stats = BatchStats { verdicts: vec![1, 2], tokens: 9, ..BatchStats::default() };
+        stats.records_in.insert(3, 4);
+        stats.dead_letters[1] = 1;
+        stats
     }
 
     #[test]
-    fn a_committed_turn_counts_and_an_aborted_one_does_not() {
+    fn a_committed_batch_counts_and_an_aborted_one_does_not() {
         let metrics = Metrics::new();
         let worker = worker(&metrics);
         worker.observe_score(0.9);
@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(metrics.score.get_sample_count(), 0);
         worker.observe_score(0.9);
         worker.observe_end_to_end(-1.0);
-        worker.commit(&turn(), true);
+        worker.commit(&stats(), true);
         assert_eq!(metrics.records_in.with_label_values(&["comments", "3"]).get(), 4);
         assert_eq!(metrics.records_out.with_label_values(&["positive", "abc"]).get(), 2);
         assert_eq!(metrics.dead_letters.with_label_values(&["invalid_json"]).get(), 1);
@@ -266,11 +266,11 @@ mod tests {
     }
 
     #[test]
-    fn a_cleared_turn_is_a_new_one() {
-        let mut turn = turn();
-        assert_eq!(turn.records(), 4);
-        turn.clear();
-        assert_eq!(turn.records(), 0);
-        assert_eq!((turn.tokens, turn.dead_letters), (0, [0; 5]));
+    fn cleared_stats_are_empty() {
+        let mut stats = stats();
+        assert_eq!(stats.records(), 4);
+        stats.clear();
+        assert_eq!(stats.records(), 0);
+        assert_eq!((stats.tokens, stats.dead_letters), (0, [0; 5]));
     }
 }

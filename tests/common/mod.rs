@@ -268,11 +268,11 @@ pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// A judge without a network: the score follows from the text alone.
+/// A classifier without a network: the score follows from the text alone.
 #[derive(Clone)]
 pub struct Fake {
     pub labels: Vec<String>,
-    /// Called with the number of comments, before they are judged.
+    /// Called with the number of comments, before they are classified.
     pub before: Arc<dyn Fn(usize) + Send + Sync>,
     /// A comment with this text has no score.
     pub poison: Option<&'static str>,
@@ -288,10 +288,10 @@ impl Default for Fake {
     }
 }
 
-/// The fake judge's version.
+/// The fake classifier's version.
 pub const FAKE_VERSION: &str = "fake00000000";
 
-/// The fake judge's score of `text`.
+/// The fake classifier's score of `text`.
 pub fn fake_score(text: &str) -> f32 {
     let hash =
         text.bytes().fold(2_166_136_261u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(16_777_619));
@@ -336,11 +336,11 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn start(config: &Config, judge: Fake) -> Self {
+    pub fn start(config: &Config, classifier: Fake) -> Self {
         let pipeline = Pipeline::resolve(config.clone()).expect("the settings are right");
-        pipeline.health.set_model_warm();
+        pipeline.health.set_model_loaded();
         let Pipeline { stop, metrics, health, .. } = pipeline.clone();
-        let thread = std::thread::spawn(move || pipeline.run(|| judge.clone()));
+        let thread = std::thread::spawn(move || pipeline.run(|| classifier.clone()));
         Running { stop, metrics, health, thread }
     }
 

@@ -153,7 +153,7 @@ fn pruning_keeps_what_may_be_needed() {
     let it = Folder::new();
     let versions: Vec<Version> = (1..=7).map(|seed| it.publish(seed)).collect();
     for version in &versions[..5] {
-        it.store.promote(version, why("in turn"), false).unwrap();
+        it.store.promote(version, why("in order"), false).unwrap();
     }
     // Current is the fifth, previous the fourth; the log's last entry names both; the two newest stay too.
     let would = it.store.prune(2, 1, true).unwrap();

@@ -50,10 +50,10 @@ fn a_rollback_goes_to_what_served_before_and_a_block_stays() {
     assert!(matches!(error, RegistryError::AlreadyCurrent(_)), "{error}");
 
     it.store.promote(&b, why("second"), false).unwrap();
-    it.store.block(&b, why("it judges by the moon")).unwrap();
+    it.store.block(&b, why("it classifies at random")).unwrap();
     assert_eq!(it.store.resolve("current").unwrap(), a, "a block takes back what serves");
     let error = it.store.promote(&b, why("anyway"), false).unwrap_err();
-    assert!(error.to_string().contains("it judges by the moon"), "{error}");
+    assert!(error.to_string().contains("it classifies at random"), "{error}");
     let entry = it.store.promote(&b, why("anyway"), true).unwrap();
     assert_eq!((entry.number, entry.action, entry.previous), (4, Action::Promote, Some(a.clone())));
     let entry = it.store.roll_back(None, why("as it was")).unwrap();

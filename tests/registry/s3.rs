@@ -98,7 +98,7 @@ fn an_s3_store_does_what_a_folder_does() {
     s3.server.wait().unwrap();
     let (status, _, said) = nunchi_with(&["models", "list", "--store", S3_STORE], &s3.environment());
     assert_eq!(status, Some(1), "{said}");
-    assert!(said.contains("cannot be asked") && !said.contains("a secret"), "{said}");
+    assert!(said.contains("is unavailable") && !said.contains("a secret"), "{said}");
 }
 
 #[test]

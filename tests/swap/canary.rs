@@ -42,7 +42,7 @@ fn a_canary_out_of_bounds_is_rolled_back_and_blocked_also_while_the_store_is_awa
         let admin = address(&process);
         (topics, process, admin)
     };
-    let (topics, process, admin) = start("strays");
+    let (topics, process, admin) = start("out-of-bounds");
     // Another process of the fleet, without any traffic: it follows the log.
     let (_, _other, other_admin) = start("follows");
 
@@ -52,7 +52,7 @@ fn a_canary_out_of_bounds_is_rolled_back_and_blocked_also_while_the_store_is_awa
     });
     std::fs::rename(&path, &away).unwrap();
     write_until(&kafka, &topics, || process.log().contains("rolled back"));
-    assert_eq!(serves(&admin), good.as_str(), "back at once, whatever the store says");
+    assert_eq!(serves(&admin), good.as_str(), "rolled back at once, without the store");
     assert_eq!(metric(&admin, "nunchi_model_swaps_total{result=\"rolled_back\"}"), 1.0);
     std::fs::rename(&away, &path).unwrap();
     wait_for("the other one to follow", || serves(&other_admin) == good.as_str());
@@ -62,9 +62,9 @@ fn a_canary_out_of_bounds_is_rolled_back_and_blocked_also_while_the_store_is_awa
     assert_eq!(actions, ["promote", "promote", "block", "rollback"]);
     assert_eq!((log.current(), log.entries()[3].previous.as_ref()), (Some(&good), Some(&bad)));
     let why = &log.blocked(&bad).unwrap().why;
-    assert!(why.contains("agrees with the model before on"), "{why}");
+    assert!(why.contains("agrees with the previous model on"), "{why}");
 
-    // By force it serves: whoever does that knows what he does.
+    // A forced promotion has no canary phase.
     store
         .promote(&bad, PromotionNote { actor: "test".to_owned(), reason: "I insist".to_owned() }, true)
         .unwrap();
@@ -102,7 +102,7 @@ fn a_promoted_version_that_behaves_stays_and_a_shadow_candidate_is_unseen() {
     ];
     let process = Process::start_with(&kafka.config(&topics), &["--store", url], &settings);
     let admin = address(&process);
-    process.wait_for_line("a candidate judges beside");
+    process.wait_for_line("a shadow candidate classifies beside");
     promote(&store, &second);
     let compared = |role: &str, model: &Version, what: &str| {
         let name = format!("nunchi_compared_{what}{{model=\"{model}\",role=\"{role}\"}}");

@@ -72,10 +72,10 @@ fn a_process_follows_its_store_and_what_is_damaged_or_away_changes_nothing() {
     assert_eq!(metric(&admin, "nunchi_model_swaps_total{result=\"succeeded\"}"), 1.0);
     assert_eq!(metric(&admin, "nunchi_registry_stale"), 0.0);
 
-    // Away: said once, and what serves stays.
+    // Unavailable: logged once, and the serving model stays.
     let away = folder.path().join("away");
     std::fs::rename(&path, &away).unwrap();
-    process.wait_for_line("cannot be read; what serves stays");
+    process.wait_for_line("cannot be read; the serving model stays");
     let (code, answer) = reload(&admin);
     assert_eq!(
         (code, answer["result"].as_str(), answer["model"].as_str()),
@@ -84,9 +84,9 @@ fn a_process_follows_its_store_and_what_is_damaged_or_away_changes_nothing() {
     assert_eq!(metric(&admin, "nunchi_registry_stale"), 1.0);
     assert_eq!(classified_by(&kafka, &topics, &mut count), b.as_str());
     std::fs::rename(&away, &path).unwrap();
-    process.wait_for_line("answers again");
+    process.wait_for_line("is available again");
     assert_eq!(metric(&admin, "nunchi_registry_stale"), 0.0);
-    assert_eq!(process.log().matches("cannot be read; what serves stays").count(), 1);
+    assert_eq!(process.log().matches("cannot be read; the serving model stays").count(), 1);
 
     // Promoted, and damaged afterwards: refused once, not tried again until the log changes.
     let file = path.join(format!("versions/{c}/model.safetensors"));
@@ -103,7 +103,7 @@ fn a_process_follows_its_store_and_what_is_damaged_or_away_changes_nothing() {
     let entry = serde_json::json!({ "number": log.last() + 1, "action": "promote", "version": c, "previous": b,
         "who": "a careless hand", "why": "", "at": "2026-01-01T00:00:00Z" });
     std::fs::write(path.join("promotions/00000003.json"), entry.to_string()).unwrap();
-    process.wait_for_line("is refused; what serves stays");
+    process.wait_for_line("is refused; the serving model stays");
     assert_eq!(classified_by(&kafka, &topics, &mut count), b.as_str());
     assert_eq!(metric(&admin, "nunchi_model_swaps_total{result=\"refused\"}"), 1.0);
     let (code, answer) = reload(&admin);
@@ -173,7 +173,7 @@ fn a_process_that_starts_on_a_damaged_version_takes_what_served_before_and_then_
     let topics = kafka.topics("damaged", 1);
     let process = Process::start_with(&kafka.config(&topics), &["--store", url], &["registry.interval=0.2"]);
     let admin = address(&process);
-    process.wait_for_line("starting with what served before");
+    process.wait_for_line("starting with the version that served before");
     assert_eq!(serves(&admin), a.as_str());
     assert!(metric(&admin, "nunchi_model_swaps_total{result=\"refused\"}") >= 1.0);
     std::fs::write(&file, &content).unwrap();

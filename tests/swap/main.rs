@@ -40,7 +40,7 @@ fn publish(store: &Store, seed: u64) -> Version {
 
 fn promote(store: &Store, version: &Version) {
     store
-        .promote(version, PromotionNote { actor: "test".to_owned(), reason: "its turn".to_owned() }, false)
+        .promote(version, PromotionNote { actor: "test".to_owned(), reason: "next".to_owned() }, false)
         .unwrap();
 }
 
@@ -92,7 +92,7 @@ impl Swapper {
         // Not read from its beginning each time: there may be thousands of entries.
         let mut log = self.log.lock().unwrap();
         self.store.read_on(&mut log).unwrap();
-        let note = PromotionNote { actor: "test".to_owned(), reason: "its turn".to_owned() };
+        let note = PromotionNote { actor: "test".to_owned(), reason: "next".to_owned() };
         self.store.promote_after(&log, other, note, false).unwrap();
         match reload.now_blocking().unwrap() {
             RefreshOutcome::Swapped { model, previous, .. } => {
@@ -213,13 +213,13 @@ fn many_swaps(swaps: usize) {
         let (slot, stop) = (Arc::clone(&swapper.slot), stop.clone());
         move || {
             let mut classifier = SlotClassifier::new(slot);
-            let (mut turns, mut out) = (0u64, Vec::new());
+            let (mut passes, mut out) = (0u64, Vec::new());
             while !stop.requested() {
                 classifier.refresh();
                 classifier.classify(&["배송이 빨라요", "별로예요"], &mut out).unwrap();
-                turns += 1;
+                passes += 1;
             }
-            turns
+            passes
         }
     });
     let warm_up = swaps / 5;

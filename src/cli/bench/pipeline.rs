@@ -245,7 +245,7 @@ impl Bench<'_> {
         let mut pipeline = Pipeline::new(config, clients);
         pipeline.health = Arc::new(Health::new(workers, PATIENCE));
         let Pipeline { config, clients, metrics, health, stop, .. } = &pipeline;
-        health.set_model_warm();
+        health.set_model_loaded();
         if what == What::Replay {
             // Its end is fixed when it is planned: the records have to be there.
             self.fill(clients, config)?;

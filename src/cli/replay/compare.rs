@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args, config: Config, names: &[String]) -> anyhow::Resu
         say_plan(&replay, begin.elapsed(), false);
     }
     let health = Arc::new(Health::new(1, Duration::from_secs(config.worker.stall_seconds)));
-    health.set_model_warm();
+    health.set_model_loaded();
     let metrics = Metrics::new();
     // No verdict is written, so none is counted by label.
     let shown = Shown::new(&id, &[], "", &metrics, false);

@@ -168,7 +168,7 @@ impl Scene<'_> {
             Target::File(_) | Target::Report => 1,
         };
         let health = Arc::new(Health::new(workers, stall));
-        health.set_model_warm();
+        health.set_model_loaded();
         let slot: ModelSlot = Arc::new(ArcSwap::from(Arc::clone(&self.warm)));
         let shown = self.shown(replay);
         let begin = Instant::now();

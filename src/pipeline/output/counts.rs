@@ -1,11 +1,11 @@
-//! What outputs count of a batch.
+//! The counts of a batch that outputs report.
 
 use crate::record::DeadLetterClass;
 use crate::telemetry::{BatchStats, WorkerMetrics};
 use nunchi_engine::Prediction;
 use nunchi_engine::score::WrittenScore;
 
-/// The counters of a batch. What they hold reaches the metrics only if the batch is committed.
+/// The counters of a batch. They are added to the metrics only if the batch is committed.
 pub(crate) struct BatchCounts<'w> {
     stats: &'w mut BatchStats,
     metrics: &'w WorkerMetrics,
@@ -26,7 +26,7 @@ impl<'w> BatchCounts<'w> {
         self.metrics.observe_score(WrittenScore::new(prediction.score).value());
     }
 
-    /// A comment was read by the network, whatever is written for it.
+    /// A comment was classified, whatever is written for it.
     pub(crate) fn comment(&mut self, prediction: &Prediction) {
         self.stats.tokens += prediction.tokens as u64;
         self.stats.unknown_tokens += prediction.unknown as u64;
@@ -45,7 +45,7 @@ impl<'w> BatchCounts<'w> {
         self.stats.bytes_out += bytes;
     }
 
-    /// A verdict or tombstone was not asked for.
+    /// A verdict or tombstone was left out by the label filter.
     pub(crate) fn left_out(&mut self) {
         self.stats.left_out += 1;
     }

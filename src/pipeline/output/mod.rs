@@ -1,4 +1,4 @@
-//! Where the loop writes: one trait, four outputs. Two are here, a topic with transactions and one without; replays add a
+//! Where the worker writes: one trait, four outputs. Two are here, a topic with transactions and one without; replays add a
 //! file and a comparison of two models.
 
 mod counts;
@@ -14,7 +14,7 @@ use crate::kafka::producer::TransactionError;
 use crate::record::{Comment, DeadLetter};
 use rdkafka::message::BorrowedMessage;
 
-/// What became of a record.
+/// The outcome of a record.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum RecordOutcome<'r, P> {
     /// A comment and its prediction.
@@ -39,12 +39,12 @@ pub(crate) struct BatchModel<'m> {
     pub(crate) version: &'m str,
 }
 
-/// Why a batch was not committed, and so what follows.
+/// Why a batch was not committed, and how to recover.
 #[derive(Debug)]
 pub(crate) enum BatchError {
-    /// Nothing of the batch stays; its records come again.
+    /// The batch is aborted; its records are read again.
     Retry(String),
-    /// Whether the batch was committed is unknown: the output has to be rebuilt before its records come again.
+    /// Whether the batch was committed is unknown: the output has to be rebuilt before its records are read again.
     Rebuild(String),
     /// The worker has to end.
     Fatal(PipelineError),
@@ -61,14 +61,14 @@ impl From<TransactionError> for BatchError {
     }
 }
 
-/// Where one worker writes what became of its records. `P` is what its classifier says of a comment.
+/// Where one worker writes the outcomes of its records. `P` is the prediction of its classifier.
 ///
 /// The worker calls, for each batch: [`begin`](Output::begin), [`write`](Output::write) for each record in order,
 /// [`flush`](Output::flush), [`commit`](Output::commit); after an error of any of them [`abort`](Output::abort), and
-/// [`rebuild`](Output::rebuild) if that is what follows. Generic, and not an object: `write` is called for each record.
+/// [`rebuild`](Output::rebuild) if that is the recovery. Generic, not a trait object: `write` is called for each record.
 pub(crate) trait Output<P>: Sized {
-    /// Whether a stream that is mostly poison ends the worker (`dead_letters.breaker_share`). Not where nobody but the one
-    /// who asked reads what is written.
+    /// Whether too many poisoned records end the worker (`dead_letters.breaker_share`). False for outputs without
+    /// downstream consumers, such as a file.
     const STOPS_AT_POISON: bool;
 
     /// Whether a transaction is open now.
@@ -79,7 +79,7 @@ pub(crate) trait Output<P>: Sized {
     /// Begins a batch whose oldest record has the timestamp `oldest_ms` (milliseconds of Unix time), if any has one.
     fn begin(&mut self, oldest_ms: Option<i64>) -> Result<(), BatchError>;
 
-    /// Writes what became of `message`, or keeps it to write it later, and counts it.
+    /// Writes the outcome of `message`, or buffers it, and counts it.
     fn write(
         &mut self,
         message: &BorrowedMessage<'_>,
@@ -88,24 +88,24 @@ pub(crate) trait Output<P>: Sized {
         counts: &mut BatchCounts<'_>,
     ) -> Result<(), BatchError>;
 
-    /// Waits until all that was written is where it is to be. The messages are gone by then.
+    /// Waits until everything that was written is delivered. The messages are already freed.
     fn flush(&mut self) -> Result<(), BatchError>;
 
-    /// What was written since `begin` counts from now on, and the offsets of `batch` with it.
+    /// Commits everything that was written since `begin`, and the offsets of `batch` with it.
     fn commit(&mut self, consumer: &Consumer, batch: &Batch<'_>) -> Result<(), BatchError>;
 
-    /// Undoes the batch after `cause`; what follows, which is worse than `cause` where that did not work.
+    /// Aborts the batch after `cause`. Returns the recovery that is needed, which is a stronger one if the abort failed.
     fn abort(&mut self, cause: BatchError) -> BatchError {
         cause
     }
 
-    /// Replaces the output by one whose state is known, after [`BatchError::Rebuild`]. `None` if a stop was asked for
+    /// Replaces the output by one whose state is known, after [`BatchError::Rebuild`]. `None` if a stop was requested
     /// meanwhile.
     fn rebuild(self) -> Result<Option<Self>, PipelineError> {
         Ok(Some(self))
     }
 
-    /// Called between batches, also when no record comes: for what has to happen from time to time.
+    /// Called between batches, also when no record arrives: for periodic work.
     fn between_batches(&mut self) -> Result<(), PipelineError> {
         Ok(())
     }

@@ -21,7 +21,7 @@ const CLOCK_STEP_MS: i64 = 300_000;
 pub(in crate::pipeline) struct TransactionalTopic<'a>(TopicWriter<'a>);
 
 impl<'a> TransactionalTopic<'a> {
-    /// An output that is ready to write; `None` if a stop was asked for before.
+    /// An output that is ready to write; `None` if a stop was requested before.
     pub(in crate::pipeline) fn open(
         context: WorkerContext<'a>,
         topics: &'a Topics,
@@ -75,7 +75,7 @@ impl Output<Prediction> for TransactionalTopic<'_> {
 pub(in crate::pipeline) struct AtLeastOnceTopic<'a>(TopicWriter<'a>);
 
 impl<'a> AtLeastOnceTopic<'a> {
-    /// An output that is ready to write; `None` if a stop was asked for before.
+    /// An output that is ready to write; `None` if a stop was requested before.
     pub(in crate::pipeline) fn open(
         context: WorkerContext<'a>,
         topics: &'a Topics,
@@ -105,12 +105,12 @@ impl Output<Prediction> for AtLeastOnceTopic<'_> {
         self.0.flush()
     }
 
-    /// All is delivered: whatever becomes of the commit, nothing is lost. If we are not a member any more, somebody else
-    /// writes these records once more.
+    /// Everything is delivered: nothing is lost if the commit fails. If this worker is not a member any more, the new owner
+    /// writes these records again.
     fn commit(&mut self, consumer: &Consumer, batch: &Batch<'_>) -> Result<(), BatchError> {
         if let Err(error) = consumer.commit(&batch.spans) {
             let worker = self.0.context.worker;
-            warn!(worker, %error, "offsets were not committed; some records may be answered again");
+            warn!(worker, %error, "offsets were not committed; some records may be processed again");
         }
         Ok(())
     }
@@ -124,7 +124,7 @@ impl Output<Prediction> for AtLeastOnceTopic<'_> {
     }
 }
 
-/// What both have in common: the producer, and the records it is given.
+/// What both share: the producer, and the construction of records.
 struct TopicWriter<'a> {
     context: WorkerContext<'a>,
     topics: &'a Topics,
@@ -159,7 +159,7 @@ impl<'a> TopicWriter<'a> {
         Ok(self.producer.begin()?)
     }
 
-    /// Retention counts from a record's timestamp: verdicts of old records may vanish as soon as they are written.
+    /// Retention counts from a record's timestamp: verdicts of old records may be deleted as soon as they are written.
     fn warn_of_retention(&mut self, age_ms: i64) {
         for target in [&self.topics.output, &self.topics.dead_letters] {
             if target.retention_ms.is_some_and(|retention_ms| retention_ms < age_ms) {
@@ -193,7 +193,7 @@ impl<'a> TopicWriter<'a> {
                 return Ok(());
             }
             RecordOutcome::Tombstone => (OutputValue::Tombstone, None),
-            RecordOutcome::DeadLetter(letter) => (OutputValue::DeadLetter(letter), None),
+            RecordOutcome::DeadLetter(dead_letter) => (OutputValue::DeadLetter(dead_letter), None),
             RecordOutcome::Classified { comment, prediction } => {
                 let BatchModel { labels, version } = model;
                 let verdict = Verdict { id: comment.id, prediction, labels, model: version };
@@ -210,7 +210,7 @@ impl<'a> TopicWriter<'a> {
             (None, Some(prediction)) => counts.verdict(prediction, bytes),
             (None, None) => counts.tombstone(bytes),
             (Some(class), prediction) => {
-                // A comment whose verdict fits nowhere was classified all the same.
+                // A comment whose verdict exceeds all limits was classified nevertheless.
                 prediction.into_iter().for_each(|prediction| counts.comment(prediction));
                 counts.dead_letter(class, bytes);
             }
@@ -218,7 +218,8 @@ impl<'a> TopicWriter<'a> {
         Ok(())
     }
 
-    /// Writes the smallest record there is, where the right one seemed to fit and did not: headers that cannot be measured.
+    /// Writes the smallest possible record where the producer refused one that should have fit, because its headers could not
+    /// be measured.
     #[cold]
     fn write_bare(
         &mut self,
@@ -248,7 +249,7 @@ impl<'a> TopicWriter<'a> {
 
     fn abort(&mut self, cause: BatchError) -> BatchError {
         if matches!(cause, BatchError::Rebuild(_)) {
-            // What is unclear is left to the next producer to settle.
+            // The next producer resolves the transaction's outcome.
             return cause;
         }
         match (cause, self.producer.abort()) {

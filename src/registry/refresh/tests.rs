@@ -10,7 +10,7 @@ use nunchi_model::{Model, WeightFormat};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
-/// A process that has followed its store to a version that says the opposite of the one before.
+/// A process that has followed its store to a version whose predictions are the opposite of the previous one's.
 struct Fleet {
     _folder: TempDir,
     path: PathBuf,
@@ -88,7 +88,7 @@ fn a_version_that_was_rolled_back_here_does_not_serve_again_after_a_lost_race_ab
     assert_eq!(it.process.serving(), it.good.as_str());
     std::fs::rename(&away, &it.path).unwrap();
 
-    // Somebody writes between this process's reading of the log and its own entry.
+    // Another writer adds an entry between this process's read of the log and its own entry.
     it.store.block(&other, PromotionNote::default()).unwrap();
     assert_eq!(it.process.follow_log().unwrap(), None, "the log's current version is the one rolled back");
     assert_eq!(it.process.refresh(), RefreshOutcome::Unchanged { model: it.good.to_string() });
@@ -103,7 +103,7 @@ fn a_version_that_was_rolled_back_here_does_not_serve_again_after_a_lost_race_ab
 }
 
 #[test]
-fn a_version_that_somebody_promotes_again_serves_also_after_a_lost_race() {
+fn a_version_that_is_promoted_again_serves_also_after_a_lost_race() {
     let mut it = Fleet::new();
     let away = it.path.with_extension("away");
     std::fs::rename(&it.path, &away).unwrap();
@@ -115,7 +115,7 @@ fn a_version_that_somebody_promotes_again_serves_also_after_a_lost_race() {
 }
 
 #[test]
-fn a_damaged_version_to_go_back_to_is_no_unreachable_store() {
+fn a_damaged_version_to_roll_back_to_is_not_an_unavailable_store() {
     let mut it = Fleet::new();
     let damaged = it.path.join(format!("versions/{}/model.safetensors", it.good));
     std::fs::write(damaged, b"half").unwrap();

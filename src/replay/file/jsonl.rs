@@ -91,7 +91,7 @@ fn write_line(row: &Row<'_>, replay: &str, line: &mut Vec<u8>) {
             line.extend_from_slice(b"{\"error_class\":");
             write_string(letter.class.name(), line);
             line.extend_from_slice(b",\"error\":");
-            write_string(&letter.sentence, line);
+            write_string(&letter.message, line);
         }
     }
     match row.key.map(std::str::from_utf8) {

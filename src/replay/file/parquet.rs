@@ -122,13 +122,13 @@ impl Columns {
         self.key.push(row.key.map(|key| ByteArray::from(key.to_vec())));
         let letter = match &row.value {
             RowValue::DeadLetter(letter) => {
-                bytes += letter.sentence.len();
+                bytes += letter.message.len();
                 Some(letter)
             }
             RowValue::Verdict { .. } | RowValue::Tombstone => None,
         };
         self.error_class.push(letter.and_then(|letter| text(letter.class.name())));
-        self.error.push(letter.and_then(|letter| text(&letter.sentence)));
+        self.error.push(letter.and_then(|letter| text(&letter.message)));
         let RowValue::Verdict { verdict, echo, fields } = &row.value else {
             for column in [&mut self.id, &mut self.label, &mut self.scores, &mut self.model, &mut self.fields]
             {
