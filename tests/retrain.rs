@@ -418,7 +418,7 @@ fn of_two_retrainers_one_wins_and_the_other_says_who() {
     let (status, log) = slow.end();
     assert_eq!(status, Some(1), "{log}");
     let winner = object["version"].as_str().unwrap();
-    assert!(log.contains("somebody else was faster") && log.contains("the fast one"), "{log}");
+    assert!(log.contains("another writer was first") && log.contains("the fast one"), "{log}");
     assert!(log.contains(winner), "{log}");
     assert_eq!((house.current().as_str(), house.versions()), (winner, 2), "nothing of the loser's stays");
     assert_eq!(house.store.log().unwrap().last(), 2);

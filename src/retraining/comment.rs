@@ -1,4 +1,4 @@
-//! A labelled comment, wherever it came from.
+//! A labelled comment from any source.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ pub struct Comment {
     pub class: usize,
     /// Its id, if it has one: a string's content, or a number's digits.
     pub id: Option<String>,
-    /// When it was written, in milliseconds of Unix time; 0 where nobody knows, as in files.
+    /// When it was written, in milliseconds of Unix time; 0 if unknown, as in files.
     pub time_ms: i64,
     /// Its stars, if it has any.
     pub stars: Option<f64>,

@@ -1,4 +1,4 @@
-//! Candidate and current model on the same comments: the gate's evidence, and what a report tells.
+//! Candidate and current model on the same comments: the gate's evidence, and the report.
 
 use super::comment::Comment;
 use super::gate::{Check, GateDecision, GateEvidence, Set};
@@ -15,32 +15,32 @@ use nunchi_eval::{drift, pairs};
 use nunchi_model::Model;
 use std::sync::Arc;
 
-/// Measures both models and asks the gate.
+/// Measures both models and applies the gate.
 pub(super) fn compare(
     request: &Request,
     start: &Start,
-    material: &TrainingData,
+    data: &TrainingData,
     candidate: &Candidate,
 ) -> Result<Report, RetrainError> {
-    // Which lower precisions a model allows is measured when it is published: of the candidate nobody knows it yet. So both
-    // run in full precision, by the same kernel, unless one is named.
-    let warm = |model: &Model| {
+    // Which lower precisions a model allows is measured when it is published, so it is unknown for the candidate. Both run
+    // in full precision, by the same kernel, unless one is named.
+    let load = |model: &Model| {
         let plain = Model { report: serde_json::Value::Null, ..model.clone() };
         LoadedModel::new(plain, request.kernel.as_deref().map(str::parse).transpose()?)
     };
-    let mut current = Engine::new(Arc::new(warm(&start.current)?));
-    let mut new = match warm(&candidate.model) {
-        Ok(warm) => Engine::new(Arc::new(warm)),
-        Err(error @ EngineError::Golden { .. }) => return Ok(unfit(request, start, material, &error)),
+    let mut current = Engine::new(Arc::new(load(&start.current)?));
+    let mut new = match load(&candidate.model) {
+        Ok(loaded) => Engine::new(Arc::new(loaded)),
+        Err(error @ EngineError::Golden { .. }) => return Ok(not_servable(request, start, data, &error)),
         Err(error) => return Err(error.into()),
     };
-    let parts = &material.split;
+    let parts = &data.split;
     let mut both = |comments: &[Comment]| -> Result<_, EngineError> {
         Ok([measure(&mut current, comments)?, measure(&mut new, comments)?])
     };
     let fresh = both(&parts.test)?;
-    let golden = (!material.golden.is_empty()).then(|| both(&material.golden)).transpose()?;
-    let tallies = pairs::compare([&mut current, &mut new], &material.pairs)?;
+    let golden = (!data.golden.is_empty()).then(|| both(&data.golden)).transpose()?;
+    let tallies = pairs::compare([&mut current, &mut new], &data.pairs)?;
     let speed = speed([&mut current, &mut new], &parts.test)?;
     let evidence = GateEvidence {
         fresh: Set { name: "fresh", current: &fresh[0], candidate: &fresh[1] },
@@ -54,25 +54,25 @@ pub(super) fn compare(
         (true, true) => Ending::Published,
         (true, false) => Ending::Promoted,
     };
-    let mut report = start.report(request, material, ending, reason(start, &verdict, &evidence));
+    let mut report = start.report(request, data, ending, reason(start, &verdict, &evidence));
     describe_set(&mut report, &evidence.fresh, &parts.test);
     if let Some(set) = &evidence.golden {
-        describe_set(&mut report, set, &material.golden);
+        describe_set(&mut report, set, &data.golden);
     }
     report.candidate = Some(candidate.model.version.clone());
     report.training_seconds = candidate.took.as_secs_f64();
     (report.pairs, report.speed, report.verdict) = (tallies, speed, verdict);
-    describe_input(material, &mut report, [&mut current, &mut new])?;
+    describe_input(data, &mut report, [&mut current, &mut new])?;
     Ok(report)
 }
 
-/// The report on a candidate whose scores by the engine differ from its network's: no store takes it.
-fn unfit(request: &Request, start: &Start, material: &TrainingData, error: &EngineError) -> Report {
-    let name = "the engine scores as the network does".to_owned();
-    let check = Check { name, passed: false, said: error.to_string() };
+/// The report on a candidate whose scores by the engine differ from its network's: it cannot be published.
+fn not_servable(request: &Request, start: &Start, data: &TrainingData, error: &EngineError) -> Report {
+    let name = "the engine reproduces the network's scores".to_owned();
+    let check = Check { name, passed: false, finding: error.to_string() };
     let verdict = GateDecision { passed: false, checks: vec![check] };
     let why = format!("did not pass the gate against {}: {}", start.parent, verdict.reasons());
-    let mut report = start.report(request, material, Ending::Rejected, why);
+    let mut report = start.report(request, data, Ending::Rejected, why);
     report.verdict = verdict;
     report
 }
@@ -94,11 +94,11 @@ fn describe_set(report: &mut Report, set: &Set<'_>, comments: &[Comment]) {
 
 /// Words and drift.
 fn describe_input(
-    material: &TrainingData,
+    data: &TrainingData,
     report: &mut Report,
     [current, new]: [&mut Engine; 2],
 ) -> Result<(), EngineError> {
-    let (parts, labels) = (&material.split, report.labels.len());
+    let (parts, labels) = (&data.split, report.labels.len());
     let learned: Vec<Comment> =
         parts.new_sources().flat_map(|source| source.comments.iter().cloned()).collect();
     let fresh = || learned.iter().chain(&parts.test).map(|comment| comment.text.as_str());
@@ -111,11 +111,11 @@ fn describe_input(
     if labels == 2 {
         report.words = words::moved([current, new], fresh())?;
     }
-    let known = if old.is_empty() { &material.golden } else { &old };
+    let known = if old.is_empty() { &data.golden } else { &old };
     report.new_words = words::new_words(fresh(), known.iter().map(|comment| comment.text.as_str()));
     for (name, comments) in [
         ("old, mixed in", &old),
-        ("golden", &material.golden),
+        ("golden", &data.golden),
         ("new, learned", &learned),
         ("new, the last part", &parts.test),
     ] {
@@ -134,7 +134,7 @@ fn describe_input(
     Ok(())
 }
 
-/// The decision in one line, for the log and for people.
+/// The decision in one line, for the log and the report.
 fn reason(start: &Start, verdict: &GateDecision, evidence: &GateEvidence<'_>) -> String {
     if !verdict.passed {
         return format!("did not pass the gate against {}: {}", start.parent, verdict.reasons());

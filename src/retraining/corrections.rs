@@ -1,4 +1,4 @@
-//! What people have corrected: a topic with the comment's id as key and `{"id","label"}` as value. The last one of an id
+//! Corrections by people: a topic with the comment's id as key and `{"id","label"}` as value. The last one of an id
 //! counts, null withdraws it.
 
 use super::RetrainError;
@@ -20,24 +20,25 @@ pub struct Corrections {
     /// Memory that `labels` takes, and may take.
     bytes: usize,
     max_bytes: usize,
-    /// Whether a correction had no room.
+    /// Whether a correction exceeded the limit.
     full: bool,
     /// What was read.
     pub ranges: Vec<TopicRange>,
-    /// How much of it was of use.
+    /// How many records were usable.
     pub counts: Counts,
 }
 
-/// How much of a topic of corrections was of use.
+/// How many records of a topic of corrections were usable.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Records that were read.
     pub records: usize,
-    /// Corrections that stand.
-    pub standing: usize,
+    /// Corrections in effect.
+    #[serde(rename = "standing")]
+    pub active: usize,
     /// Records without a value: withdrawn.
     pub withdrawn: usize,
-    /// Records that cannot be understood, or name another label.
+    /// Records that cannot be parsed, or have an unknown label.
     pub unreadable: usize,
 }
 
@@ -69,7 +70,7 @@ impl Corrections {
         let shares = history.range(topic, None, None, 0)?;
         let mut corrections = Corrections::default();
         history.read(topic, &shares, |record| corrections.take(record, labels))?;
-        corrections.check_room(topic)?;
+        corrections.check_limit(topic)?;
         corrections.ranges = shares
             .iter()
             .map(|share| TopicRange {
@@ -79,7 +80,7 @@ impl Corrections {
                 to: share.end,
             })
             .collect();
-        corrections.counts.standing = corrections.labels.len();
+        corrections.counts.active = corrections.labels.len();
         Ok(corrections)
     }
 
@@ -99,7 +100,7 @@ impl Corrections {
         let value = serde_json::from_slice::<Value>(value).ok();
         let class = value.as_ref().and_then(|value| labels.iter().position(|label| *label == value.label));
         let named = value.and_then(|value| value.id).map(|named| id(&named.to_string()));
-        // Key and value must not speak of different comments: nobody could say which one is meant.
+        // Key and value must name the same comment: otherwise the record is ambiguous.
         let agreed = match (key, named) {
             (Some(key), Some(named)) => (key == named).then_some(key),
             (key, named) => key.or(named),
@@ -130,8 +131,8 @@ impl Corrections {
         }
     }
 
-    /// Refuses corrections that are not complete: which of them were left out would be chance.
-    fn check_room(&self, topic: &str) -> Result<(), RetrainError> {
+    /// Refuses incomplete corrections: which of them were left out would depend on the order.
+    fn check_limit(&self, topic: &str) -> Result<(), RetrainError> {
         if !self.full {
             return Ok(());
         }
@@ -147,7 +148,7 @@ impl Corrections {
         self.labels.get(id).copied()
     }
 
-    /// How many stand.
+    /// How many are in effect.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
@@ -158,7 +159,7 @@ impl Corrections {
     }
 }
 
-/// The id in the JSON of a string or a number; what is no JSON string stands for itself, as keys do.
+/// The id in the JSON of a string or a number; other text is taken literally, as in keys.
 pub(super) fn id(json: &str) -> String {
     serde_json::from_str::<String>(json).unwrap_or_else(|_| json.trim().to_owned())
 }
@@ -204,20 +205,20 @@ mod tests {
             // Again is not more.
             take(&mut all, Some(&long(row)), Some(r#"{"label":"negative"}"#));
         }
-        all.check_room("corrections").unwrap();
+        all.check_limit("corrections").unwrap();
         take(&mut all, Some(&long(0)), None);
         take(&mut all, Some(&long(10)), Some(r#"{"label":"positive"}"#));
-        all.check_room("corrections").unwrap();
+        all.check_limit("corrections").unwrap();
 
         (11..1_000).for_each(|row| take(&mut all, Some(&long(row)), Some(r#"{"label":"positive"}"#)));
         assert!(all.bytes <= all.max_bytes && all.len() == 10, "{} bytes of {}", all.bytes, all.len());
-        let said = all.check_room("corrections").unwrap_err().to_string();
-        assert!(said.contains("`corrections`") && said.contains("more than 1 MiB"), "{said}");
-        assert!(said.contains("withdraw"), "{said}");
+        let message = all.check_limit("corrections").unwrap_err().to_string();
+        assert!(message.contains("`corrections`") && message.contains("more than 1 MiB"), "{message}");
+        assert!(message.contains("withdraw"), "{message}");
     }
 
     #[test]
-    fn what_cannot_be_understood_changes_nothing() {
+    fn records_that_cannot_be_parsed_change_nothing() {
         let mut all = Corrections::default();
         take(&mut all, Some("a"), Some(r#"{"id":"a","label":"positive"}"#));
         take(&mut all, Some("a"), Some(r#"{"id":"a","label":"great"}"#));

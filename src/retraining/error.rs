@@ -1,4 +1,4 @@
-//! Why a retraining cannot go on. Whatever the reason: nothing was published that is not whole.
+//! Errors of a retraining. After any of them no incomplete version is published.
 
 use crate::kafka::error::BrokerError;
 use crate::registry::{Entry, RegistryError, Version};
@@ -13,10 +13,10 @@ use nunchi_train::trainer::TrainError;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
-/// Why a retraining cannot go on.
+/// Why a retraining failed.
 #[derive(Debug, Error)]
 pub enum RetrainError {
-    /// What was asked for cannot be: other flags help, trying again does not.
+    /// Invalid flags: trying again does not help.
     #[error("{0}")]
     Usage(String),
     /// The store refuses or does not answer.
@@ -55,7 +55,7 @@ pub enum RetrainError {
         reason: String,
     },
     /// A network cannot be loaded.
-    #[error("the network cannot be judged with: {0}")]
+    #[error("the network cannot be loaded into the engine: {0}")]
     Engine(#[from] EngineError),
     /// The candidate cannot be written as a model.
     #[error("the candidate cannot be stored: {0}")]
@@ -68,9 +68,9 @@ pub enum RetrainError {
     Network(#[from] RnnError),
     /// Another version was promoted meanwhile.
     #[error(
-        "somebody else was faster: entry {number} of the promotion log is {who}'s {action} of {version} ({why:?}), while this \
-         run compared its candidate with {parent}. The candidate was not promoted; run again to compare with what is \
-         current now",
+        "another writer was first: entry {number} of the promotion log is {action} of {version} by {who} ({why:?}), while this \
+         run compared its candidate with {parent}. The candidate was not promoted; run again to compare with the \
+         current version",
         number = entry.number, who = entry.who, action = entry.action, version = entry.version, why = entry.why
     )]
     Overtaken {
@@ -79,19 +79,19 @@ pub enum RetrainError {
         /// What was written since.
         entry: Box<Entry>,
     },
-    /// The comments to train on cannot be kept.
+    /// The corpus cannot be written.
     #[error(transparent)]
     Corpus(#[from] CorpusError),
-    /// Training ended without a network.
+    /// Training ended without a usable network.
     #[error(transparent)]
     Training(#[from] TrainError),
-    /// A stop was asked for.
-    #[error("stopped before the end; nothing was published, and the next run starts anew")]
+    /// A stop was requested.
+    #[error("stopped before the end; nothing was published, and the next run starts from the beginning")]
     Stopped,
 }
 
 impl RetrainError {
-    /// Whether the command was called wrongly (and not: called rightly, and failed).
+    /// Whether the arguments of the command are wrong.
     pub fn is_usage(&self) -> bool {
         match self {
             RetrainError::Usage(_) => true,

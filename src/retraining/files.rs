@@ -8,7 +8,7 @@ use nunchi_data::Source;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// What a file held.
+/// The content of a file.
 #[derive(Clone, Debug)]
 pub struct Read {
     /// How much each of its comments counts.
@@ -22,7 +22,7 @@ pub struct Read {
 /// Reads a file; of more than `max_comments` a random part, the same for the same seed.
 ///
 /// # Errors
-/// A file that cannot be read or understood.
+/// A file that cannot be read or parsed.
 pub fn read(
     source: &Source,
     columns: &Columns,

@@ -1,4 +1,4 @@
-//! The gate: whether the candidate may take the current model's place. Every check says what it found and what its bound is.
+//! The gate: whether the candidate may replace the current model. Every check reports its finding and its threshold.
 
 use nunchi_eval::evaluation::Measured;
 use nunchi_eval::metrics::balanced_accuracy;
@@ -6,20 +6,21 @@ use nunchi_eval::paired::Paired;
 use nunchi_eval::pairs::ComparedTally;
 use serde::Serialize;
 
-/// What a candidate must hold.
+/// The thresholds of the gate.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct GateThresholds {
-    /// How sure the paired test must be before it calls a candidate worse.
+    /// Confidence of the paired test at which a candidate counts as worse.
     pub confidence: f64,
-    /// Largest loss of accuracy on a set, whether or not chance explains it.
-    pub most_loss: f64,
+    /// Largest loss of accuracy on a set, even if it is not significant.
+    #[serde(rename = "most_loss")]
+    pub max_loss: f64,
     /// How much the calibration error may rise.
     pub ece: f64,
     /// Largest loss of the share of pairs that are classified right.
     pub pairs: f64,
     /// Largest loss of speed, as a share.
     pub speed: f64,
-    /// Least accuracy of the current model on the new labels: below, the labels are doubted and not the model.
+    /// Least accuracy of the current model on the new labels: below, the labels are considered wrong, not the model.
     pub plausible: f64,
 }
 
@@ -27,7 +28,7 @@ impl Default for GateThresholds {
     fn default() -> Self {
         GateThresholds {
             confidence: 0.95,
-            most_loss: 0.02,
+            max_loss: 0.02,
             ece: 0.05,
             pairs: 0.1,
             speed: 0.25,
@@ -43,11 +44,12 @@ pub struct Check {
     pub name: String,
     /// Whether it holds.
     pub passed: bool,
-    /// What was found, in words.
-    pub said: String,
+    /// The finding, as a message.
+    #[serde(rename = "said")]
+    pub finding: String,
 }
 
-/// What the gate decides.
+/// The gate's decision.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct GateDecision {
     /// Whether every check holds.
@@ -67,12 +69,12 @@ pub struct Set<'a> {
     pub candidate: &'a Measured,
 }
 
-/// What the gate looks at.
+/// The gate's input.
 #[derive(Clone, Debug)]
 pub struct GateEvidence<'a> {
     /// The last part in time of the new comments.
     pub fresh: Set<'a>,
-    /// The fixed golden set, unless somebody does without.
+    /// The fixed golden set, if there is one.
     pub golden: Option<Set<'a>>,
     /// Pairs.
     pub pairs: &'a [ComparedTally],
@@ -93,16 +95,16 @@ impl GateThresholds {
         GateDecision { passed: checks.iter().all(|check| check.passed), checks }
     }
 
-    /// If the model that serves disagrees with most new labels, something is wrong with them: a field that was turned
-    /// round, a join that slipped. A candidate that learned them would look better on the fresh part.
+    /// If the serving model disagrees with most new labels, the labels are probably wrong: an inverted field, a misaligned
+    /// join. A candidate that learned them would score better on the fresh part.
     fn labels(&self, fresh: &Set<'_>) -> Check {
         let accuracy = balanced_accuracy(&fresh.current.outcomes);
         Check {
             name: "new labels are plausible".to_owned(),
             passed: accuracy >= self.plausible,
-            said: format!(
-                "the current model is right on {} of the new comments (both classes counting the same); at least {} is expected \
-                 of labels that mean what they meant",
+            finding: format!(
+                "balanced accuracy of the current model on the new comments is {}; at least {} is required, \
+                 otherwise the labels are probably wrong",
                 percent(accuracy),
                 percent(self.plausible)
             ),
@@ -111,11 +113,11 @@ impl GateThresholds {
 
     fn accuracy(&self, set: &Set<'_>) -> Check {
         let paired = Paired::of(&set.current.outcomes, &set.candidate.outcomes);
-        let (chance, gain) = (paired.p_value_of_loss(), paired.gain());
+        let (p_value, gain) = (paired.p_value_of_loss(), paired.gain());
         let (current, candidate) = (set.current.metrics.accuracy, set.candidate.metrics.accuracy);
-        let sure = chance < 1.0 - self.confidence;
-        let mut said = format!(
-            "{} → {} on {} comments; {} only the current model judges right, {} only the candidate",
+        let significant = p_value < 1.0 - self.confidence;
+        let mut finding = format!(
+            "{} → {} on {} comments; {} only the current model classifies right, {} only the candidate",
             percent(current),
             percent(candidate),
             paired.records(),
@@ -123,21 +125,23 @@ impl GateThresholds {
             paired.only_second
         );
         if gain < 0.0 {
-            said += &format!(
-                "; of two equal models one would lose as much with a probability of {} (sign test), and {} is the limit",
-                probability(chance),
+            finding += &format!(
+                "; p-value of the loss {} (sign test), the limit is {}",
+                probability(p_value),
                 probability(1.0 - self.confidence)
             );
         } else {
-            said += &format!(
-                "; a gain like this has a probability of {} between equals",
-                probability(paired.p_value_of_gain())
-            );
+            finding +=
+                &format!("; p-value of the gain {} (sign test)", probability(paired.p_value_of_gain()));
         }
-        if -gain > self.most_loss {
-            said += &format!("; a loss of more than {} is never taken", points(self.most_loss));
+        if -gain > self.max_loss {
+            finding += &format!("; the loss exceeds the limit of {}", points(self.max_loss));
         }
-        Check { name: format!("accuracy, {}", set.name), passed: !sure && -gain <= self.most_loss, said }
+        Check {
+            name: format!("accuracy, {}", set.name),
+            passed: !significant && -gain <= self.max_loss,
+            finding,
+        }
     }
 
     fn calibration(&self, set: &Set<'_>) -> Check {
@@ -145,8 +149,8 @@ impl GateThresholds {
         Check {
             name: format!("calibration, {}", set.name),
             passed: candidate <= current + self.ece,
-            said: format!(
-                "scores are off by {} → {} on average; it may rise by {}",
+            finding: format!(
+                "calibration error {} → {}; a rise of {} is allowed",
                 points(current),
                 points(candidate),
                 points(self.ece)
@@ -164,8 +168,8 @@ impl GateThresholds {
         Some(Check {
             name: "pairs that differ in order".to_owned(),
             passed: loss <= self.pairs,
-            said: format!(
-                "{} → {} of {labelled} pairs judged right on both sides; {} of them may be lost",
+            finding: format!(
+                "{} → {} of {labelled} pairs classified right on both sides; a loss of {} is allowed",
                 right[0],
                 right[1],
                 percent(self.pairs)
@@ -177,8 +181,8 @@ impl GateThresholds {
         Check {
             name: "speed".to_owned(),
             passed: candidate >= current * (1.0 - self.speed),
-            said: format!(
-                "{current:.0} → {candidate:.0} comments a second on one core; it may be slower by {}",
+            finding: format!(
+                "{current:.0} → {candidate:.0} comments a second on one core; a loss of {} is allowed",
                 percent(self.speed)
             ),
         }
@@ -189,7 +193,7 @@ impl GateDecision {
     /// The checks that do not hold, in one line.
     pub fn reasons(&self) -> String {
         let failed = self.checks.iter().filter(|check| !check.passed);
-        failed.map(|check| format!("{}: {}", check.name, check.said)).collect::<Vec<_>>().join("; ")
+        failed.map(|check| format!("{}: {}", check.name, check.finding)).collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -238,7 +242,7 @@ mod tests {
     fn a_better_one_and_an_equal_one_pass() {
         assert!(decide(&classified(1_000, 800), &classified(1_000, 860)).passed);
         assert!(decide(&classified(1_000, 800), &classified(1_000, 800)).passed);
-        // One comment less in a thousand says nothing.
+        // One comment less in a thousand is not significant.
         assert!(decide(&classified(1_000, 800), &classified(1_000, 798)).passed);
     }
 
@@ -251,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_that_contradict_the_current_model_are_doubted_however_good_the_candidate_looks() {
+    fn labels_that_contradict_the_current_model_are_refused_however_good_the_candidate_is() {
         let decision = decide(&classified(1_000, 120), &classified(1_000, 880));
         let failed: Vec<&str> =
             decision.checks.iter().filter(|check| !check.passed).map(|check| check.name.as_str()).collect();

@@ -1,4 +1,4 @@
-//! What only a retraining measures: its own comments, and the speed of two models on this machine.
+//! Measurements of a retraining: its own comments, and the speed of two models on this machine.
 
 use super::comment::Comment;
 use nunchi_engine::{Engine, EngineError};
@@ -17,13 +17,13 @@ pub fn measure(engine: &mut Engine, comments: &[Comment]) -> Result<Measured, En
     Measured::new(engine, &texts, &classes)
 }
 
-/// What evaluation needs to know of comments.
+/// Comments in the form that evaluation takes.
 pub(super) fn texts_and_classes(comments: &[Comment]) -> (Vec<&str>, Vec<usize>) {
     comments.iter().map(|comment| (comment.text.as_str(), comment.class)).unzip()
 }
 
-/// Comments a second of two engines on the same comments, by turns, so that noise of the machine touches both. What counts
-/// is the CPU time of this thread: retraining runs at a low priority, and time spent waiting says nothing of a model.
+/// Comments a second of two engines on the same comments, alternating, so that measurement noise affects both. Measures
+/// the CPU time of this thread: retraining runs at a low priority, and waiting time is not the model's.
 pub fn speed(engines: [&mut Engine; 2], comments: &[Comment]) -> Result<[f64; 2], EngineError> {
     let texts: Vec<&str> = comments.iter().cycle().take(ROUND).map(|comment| comment.text.as_str()).collect();
     if texts.is_empty() {

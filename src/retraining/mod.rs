@@ -1,11 +1,11 @@
-//! Learning from history, every night or when told: collect labelled comments, train, prove, publish.
+//! Retraining from history, scheduled or on demand: collect labelled comments, train, evaluate, publish.
 //!
-//! [`retrain`] is one run. What it learns from: [`topics`] (comments with stars), [`corrections`] (people's), [`files`]. What
-//! is learned and what is measured with: [`split`]. The candidate: [`train`]. Whether it may serve: [`gate`], with
-//! [`measure`]. What is told of it: [`report`] and [`page`].
+//! [`retrain`] is one run. Its data: [`topics`] (comments with stars), [`corrections`] (by people), [`files`]. Training,
+//! dev and test sets: [`split`]. The candidate: [`train`]. Whether it may serve: [`gate`], with [`measure`]. The report:
+//! [`report`] and [`page`].
 //!
-//! Always holds: a candidate is promoted only if it passed the gate against the version that it replaces; whoever dies, is
-//! stopped or runs out of disk on the way has published nothing. Never: a comment that is measured with is learned.
+//! Always holds: a candidate is promoted only if it passed the gate against the version that it replaces; a run that fails,
+//! is stopped or runs out of disk space publishes nothing. Never: a comment of the test set is trained on.
 
 pub mod comment;
 mod compare;

@@ -16,7 +16,7 @@ pub fn page(report: &Report) -> String {
     let (title, tone) = match report.ending {
         Ending::Promoted => ("Promoted: the new network serves", Tone::Good),
         Ending::Published => ("Published: it passed the gate", Tone::Good),
-        Ending::Rejected => ("Rejected: the old network stays", Tone::Bad),
+        Ending::Rejected => ("Rejected: the current network stays", Tone::Bad),
         Ending::NotEnoughData => ("Not enough data: nothing was trained", Tone::Faint),
     };
     let has_stars = report.drift.iter().any(|part| part.stars.iter().any(|&count| count > 0));
@@ -29,21 +29,21 @@ pub fn page(report: &Report) -> String {
         (grid(&html! {
             (part(!report.verdict.checks.is_empty(), Width::Full, "The gate", "", gate))
             (part(!report.sets.is_empty(), Width::Full, "Both networks", "", sets))
-            (part(true, Width::Full, "What it learned from", "", learned))
+            (part(true, Width::Full, "Training data", "", learned))
             (part(!report.pairs.is_empty(), Width::Half, "Pairs of comments", "", pairs))
             (part(has_stars, Width::Half, "Stars", "", stars))
             (part(
                 !report.words.is_empty(),
                 Width::Half,
-                "Words that moved",
+                "Words whose score changed",
                 "The score of the word alone, from 0 (negative) to 1: the small dot is the current network, the large one the \
-                 candidate; and how many new comments have it.",
+                 candidate; and how many new comments contain it.",
                 words,
             ))
             (part(
                 !report.new_words.is_empty(),
                 Width::Half,
-                "Words that the old comments do not have",
+                "Words that are not in the old comments",
                 "",
                 new_words,
             ))
@@ -71,8 +71,8 @@ fn subtitle(report: &Report) -> Markup {
 fn figures(report: &Report) -> Markup {
     let mut figures: Vec<Tile> = report.sets.iter().map(accuracy).collect();
     let learned: usize = report.learned.iter().flat_map(|source| &source.classes).sum();
-    figures.push(Tile::new(grouped(learned), "comments learned from", Tone::Plain));
-    if report.corrections.standing > 0 {
+    figures.push(Tile::new(grouped(learned), "training comments", Tone::Plain));
+    if report.corrections.active > 0 {
         let count = grouped(report.records.corrected);
         figures.push(Tile::new(count, "labels corrected by people", Tone::Plain));
     }
@@ -97,7 +97,7 @@ fn gate(report: &Report) -> Markup {
         table {
             @for check in &report.verdict.checks {
                 @let (tone, mark) = if check.passed { (Tone::Good, "holds") } else { (Tone::Bad, "does not hold") };
-                tr { td { (check.name) } td.(tone.class()) { (mark) } td.text { (check.said) } }
+                tr { td { (check.name) } td.(tone.class()) { (mark) } td.text { (check.finding) } }
             }
         }
     }
@@ -167,9 +167,9 @@ fn learned(report: &Report) -> Markup {
             (grouped(counts.records)) " records read: " (grouped(counts.unlabelled)) " without a label, "
             (grouped(counts.between)) " with stars in between, " (grouped(counts.unreadable)) " unreadable, "
             (grouped(counts.outside)) " outside of the window, " (grouped(counts.superseded))
-            " came again under the same id. " (grouped(report.dev))
-            " comments chose the epoch and the temperature. " (grouped(report.left_out))
-            " texts are in what is measured and in what could be learned: they count on one side only."
+            " superseded by a later record with the same id. " (grouped(report.dev))
+            " comments in the dev set, which selects the epoch and the temperature. " (grouped(report.left_out))
+            " texts were in the dev or test set and in the training data: removed from the training data."
         }
     }
 }
@@ -189,7 +189,7 @@ fn pairs(report: &Report) -> Markup {
                 }
                 @if tally.unlabelled > 0 {
                     tr {
-                        td.wrap { (tally.category) ": told apart" }
+                        td.wrap { (tally.category) ": distinguished" }
                         td { (tally.unlabelled) } @for count in tally.told_apart { td { (count) } }
                     }
                 }

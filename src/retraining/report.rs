@@ -1,4 +1,4 @@
-//! What one run found and decided: for the manifest, for machines, and (see [`super::page`]) for people.
+//! The findings and the decision of one run: for the manifest, as JSON, and (see [`super::page`]) as a page.
 
 use super::gate::{GateDecision, GateThresholds};
 use super::train::Recipe;
@@ -19,11 +19,11 @@ use serde::{Serialize, Serializer};
 pub enum Ending {
     /// The candidate passed the gate and serves.
     Promoted,
-    /// It passed the gate and was published, as asked.
+    /// It passed the gate and was published only, as requested.
     Published,
     /// It did not pass the gate; it was published as rejected.
     Rejected,
-    /// There was too little to learn from; nothing was trained.
+    /// There was too little data; nothing was trained.
     NotEnoughData,
 }
 
@@ -39,10 +39,10 @@ impl Ending {
     }
 }
 
-/// A source that was learned from.
+/// A source of training data.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Learned {
-    /// What people call it.
+    /// Its display name.
     pub name: String,
     /// How much each of its comments counts.
     pub weight: f64,
@@ -53,7 +53,7 @@ pub struct Learned {
 /// A set that both models were measured on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Measured {
-    /// What people call it.
+    /// Its display name.
     pub name: String,
     /// The current model's figures.
     pub current: Metrics,
@@ -92,7 +92,7 @@ pub struct Report {
     pub training_seconds: f64,
     /// How it ended.
     pub ending: Ending,
-    /// Why, in a sentence.
+    /// Why, as a message.
     pub why: String,
     /// The version that was current.
     pub parent: String,
@@ -104,35 +104,36 @@ pub struct Report {
     pub window: [Option<Timestamp>; 2],
     /// What was read, with offsets and hashes.
     pub data: Data,
-    /// What became of the records.
+    /// Outcomes of the records.
     pub records: topics::Counts,
-    /// What became of the corrections.
+    /// Outcomes of the corrections.
     pub corrections: corrections::Counts,
-    /// What was learned from.
+    /// The training data.
     pub learned: Vec<Learned>,
-    /// Comments that chose the epoch and the temperature.
+    /// Comments of the dev set, which selects the epoch and the temperature.
     pub dev: usize,
-    /// Comments that are measured with or chosen on, and so not learned.
+    /// Comments that are in the dev or test set, and so not in the training data.
     pub left_out: usize,
     /// How it was trained.
     pub recipe: Recipe,
-    /// The gate's bands.
-    pub bands: GateThresholds,
+    /// The gate's thresholds.
+    #[serde(rename = "bands")]
+    pub thresholds: GateThresholds,
     /// Both models on every set.
     pub sets: Vec<Measured>,
     /// Both models on pairs.
     pub pairs: Vec<ComparedTally>,
     /// Comments a second of the current model and of the candidate.
     pub speed: [f64; 2],
-    /// What the gate says.
+    /// The gate's decision.
     pub verdict: GateDecision,
     /// Comments whose label changes.
     pub flips: Vec<LabelChange>,
     /// Words that both models score differently.
     pub words: Vec<MovedWord>,
-    /// Words that the old comments do not have.
+    /// Words that are not in the old comments.
     pub new_words: Vec<NewWord>,
-    /// What the parts are like.
+    /// Statistics of the parts.
     pub drift: Vec<Part>,
 }
 
@@ -145,7 +146,7 @@ impl Report {
     }
 }
 
-/// Nine places: more say nothing, and do not come back from JSON the same.
+/// Nine places: more are noise, and do not round-trip through JSON.
 fn round(value: &mut serde_json::Value) {
     match value {
         serde_json::Value::Number(number) if number.is_f64() => {

@@ -1,4 +1,4 @@
-//! What a run is asked for.
+//! The request for a run.
 
 use super::gate::GateThresholds;
 use super::topics::Window;
@@ -8,7 +8,7 @@ use nunchi_data::ColumnHints;
 use nunchi_data::Source;
 use std::path::PathBuf;
 
-/// What a run is to do. The flags of `nunchi retrain`.
+/// The parameters of a run: the flags of `nunchi retrain`.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The settings: names of fields, brokers.
@@ -33,14 +33,14 @@ pub struct Request {
     pub columns: ColumnHints,
     /// Fewest new labelled comments.
     pub min_comments: usize,
-    /// Share of the new comments, the last in time, that is kept as test.
+    /// Share of the new comments, the last in time, that is kept as the test set.
     pub test_share: f64,
     /// How to train.
     pub recipe: Recipe,
     /// The gate.
     pub thresholds: GateThresholds,
-    /// Whether to leave the promotion to somebody else.
+    /// Whether to publish without promoting.
     pub publish_only: bool,
-    /// The actor that manifest and log name; empty: user@host.
+    /// The actor in manifest and log; empty: user@host.
     pub actor: String,
 }

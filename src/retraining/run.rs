@@ -10,12 +10,12 @@ use crate::registry::{Data, Entry, Gate, Manifest, NewVersion, PromotionNote, Re
 use crate::stop::Stop;
 use nunchi_train::trainer::Progress;
 
-/// A run that came to a decision.
+/// A run that reached a decision.
 #[derive(Clone, Debug)]
 pub struct RetrainOutcome {
-    /// What was found and decided.
+    /// The report.
     pub report: Report,
-    /// What the store knows of the candidate.
+    /// The manifest of the candidate.
     pub manifest: Option<Manifest>,
     /// The promotion.
     pub entry: Option<Entry>,
@@ -24,7 +24,7 @@ pub struct RetrainOutcome {
 /// Runs once. `say` gets a line for each step, `progress` the training's.
 ///
 /// # Errors
-/// See [`RetrainError`]; nothing was published then, unless the message says so.
+/// See [`RetrainError`]; nothing was published then, unless the message states it.
 pub fn retrain(
     request: &Request,
     store: &Store,
@@ -43,7 +43,7 @@ pub fn retrain(
     }
     let examples: usize = data.split.train.iter().map(|source| source.comments.len()).sum();
     say(&format!(
-        "training {} on {examples} comments, choosing on {}",
+        "training {} on {examples} comments, selecting the epoch on {}",
         if request.recipe.from_scratch { "a new network" } else { "the current network" },
         data.split.dev.iter().map(|source| source.comments.len()).sum::<usize>()
     ));
@@ -67,7 +67,7 @@ fn publish(
 ) -> Result<RetrainOutcome, RetrainError> {
     let passed = report.verdict.passed;
     if passed && !request.publish_only {
-        // Found out before anything is written, too: whoever was faster has the word.
+        // Checked before anything is written, too: an entry that was written meanwhile wins.
         start.still_current(store)?;
     }
     report.seconds = start.begin.elapsed().as_secs_f64();

@@ -1,11 +1,11 @@
-//! When a long-running retrainer runs.
+//! The schedule of a long-running retrainer.
 
 use croner::Cron;
 use croner::parser::{CronParser, Seconds};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// A cron pattern (minute, hour, day of month, month, day of week; seconds may stand in front) in a time zone.
+/// A cron pattern (minute, hour, day of month, month, day of week; seconds may precede) in a time zone.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     cron: Cron,
@@ -16,15 +16,15 @@ impl Schedule {
     /// Reads a pattern such as `0 3 * * *`; the zone is a name such as `Asia/Seoul` or `UTC`.
     ///
     /// # Errors
-    /// A message that says what is wrong.
+    /// A message about the invalid part.
     pub fn new(pattern: &str, zone: &str) -> Result<Self, String> {
         let cron = CronParser::builder()
             .seconds(Seconds::Optional)
             .build()
             .parse(pattern)
-            .map_err(|error| format!("`{pattern}` is no cron pattern such as `0 3 * * *`: {error}"))?;
+            .map_err(|error| format!("`{pattern}` is not a cron pattern such as `0 3 * * *`: {error}"))?;
         let zone = TimeZone::get(zone)
-            .map_err(|error| format!("`{zone}` is no time zone such as Asia/Seoul or UTC: {error}"))?;
+            .map_err(|error| format!("`{zone}` is not a time zone such as Asia/Seoul or UTC: {error}"))?;
         Ok(Schedule { cron, zone })
     }
 

@@ -1,27 +1,27 @@
-//! Which comments are learned, which one chooses on, and which one measures with.
+//! The split into training, dev and test sets.
 //!
 //! Always holds: no comment is in two of them, however it is typed and whichever source it comes from (see
-//! [`CommentKey`]). What measures goes first, then what one chooses on; what is learned is the rest.
+//! [`CommentKey`]). The test set is taken first, then the dev set; the rest is the training set.
 
 use super::comment::Comment;
 use nunchi_data::{CommentKey, CommentKeys};
 use std::collections::HashSet;
 
-/// Share of what is left for training that chooses the epoch and the temperature.
+/// Share of the comments besides the test set that is the dev set, which selects the epoch and the temperature.
 const DEV_SHARE: f64 = 0.1;
-/// Most comments to choose on, of each source.
+/// Most comments of the dev set, of each source.
 const MAX_DEV: usize = 4_000;
-/// Most comments to measure with, of each source: more make no decision surer.
+/// Most comments of the test set, of each source: more do not change the decision.
 const MAX_TEST: usize = 20_000;
 
 /// Labeled comments of one source.
 #[derive(Clone, Debug, Default)]
 pub struct LabeledSource {
-    /// What people call it.
+    /// Its display name.
     pub name: String,
     /// How much each of its comments counts.
     pub weight: f64,
-    /// Whether it is old, and mixed in so that nothing is forgotten.
+    /// Whether it is old, and mixed in against forgetting.
     pub old: bool,
     /// The comments.
     pub comments: Vec<Comment>,
@@ -30,25 +30,25 @@ pub struct LabeledSource {
 /// The parts.
 #[derive(Clone, Debug, Default)]
 pub struct Split {
-    /// To learn from, new and old.
+    /// The training set, new and old.
     pub train: Vec<LabeledSource>,
-    /// To choose the epoch and the temperature on, by source.
+    /// The dev set, by source.
     pub dev: Vec<LabeledSource>,
-    /// The last part in time of every new source.
+    /// The test set: the last part in time of every new source.
     pub test: Vec<Comment>,
     /// Comments that are in no part because another part, or the golden set, has the same comment.
     pub left_out: usize,
 }
 
 impl Split {
-    /// What is new of what is learned and chosen on.
+    /// The new sources of the training and dev sets.
     pub fn new_sources(&self) -> impl Iterator<Item = &LabeledSource> {
         self.train.iter().chain(&self.dev).filter(|source| !source.old)
     }
 }
 
 /// Splits new comments (each source in the order of time) and old ones. `golden` is in no part. The same input gives the same
-/// parts; which comments of a source are cut off for a part depends on that source's places alone.
+/// parts; which comments of a source are taken for a part depends on positions within that source alone.
 pub fn split(
     mut new: Vec<LabeledSource>,
     old: Vec<LabeledSource>,
@@ -58,41 +58,41 @@ pub fn split(
     let mut split = Split::default();
     let mut keys = CommentKeys::default();
     let mut measured: HashSet<CommentKey> = keys_of(&mut keys, golden).collect();
-    // The tests of all sources before the first comment of any is learned: a later source's test may repeat an earlier
-    // source's comments. Filtering the test instead would measure only on what nobody repeats.
+    // The test sets of all sources before any training set: a later source's test may repeat an earlier
+    // source's comments. Filtering the test set instead would bias it towards comments without duplicates.
     for source in &mut new {
         let count = ((source.comments.len() as f64 * test_share) as usize).min(MAX_TEST);
         let mut test = source.comments.split_off(source.comments.len() - count);
-        // What is golden is measured already.
+        // Golden comments are measured anyway.
         split.left_out += leave_out(&mut keys, &mut test, &measured);
         split.test.extend(test);
     }
     measured.extend(keys_of(&mut keys, &split.test));
-    let mut chosen_on = HashSet::new();
+    let mut dev_keys = HashSet::new();
     for mut source in new.into_iter().chain(old) {
         split.left_out += leave_out(&mut keys, &mut source.comments, &measured);
         let held = hold_out(&mut source);
-        chosen_on.extend(keys_of(&mut keys, &held));
+        dev_keys.extend(keys_of(&mut keys, &held));
         let name = format!("{} (held out)", source.name);
         split.dev.push(LabeledSource { comments: held, name, ..source });
         split.train.push(source);
     }
     for source in &mut split.train {
-        split.left_out += leave_out(&mut keys, &mut source.comments, &chosen_on);
+        split.left_out += leave_out(&mut keys, &mut source.comments, &dev_keys);
     }
     split.train.retain(|source| !source.comments.is_empty());
     split.dev.retain(|source| !source.comments.is_empty());
     split
 }
 
-/// Takes the comments to choose on out of a source: of a new one the last in time.
+/// Takes the dev set out of a source: of a new one the last in time.
 fn hold_out(source: &mut LabeledSource) -> Vec<Comment> {
     let comments = &mut source.comments;
     let count = ((comments.len() as f64 * DEV_SHARE) as usize).min(MAX_DEV);
     if !source.old {
         return comments.split_off(comments.len() - count);
     }
-    // Old comments have no order that counts: every tenth, or fewer of very many.
+    // Old comments have no meaningful order: every tenth, or fewer of very many.
     let every = (comments.len() / count.max(1)).max(2);
     let (mut held, mut row) = (Vec::new(), 0);
     comments.retain(|comment| {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_chooses_on_is_not_learned() {
+    fn the_dev_set_is_not_in_the_training_set() {
         let rows = (0..20).map(|row| format!("댓글 {row}"));
         let new = source("new", ["댓글 19".to_owned()].into_iter().chain(rows.clone()));
         let old = LabeledSource { old: true, ..source("old", rows) };
@@ -179,7 +179,7 @@ mod tests {
         assert!(!texts(&split.train[1].comments).contains(&"댓글 18"));
         assert_eq!(
             split.left_out, 3,
-            "19 and 9, which the old ones choose on, of the new ones; 18 of the old ones"
+            "of the new ones 19 and 9, which are in the dev set of the old ones; of the old ones 18"
         );
     }
 
@@ -208,9 +208,9 @@ mod tests {
             let split_of = || split(new.clone(), old.clone(), &golden, test_share);
             let parts = split_of();
             let learned = keys_in(parts.train.iter().flat_map(|source| &source.comments));
-            let chosen_on = keys_in(parts.dev.iter().flat_map(|source| &source.comments));
+            let dev_keys = keys_in(parts.dev.iter().flat_map(|source| &source.comments));
             let (test, golden) = (keys_in(&parts.test), keys_in(&golden));
-            let all = [&learned, &chosen_on, &test, &golden];
+            let all = [&learned, &dev_keys, &test, &golden];
             for (index, one) in all.iter().enumerate() {
                 for other in &all[index + 1..] {
                     prop_assert!(one.is_disjoint(other), "{parts:?}");
@@ -225,7 +225,7 @@ mod tests {
 
         /// What a source gives to the test does not depend on the other sources.
         #[test]
-        fn a_source_is_cut_by_its_own_places(new in sources(false), other in sources(false), test_share in 0.0..0.9_f64) {
+        fn a_source_is_split_by_its_own_positions(new in sources(false), other in sources(false), test_share in 0.0..0.9_f64) {
             let alone = split(new.clone(), Vec::new(), &[], test_share);
             let together = split(new.into_iter().chain(other).collect(), Vec::new(), &[], test_share);
             prop_assert_eq!(texts(&alone.test), &texts(&together.test)[..alone.test.len()]);

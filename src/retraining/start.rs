@@ -1,4 +1,4 @@
-//! What held when a run began.
+//! The state at the beginning of a run.
 
 use super::comment::classes;
 use super::gate::GateDecision;
@@ -11,12 +11,12 @@ use nunchi_data::Target;
 use nunchi_model::Model;
 use std::time::Instant;
 
-/// What held when the run began: the model that the candidate is compared with, and the log that made it current.
+/// The state when the run began: the model that the candidate is compared with, and the log that made it current.
 pub(super) struct Start {
     pub(super) run: String,
     at: Timestamp,
     pub(super) begin: Instant,
-    /// As it ended then: whoever writes an entry after it has decided otherwise.
+    /// As it was then: a later entry means that another decision was made.
     pub(super) log: Log,
     pub(super) parent: Version,
     pub(super) current: Model,
@@ -34,7 +34,7 @@ impl Start {
         Ok(Start { run, at, begin: Instant::now(), log, parent, current })
     }
 
-    /// A report that tells of what was read, and nothing of a candidate yet.
+    /// A report on the data, without a candidate.
     pub(super) fn report(
         &self,
         request: &Request,
@@ -66,7 +66,7 @@ impl Start {
             dev: data.split.dev.iter().map(|source| source.comments.len()).sum(),
             left_out: data.split.left_out,
             recipe: request.recipe.clone(),
-            bands: request.thresholds.clone(),
+            thresholds: request.thresholds.clone(),
             sets: Vec::new(),
             pairs: Vec::new(),
             speed: [0.0; 2],
@@ -78,7 +78,7 @@ impl Start {
         }
     }
 
-    /// Whether the version that the candidate was compared with is current still.
+    /// Checks that the version that the candidate was compared with is still current.
     pub(super) fn still_current(&mut self, store: &Store) -> Result<(), RetrainError> {
         store.read_on(&mut self.log)?;
         if self.log.current() == Some(&self.parent) {
@@ -87,24 +87,24 @@ impl Start {
         let parent = self.parent.clone();
         match self.log.entries().last() {
             Some(entry) => Err(RetrainError::Overtaken { parent, entry: Box::new(entry.clone()) }),
-            // The log is gone: another store stands in its place.
+            // The log is empty: the store was replaced.
             None => Err(RegistryError::NothingPromoted(store.url().to_owned()).into()),
         }
     }
 }
 
-/// Stars stand for two classes; of another model's labels they say nothing.
+/// Stars map to two classes; models with other labels cannot use them.
 fn check_stars(request: &Request, parent: &Version, current: &Model) -> Result<(), RetrainError> {
     let Some(stars) = request.window.stars.as_ref().filter(|_| !request.window.topics.is_empty()) else {
         return Ok(());
     };
-    let meant: Vec<&str> = (0..Target::classes(stars)).map(|class| stars.label(class)).collect();
-    if current.labels == meant {
+    let mapped: Vec<&str> = (0..Target::classes(stars)).map(|class| stars.label(class)).collect();
+    if current.labels == mapped {
         return Ok(());
     }
     Err(RetrainError::Usage(format!(
-        "stars stand for {}, but the labels of version {parent} are {}; --no-stars learns from corrections and files alone",
-        meant.join(" and "),
+        "stars map to {}, but the labels of version {parent} are {}; use --no-stars to train on corrections and files alone",
+        mapped.join(" and "),
         current.labels.join(", ")
     )))
 }

@@ -23,24 +23,24 @@ pub struct Window {
     pub from: Option<Timestamp>,
     /// Records before this time.
     pub to: Option<Timestamp>,
-    /// Which stars stand for which class; `None`: stars do not count, only corrections.
+    /// Which stars map to which class; `None`: stars are ignored, only corrections count.
     pub stars: Option<Target>,
     /// Most comments that are kept: the latest.
     pub max_comments: usize,
 }
 
-/// What was found.
+/// The comments of the window.
 #[derive(Clone, Debug, Default)]
 pub struct Collected {
     /// Labelled comments in the order of time.
     pub comments: Vec<Comment>,
     /// What was read.
     pub ranges: Vec<TopicRange>,
-    /// What became of the records.
+    /// Outcomes of the records.
     pub counts: Counts,
 }
 
-/// What became of the records of a window.
+/// Outcomes of the records of a window.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Records that were read.
@@ -53,17 +53,17 @@ pub struct Counts {
     pub unreadable: usize,
     /// Comments without stars, and without a correction.
     pub unlabelled: usize,
-    /// Comments whose stars stand for no class, such as 3.
+    /// Comments whose stars map to no class, such as 3.
     pub between: usize,
     /// Comments whose label is a person's correction.
     pub corrected: usize,
-    /// Earlier forms of a comment that came again under the same id.
+    /// Earlier records with the id of a later one.
     pub superseded: usize,
-    /// Old comments left out because there were more than enough.
+    /// Oldest comments that were left out because of the limit.
     pub left_out: usize,
 }
 
-/// Reads the window. A correction outranks the stars.
+/// Reads the window. A correction takes precedence over the stars.
 ///
 /// # Errors
 /// Topics that do not exist; brokers that do not answer.
@@ -98,7 +98,7 @@ pub fn collect(
     Ok(collected)
 }
 
-/// Memory has a bound: the oldest go.
+/// Memory is bounded: the oldest comments are dropped.
 fn keep_latest(collected: &mut Collected, max_comments: usize) {
     let over = collected.comments.len().saturating_sub(max_comments);
     if over > 0 {

@@ -45,11 +45,11 @@ pub struct Candidate {
     pub took: Duration,
 }
 
-/// Trains a candidate for `current` on `split`. `run` names this run: it is part of the model, so that two runs never make
-/// the same version.
+/// Trains a candidate for `current` on `split`. `run` is the name of this run: it is part of the model, so that two runs never
+/// produce the same version.
 ///
 /// # Errors
-/// A stop; a network or a tokenizer that cannot be made.
+/// A stop; a network or a tokenizer that cannot be created.
 pub fn train(
     current: &Model,
     split: &Split,
@@ -108,7 +108,7 @@ pub fn train(
         labels: current.labels.clone(),
         max_tokens: current.max_tokens,
         temperature,
-        // Saving scores them, with the weights that it stores.
+        // Scored when the model is saved, with the stored weights.
         golden: current
             .golden
             .iter()
@@ -121,7 +121,7 @@ pub fn train(
     Ok(Candidate { model: Model::from_bytes(&content)?, content, took: trained.took })
 }
 
-/// Trains on a thread of its own, so that a stop need not wait for the step's end.
+/// Trains on a separate thread, so that a stop need not wait for the end of the step.
 fn on_a_thread(
     network: Network<f32>,
     input: TrainerInput,
@@ -145,7 +145,7 @@ fn on_a_thread(
             stop: &flagged,
         };
         let trained = trainer::train(network, &task, progress.as_mut());
-        // Whoever stopped does not wait for it any more.
+        // The receiver is dropped after a stop.
         let _ = sender.send(trained);
     });
     let thread = thread.map_err(|error| RetrainError::Usage(format!("no thread can be started: {error}")))?;
@@ -154,7 +154,7 @@ fn on_a_thread(
             Ok(trained) => {
                 let Outcome::Finished(trained) = trained? else { return Err(RetrainError::Stopped) };
                 let trained = *trained;
-                // The data is to blame: what was learned before is no candidate.
+                // The data made training diverge: the weights from before are not a candidate.
                 return trained.diverged.map_or(Ok(trained), |why| Err(TrainError::from(why).into()));
             }
             Err(RecvTimeoutError::Timeout) if stop.requested() => {
@@ -170,7 +170,7 @@ fn on_a_thread(
     }
 }
 
-/// What a network is trained on, and how it is read.
+/// The training data, and how it is tokenized.
 struct TrainerInput {
     corpus: Corpus,
     tokenizer: Tokenizer,

@@ -1,4 +1,4 @@
-//! Everything that a run reads before it trains, and whether that is enough.
+//! The data of a run, and whether it is sufficient.
 
 use super::comment::{Comment, classes};
 use super::corrections::Corrections;
@@ -15,16 +15,16 @@ use nunchi_model::{Model, SIGMOID_LABELS};
 
 /// Fewest comments of the rarer class in all that is new.
 const MIN_OF_CLASS: usize = 20;
-/// Fewest comments of the rarer class in what is measured with.
+/// Fewest comments of the rarer class in the test set.
 const MIN_OF_CLASS_IN_TEST: usize = 5;
 
 /// What was read.
 pub(super) struct TrainingData {
-    /// What became of the topics' records.
+    /// Outcomes of the topics' records.
     pub(super) records: topics::Counts,
-    /// What became of the corrections.
+    /// Outcomes of the corrections.
     pub(super) corrections: corrections::Counts,
-    /// What is learned, what one chooses on, and what is measured with.
+    /// The training, dev and test sets.
     pub(super) split: Split,
     /// The golden set.
     pub(super) golden: Vec<Comment>,
@@ -37,7 +37,7 @@ pub(super) struct TrainingData {
 impl TrainingData {
     /// Reads everything that `request` names, for a successor of `current`.
     pub(super) fn read(request: &Request, current: &Model, say: &dyn Fn(&str)) -> Result<Self, RetrainError> {
-        // Files first: a mistake in one shows at once.
+        // Files first: their errors are reported before the topics are read.
         let pairs = match &request.pairs {
             Some(path) => pairs::read(path, &current.labels, PairOrder::Any)?,
             None if current.labels == SIGMOID_LABELS => pairs::built_in(),
@@ -54,7 +54,7 @@ impl TrainingData {
         }
         let (collected, corrections) = read_topics(request, current)?;
         if collected.counts.records > 0 {
-            say(&told(request, &collected));
+            say(&summary(request, &collected));
         }
         let name = request.window.topics.join(", ");
         let from_topics = LabeledSource { name, weight: 1.0, old: false, comments: collected.comments };
@@ -76,7 +76,7 @@ impl TrainingData {
         })
     }
 
-    /// Why nothing can be learned or measured, if so.
+    /// Why the data is insufficient; `None` if it is sufficient.
     pub(super) fn too_little(&self, min_comments: usize, labels: &[String]) -> Option<String> {
         let test = &self.split.test;
         let learned = || self.split.new_sources();
@@ -91,7 +91,7 @@ impl TrainingData {
         let mut counts = classes(test, labels.len());
         if let Some(class) = rarest(&counts).filter(|&class| counts[class] < MIN_OF_CLASS_IN_TEST) {
             return Some(format!(
-                "of the last {} comments, which would measure, {} are {}: with one class alone nothing can be measured",
+                "of the {} comments of the test set {} are {}: with one class alone nothing can be measured",
                 test.len(),
                 counts[class],
                 labels[class]
@@ -103,14 +103,14 @@ impl TrainingData {
         }
         rarest(&counts).filter(|&class| counts[class] < MIN_OF_CLASS).map(|class| {
             format!(
-                "of {all} new comments {} are {}: with one class alone nothing can be learned",
+                "of {all} new comments {} are {}: with one class alone nothing can be trained",
                 counts[class], labels[class]
             )
         })
     }
 }
 
-/// Reads files, and remembers them for the manifest.
+/// Reads files, and lists them for the manifest.
 struct Files {
     columns: ColumnHints,
     labels: Vec<String>,
@@ -146,7 +146,7 @@ fn read_topics(request: &Request, current: &Model) -> Result<(Collected, Correct
         return Ok((Collected::default(), Corrections::default()));
     }
     let clients = ClientProperties::resolve(&request.config)
-        .map_err(|mistakes| RetrainError::Usage(mistakes.to_string()))?;
+        .map_err(|errors| RetrainError::Usage(errors.to_string()))?;
     let history = History::connect(&clients)?;
     let corrections = match &request.corrections {
         Some(topic) => Corrections::read(&history, topic, &current.labels)?,
@@ -155,7 +155,7 @@ fn read_topics(request: &Request, current: &Model) -> Result<(Collected, Correct
     Ok((collect(&history, &request.window, &corrections, &request.config)?, corrections))
 }
 
-fn told(request: &Request, collected: &Collected) -> String {
+fn summary(request: &Request, collected: &Collected) -> String {
     let counts = &collected.counts;
     format!(
         "{} records in {}: {} labelled ({} by people), {} without a label, {} in between, {} unreadable",

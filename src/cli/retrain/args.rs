@@ -152,7 +152,7 @@ struct GateArgs {
     #[arg(long, value_name = "SHARE", default_value_t = GateThresholds::default().confidence, value_parser = share)]
     confidence: f64,
     /// Largest loss of accuracy on a set, even where chance could explain it
-    #[arg(long, value_name = "SHARE", default_value_t = GateThresholds::default().most_loss, value_parser = share)]
+    #[arg(long, value_name = "SHARE", default_value_t = GateThresholds::default().max_loss, value_parser = share)]
     most_loss: f64,
     /// How much the calibration error may rise
     #[arg(long, value_name = "SHARE", default_value_t = GateThresholds::default().ece, value_parser = share)]
@@ -281,7 +281,7 @@ impl Args {
             recipe: self.train.recipe(),
             thresholds: GateThresholds {
                 confidence: gate.confidence,
-                most_loss: gate.most_loss,
+                max_loss: gate.most_loss,
                 ece: gate.ece_band,
                 pairs: gate.pairs_band,
                 speed: gate.speed_band,

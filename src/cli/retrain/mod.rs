@@ -157,7 +157,7 @@ fn tell(finished: &RetrainOutcome, files: Option<&[PathBuf; 2]>, as_json: bool) 
     let alias = finished.manifest.as_ref().map(|manifest| &manifest.alias);
     for check in &report.verdict.checks {
         let mark = if check.passed { "holds" } else { "DOES NOT HOLD" };
-        errln!("gate: {}: {mark}: {}", check.name, check.said);
+        errln!("gate: {}: {mark}: {}", check.name, check.finding);
     }
     if let Some([_, html]) = files {
         errln!("the report is in {}", html.display());

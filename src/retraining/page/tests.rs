@@ -52,7 +52,7 @@ fn hostile_report(ending: Ending) -> Report {
         paired: Paired::default(),
         flips: 1,
     };
-    let check = |passed| Check { name: text(), passed, said: text() };
+    let check = |passed| Check { name: text(), passed, finding: text() };
     let part = Part {
         name: text(),
         comments: 12,
@@ -77,12 +77,12 @@ fn hostile_report(ending: Ending) -> Report {
         window: [None, None],
         data: Data::default(),
         records: topics::Counts::default(),
-        corrections: corrections::Counts { standing: 1, ..corrections::Counts::default() },
+        corrections: corrections::Counts { active: 1, ..corrections::Counts::default() },
         learned: vec![Learned { name: text(), weight: 1.0, classes: vec![3, 4] }],
         dev: 1,
         left_out: 2,
         recipe: recipe(),
-        bands: GateThresholds::default(),
+        thresholds: GateThresholds::default(),
         sets: vec![set],
         pairs: vec![ComparedTally {
             category: text(),
