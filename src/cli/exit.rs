@@ -109,6 +109,7 @@ fn of_pipeline(error: &PipelineError) -> ExitStatus {
         PipelineError::Configuration(_) => ExitStatus::Usage,
         PipelineError::Kafka(error) => of_client(error),
         PipelineError::Panicked(_) => ExitStatus::Internal,
+        PipelineError::Halted { .. } | PipelineError::AllHalted { .. } => ExitStatus::AllHalted,
         _ => ExitStatus::Failed,
     }
 }

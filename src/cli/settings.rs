@@ -102,6 +102,7 @@ mod tests {
         ("output.echo", "[\"rating\"]", Built(comment)),
         ("dead_letters.topic", "t", Read),
         ("dead_letters.breaker_share", "0.25", Read),
+        ("dead_letters.breaker", "exit", Read),
         ("dead_letters.breaker_window", "7", Read),
         ("worker.workers", "7", Built(|c| worker_count(c).to_string())),
         ("worker.batch_records", "7", Read),

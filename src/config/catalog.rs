@@ -51,6 +51,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("dead_letters.breaker_window", "a whole number from 1 to 1,000,000", |c| {
         (1..=1_000_000).contains(&c.dead_letters.breaker_window)
     }),
+    setting("dead_letters.breaker", "\"halt\" or \"exit\"", |_| true),
     setting("worker.workers", "a whole number from 0 (one a core) to 256", |c| c.worker.workers <= 256),
     setting("worker.batch_records", "a whole number from 1 to 1,000,000", |c| {
         (1..=1_000_000).contains(&c.worker.batch_records)

@@ -162,15 +162,33 @@ impl Default for Output {
 pub struct DeadLetters {
     /// The topic of records that could not be classified.
     pub topic: String,
-    /// The circuit breaker opens when more than this share of the last `breaker_window` records is poisoned.
+    /// The circuit breaker of a partition opens when more than this share of its last `breaker_window` records is poisoned.
     pub breaker_share: f64,
     /// The breaker's window in records; it never opens before it has seen as many.
     pub breaker_window: usize,
+    /// What a halted partition means for the process, whatever the reason of the halt.
+    pub breaker: OnHalt,
+}
+
+/// What a halted partition means for the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnHalt {
+    /// The other partitions go on; the process ends when it owns all partitions and all are halted.
+    #[default]
+    Halt,
+    /// The process ends at the first halted partition.
+    Exit,
 }
 
 impl Default for DeadLetters {
     fn default() -> Self {
-        DeadLetters { topic: "comments-dead-letters".into(), breaker_share: 0.5, breaker_window: 1_000 }
+        DeadLetters {
+            topic: "comments-dead-letters".into(),
+            breaker_share: 0.5,
+            breaker_window: 1_000,
+            breaker: OnHalt::default(),
+        }
     }
 }
 

@@ -22,16 +22,21 @@ pub(super) async fn metrics(State(admin): State<Admin>) -> Response {
 
 /// `GET /livez`: 503 if the process should be restarted.
 pub(super) async fn livez(State(admin): State<Admin>) -> impl IntoResponse {
-    probe("alive", "not alive", admin.health.not_live())
+    probe("alive", "not alive", admin.health.not_live(), Vec::new())
 }
 
 /// `GET /readyz`: 503 while comments are not judged.
 pub(super) async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
-    probe("ready", "not ready", admin.health.not_ready())
+    // A halted partition does not make the process unready: the others go on, and a restart does not mend it.
+    probe("ready", "not ready", admin.health.not_ready(), admin.health.halted())
 }
 
-fn probe(yes: &str, no: &str, reasons: Vec<String>) -> impl IntoResponse {
+fn probe(yes: &str, no: &str, reasons: Vec<String>, halted: Vec<String>) -> impl IntoResponse {
     let (code, status) =
         if reasons.is_empty() { (StatusCode::OK, yes) } else { (StatusCode::SERVICE_UNAVAILABLE, no) };
-    (code, Json(json!({ "status": status, "reasons": reasons })))
+    let mut body = json!({ "status": status, "reasons": reasons });
+    if !halted.is_empty() {
+        body["halted"] = json!(halted);
+    }
+    (code, Json(body))
 }

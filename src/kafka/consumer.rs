@@ -8,11 +8,13 @@ use super::batch::{Batch, Span};
 use super::bounds::{Admission, Bounds};
 use super::error::ClientError;
 use super::events::{EventContext, PartitionStats};
+use super::positions::Positions;
 use crate::config::Config;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -52,6 +54,8 @@ pub(crate) struct Consumer {
     max_bytes: usize,
     /// Whether fetching was stopped until records are due.
     paused: AtomicBool,
+    /// Where reading goes on. Only the worker's own thread uses it.
+    positions: RefCell<Positions>,
     /// Whether a group assigns the partitions.
     grouped: bool,
 }
@@ -125,8 +129,41 @@ impl Consumer {
             max_records: config.worker.batch_records.max(1),
             max_bytes: config.worker.batch_bytes.max(1),
             paused: AtomicBool::new(false),
+            positions: RefCell::default(),
             grouped,
         })
+    }
+
+    /// Stops handing out and fetching records of `partition`, until [`Consumer::resume`].
+    pub(crate) fn halt(&self, partition: i32) {
+        self.positions.borrow_mut().halt(partition);
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&self.topic, partition);
+        if let Err(error) = self.consumer.pause(&list) {
+            debug!(%error, partition, "the halted partition cannot be paused; its records are dropped");
+        }
+    }
+
+    /// Goes on with `partition` where it was halted.
+    pub(crate) fn resume(&self, partition: i32) {
+        let next = {
+            let mut positions = self.positions.borrow_mut();
+            positions.resume(partition);
+            positions.next(partition)
+        };
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&self.topic, partition);
+        let sought = next.map_or(Ok(()), |next| {
+            self.consumer.seek(&self.topic, partition, Offset::Offset(next), REWIND_TIMEOUT)
+        });
+        if let Err(error) = sought.and_then(|()| self.consumer.resume(&list)) {
+            warn!(%error, partition, "the halted partition cannot be resumed");
+        }
+    }
+
+    /// The partitions that this consumer owns.
+    pub(crate) fn assigned(&self) -> BTreeSet<i32> {
+        self.consumer.context().assigned()
     }
 
     /// Takes the records that are available now, waiting only for the first one; with `bounds` only those that are within
@@ -139,6 +176,7 @@ impl Consumer {
         let context = self.consumer.context();
         batch.clear();
         let epoch = context.epoch();
+        self.positions.borrow_mut().assigned(&context.take_newly_assigned());
         // Before the first record, or metadata of a later generation would commit records of an earlier one.
         batch.group = self.consumer.group_metadata();
         let drained = |batch: &mut Batch<'_>| {
@@ -159,6 +197,7 @@ impl Consumer {
         while batch.seen() < max_records && batch.bytes < self.max_bytes {
             let events = context.events();
             match self.consumer.poll(wait) {
+                Some(Ok(message)) if !self.consume(&message) => {}
                 Some(Ok(message)) => {
                     self.admit(batch, message, bounds);
                     wait = Duration::ZERO;
@@ -176,6 +215,11 @@ impl Consumer {
             }
         }
         Ok(drained(batch))
+    }
+
+    /// Whether `message` is handed out: not if it was before, nor if its partition is halted.
+    fn consume(&self, message: &BorrowedMessage<'_>) -> bool {
+        self.positions.borrow_mut().consume(message.partition(), message.offset())
     }
 
     /// Adds a record to the batch, or to those that are not due.
@@ -204,6 +248,7 @@ impl Consumer {
             // During a long wait the consumer must poll to stay a member of the group; paused, it gets no records.
             self.pause_all(true);
             match self.consumer.poll(POLL_INTERVAL) {
+                Some(Ok(message)) if !self.consume(&message) => {}
                 Some(Ok(message)) => {
                     let due = match bounds.admit(&message) {
                         Admission::Inside(Some(due)) => due,
@@ -239,9 +284,18 @@ impl Consumer {
         if self.paused.swap(pause, Ordering::Relaxed) == pause && !pause {
             return;
         }
-        let done = self.consumer.assignment().and_then(|assignment| {
-            if pause { self.consumer.pause(&assignment) } else { self.consumer.resume(&assignment) }
-        });
+        let done = if pause {
+            self.consumer.assignment().and_then(|assignment| self.consumer.pause(&assignment))
+        } else {
+            // Those that are halted stay paused.
+            let mut list = TopicPartitionList::new();
+            let positions = self.positions.borrow();
+            for partition in self.assigned().into_iter().filter(|&partition| !positions.is_halted(partition))
+            {
+                list.add_partition(&self.topic, partition);
+            }
+            self.consumer.resume(&list)
+        };
         if let Err(error) = done {
             debug!(%error, pause, "the partitions cannot be paused or resumed");
         }
@@ -367,6 +421,7 @@ impl Consumer {
                 Offset::Offset(offset) => offset,
                 _ => batch.spans[&element.partition()].first,
             };
+            self.positions.borrow_mut().seek(element.partition(), offset);
             targets
                 .add_partition_offset(&self.topic, element.partition(), Offset::Offset(offset))
                 .map_err(|error| unusable("setting an offset", error))?;
@@ -378,6 +433,8 @@ impl Consumer {
         for element in sought.elements() {
             element.error().map_err(|error| unusable("seeking", error))?;
         }
+        // What was read to its end before is not at its end any more.
+        self.moved(&batch.spans);
         Ok(())
     }
 

@@ -29,6 +29,8 @@ pub(super) struct EventContext {
 #[derive(Debug, Default)]
 struct State {
     assigned: BTreeSet<i32>,
+    /// Assigned since the consumer asked last.
+    newly_assigned: BTreeSet<i32>,
     rebalanced: usize,
     failure: Option<String>,
     statistics: Option<(bool, Vec<PartitionStats>)>,
@@ -95,6 +97,11 @@ impl EventContext {
         self.state().assigned.clone()
     }
 
+    /// The partitions that were assigned since the last call.
+    pub(super) fn take_newly_assigned(&self) -> BTreeSet<i32> {
+        std::mem::take(&mut self.state().newly_assigned)
+    }
+
     pub(super) fn joined(&self) -> bool {
         self.joined.load(Ordering::Relaxed)
     }
@@ -150,6 +157,9 @@ impl EventContext {
             .ends
             .retain(|partition| actual.contains(partition) && !(assign && partitions.contains(partition)));
         state.assigned = actual.clone();
+        if assign {
+            state.newly_assigned.extend(&partitions);
+        }
         if actual == expected {
             Ok(())
         } else {

@@ -14,6 +14,7 @@ pub(crate) mod history;
 pub(crate) mod lag;
 pub(crate) mod output;
 mod pacer;
+mod positions;
 pub(crate) mod producer;
 pub(crate) mod properties;
 pub(crate) mod topics;

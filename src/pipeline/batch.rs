@@ -2,6 +2,7 @@
 
 use super::PipelineError;
 use super::decoded::Decoded;
+use super::halts::HaltReason;
 use super::model_pair::BatchClassifier;
 use super::output::{BatchCounts, BatchError, BatchModel, Output, RecordOutcome};
 use super::worker::Worker;
@@ -27,7 +28,6 @@ impl<C: BatchClassifier> Worker<'_, C> {
         let mut clock = Clock { last: start };
         self.stats.set_stage(Stage::Poll, clock.lap());
 
-        let breaker = self.breaker.clone();
         let done = self.write(output, batch, &mut clock);
         // The messages are freed while the brokers acknowledge.
         batch.messages.clear();
@@ -38,10 +38,11 @@ impl<C: BatchClassifier> Worker<'_, C> {
         self.stats.set_stage(Stage::Commit, clock.lap());
         if let Err(error) = done {
             // The records are read again, and must not count twice.
-            self.breaker = breaker;
+            self.breakers.abort();
             return Err(error);
         }
 
+        self.breakers.commit();
         self.stats.seconds = start.elapsed().as_secs_f64();
         let now_ms = now_ms();
         for timestamp in &self.timestamps {
@@ -52,6 +53,7 @@ impl<C: BatchClassifier> Worker<'_, C> {
         self.lag.advance(&batch.spans);
         self.source.advance(&batch.spans);
         consumer.moved(&batch.spans);
+        self.note_progress(batch);
         if let Some(scope) = self.context.scope {
             scope.count(&self.stats, batch.outside, &batch.spans);
             consumer.retire(&batch.finished);
@@ -101,19 +103,11 @@ impl<C: BatchClassifier> Worker<'_, C> {
         for message in &batch.messages {
             let value = message.payload();
             let found = Decoded::read(&self.reader, value);
-            let poisoned = match &found {
-                Decoded::Poisoned(dead_letter) => Some(dead_letter),
-                _ => None,
-            };
-            if stops_at_poison && self.breaker.record(poisoned.is_some()) {
-                return Err(BatchError::Fatal(PipelineError::Breaker {
-                    poisoned: self.breaker.poisoned(),
-                    window: self.breaker.window(),
-                    last: poisoned.map_or_else(String::new, |dead_letter| dead_letter.message.clone()),
-                    topic: self.context.config.input.topic.clone(),
-                }));
-            }
+            let is_poisoned = matches!(found, Decoded::Poisoned(_));
             decoded.push(found);
+            if stops_at_poison && self.breakers.of(message.partition()).record(is_poisoned) {
+                return Err(self.poisoned(message.partition(), batch, &decoded));
+            }
             self.stats.bytes_in += value.map_or(0, <[u8]>::len) as u64;
             if let Timestamp::CreateTime(ms) | Timestamp::LogAppendTime(ms) = message.timestamp() {
                 self.timestamps.push(ms);
@@ -123,6 +117,31 @@ impl<C: BatchClassifier> Worker<'_, C> {
             *self.stats.records_in.entry(run[0].partition()).or_default() += run.len() as u64;
         }
         Ok(decoded)
+    }
+
+    /// The breaker of `partition` opened at the last record that is `decoded`.
+    #[cold]
+    fn poisoned(&mut self, partition: i32, batch: &Batch<'_>, decoded: &[Decoded<'_>]) -> BatchError {
+        let mut last = "";
+        for (message, found) in batch.messages.iter().zip(decoded) {
+            if let Decoded::Poisoned(dead_letter) = found
+                && message.partition() == partition
+            {
+                // In no topic, since the batch is aborted: counted apart, so that an alert can see them.
+                self.metrics.withheld(dead_letter.class.name());
+                last = &dead_letter.message;
+            }
+        }
+        let breaker = self.breakers.of(partition);
+        let message = format!(
+            "{} of the last {} records of partition {partition} are poisoned (the last one: {last}); none of this batch \
+             was written and the offsets did not move: repair what is written to `{}`, or raise \
+             dead_letters.breaker_share and start again",
+            breaker.poisoned(),
+            breaker.window(),
+            self.context.config.input.topic,
+        );
+        BatchError::Halt { partition, reason: HaltReason::Poison, message }
     }
 
     /// Fills `self.predictions`: one for each comment among `decoded`.

@@ -1,10 +1,48 @@
-//! The circuit breaker: a stream of mostly poisoned records is an error upstream; the worker stops instead of moving all
-//! of it to the dead letters.
+//! The circuit breaker: a partition whose records are mostly poison has a fault upstream, and is better halted than moved
+//! to the dead letters.
 
 use crate::config::DeadLetters;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Remembers which of the last records were poisoned. A clone is a snapshot: an aborted batch's records are read
-/// again and must not count twice.
+/// A breaker for each partition. By partition, because a broken producer mostly writes by key, and its neighbors are sound.
+#[derive(Debug)]
+pub(super) struct Breakers {
+    closed: Breaker,
+    by_partition: BTreeMap<i32, Breaker>,
+    /// The breakers of this batch's partitions as they were before it.
+    before: BTreeMap<i32, Breaker>,
+}
+
+impl Breakers {
+    pub(super) fn new(settings: &DeadLetters) -> Self {
+        Breakers { closed: Breaker::new(settings), by_partition: BTreeMap::new(), before: BTreeMap::new() }
+    }
+
+    /// The breaker of `partition`, for records of this batch.
+    pub(super) fn of(&mut self, partition: i32) -> &mut Breaker {
+        let breaker = self.by_partition.entry(partition).or_insert_with(|| self.closed.clone());
+        self.before.entry(partition).or_insert_with(|| breaker.clone());
+        breaker
+    }
+
+    /// The batch is committed: its records count.
+    pub(super) fn commit(&mut self) {
+        self.before.clear();
+    }
+
+    /// The batch is aborted: its records are read again, and must not count twice.
+    pub(super) fn abort(&mut self) {
+        self.by_partition.append(&mut self.before);
+    }
+
+    /// Forgets the partitions that are not `assigned` any more.
+    pub(super) fn keep_only(&mut self, assigned: &BTreeSet<i32>) {
+        self.by_partition.retain(|partition, _| assigned.contains(partition));
+        self.before.retain(|partition, _| assigned.contains(partition));
+    }
+}
+
+/// Remembers which of the last records of a partition were poisoned.
 #[derive(Clone, Debug)]
 pub(super) struct Breaker {
     window: Vec<bool>,
@@ -80,6 +118,22 @@ mod tests {
         }
         assert!((0..100).all(|_| !breaker.record(false)));
         assert_eq!(breaker.poisoned(), 0);
+    }
+
+    #[test]
+    fn each_partition_has_its_own_window_and_an_aborted_batch_does_not_count() {
+        let settings = DeadLetters { breaker_window: 10, ..DeadLetters::default() };
+        let mut breakers = Breakers::new(&settings);
+        (0..9).for_each(|_| assert!(!breakers.of(0).record(true)));
+        assert!(!breakers.of(1).record(true), "the window of partition 0 is not that of partition 1");
+        breakers.abort();
+        assert!(!breakers.of(0).record(true), "the nine records of the aborted batch do not count");
+        breakers.commit();
+        (0..8).for_each(|_| assert!(!breakers.of(0).record(true)));
+        assert!(breakers.of(0).record(true));
+        breakers.abort();
+        breakers.keep_only(&BTreeSet::from([1]));
+        assert_eq!(breakers.of(0).poisoned(), 0, "a partition that was revoked begins anew");
     }
 
     #[test]

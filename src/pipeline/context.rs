@@ -21,6 +21,8 @@ pub(crate) struct WorkerContext<'a> {
     pub(super) stop: &'a Stop,
     /// The limits of a replay, if this is one.
     pub(super) scope: Option<&'a Scope>,
+    /// How many partitions the input topic has, where all of them are read.
+    pub(super) input_partitions: Option<usize>,
     /// The worker's number.
     pub(super) worker: usize,
 }

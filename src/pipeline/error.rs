@@ -14,20 +14,27 @@ pub enum PipelineError {
     /// A Kafka client cannot start, or cannot go on.
     #[error(transparent)]
     Kafka(#[from] ClientError),
-    /// Too many poisoned records.
+    /// A partition is halted, and `dead_letters.breaker = "exit"`.
     #[error(
-        "{poisoned} of the last {window} records are poisoned (the last one: {last}); nothing of this batch was \
-         written and its offsets did not move: check what is written to `{topic}`, or raise dead_letters.breaker_share"
+        "partition {partition} of `{topic}` is halted ({reason}), and dead_letters.breaker is `exit`: {message}"
     )]
-    Breaker {
-        /// Poisoned records in the window.
-        poisoned: usize,
-        /// The window in records.
-        window: usize,
-        /// The last record's error.
-        last: String,
+    Halted {
         /// The input topic.
         topic: String,
+        /// The partition.
+        partition: i32,
+        /// Why, as in the metric's label.
+        reason: &'static str,
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// Every partition is halted.
+    #[error("all partitions of `{topic}` are halted:{}", list(.halted))]
+    AllHalted {
+        /// The input topic.
+        topic: String,
+        /// The partitions, each with the reason and what to do.
+        halted: Vec<String>,
     },
     /// The model cannot classify a batch.
     #[error(
@@ -59,4 +66,9 @@ pub enum PipelineError {
         "the workers did not stop within {0} s (worker.stop_seconds); what they had not committed is read again at the next start"
     )]
     StopDeadline(u64),
+}
+
+/// Each on a line of its own.
+fn list(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("\n  {line}")).collect()
 }

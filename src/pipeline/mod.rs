@@ -11,6 +11,8 @@ mod classifier;
 mod context;
 mod decoded;
 mod error;
+mod halting;
+mod halts;
 mod model_pair;
 pub(crate) mod output;
 mod scope;

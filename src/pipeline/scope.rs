@@ -52,6 +52,15 @@ impl Scope {
         positions.extend(spans.iter().map(|(&partition, span)| (partition, span.next)));
     }
 
+    /// Whether this process has committed `partition` up to its end, or is to read nothing of it.
+    pub(super) fn is_done(&self, partition: i32) -> bool {
+        let positions = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.bounds.ends.get(&partition) {
+            Some(end) => positions.get(&partition).is_some_and(|position| position >= end),
+            None => true,
+        }
+    }
+
     /// By partition the offset up to which this process has committed; partitions of which it has committed nothing are
     /// missing.
     pub(crate) fn positions(&self) -> BTreeMap<i32, i64> {

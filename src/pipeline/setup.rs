@@ -117,15 +117,20 @@ impl Pipeline {
         classifier: C,
         output: O,
     ) -> Result<O, PipelineError> {
-        let context = self.context(0, Some(scope));
+        let context = self.context(0, Some(scope), None);
         let worker = Worker::new(context, Source::Partitions(starts), classifier);
         let (_, output) = worker.run(|| Ok(Some(output)))?;
         Ok(output.expect("only an output that waits for brokers is missing after a stop"))
     }
 
-    fn context<'a>(&'a self, worker: usize, scope: Option<&'a Scope>) -> WorkerContext<'a> {
+    fn context<'a>(
+        &'a self,
+        worker: usize,
+        scope: Option<&'a Scope>,
+        input_partitions: Option<usize>,
+    ) -> WorkerContext<'a> {
         let Pipeline { config, clients, metrics, health, stop, .. } = self;
-        WorkerContext { config, clients, metrics, health, stop, scope, worker }
+        WorkerContext { config, clients, metrics, health, stop, scope, input_partitions, worker }
     }
 }
 
@@ -153,7 +158,8 @@ impl Shared {
         worker: usize,
         classifier: C,
     ) -> Result<u64, PipelineError> {
-        let context = self.pipeline.context(worker, self.scope.as_deref());
+        let partitions = usize::try_from(self.topics.input_partitions).ok();
+        let context = self.pipeline.context(worker, self.scope.as_deref(), partitions);
         let worker = Worker::new(context, Source::Group, classifier);
         match self.pipeline.config.kafka.delivery {
             Delivery::ExactlyOnce => {

@@ -1,8 +1,9 @@
 //! The worker loop: poll, decode, classify, write, commit.
 
 use super::PipelineError;
-use super::breaker::Breaker;
+use super::breaker::Breakers;
 use super::context::WorkerContext;
+use super::halts::Halts;
 use super::model_pair::BatchClassifier;
 use super::output::{BatchError, Output};
 use super::source::Source;
@@ -11,6 +12,7 @@ use crate::kafka::consumer::{Consumer, ConsumerEvents, Drained, Unusable};
 use crate::kafka::lag::Lag;
 use crate::record::Reader;
 use crate::telemetry::{BatchStats, WorkerMetrics};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
@@ -32,7 +34,8 @@ pub(super) struct Worker<'a, C: BatchClassifier> {
     /// VERSION of the model that classifies this batch.
     pub(super) version: String,
     pub(super) metrics: WorkerMetrics,
-    pub(super) breaker: Breaker,
+    pub(super) breakers: Breakers,
+    pub(super) halts: Halts,
     pub(super) lag: Lag,
     pub(super) stats: BatchStats,
     pub(super) predictions: Vec<C::Prediction>,
@@ -58,7 +61,8 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
             reader: Reader::new(config),
             version: version.to_owned(),
             metrics: WorkerMetrics::new(context.metrics, &config.input.topic, labels, version),
-            breaker: Breaker::new(&config.dead_letters),
+            breakers: Breakers::new(&config.dead_letters),
+            halts: Halts::default(),
             lag: Lag::default(),
             stats: BatchStats::default(),
             predictions: Vec::new(),
@@ -87,6 +91,9 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
             consumer.close(CLOSE_TIMEOUT);
             self.context.health.set_group_joined(self.context.worker, false);
             self.lag.forget(&self.metrics);
+            // Its successor pauses nothing: every partition is tried again.
+            let WorkerContext { config, health, .. } = self.context;
+            self.halts.keep_only(&config.input.topic, &BTreeSet::new(), health, &self.metrics);
             output = match ended? {
                 (Ended::Lost(reason), Some(output)) => {
                     warn!(worker = self.context.worker, reason, "the consumer failed; rejoining the group");
@@ -114,6 +121,7 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
             output.between_batches()?;
             let start = Instant::now();
             self.refresh();
+            self.retry_halted(consumer);
             let drained = consumer.drain(&mut batch, bounds)?;
             if let Some(reason) = self.report(consumer) {
                 return Ok((Ended::Lost(reason), Some(output)));
@@ -130,7 +138,7 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
                     Err(error) => error,
                 },
             };
-            output = match self.recover(error, output, &mut failures)? {
+            output = match self.recover(error, output, consumer, &mut failures)? {
                 Some(output) => output,
                 None => return Ok((Ended::Done, None)),
             };
@@ -174,12 +182,19 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
             self.metrics.rebalanced(assigned.len());
         }
         self.lag.keep_only(&assigned, &self.metrics);
+        self.breakers.keep_only(&assigned);
+        let topic = &self.context.config.input.topic;
+        self.halts.keep_only(topic, &assigned, health, &self.metrics);
         (0..errors).for_each(|_| self.metrics.client_error());
         if let Some((brokers_reached, partitions)) = statistics {
             health.set_brokers_reached(worker, brokers_reached);
             for partition in partitions.iter().filter(|partition| assigned.contains(&partition.partition)) {
                 let partition = scope.map_or(*partition, |scope| scope.bounds.limit(partition));
-                self.lag.observe(&partition, consumer.at_end(partition.partition), &self.metrics);
+                let at_end = consumer.at_end(partition.partition);
+                self.lag.observe(&partition, at_end, &self.metrics);
+                if at_end {
+                    self.halts.progressed((topic, partition.partition), health, &self.metrics);
+                }
             }
         }
         failure
@@ -190,6 +205,7 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
         &mut self,
         cause: BatchError,
         mut output: O,
+        consumer: &Consumer,
         failures: &mut u32,
     ) -> Result<Option<O>, PipelineError> {
         let worker = self.context.worker;
@@ -199,6 +215,10 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
         let rebuild = matches!(error, BatchError::Rebuild(_));
         match error {
             BatchError::Fatal(error) => return Err(error),
+            BatchError::Halt { partition, reason, message } => {
+                self.halt(consumer, partition, reason, message)?;
+                return Ok(Some(output));
+            }
             // A single failure is expected (a rebalance); several in a row mean that a broker is unavailable.
             BatchError::Retry(reason) if *failures == 0 => {
                 info!(worker, reason, "batch aborted; its records are read again");

@@ -1,8 +1,11 @@
 //! The state behind the probes: each worker's last heartbeat, and whether it has reached its brokers and its group.
 //!
-//! Written by workers with a relaxed store per batch, read by the admin server. No lock is taken.
+//! Written by workers with a relaxed store per batch, read by the admin server. A lock is taken only when a partition
+//! is halted or goes on.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The health of all workers of the process.
@@ -13,6 +16,8 @@ pub struct Health {
     model_loaded: AtomicBool,
     stopping: AtomicBool,
     workers: Vec<Slot>,
+    /// Why partitions are halted, by topic and partition.
+    halted: Mutex<BTreeMap<(String, i32), String>>,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +41,7 @@ impl Health {
             model_loaded: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             workers: (0..workers).map(|_| Slot::default()).collect(),
+            halted: Mutex::default(),
         }
     }
 
@@ -54,6 +60,22 @@ impl Health {
     /// Whether worker `worker` is a member of its group (with or without partitions).
     pub fn set_group_joined(&self, worker: usize, joined: bool) {
         self.workers[worker].group.store(joined, Ordering::Relaxed);
+    }
+
+    /// `partition` of `topic` is halted for this reason, or goes on. Says nothing about [`Health::not_live`] and
+    /// [`Health::not_ready`]: a restart does not mend it, and the other partitions go on.
+    pub fn set_halted(&self, topic: &str, partition: i32, reason: Option<String>) {
+        let mut halted = self.halted.lock().unwrap_or_else(PoisonError::into_inner);
+        match reason {
+            Some(reason) => halted.insert((topic.to_owned(), partition), reason),
+            None => halted.remove(&(topic.to_owned(), partition)),
+        };
+    }
+
+    /// The halted partitions of this process: `topic/partition: reason: what to do`.
+    pub fn halted(&self) -> Vec<String> {
+        let halted = self.halted.lock().unwrap_or_else(PoisonError::into_inner);
+        halted.iter().map(|((topic, partition), reason)| format!("{topic}/{partition}: {reason}")).collect()
     }
 
     /// Worker `worker` ended after a requested stop.

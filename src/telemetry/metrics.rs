@@ -22,6 +22,8 @@ pub struct Metrics {
     pub records_out: IntCounterVec,
     /// `nunchi_dead_letters_total{class}`
     pub dead_letters: IntCounterVec,
+    /// `nunchi_dead_letters_withheld_total{class}`
+    pub dead_letters_withheld: IntCounterVec,
     /// `nunchi_tombstones_total`
     pub tombstones: IntCounter,
     /// `nunchi_truncated_total`
@@ -44,6 +46,8 @@ pub struct Metrics {
     pub end_to_end_seconds: Histogram,
     /// `nunchi_lag_records{topic,partition}`
     pub lag_records: IntGaugeVec,
+    /// `nunchi_partition_halted{topic,partition,reason}`: poison, beyond_end, corrupt, refused
+    pub partition_halted: IntGaugeVec,
     /// `nunchi_assigned_partitions`
     pub assigned_partitions: IntGauge,
     /// `nunchi_rebalances_total`
@@ -106,6 +110,11 @@ impl Metrics {
                 &["label", "model"],
             ),
             dead_letters: make.counters("nunchi_dead_letters_total", "Dead letters committed.", &["class"]),
+            dead_letters_withheld: make.counters(
+                "nunchi_dead_letters_withheld_total",
+                "Dead letters of batches that were aborted because their partition is halted.",
+                &["class"],
+            ),
             tombstones: make
                 .counter("nunchi_tombstones_total", "Records without a value, written as tombstones."),
             truncated: make
@@ -131,6 +140,11 @@ impl Metrics {
                 powers(0.001, 2.0, 22),
             ),
             lag_records: make.gauges("nunchi_lag_records", "Records not read yet.", &["topic", "partition"]),
+            partition_halted: make.gauges(
+                "nunchi_partition_halted",
+                "1 for a partition that is halted; the others go on.",
+                &["topic", "partition", "reason"],
+            ),
             assigned_partitions: make
                 .gauge("nunchi_assigned_partitions", "Partitions that this process owns."),
             rebalances: make.counter("nunchi_rebalances_total", "Rebalances that changed the assignment."),
@@ -203,6 +217,7 @@ impl Metrics {
     fn begin_at_zero(&self) {
         for class in ERROR_CLASSES {
             self.dead_letters.with_label_values(&[class]);
+            self.dead_letters_withheld.with_label_values(&[class]);
         }
         for stage in super::Stage::ALL {
             self.stage_seconds.with_label_values(&[stage.name()]);

@@ -207,6 +207,23 @@ impl WorkerMetrics {
         let _ = self.metrics.lag_records.remove_label_values(&[&self.topic, &partition.to_string()]);
     }
 
+    /// `partition` is halted for `reason`, or not any more.
+    pub fn set_halted(&self, partition: i32, reason: &str, halted: bool) {
+        let partition = partition.to_string();
+        let labels = [self.topic.as_str(), &partition, reason];
+        if halted {
+            self.metrics.partition_halted.with_label_values(&labels).set(1);
+        } else {
+            // The series is missing if the partition was never halted.
+            let _ = self.metrics.partition_halted.remove_label_values(&labels);
+        }
+    }
+
+    /// A dead letter of a batch that was aborted because its partition is halted.
+    pub fn withheld(&self, class: &str) {
+        self.metrics.dead_letters_withheld.with_label_values(&[class]).inc();
+    }
+
     /// A Kafka client reported an error.
     pub fn client_error(&self) {
         self.metrics.client_errors.inc();

@@ -153,6 +153,16 @@ impl Kafka {
         }
     }
 
+    /// Deletes the records of `partition` before `offset`, as an operator does with `kafka-delete-records`.
+    pub fn delete_records(&self, topic: &str, partition: i32, offset: i64) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Offset(offset)).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let done = runtime.block_on(admin.delete_records(&list, &AdminOptions::new())).unwrap();
+        done.elements()[0].error().unwrap();
+    }
+
     /// Writes records and waits until they are there.
     pub fn write(&self, topic: &str, records: impl IntoIterator<Item = Write>) {
         let producer: ThreadedProducer<rdkafka::producer::DefaultProducerContext> = self

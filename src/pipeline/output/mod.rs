@@ -8,6 +8,7 @@ pub(crate) use counts::BatchCounts;
 pub(super) use topic::{AtLeastOnceTopic, TransactionalTopic};
 
 use super::PipelineError;
+use super::halts::HaltReason;
 use crate::kafka::batch::Batch;
 use crate::kafka::consumer::Consumer;
 use crate::kafka::producer::TransactionError;
@@ -46,6 +47,15 @@ pub(crate) enum BatchError {
     Retry(String),
     /// Whether the batch was committed is unknown: the output has to be rebuilt before its records are read again.
     Rebuild(String),
+    /// Nothing of the batch stays, and this partition is halted; the records of the others come again.
+    Halt {
+        /// The partition.
+        partition: i32,
+        /// Why.
+        reason: HaltReason,
+        /// What is wrong, where, and what to do.
+        message: String,
+    },
     /// The worker has to end.
     Fatal(PipelineError),
 }

@@ -1,0 +1,77 @@
+//! What the worker does about halted partitions: pauses them, tries them again, and ends when nothing else is left.
+
+use super::PipelineError;
+use super::context::WorkerContext;
+use super::halts::HaltReason;
+use super::model_pair::BatchClassifier;
+use super::worker::Worker;
+use crate::config::OnHalt;
+use crate::kafka::batch::Batch;
+use crate::kafka::consumer::Consumer;
+
+impl<C: BatchClassifier> Worker<'_, C> {
+    /// Halts `partition`. Its batch was aborted before.
+    ///
+    /// # Errors
+    /// [`PipelineError::AllHalted`] if nothing is left to do, [`PipelineError::Halted`] if the settings say so.
+    pub(super) fn halt(
+        &mut self,
+        consumer: &Consumer,
+        partition: i32,
+        reason: HaltReason,
+        message: String,
+    ) -> Result<(), PipelineError> {
+        let config = self.context.config;
+        let topic = config.input.topic.as_str();
+        consumer.halt(partition);
+        self.halts.halt((topic, partition), reason, &message, self.context.health, &self.metrics);
+        if config.dead_letters.breaker == OnHalt::Exit {
+            return Err(PipelineError::Halted {
+                topic: topic.to_owned(),
+                partition,
+                reason: reason.name(),
+                message,
+            });
+        }
+        if self.is_all_halted(consumer) {
+            return Err(PipelineError::AllHalted {
+                topic: topic.to_owned(),
+                halted: self.context.health.halted(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Tries the partitions again whose interval is over.
+    pub(super) fn retry_halted(&mut self, consumer: &Consumer) {
+        for (partition, _) in self.halts.take_due() {
+            consumer.resume(partition);
+        }
+    }
+
+    /// A batch was committed: partitions with records in it that were being tried again are well.
+    pub(super) fn note_progress(&mut self, batch: &Batch<'_>) {
+        if self.halts.is_empty() {
+            return;
+        }
+        let WorkerContext { config, health, .. } = self.context;
+        for &partition in batch.spans.keys() {
+            self.halts.progressed((&config.input.topic, partition), health, &self.metrics);
+        }
+    }
+
+    /// Whether no partition is left that could go on: of the whole topic, so that a process which owns a part of it leaves
+    /// its halted partitions where they are visible; within a scope, which has an end, of this worker's unfinished ones.
+    fn is_all_halted(&self, consumer: &Consumer) -> bool {
+        match self.context.scope {
+            None => self
+                .context
+                .input_partitions
+                .is_some_and(|partitions| self.context.health.halted().len() >= partitions),
+            Some(scope) => consumer
+                .assigned()
+                .into_iter()
+                .all(|partition| self.halts.is_halted(partition) || scope.is_done(partition)),
+        }
+    }
+}
