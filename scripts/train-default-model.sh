@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trains the model that ships in models/ (docs/MODEL.md says why so): three networks that learn to predict tokens and then to
-# judge; the last of them once more, with all three as its teachers; and that one once more on the lessons in lessons/, its own
+# classify; the last of them once more, with all three as its teachers; and that one once more on the lessons in lessons/, its own
 # teacher on real comments. NUNCHI_DATA names the folder with the reviews (default: ../shared/data). Everything in between goes to
 # the folder named by the first argument (default: target/model); what is there already is taken as it is, and a training that was
 # interrupted goes on.

@@ -134,7 +134,7 @@ fn comments_are_measured_with_other_spaces() {
         arguments.extend(more);
         evaluate(&arguments).map(|output| json(&output))
     };
-    // The log loss tells which texts were judged.
+    // The log loss shows which texts were classified.
     let loss = |measured: &Value| measured["log_loss"].as_f64().unwrap();
     write("1\t배송이 정말 빨라요\n0\t하루 쓰고 버렸어요\n");
     let (Some(plain), Some(none), Some(every)) =

@@ -70,7 +70,7 @@ fn a_score_that_is_not_a_number_is_an_error_and_no_verdict() {
 }
 
 #[test]
-fn bare_lines_and_objects_are_judged_in_order() {
+fn bare_lines_and_objects_are_classified_in_order() {
     let input = "정말 좋아요\n{\"id\": 7, \"text\": \"별로예요\", \"rating\": 1}\r\n\n{\"id\":\"a-1\",\"text\":\"\"}\n마지막 줄";
     let got = answers(&classify(&[], input.as_bytes()));
     let texts = ["정말 좋아요", "별로예요", "", "", "마지막 줄"];
@@ -97,7 +97,7 @@ fn a_broken_line_is_reported_and_the_rest_goes_on() {
         assert!(answer["error"].as_str().unwrap().len() > 10);
     }
     assert!(near(&got[5], "좋아요"));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("5 of 6 lines could not be judged"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("5 of 6 lines could not be classified"));
 }
 
 #[test]

@@ -82,8 +82,12 @@ fn prints_verdicts_and_dead_letters_serves_metrics_and_ends_by_itself() {
     let dead_letters = count("dead letter  ");
     assert!(verdicts >= 100, "{verdicts}\n{printed}");
     let known = nunchi::samples::comments();
-    let judged_sample = known.iter().find(|comment| !comment.text.contains('\n')).unwrap();
-    assert!(printed.contains(&judged_sample.text) || verdicts < known.len(), "{}", judged_sample.text);
+    let classified_sample = known.iter().find(|comment| !comment.text.contains('\n')).unwrap();
+    assert!(
+        printed.contains(&classified_sample.text) || verdicts < known.len(),
+        "{}",
+        classified_sample.text
+    );
     let summary = printed.lines().find(|line| line.contains("records published")).unwrap_or_default();
     let answered = verdicts + dead_letters;
     assert!(summary.starts_with(&format!("{} records published, ", grouped(answered))), "{summary}");
@@ -116,7 +120,7 @@ fn ends_when_nobody_reads_any_more() {
     let mut child = demo(&["--seconds", "600", "--http", "127.0.0.1:0", "--model", model.to_str().unwrap()]);
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    // The reader is gone.
+    // The reader has closed the pipe.
     let deadline = Instant::now() + Duration::from_secs(60);
     while child.try_wait().unwrap().is_none() {
         assert!(Instant::now() < deadline, "it goes on for nobody");

@@ -45,11 +45,11 @@ fn the_last_score_is_that_of_classify() {
         for text in ["별로지만 추천해요", "추천하지만 별로예요 ㅠㅠ 뷁", "", &"배송이 빨라요 ".repeat(200)]
         {
             let said: Value = serde_json::from_str(&nunchi("explain", &path, &["--json", text], "")).unwrap();
-            let judged: Value =
+            let classified: Value =
                 serde_json::from_str(&nunchi("classify", &path, &[], &format!("{text}\n"))).unwrap();
             let scores = said["scores"].as_array().unwrap();
-            assert_eq!(scores.last().unwrap(), &judged["score"], "{shape:?} {text:?}");
-            assert_eq!((&said["label"], &said["model"]), (&judged["label"], &judged["model"]));
+            assert_eq!(scores.last().unwrap(), &classified["score"], "{shape:?} {text:?}");
+            assert_eq!((&said["label"], &said["model"]), (&classified["label"], &classified["model"]));
             assert_eq!(scores.len(), said["tokens"].as_array().unwrap().len());
             assert_eq!(scores.len(), model.tokens(text).len());
         }

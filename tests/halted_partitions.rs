@@ -44,7 +44,10 @@ fn a_poisoned_partition_is_halted_and_the_others_go_on() {
     wait_for("the halt", || !running.health.halted().is_empty());
     let halted = running.health.halted();
     assert_eq!(halted.len(), 1, "{halted:?}");
-    assert!(halted[0].starts_with(&format!("{}/0: poison: 1000 of the last 1000", topics.input)), "{halted:?}");
+    assert!(
+        halted[0].starts_with(&format!("{}/0: poison: 1000 of the last 1000", topics.input)),
+        "{halted:?}"
+    );
     assert!(running.health.not_live().is_empty() && running.health.not_ready().is_empty());
     let gauge = running.metrics.partition_halted.with_label_values(&[topics.input.as_str(), "0", "poison"]);
     assert_eq!(gauge.get(), 1);

@@ -114,12 +114,12 @@ fn training_leaves_a_report_of_the_stored_weights_beside_the_model() {
     let loss = |at: usize| history["points"][at]["loss"].as_f64().unwrap();
     assert!(loss(0) > loss(53), "it learned: {} to {}", loss(0), loss(53));
 
-    // What is reported is what the file judges.
-    let judged: Value =
+    // The report has the figures of the written file.
+    let evaluated: Value =
         serde_json::from_str(&succeeds(&["evaluate", &place.text("gru.safetensors"), &dev, "--json"]).0)
             .unwrap();
     for figure in ["records", "accuracy", "f1", "auc", "log_loss", "ece"] {
-        assert_eq!(judged[figure], model["files"][0][figure], "{figure}");
+        assert_eq!(evaluated[figure], model["files"][0][figure], "{figure}");
     }
     let confusion: u64 = model["confusion"]
         .as_array()
@@ -144,9 +144,9 @@ fn training_leaves_a_report_of_the_stored_weights_beside_the_model() {
         "ROC",
         "Calibration",
         "Length against",
-        "How scores lie",
-        "The worst mistakes",
-        "made of",
+        "Distribution of the scores",
+        "Largest errors",
+        "Network and training",
     ] {
         assert!(text.contains(section), "no `{section}`");
     }
@@ -192,7 +192,7 @@ fn several_models_stand_side_by_side() {
     }
     let (elements, text) = read_page(&place.path("both.html"));
     is_harmless(&place.path("both.html"), &elements);
-    assert!(text.contains("2 models side by side") && text.contains("Where they differ"));
+    assert!(text.contains("2 models compared") && text.contains("Disagreements"));
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn more_than_two_classes_have_a_report_too() {
     assert_eq!(report["data"]["classes"].as_array().unwrap().len(), 3);
     assert_eq!(report["models"][0]["scores"]["of"], "chosen");
     let (_, text) = read_page(&place.path("three.report.html"));
-    assert!(text.contains("judged <좋음>"));
+    assert!(text.contains("classified <좋음>"));
 }
 
 #[test]

@@ -89,13 +89,13 @@ fn nunchi(arguments: &[&str]) -> Command {
 }
 
 /// A store where the first network serves.
-struct House {
+struct Setup {
     folder: TempDir,
     store: Store,
     first: Version,
 }
 
-impl House {
+impl Setup {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let store = Store::open_or_make(folder.path().join("store").to_str().unwrap()).unwrap();
@@ -103,7 +103,7 @@ impl House {
         let first = store.publish(content, NewVersion::default()).unwrap().manifest.version;
         let note = PromotionNote { actor: "test".to_owned(), reason: "the first".to_owned() };
         store.promote(&first, note, false).unwrap();
-        House { folder, store, first }
+        Setup { folder, store, first }
     }
 
     /// The flags of a run on `topic` that learns quickly.
@@ -178,20 +178,20 @@ fn topics(kafka: &Kafka, test: &str) -> Topics {
 #[test]
 fn what_was_learned_tonight_takes_over_in_every_running_process() {
     let Some(kafka) = kafka() else { return };
-    let (house, topics) = (House::new(), topics(&kafka, "learn"));
+    let (setup, topics) = (Setup::new(), topics(&kafka, "learn"));
     write_comments(&kafka, &topics.input, 0..1_200, false);
     let running = Process::start_with(
         &kafka.config(&topics),
-        &["--store", house.store.url()],
+        &["--store", setup.store.url()],
         &["registry.interval=0.1"],
     );
     running.wait_for_line("the admin server listens");
-    let reports = house.folder.path().join("reports");
+    let reports = setup.folder.path().join("reports");
     let more = ["--report", reports.to_str().unwrap(), "--by", "the night"];
-    let (status, object, log) = house.retrain(&kafka.bootstrap, &topics.input, &more);
+    let (status, object, log) = setup.retrain(&kafka.bootstrap, &topics.input, &more);
     assert_eq!((status, object["result"].as_str()), (Some(0), Some("promoted")), "{log}");
 
-    let current = house.current();
+    let current = setup.current();
     assert_eq!(object["version"], current.as_str());
     let fresh = &object["accuracy"]["fresh"];
     let (before, after) = (fresh["current"].as_f64().unwrap(), fresh["candidate"].as_f64().unwrap());
@@ -199,8 +199,8 @@ fn what_was_learned_tonight_takes_over_in_every_running_process() {
     running.wait_for_line("another model takes over");
 
     // The manifest says from what: every offset, every file, from which version, by whom.
-    let manifest = house.store.manifest(&current).unwrap();
-    assert_eq!(manifest.parent.as_ref(), Some(&house.first));
+    let manifest = setup.store.manifest(&current).unwrap();
+    assert_eq!(manifest.parent.as_ref(), Some(&setup.first));
     assert_eq!(manifest.created_by, "the night");
     let read: i64 = manifest.data.topics.iter().map(|range| range.to - range.from).sum();
     assert_eq!((manifest.data.topics.len(), read), (2, 1_200));
@@ -208,7 +208,7 @@ fn what_was_learned_tonight_takes_over_in_every_running_process() {
     assert!(files.iter().any(|file| file.ends_with("old.tsv")), "{files:?}");
     let gate = manifest.gate.as_ref().unwrap();
     assert!(gate.passed && gate.report["records"]["records"] == 1_200, "{}", gate.report["records"]);
-    let entry = house.store.log().unwrap().entries().last().unwrap().clone();
+    let entry = setup.store.log().unwrap().entries().last().unwrap().clone();
     assert_eq!((entry.action, entry.who.as_str()), (Action::Promote, "the night"));
     assert!(entry.why.contains("passed the gate"), "{}", entry.why);
 
@@ -224,7 +224,7 @@ fn what_was_learned_tonight_takes_over_in_every_running_process() {
 #[test]
 fn people_outrank_stars_and_can_take_their_word_back() {
     let Some(kafka) = kafka() else { return };
-    let (house, topics) = (House::new(), topics(&kafka, "correct"));
+    let (setup, topics) = (Setup::new(), topics(&kafka, "correct"));
     // Every star is wrong; people have corrected all of it, and then withdrawn one and repeated another.
     write_comments(&kafka, &topics.input, 0..600, true);
     let corrections = format!("{}-corrections", topics.group);
@@ -238,11 +238,11 @@ fn people_outrank_stars_and_can_take_their_word_back() {
     kafka.write(&corrections, (0..600).map(|row| correction(row, Some(label(row)))));
     kafka.write(&corrections, [correction(7, None), correction(8, Some("nonsense"))]);
     let more = ["--corrections", &corrections, "--publish-only"];
-    let (status, object, log) = house.retrain(&kafka.bootstrap, &topics.input, &more);
+    let (status, object, log) = setup.retrain(&kafka.bootstrap, &topics.input, &more);
     assert_eq!((status, object["result"].as_str()), (Some(10), Some("published")), "{log}");
-    assert_eq!(house.current(), house.first, "promoting is left to somebody else");
+    assert_eq!(setup.current(), setup.first, "promoting is left to somebody else");
     let version: Version = object["version"].as_str().unwrap().parse().unwrap();
-    let gate = house.store.manifest(&version).unwrap().gate.unwrap().report;
+    let gate = setup.store.manifest(&version).unwrap().gate.unwrap().report;
     assert_eq!(gate["records"]["corrected"], 599);
     assert_eq!(gate["corrections"]["standing"], 599);
     assert_eq!(
@@ -252,27 +252,27 @@ fn people_outrank_stars_and_can_take_their_word_back() {
     assert!(object["accuracy"]["fresh"]["candidate"].as_f64().unwrap() > 0.85, "{object}");
     // What passed may be promoted by hand, without force.
     let note = PromotionNote { actor: "test".to_owned(), reason: "by hand".to_owned() };
-    house.store.promote(&version, note, false).unwrap();
+    setup.store.promote(&version, note, false).unwrap();
 }
 
 #[test]
 fn labels_that_a_bug_turned_round_are_refused_and_what_serves_stays() {
     let Some(kafka) = kafka() else { return };
-    let (house, topics) = (House::new(), topics(&kafka, "flipped"));
+    let (setup, topics) = (Setup::new(), topics(&kafka, "flipped"));
     write_comments(&kafka, &topics.input, 0..1_000, true);
-    let (status, object, log) = house.retrain(&kafka.bootstrap, &topics.input, &[]);
+    let (status, object, log) = setup.retrain(&kafka.bootstrap, &topics.input, &[]);
     assert_eq!((status, object["result"].as_str()), (Some(11), Some("rejected")), "{log}");
     assert!(object["why"].as_str().unwrap().contains("new labels are plausible"), "{object}");
-    assert_eq!(house.current(), house.first);
+    assert_eq!(setup.current(), setup.first);
     // It is kept with its report, and nobody promotes it by mistake.
     let version: Version = object["version"].as_str().unwrap().parse().unwrap();
-    assert!(house.store.manifest(&version).unwrap().is_rejected());
-    let refused = house.store.promote(&version, PromotionNote::default(), false).unwrap_err().to_string();
+    assert!(setup.store.manifest(&version).unwrap().is_rejected());
+    let refused = setup.store.promote(&version, PromotionNote::default(), false).unwrap_err().to_string();
     assert!(refused.contains("rejected"), "{refused}");
 
     // Even who believes the labels is held back by the golden set: what is learned from them breaks what was known.
     let more = ["--plausible", "0", "--mix-ratio", "0.000001", "--ece-band", "0.99"];
-    let (status, object, log) = house.retrain(&kafka.bootstrap, &topics.input, &more);
+    let (status, object, log) = setup.retrain(&kafka.bootstrap, &topics.input, &more);
     assert_eq!(status, Some(11), "{log}");
     assert!(object["why"].as_str().unwrap().contains("accuracy, golden"), "{object}");
     let fresh = &object["accuracy"]["fresh"];
@@ -285,28 +285,28 @@ fn labels_that_a_bug_turned_round_are_refused_and_what_serves_stays() {
 #[test]
 fn too_little_and_one_class_alone_train_nothing() {
     let Some(kafka) = kafka() else { return };
-    let (house, topics) = (House::new(), topics(&kafka, "little"));
-    let few = house.retrain(&kafka.bootstrap, &topics.input, &[]);
+    let (setup, topics) = (Setup::new(), topics(&kafka, "little"));
+    let few = setup.retrain(&kafka.bootstrap, &topics.input, &[]);
     assert_eq!((few.0, few.1["result"].as_str()), (Some(12), Some("not_enough_data")), "{}", few.2);
     // Twice the same comments are not twice as many.
     write_comments(&kafka, &topics.input, 0..150, false);
     write_comments(&kafka, &topics.input, 0..150, false);
-    let (status, object, log) = house.retrain(&kafka.bootstrap, &topics.input, &[]);
+    let (status, object, log) = setup.retrain(&kafka.bootstrap, &topics.input, &[]);
     assert_eq!(status, Some(12), "{log}");
     assert!(object["why"].as_str().unwrap().contains("150 new labelled comments are too few"), "{object}");
     let positive = (0..600).filter(|row| row % 2 == 1);
     kafka.write(&topics.input, positive.map(|row| Write::value(rated(row, false))));
     // All of the last part in time is positive.
-    let (status, object, log) = house.retrain(&kafka.bootstrap, &topics.input, &[]);
+    let (status, object, log) = setup.retrain(&kafka.bootstrap, &topics.input, &[]);
     assert_eq!(status, Some(12), "{log}");
     assert!(object["why"].as_str().unwrap().contains("with one class alone"), "{object}");
-    house.assert_untouched();
+    setup.assert_untouched();
 }
 
 #[test]
 fn only_the_window_counts_and_only_what_was_committed() {
     let Some(kafka) = kafka() else { return };
-    let (house, topics) = (House::new(), topics(&kafka, "window"));
+    let (setup, topics) = (Setup::new(), topics(&kafka, "window"));
     let day = 86_400_000_i64;
     let at = |row: usize, days: i64, flip: bool| Write {
         timestamp: Some(1_700_000_000_000 + days * day + row as i64),
@@ -332,9 +332,9 @@ fn only_the_window_counts_and_only_what_was_committed() {
 
     // 1_700_000_000 is 2023-11-14T22:13:20Z.
     let more = ["--from", "2023-11-20", "--to", "2023-11-30"];
-    let (status, object, log) = house.retrain(&kafka.bootstrap, &topics.input, &more);
+    let (status, object, log) = setup.retrain(&kafka.bootstrap, &topics.input, &more);
     assert_eq!(status, Some(0), "{log}");
-    let gate = house.store.manifest(&house.current()).unwrap().gate.unwrap().report;
+    let gate = setup.store.manifest(&setup.current()).unwrap().gate.unwrap().report;
     let learned: u64 =
         gate["learned"][0]["classes"].as_array().unwrap().iter().filter_map(Value::as_u64).sum();
     let (test, dev) =
@@ -351,24 +351,24 @@ fn only_the_window_counts_and_only_what_was_committed() {
 #[test]
 fn a_topic_or_brokers_that_are_away_change_nothing() {
     let Some(kafka) = kafka() else { return };
-    let house = House::new();
-    let (status, _, log) = house.retrain(&kafka.bootstrap, "no-such-topic", &[]);
+    let setup = Setup::new();
+    let (status, _, log) = setup.retrain(&kafka.bootstrap, "no-such-topic", &[]);
     assert_eq!(status, Some(1), "{log}");
     assert!(log.contains("`no-such-topic` does not exist"), "{log}");
-    let (status, _, log) = house.retrain("127.0.0.1:1", "comments", &[]);
+    let (status, _, log) = setup.retrain("127.0.0.1:1", "comments", &[]);
     assert_eq!(status, Some(1), "{log}");
     assert!(log.contains("127.0.0.1:1") && log.contains("Nothing was published"), "{log}");
-    house.assert_untouched();
+    setup.assert_untouched();
 }
 
 #[test]
 fn a_full_disk_publishes_nothing_and_the_next_run_succeeds() {
     let Some(kafka) = kafka() else { return };
-    let (house, topics) = (House::new(), topics(&kafka, "full"));
+    let (setup, topics) = (Setup::new(), topics(&kafka, "full"));
     write_comments(&kafka, &topics.input, 0..800, false);
     // No file may become larger than 4 blocks: the model does not fit, as on a full disk. The signal that would end the
     // process is ignored, so that it sees the error.
-    let arguments = house.arguments(&kafka.bootstrap, &topics.input, &[]);
+    let arguments = setup.arguments(&kafka.bootstrap, &topics.input, &[]);
     let output = Command::new("sh")
         .args(["-c", "trap '' XFSZ; ulimit -f 4; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_nunchi")])
         .args(&arguments)
@@ -379,40 +379,40 @@ fn a_full_disk_publishes_nothing_and_the_next_run_succeeds() {
     // The comments to train on, or else the model, are too much.
     let full = ["cannot keep the comments to train on", "writing versions/"];
     assert!(full.iter().any(|full| said.contains(full)), "{said}");
-    house.assert_untouched();
-    assert_eq!(house.retrain(&kafka.bootstrap, &topics.input, &[]).0, Some(0));
+    setup.assert_untouched();
+    assert_eq!(setup.retrain(&kafka.bootstrap, &topics.input, &[]).0, Some(0));
 }
 
 #[test]
 fn killed_or_stopped_in_the_middle_it_leaves_nothing_and_starts_anew() {
     let Some(kafka) = kafka() else { return };
-    let (house, topics) = (House::new(), topics(&kafka, "killed"));
+    let (setup, topics) = (Setup::new(), topics(&kafka, "killed"));
     write_comments(&kafka, &topics.input, 0..800, false);
     let long = ["--epochs", "100000"];
-    let process = house.start(&kafka.bootstrap, &topics.input, &long);
+    let process = setup.start(&kafka.bootstrap, &topics.input, &long);
     process.wait_for_line("training the current network");
     process.kill();
-    house.assert_untouched();
-    let process = house.start(&kafka.bootstrap, &topics.input, &long);
+    setup.assert_untouched();
+    let process = setup.start(&kafka.bootstrap, &topics.input, &long);
     process.wait_for_line("training the current network");
     process.signal("TERM");
     let begin = Instant::now();
     let (status, log) = process.end();
     assert_eq!(status, Some(143), "{log}");
     assert!(log.contains("nothing was published") && begin.elapsed() < Duration::from_secs(20), "{log}");
-    house.assert_untouched();
-    assert_eq!(house.retrain(&kafka.bootstrap, &topics.input, &[]).0, Some(0));
+    setup.assert_untouched();
+    assert_eq!(setup.retrain(&kafka.bootstrap, &topics.input, &[]).0, Some(0));
 }
 
 #[test]
 fn of_two_retrainers_one_wins_and_the_other_says_who() {
     let Some(kafka) = kafka() else { return };
-    let (house, topics) = (House::new(), topics(&kafka, "two"));
+    let (setup, topics) = (Setup::new(), topics(&kafka, "two"));
     write_comments(&kafka, &topics.input, 0..800, false);
-    let slow = house.start(&kafka.bootstrap, &topics.input, &["--by", "the slow one", "--epochs", "20"]);
+    let slow = setup.start(&kafka.bootstrap, &topics.input, &["--by", "the slow one", "--epochs", "20"]);
     slow.wait_for_line("training the current network");
     slow.signal("STOP");
-    let (status, object, log) = house.retrain(&kafka.bootstrap, &topics.input, &["--by", "the fast one"]);
+    let (status, object, log) = setup.retrain(&kafka.bootstrap, &topics.input, &["--by", "the fast one"]);
     assert_eq!(status, Some(0), "{log}");
     slow.signal("CONT");
     let (status, log) = slow.end();
@@ -420,19 +420,19 @@ fn of_two_retrainers_one_wins_and_the_other_says_who() {
     let winner = object["version"].as_str().unwrap();
     assert!(log.contains("another writer was first") && log.contains("the fast one"), "{log}");
     assert!(log.contains(winner), "{log}");
-    assert_eq!((house.current().as_str(), house.versions()), (winner, 2), "nothing of the loser's stays");
-    assert_eq!(house.store.log().unwrap().last(), 2);
+    assert_eq!((setup.current().as_str(), setup.versions()), (winner, 2), "nothing of the loser's stays");
+    assert_eq!(setup.store.log().unwrap().last(), 2);
 }
 
 #[test]
 fn a_new_network_from_scratch_has_to_pass_as_well() {
     let Some(kafka) = kafka() else { return };
-    let (house, topics) = (House::new(), topics(&kafka, "scratch"));
+    let (setup, topics) = (Setup::new(), topics(&kafka, "scratch"));
     write_comments(&kafka, &topics.input, 0..1_600, false);
     let more = ["--from-scratch", "--epochs", "12", "--rate", "0.01"];
-    let (status, object, log) = house.retrain(&kafka.bootstrap, &topics.input, &more);
+    let (status, object, log) = setup.retrain(&kafka.bootstrap, &topics.input, &more);
     assert_eq!(status, Some(0), "{log}");
-    let (old, new) = (house.store.load(&house.first).unwrap(), house.store.load(&house.current()).unwrap());
+    let (old, new) = (setup.store.load(&setup.first).unwrap(), setup.store.load(&setup.current()).unwrap());
     assert_eq!(old.network.shape.hidden, new.network.shape.hidden);
     assert_ne!(
         old.tokens("진짜 갓성비 개이득").len(),
@@ -441,22 +441,22 @@ fn a_new_network_from_scratch_has_to_pass_as_well() {
     );
     // Trained for one step only, it is worse, and the gate says so.
     let more = ["--from-scratch", "--epochs", "1", "--batch", "100000", "--rate", "0.00001"];
-    let (status, worse, log) = house.retrain(&kafka.bootstrap, &topics.input, &more);
+    let (status, worse, log) = setup.retrain(&kafka.bootstrap, &topics.input, &more);
     assert_eq!(status, Some(11), "{log}");
     assert_eq!(worse["parent"], object["version"]);
 }
 
 #[test]
 fn files_alone_teach_too_and_no_broker_is_asked() {
-    let house = House::new();
-    let data = house.folder.path().join("new.tsv");
+    let setup = Setup::new();
+    let data = setup.folder.path().join("new.tsv");
     let mut content = String::from("label\ttext\n");
     for row in 0..800 {
         let (text, class) = sentence(row, 2);
         writeln!(content, "{class}\t{text}").unwrap();
     }
     std::fs::write(&data, content).unwrap();
-    let arguments = house.arguments("127.0.0.1:1", "", &["--data", data.to_str().unwrap(), "--no-topic"]);
+    let arguments = setup.arguments("127.0.0.1:1", "", &["--data", data.to_str().unwrap(), "--no-topic"]);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     // `--topic ''` is part of the flags of every other test.
     let place = arguments.iter().position(|argument| *argument == "--topic").unwrap();
@@ -464,15 +464,15 @@ fn files_alone_teach_too_and_no_broker_is_asked() {
     let (status, objects, log) = Process::nunchi(&arguments).end_with_objects();
     assert_eq!(status, Some(0), "{log}");
     assert!(objects[0]["accuracy"]["fresh"]["candidate"].as_f64().unwrap() > 0.85, "{objects:?}");
-    assert!(house.store.manifest(&house.current()).unwrap().data.topics.is_empty());
+    assert!(setup.store.manifest(&setup.current()).unwrap().data.topics.is_empty());
 }
 
 #[test]
 fn a_schedule_goes_on_through_bad_nights_and_ends_when_told() {
     let Some(kafka) = kafka() else { return };
-    let (house, topics) = (House::new(), topics(&kafka, "schedule"));
+    let (setup, topics) = (Setup::new(), topics(&kafka, "schedule"));
     let missing = format!("{}-later", topics.group);
-    let process = house.start(&kafka.bootstrap, &missing, &["--schedule", "* * * * * *"]);
+    let process = setup.start(&kafka.bootstrap, &missing, &["--schedule", "* * * * * *"]);
     process.wait_for_line("the next run is at");
     wait_for("a failed run", || process.objects().iter().any(|object| object["result"] == "failed"));
     kafka.create(&missing, 1, &[]);
@@ -485,14 +485,14 @@ fn a_schedule_goes_on_through_bad_nights_and_ends_when_told() {
     process.signal("TERM");
     let (status, log) = process.end();
     assert_eq!(status, Some(0), "{log}");
-    assert_ne!(house.current(), house.first);
+    assert_ne!(setup.current(), setup.first);
 }
 
 #[test]
 fn mistakes_are_told_before_anything_is_read() {
-    let house = House::new();
+    let setup = Setup::new();
     let fails = |more: &[&str], status: i32, says: &str| {
-        let arguments = house.arguments("127.0.0.1:1", "comments", more);
+        let arguments = setup.arguments("127.0.0.1:1", "comments", more);
         let output = nunchi(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(status), "{error}");
@@ -502,7 +502,7 @@ fn mistakes_are_told_before_anything_is_read() {
     fails(&["--schedule", "0 3 * * *", "--time-zone", "Seoul"], 64, "Asia/Seoul");
     fails(&["--from", "2026-02-01", "--to", "2026-01-01"], 64, "must be before");
     fails(&["--since", "yesterday"], 64, "a span of time");
-    fails(&["--no-stars"], 64, "nothing to learn from");
+    fails(&["--no-stars"], 64, "no training data");
     fails(&["--no-golden"], 64, "cannot be used with");
     fails(&["--confidence", "95"], 64, "below 1");
     fails(&["--data", "missing.tsv"], 1, "cannot read missing.tsv");
@@ -510,9 +510,9 @@ fn mistakes_are_told_before_anything_is_read() {
     let output = nunchi(&["retrain", "--no-golden"]).output().unwrap();
     assert_eq!(output.status.code(), Some(64));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--store"));
-    let output = nunchi(&["retrain", "--store", house.store.url()]).output().unwrap();
+    let output = nunchi(&["retrain", "--store", setup.store.url()]).output().unwrap();
     assert!(String::from_utf8_lossy(&output.stderr).contains("--golden"), "a golden set is asked for");
-    house.assert_untouched();
+    setup.assert_untouched();
 }
 
 #[test]

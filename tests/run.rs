@@ -51,7 +51,7 @@ fn an_interrupt_stops_it_too() {
 fn a_second_signal_aborts() {
     let folder = TempDir::new().unwrap();
     let model = model_file(folder.path());
-    // A broker that takes connections and never says a word: asking it takes until a time-out.
+    // A server that accepts connections and never answers: a request ends with its time-out.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let brokers = silent.local_addr().unwrap().to_string();
     // A stop that is done before the second signal comes is no failure, so there are a few tries.

@@ -1,4 +1,4 @@
-//! The sample comments are what the demo promises: many, different, well-formed; the broken ones are broken.
+//! The sample comments of the demo are many, different, well-formed; the broken ones are broken.
 
 #![allow(clippy::unwrap_used)]
 

@@ -7,7 +7,7 @@ mod common;
 use common::{Kafka, Process, Write, comment, kafka, wait_for};
 use std::path::Path;
 
-/// What `scripts/kafka/with-kafka` tells of its secured listener.
+/// The secured listener, as `scripts/kafka/with-kafka` prints it.
 struct Door {
     bootstrap: String,
     user: String,

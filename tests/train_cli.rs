@@ -79,18 +79,18 @@ fn evaluate(model: &Path, data: &Path, more: &[&str]) -> Value {
 fn a_recurrent_network_learns_the_order_of_words_and_a_bag_cannot() {
     let data = data();
     let gru = train(&data, "gru.safetensors", &[]);
-    let judged = evaluate(&gru, &data.dev, &[]);
-    assert_eq!(judged["records"], 200);
-    assert!(judged["accuracy"].as_f64().unwrap() > 0.97, "{judged}");
+    let measured = evaluate(&gru, &data.dev, &[]);
+    assert_eq!(measured["records"], 200);
+    assert!(measured["accuracy"].as_f64().unwrap() > 0.97, "{measured}");
     for figure in ["f1", "auc", "log_loss", "ece"] {
-        assert!(judged[figure].is_f64(), "{figure} in {judged}");
+        assert!(measured[figure].is_f64(), "{figure} in {measured}");
     }
     let reference = evaluate(&gru, &data.dev, &["--reference"]);
-    assert!((reference["log_loss"].as_f64().unwrap() - judged["log_loss"].as_f64().unwrap()).abs() < 1e-3);
+    assert!((reference["log_loss"].as_f64().unwrap() - measured["log_loss"].as_f64().unwrap()).abs() < 1e-3);
 
     let bag = train(&data, "bag.safetensors", &["--cell", "bag"]);
-    let judged = evaluate(&bag, &data.dev, &[]);
-    assert!(judged["accuracy"].as_f64().unwrap() < 0.7, "a bag of words knows no order: {judged}");
+    let measured = evaluate(&bag, &data.dev, &[]);
+    assert!(measured["accuracy"].as_f64().unwrap() < 0.7, "a bag of words has no order: {measured}");
 
     let both =
         nunchi(&["evaluate", gru.to_str().unwrap(), bag.to_str().unwrap(), data.dev.to_str().unwrap()]);
@@ -201,9 +201,9 @@ fn a_student_learns_what_its_teacher_says_against_the_labels() {
     let output = nunchi(&arguments);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
-    assert!(said.contains("asking 1 teacher about"), "{said}");
-    let judged = evaluate(&out, &data.dev, &[]);
-    assert!(judged["accuracy"].as_f64().unwrap() > 0.95, "{judged}");
+    assert!(said.contains("with 1 teacher…"), "{said}");
+    let measured = evaluate(&out, &data.dev, &[]);
+    assert!(measured["accuracy"].as_f64().unwrap() > 0.95, "{measured}");
     let versions = &Model::load(&out).unwrap().report["teachers"];
     assert_eq!(*versions, serde_json::json!([Model::load(Path::new(teacher)).unwrap().version]));
 }
@@ -222,8 +222,12 @@ fn training_goes_on_from_a_model_and_wrong_models_are_refused() {
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     for (more, status, says) in [
-        (["--from", three], 64, "its labels are 나쁨, 좋음, 보통, not negative, positive"),
-        (["--teacher", three], 1, "a teacher tells two classes apart, this one 3"),
+        (
+            ["--from", three],
+            64,
+            "the labels of the model of --from are 나쁨, 좋음, 보통, not negative, positive",
+        ),
+        (["--teacher", three], 1, "a teacher must have two labels, this one has 3"),
         (["--teacher", file], 1, "this is no complete safetensors file"),
     ] {
         let (code, said) = run(&more);
@@ -238,8 +242,8 @@ fn training_goes_on_from_a_model_and_wrong_models_are_refused() {
     assert_eq!(code, Some(0), "{said}");
     let (before, after) = (Model::load(Path::new(first)).unwrap(), Model::load(&out).unwrap());
     assert_eq!((after.network.shape, after.max_tokens), (before.network.shape, 20));
-    let judged = evaluate(&out, &data.dev, &[]);
-    assert!(judged["accuracy"].as_f64().unwrap() > 0.97, "it knows what that one knew: {judged}");
+    let measured = evaluate(&out, &data.dev, &[]);
+    assert!(measured["accuracy"].as_f64().unwrap() > 0.97, "it keeps what that one had learned: {measured}");
 
     // Of two epochs the last is kept, and of what it learned as much as is asked for: nothing, half, all.
     let learned = |blend: &str| {
@@ -293,8 +297,8 @@ fn every_cell_can_be_trained_and_loaded() {
         arguments.extend(&more);
         let output = nunchi(&arguments);
         assert!(output.status.success(), "{cell}: {}", String::from_utf8_lossy(&output.stderr));
-        let judged = evaluate(&out, &data.dev, &[]);
-        assert_eq!(judged["records"], 200, "{cell}");
+        let measured = evaluate(&out, &data.dev, &[]);
+        assert_eq!(measured["records"], 200, "{cell}");
     }
 }
 
@@ -313,7 +317,7 @@ fn mistakes_are_told_before_anything_is_trained() {
     fails(&["train", train, "--out", "no/such/folder/m.safetensors"], 1, "no folder");
     fails(&["train", train, "--out", out, "--text-column", "body"], 1, "it has: label, text");
     fails(&["train", "missing.tsv", "--out", out], 1, "cannot read missing.tsv");
-    fails(&["train", train, "--out", train], 1, "is no model and will not be overwritten");
+    fails(&["train", train, "--out", train], 1, "is no model and is not overwritten");
     fails(&["train", train, "--out", out, "--temp-dir", "no/such/folder"], 1, "--temp-dir");
     fails(&["train", train, "--out", out, "--dev", train], 1, "what is left holds no labelled comment");
     fails(&["train", train, "--out", out, "--unlabelled", "missing.csv"], 1, "cannot read missing.csv");
@@ -355,7 +359,7 @@ fn a_data_file_is_all_that_training_needs() {
     };
     let said = run(&["--unlabelled", "more.tsv"]);
     for part in [
-        "the model will be reviews.2024.safetensors",
+        "the model will be written to reviews.2024.safetensors",
         "in `comment`, by class in `rating` [",
         "20 held out",
         "more.tsv: 2 comments in `text` without labels",

@@ -186,7 +186,7 @@ fn ten_kills_change_nothing(more: &[&str]) {
     let begin = Instant::now();
     let said = place.train("whole.safetensors", more);
     let took = begin.elapsed();
-    assert!(!said.contains("going on from"), "{said}");
+    assert!(!said.contains("continuing from"), "{said}");
     let whole = place.read("whole.safetensors");
     assert!(!place.path("whole.safetensors.checkpoint").exists(), "a finished training needs no checkpoint");
     // On a machine that stalls the watcher and not the training it may end before it was killed ten times.
@@ -194,7 +194,7 @@ fn ten_kills_change_nothing(more: &[&str]) {
     let out =
         names.find(|out| kill_ten_times(&place, out, more, took)).expect("ten kills within one training");
     let said = place.train(&out, more);
-    assert!(said.contains("going on from"), "{said}");
+    assert!(said.contains("continuing from"), "{said}");
     assert!(place.read(&out) == whole, "ten kills must not change the model");
     for left in [".checkpoint", ".checkpoint.part"] {
         assert!(!place.path(&format!("{out}{left}")).exists(), "{left} is left");
@@ -228,7 +228,7 @@ fn an_interrupted_training_leaves_no_model_and_goes_on() {
     assert_eq!(place.read("m.safetensors"), b"");
 
     let said = place.train("m.safetensors", &[]);
-    assert!(said.contains("going on from"), "{said}");
+    assert!(said.contains("continuing from"), "{said}");
     assert!(place.read("m.safetensors") == whole, "an interruption must not change the model");
     assert!(!place.path("m.safetensors.checkpoint").exists());
 }
@@ -237,7 +237,7 @@ fn an_interrupted_training_leaves_no_model_and_goes_on() {
 fn a_training_terminated_within_the_first_epoch_leaves_no_model_either() {
     let place = Place::new();
     let more = ["--epochs", "200"];
-    let (status, said) = place.start("m.safetensors", &more).signal_after("TERM", "telling classes apart");
+    let (status, said) = place.start("m.safetensors", &more).signal_after("TERM", "learning classes");
     assert_eq!(status, Some(143), "{said}");
     assert!(!place.path("m.safetensors").exists());
     assert!(place.path("m.safetensors.checkpoint").is_file());
@@ -286,7 +286,7 @@ fn a_checkpoint_of_another_training_or_a_damaged_one_is_refused() {
         place.fails("m.safetensors", &[], 1, "m.safetensors.checkpoint is damaged");
     }
     let said = place.train("m.safetensors", &["--restart"]);
-    assert!(!said.contains("going on from"), "{said}");
+    assert!(!said.contains("continuing from"), "{said}");
     assert!(place.read("m.safetensors") == whole);
 }
 

@@ -1,4 +1,4 @@
-//! `nunchi bench`: what is fast, measured. One file a benchmark; results go to standard output, `--json` one object a line.
+//! `nunchi bench`: measurements of speed. One file a benchmark; results go to standard output, `--json` one object a line.
 
 use crate::cli::exit::ExitStatus;
 use clap::Subcommand;
@@ -32,7 +32,7 @@ enum Bench {
     Pipeline(pipeline::Args),
     /// Examples a second of training, on the sequences of the PyTorch peer
     Training(training::Args),
-    /// Times of turns while models are swapped, and while they are not
+    /// Batch times while the model is swapped, and while it is not
     Swap(swap::Args),
 }
 

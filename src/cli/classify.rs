@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
 
-/// Lines that are judged at once at most.
+/// Most lines that are classified at once.
 const BATCH: usize = 4096;
 /// Cells of a score's bar.
 const BAR: usize = 10;
@@ -31,7 +31,7 @@ const BAR: usize = 10;
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// What a line is
+    /// The format of a line
     #[arg(long, value_enum, default_value_t = Input::Auto)]
     input: Input,
     /// What to print
@@ -42,12 +42,12 @@ pub struct Args {
     kernel: Option<String>,
 }
 
-/// What a line is.
+/// The format of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Input {
-    /// A JSON object if it begins with `{`, else the comment itself
+    /// JSON if the line begins with `{`, else plain text
     Auto,
-    /// The comment itself
+    /// Plain text: the line is the comment
     Text,
     /// A JSON object with `text` and perhaps `id`
     Json,
@@ -58,14 +58,14 @@ enum Input {
 enum Format {
     /// One JSON object a line
     Json,
-    /// Label, score and comment, for people
+    /// Label, score and comment as text
     Text,
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
-    let warm = args.model.warm(args.kernel.as_deref())?;
-    let mut filter = Filter::new(Engine::new(Arc::new(warm)), args.input, args.format);
+    let loaded = args.model.load(args.kernel.as_deref())?;
+    let mut filter = Filter::new(Engine::new(Arc::new(loaded)), args.input, args.format);
     let mut lines = Lines::new(io::stdin().lock());
     loop {
         let block = lines.next_block().context("cannot read standard input")?;
@@ -78,13 +78,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         }
     }
     if filter.broken > 0 {
-        errln!("nunchi: {} of {} lines could not be judged", filter.broken, filter.lines);
+        errln!("nunchi: {} of {} lines could not be classified", filter.broken, filter.lines);
         return Ok(ExitStatus::Failed);
     }
     Ok(ExitStatus::Done)
 }
 
-/// What is kept from batch to batch.
+/// The state that is reused from batch to batch.
 struct Filter {
     engine: Engine,
     input: Input,
@@ -157,7 +157,7 @@ impl Filter {
             return Entry { number, bare: true, comment };
         };
         if number == 1 {
-            // What some editors put in front of UTF-8.
+            // The byte order mark, which some editors write.
             line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
         }
         let bare = match self.input {
@@ -218,10 +218,10 @@ impl Filter {
             });
             self.out.extend_from_slice(object.to_string().as_bytes());
         } else {
-            let mut said = format!("line {number}: ");
-            let _ = write!(said, "{}", error.message);
+            let mut message = format!("line {number}: ");
+            let _ = write!(message, "{}", error.message);
             let mut line = String::new();
-            self.paint.paint(Tone::Warning, &said, &mut line);
+            self.paint.paint(Tone::Warning, &message, &mut line);
             self.out.extend_from_slice(line.as_bytes());
         }
         self.out.push(b'\n');

@@ -1,15 +1,15 @@
-//! Colors for people: only where standard output is a terminal and `NO_COLOR` (no-color.org) is not set.
+//! Colors: only where standard output is a terminal and `NO_COLOR` (no-color.org) is not set.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
-/// Paints, or does not.
+/// Adds colors, or not.
 #[derive(Clone, Copy, Debug)]
 pub struct Paint {
     colors: bool,
 }
 
-/// What a color means here.
+/// The meaning of a color.
 #[derive(Clone, Copy, Debug)]
 pub enum Tone {
     /// Positive: green.
@@ -18,7 +18,7 @@ pub enum Tone {
     Bad,
     /// Something is wrong: yellow.
     Warning,
-    /// Said in passing.
+    /// Of little importance.
     Faint,
 }
 

@@ -1,10 +1,10 @@
-//! Flags that say how labelled data files are read, shared by `train` and `evaluate`.
+//! Flags for the columns of labelled data files, shared by `train` and `evaluate`.
 
 use nunchi_data::Stars;
 use nunchi_data::{ColumnHints, Columns, DataError};
 use std::path::Path;
 
-/// Which columns hold the comments and what is known about them.
+/// The columns of comments and of their labels.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Data")]
 pub struct ColumnArgs {
@@ -45,7 +45,7 @@ impl ColumnArgs {
         self.hints().text(path)
     }
 
-    /// Whether classes come from stars for certain, of which there are two kinds.
+    /// Whether classes certainly come from stars, which give two classes.
     pub fn stars(&self) -> bool {
         self.stars_column.is_some() || self.negative.is_some() || self.positive.is_some()
     }
@@ -55,7 +55,7 @@ impl ColumnArgs {
         self.skip_bad_rows
     }
 
-    /// What the flags say.
+    /// The flags as hints for the reader.
     pub fn hints(&self) -> ColumnHints {
         ColumnHints {
             text: self.text_column.clone(),

@@ -16,7 +16,7 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Print the settings in effect and where each comes from, or everything that is wrong with them
+    /// Print the settings in effect and the origin of each, or all errors in them
     Check(Check),
 }
 
@@ -41,7 +41,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
-/// The settings as TOML, and in comments where those come from that are no defaults.
+/// The settings as TOML, with the origin of those that are no defaults in comments.
 fn listing(settings: &Settings) -> String {
     let mut text = String::new();
     let mut section = "";

@@ -1,5 +1,5 @@
-//! `nunchi demo`: everything in one process, no Kafka needed. librdkafka's mock cluster is the broker, sample comments
-//! are the stream, and the workers are those of `nunchi run`, at least once (the mock cluster knows no transactions).
+//! `nunchi demo`: the pipeline in one process, no Kafka needed. librdkafka's mock cluster is the broker, sample comments
+//! are the stream, and the workers are those of `nunchi run`, at least once (the mock cluster has no transactions).
 
 use crate::cli::exit::{ExitStatus, InternalError};
 use crate::cli::model::ModelArgs;
@@ -26,23 +26,23 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 
 mod lines;
+mod results;
 mod screen;
 mod stats;
 mod terminal;
-mod watch;
 
+use results::ResultReader;
 use screen::About;
 use stats::Stats;
-use watch::Watch;
 
 /// Partitions of the comments and of the verdicts.
 const PARTITIONS: i32 = 4;
 /// One record in fifty is broken.
 const BROKEN_SHARE: f64 = 0.02;
-/// The embedded broker forgets what is older than 5 MiB or 100,000 records a partition: no more records than these
-/// are on their way at any time, about 2 MB.
-const ON_THE_WAY: u64 = 4_000;
-/// Wait before the first comment: consumers ask where their partitions begin, and ask again half a second later if
+/// Records in flight at most, about 2 MB: the embedded broker deletes what is older than 5 MiB or 100,000 records of a
+/// partition.
+const MAX_IN_FLIGHT: u64 = 4_000;
+/// Wait before the first comment: consumers request the first offsets of their partitions, and retry after 500 ms if
 /// their connection was not up yet.
 const SETTLE: Duration = Duration::from_millis(600);
 /// Wait of a fetch without records (milliseconds).
@@ -50,12 +50,12 @@ const FETCH_WAIT_MS: i64 = 5;
 /// How long a demo without a terminal and without `--seconds` lasts.
 const SECONDS_WITHOUT_A_TERMINAL: u64 = 20;
 /// Longest wait for the workers to join.
-const PATIENCE: Duration = Duration::from_secs(20);
+const JOIN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Flags of `nunchi demo`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Ends after so many seconds [default: with `q` in a terminal, after 20 s without one]
+    /// End after so many seconds [default: with `q` in a terminal, after 20 s without one]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: Option<u64>,
     /// Comments a second
@@ -69,7 +69,7 @@ pub struct Args {
     /// Worker threads
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     workers: u16,
-    /// Prints lines even if there is a terminal
+    /// Print lines even if there is a terminal
     #[arg(long)]
     plain: bool,
 }
@@ -82,15 +82,15 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let broker = MockCluster::new(1).context("starting the embedded broker")?;
     let config = settings(&args, &broker)?;
     let clients = ClientProperties::resolve(&config)?;
-    let warm = args.model.warm(None)?;
-    let demo = Demo::new(config, clients, warm);
+    let loaded = args.model.load(None)?;
+    let demo = Demo::new(config, clients, loaded);
     stop_on_signals(&demo.pipeline.stop)?;
     let runtime = runtime()?;
     let listener = runtime.block_on(listen(args.http.as_deref(), &demo.pipeline.config.http.address))?;
     let metrics_url = format!("http://{}/metrics", listener.local_addr()?);
     if !in_terminal {
         init_logs(&Log { level: "warn".into(), ..Log::default() })?;
-        errln!("{metrics_url} serves the metrics of this demo");
+        errln!("the metrics of this demo are at {metrics_url}");
     }
     let admin =
         Admin::new(demo.pipeline.metrics.clone(), Arc::clone(&demo.pipeline.health), Arc::clone(&demo.slot));
@@ -103,7 +103,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
-/// The settings of the demo's workers. Topics are made here: the embedded broker is ours.
+/// The settings of the demo's workers. The topics are created here, since the embedded broker belongs to the demo.
 fn settings(args: &Args, broker: &MockCluster<'static, DefaultProducerContext>) -> anyhow::Result<Config> {
     let mut config = Config::default();
     config.kafka.brokers = broker.bootstrap_servers();
@@ -129,10 +129,10 @@ fn settings(args: &Args, broker: &MockCluster<'static, DefaultProducerContext>) 
     Ok(config)
 }
 
-/// Binds the address that was asked for; unless one was, the usual one or a free one.
-async fn listen(asked: Option<&str>, usual: &str) -> anyhow::Result<TcpListener> {
-    let bound = http::bind(usual).await;
-    if bound.is_err() && asked.is_none() {
+/// Binds the address of `--http`; without the flag `default`, or a free port if that is taken.
+async fn listen(given: Option<&str>, default: &str) -> anyhow::Result<TcpListener> {
+    let bound = http::bind(default).await;
+    if bound.is_err() && given.is_none() {
         return Ok(http::bind("127.0.0.1:0").await?);
     }
     Ok(bound?)
@@ -140,11 +140,11 @@ async fn listen(asked: Option<&str>, usual: &str) -> anyhow::Result<TcpListener>
 
 /// A running demo: what its threads share.
 struct Demo {
-    /// The workers' side; its wish to stop ends the publisher too.
+    /// The workers; its `stop` ends the publisher too.
     pipeline: Pipeline,
     slot: ModelSlot,
     /// Ends the reader of the verdicts, after them.
-    stop_watching: Stop,
+    stop_reading: Stop,
     /// Records handed to the broker so far.
     published: AtomicU64,
     /// Verdicts and dead letters read so far.
@@ -154,14 +154,14 @@ struct Demo {
 }
 
 impl Demo {
-    fn new(config: Config, clients: ClientProperties, warm: LoadedModel) -> Self {
-        // The embedded broker says that it has no controller, and librdkafka would wait for one.
+    fn new(config: Config, clients: ClientProperties, loaded: LoadedModel) -> Self {
+        // The embedded broker reports no controller, and librdkafka would wait for one.
         let pipeline = Pipeline { ask_limits: false, ..Pipeline::new(config, clients) };
-        let slot = pipeline.serve(warm);
+        let slot = pipeline.serve(loaded);
         Demo {
             pipeline,
             slot,
-            stop_watching: Stop::new(),
+            stop_reading: Stop::new(),
             published: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             published_all: AtomicBool::new(false),
@@ -169,27 +169,27 @@ impl Demo {
     }
 
     fn about(&self, metrics_url: String, ends_after: Option<Duration>) -> About {
-        let warm = self.slot.load();
+        let loaded = self.slot.load();
         About {
-            model: warm.model().name.clone(),
-            version: warm.model().version.clone(),
-            kernel: warm.kernel().name().to_owned(),
+            model: loaded.model().name.clone(),
+            version: loaded.model().version.clone(),
+            kernel: loaded.kernel().name().to_owned(),
             workers: worker_count(&self.pipeline.config),
             metrics_url,
             ends_after,
         }
     }
 
-    /// Starts all threads, shows what they do until the end, and ends them; the numbers, and how many records were
+    /// Starts all threads, shows their results until the end, and stops them; the statistics, and the number of records
     /// published.
     fn play(&self, rate: f64, limit: Limit, about: About, in_terminal: bool) -> anyhow::Result<(Stats, u64)> {
-        let watch = self.watch()?;
+        let reader = self.result_reader()?;
         let (sender, events) = sync_channel(4_096);
         std::thread::scope(|scope| {
             let working = scope.spawn(|| self.or_stop(self.work()));
             let publishing = scope.spawn(|| self.or_stop(self.publish(rate, limit)));
-            let watching =
-                scope.spawn(|| self.or_stop(watch.run(&sender, &self.answered, &self.stop_watching)));
+            let reading =
+                scope.spawn(|| self.or_stop(reader.run(&sender, &self.answered, &self.stop_reading)));
             let stats = if in_terminal {
                 terminal::show(about, &events, || self.done())
             } else {
@@ -198,12 +198,12 @@ impl Demo {
             self.pipeline.stop.request();
             let published = joined(publishing.join());
             let worked = joined(working.join());
-            self.stop_watching.request();
-            // A reader that waits for room in the channel sees that nobody listens any more.
+            self.stop_reading.request();
+            // A reader that waits for room in the channel ends when the receiver is dropped.
             drop(events);
-            let watched = joined(watching.join());
+            let read = joined(reading.join());
             worked?;
-            watched?;
+            read?;
             Ok((stats?, published?))
         })
     }
@@ -216,12 +216,15 @@ impl Demo {
 
     /// Publishes once the workers have joined, and returns how many records.
     fn publish(&self, rate: f64, limit: Limit) -> anyhow::Result<u64> {
-        let patience = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + JOIN_TIMEOUT;
         while !self.pipeline.health.not_ready().is_empty()
             && !self.pipeline.stop.sleep(Duration::from_millis(20))
         {
-            if Instant::now() > patience {
-                bail!("the workers do not come up: {}", self.pipeline.health.not_ready().join("; "));
+            if Instant::now() > deadline {
+                bail!(
+                    "the workers did not become ready within 20 s: {}",
+                    self.pipeline.health.not_ready().join("; ")
+                );
             }
         }
         self.pipeline.stop.sleep(SETTLE);
@@ -230,8 +233,8 @@ impl Demo {
         let mut stream = Stream::new(rand::random(), "demo", BROKEN_SHARE);
         let published = publisher.publish(&mut stream, rate, limit, &self.pipeline.stop, |published| {
             self.published.store(published, Ordering::Relaxed);
-            let on_the_way = published.saturating_sub(self.answered.load(Ordering::Relaxed));
-            ON_THE_WAY.saturating_sub(on_the_way)
+            let in_flight = published.saturating_sub(self.answered.load(Ordering::Relaxed));
+            MAX_IN_FLIGHT.saturating_sub(in_flight)
         })?;
         self.published.store(published, Ordering::Relaxed);
         self.published_all.store(true, Ordering::Release);
@@ -239,13 +242,17 @@ impl Demo {
     }
 
     /// A reader of verdicts and dead letters.
-    fn watch(&self) -> anyhow::Result<Watch> {
+    fn result_reader(&self) -> anyhow::Result<ResultReader> {
         let mut client = self.pipeline.clients.plain();
         client.set("fetch.wait.max.ms", FETCH_WAIT_MS.to_string());
-        Watch::new(&client, &self.pipeline.config.output.topic, &self.pipeline.config.dead_letters.topic)
+        ResultReader::new(
+            &client,
+            &self.pipeline.config.output.topic,
+            &self.pipeline.config.dead_letters.topic,
+        )
     }
 
-    /// Whether everything that was published is answered, or the demo was told to stop.
+    /// Whether everything that was published is answered, or a stop was requested.
     fn done(&self) -> bool {
         let answered = self.answered.load(Ordering::Relaxed) >= self.published.load(Ordering::Relaxed);
         self.pipeline.stop.requested() || (self.published_all.load(Ordering::Acquire) && answered)

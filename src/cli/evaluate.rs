@@ -38,21 +38,21 @@ pub struct Args {
     /// Measure on pairs of comments instead, of which the first must have the lower score (see samples/README.md)
     #[arg(long, value_name = "FILE")]
     pairs: Option<PathBuf>,
-    /// Show the pairs that a model gets wrong, with their scores
+    /// Print the pairs that a model orders wrongly, with their scores
     #[arg(long, requires = "pairs")]
     wrong: bool,
-    /// Classify every comment with other spaces than it has
+    /// Classify every comment with changed spaces
     #[arg(long, value_enum, value_name = "HOW")]
     spacing: Option<Spacing>,
-    /// Classify with the readable reference mathematics instead of the engine
+    /// Classify with the reference implementation instead of the engine
     #[arg(long)]
     reference: bool,
-    /// Write a report for people as one page, and its figures beside it as FILE.json: ROC, calibration, confusion, length
-    /// against accuracy, the worst mistakes with their texts
+    /// Write a report as one HTML page, and its figures beside it as FILE.json: ROC, calibration, confusion, length
+    /// against accuracy, the largest errors with their texts
     #[arg(long, value_name = "FILE.html", value_parser = page_name)]
     report: Option<PathBuf>,
-    /// Draw how the influence of a comment's first token fades with the distance, on DATA's long comments; for networks
-    /// that read one way
+    /// Draw the influence decay of a comment's first token by distance, on DATA's long comments; for unidirectional
+    /// networks
     #[arg(long, value_name = "FILE.svg")]
     fading: Option<PathBuf>,
 }
@@ -77,7 +77,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     for (model, name) in models.iter().zip(names) {
         if model.model().labels != labels {
             bail!(
-                "{} tells {} apart and {name} tells {}: they cannot be measured side by side",
+                "{} has the labels {} and {name} has {}: models with different labels cannot be measured together",
                 names[0],
                 labels.join(", "),
                 model.model().labels.join(", ")
@@ -85,7 +85,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         }
     }
     if args.columns.stars() && labels.len() != 2 {
-        bail!("stars give two classes, and {} has {}", names[0], labels.len());
+        bail!("stars give two classes, and {} has {} labels; use --label-column", names[0], labels.len());
     }
     let columns = args.columns.columns(Path::new(data), &labels)?;
     let seen = observe(&mut models, Path::new(data), &columns)?;
@@ -165,9 +165,9 @@ fn draw_influence_decay(
     Ok(())
 }
 
-/// Has all models classify the file's comments, and says what was left out.
+/// Classifies the file's comments with all models, and prints the number of rows that were left out.
 fn observe(models: &mut [ModelUnderTest], data: &Path, columns: &Columns) -> anyhow::Result<Observations> {
-    let style = ProgressStyle::with_template("{spinner} {human_pos} comments judged, {per_sec}")
+    let style = ProgressStyle::with_template("{spinner} {human_pos} comments classified, {per_sec}")
         .expect("the template is valid");
     let bar = ProgressBar::new_spinner().with_style(style);
     let seen =

@@ -1,4 +1,4 @@
-//! The exit statuses of all commands: one table, and the one place that says which error ends with which of them.
+//! The exit statuses of all commands: one table, and the one mapping from errors to them.
 
 use crate::cli::publish::PublishError;
 use crate::config::ConfigErrors;
@@ -15,13 +15,13 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 use thiserror::Error;
 
-/// How a process ends. The numbers from 64 to 78 mean what `sysexits.h` says; those above 128 are a shell's for a signal.
+/// How a process ends. The numbers from 64 to 78 are those of `sysexits.h`; those above 128 are a shell's for a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum ExitStatus {
-    /// All was done. A service that was asked to stop and drained ends with it too.
+    /// All was done. A service that drained after a request to stop ends with it too.
     Done = 0,
-    /// Something failed that nobody did wrong on the command line.
+    /// Something failed that is no error of the command line.
     Failed = 1,
     /// `retrain`: the candidate was published, and not promoted.
     PublishedOnly = 10,
@@ -41,7 +41,7 @@ pub(crate) enum ExitStatus {
     Denied = 77,
     /// SIGINT came before the work was finished.
     Interrupted = 130,
-    /// The reader of the results went away.
+    /// The reader of the output closed its pipe.
     ClosedPipe = 141,
     /// SIGTERM came before the work was finished.
     Terminated = 143,
@@ -177,13 +177,13 @@ fn of_publishing(error: &PublishError) -> ExitStatus {
     }
 }
 
-/// What is wrong with the command line, all of it. Ends the process with [`ExitStatus::Usage`].
+/// The errors of the command line, all at once. Ends the process with [`ExitStatus::Usage`].
 #[derive(Debug, Error)]
 #[error("{}", .0.join("\n        "))]
 pub(crate) struct UsageError(pub(crate) Vec<String>);
 
 impl UsageError {
-    /// One thing that is wrong.
+    /// A single error.
     pub(crate) fn new(message: impl Into<String>) -> Self {
         UsageError(vec![message.into()])
     }
@@ -249,7 +249,7 @@ mod tests {
         ];
         for (error, want) in cases {
             assert_eq!(ExitStatus::of(&error), want, "{error:?}");
-            // What is said in addition changes nothing.
+            // Added context changes nothing.
             assert_eq!(ExitStatus::of(&error.context("doing this").context("for that")), want);
         }
     }

@@ -1,7 +1,7 @@
-//! `nunchi explain`: how the prediction moves through a sentence, token by token.
+//! `nunchi explain`: the score after each token of a comment.
 //!
-//! Each value is the engine's prediction of the comment up to and with that token, so the last one is what `classify` says
-//! of the whole. (For a network that reads one way these are the states it passes through anyway: many to many.)
+//! Each value is the engine's prediction of the comment up to and with that token, so the last one is the
+//! score that `classify` gives the whole. (For a unidirectional network these are its intermediate states: many to many.)
 
 use super::color;
 use super::color::{Paint, Tone};
@@ -14,7 +14,7 @@ use nunchi_model::rnn::HeadKind;
 use std::sync::Arc;
 use unicode_width::UnicodeWidthStr as _;
 
-/// Tokens of prefixes that are judged at once.
+/// Tokens of prefixes that are classified at once.
 const BATCH: usize = 1 << 16;
 /// Cells of a bar, half of them on each side of "undecided".
 const BAR: usize = 24;
@@ -39,8 +39,8 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let text = args.text.join(" ");
-    let warm = args.model.warm(args.kernel.as_deref())?;
-    let mut engine = Engine::new(Arc::new(warm));
+    let loaded = args.model.load(args.kernel.as_deref())?;
+    let mut engine = Engine::new(Arc::new(loaded));
     let prediction = engine.classify(&[&text])?.pop().expect("one prediction a comment");
     let scores = scores_by_token(&mut engine, &text, &prediction)?;
     let model = engine.loaded().model();
@@ -63,9 +63,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
 
 /// The score of each prefix as it would be written in a verdict: of positive, or of the class that wins in the end.
 fn scores_by_token(engine: &mut Engine, text: &str, whole: &Prediction) -> Result<Vec<f64>, EngineError> {
-    let warm = Arc::clone(engine.loaded());
-    let tokens = warm.model().tokens(text);
-    let shape = warm.model().network.shape;
+    let loaded = Arc::clone(engine.loaded());
+    let tokens = loaded.model().tokens(text);
+    let shape = loaded.model().network.shape;
     let class = if shape.head == HeadKind::Sigmoid { 0 } else { whole.label };
     let mut scores = Vec::with_capacity(tokens.len());
     let (mut sequences, mut lengths, mut probabilities) = (Vec::new(), Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! `nunchi generate`: publishes the sample comments to a topic, again and again, at a steady rate; or writes made-up
+//! `nunchi generate`: publishes the sample comments to a topic, repeatedly, at a steady rate; or writes synthetic
 //! sentences to train on.
 
 use crate::cli::exit::ExitStatus;
@@ -25,26 +25,26 @@ pub struct Args {
     /// Comments a second
     #[arg(long, value_name = "N", default_value_t = 10.0, value_parser = rate)]
     rate: f64,
-    /// Ends after so many records [default: with Ctrl-C]
+    /// End after so many records [default: with Ctrl-C]
     #[arg(long, visible_alias = "count", value_name = "N")]
     records: Option<u64>,
-    /// Ends after so many seconds [default: with Ctrl-C]
+    /// End after so many seconds [default: with Ctrl-C]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     seconds: Option<u64>,
     /// Share of broken records among them, 0 to 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
     broken: f64,
-    /// Kafka brokers, host:port and more of them after commas [setting: kafka.brokers]
+    /// Bootstrap brokers [setting: kafka.brokers]
     #[arg(long, value_name = "HOST:PORT,…")]
     brokers: Option<String>,
-    /// A file of settings, as for `nunchi run`
+    /// The configuration file (TOML), as for `nunchi run`
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Any other setting, for instance kafka.properties.security.protocol=SSL
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     settings: Vec<String>,
-    /// Instead of publishing, write so many labelled sentences to train on, as TSV: contrast, denial, hopes and fears, made up
-    /// from word lists
+    /// Instead of publishing, write so many synthetic labelled sentences to train on, as TSV: contrast, negation,
+    /// expectation, built from word lists
     #[arg(
         long,
         value_name = "N",
@@ -100,10 +100,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
-/// Writes made-up sentences as a file that `nunchi train` reads.
+/// Writes synthetic sentences as a file that `nunchi train` reads.
 fn write_contrast(seed: u64, count: usize, out: Option<&Path>) -> anyhow::Result<ExitStatus> {
     let Some(path) = out else {
-        // The printer keeps why not.
+        // The printer keeps the error.
         let _ = write_sentences(Output, seed, count);
         return Ok(ExitStatus::Done);
     };

@@ -1,11 +1,11 @@
-//! Lines as they come: each block holds what one read brought, so a slow writer is answered at once and a fast one in
-//! large batches. Memory is bounded whatever comes.
+//! Lines of a stream: each block holds the lines of one read, so a slow writer gets its answers at once and a fast one
+//! large batches. Memory is bounded for any input.
 
 use std::io::{self, Read};
 
 /// Longest line in bytes.
 pub const MAX_LINE: usize = 1 << 20;
-/// What one read asks for.
+/// Bytes of one read.
 const READ: usize = 256 << 10;
 
 /// Cuts a source of bytes into lines.
@@ -40,7 +40,7 @@ impl<R: Read> Lines<R> {
     /// The lines that are complete by now, at least one; waits for it. `None` at the end.
     ///
     /// # Errors
-    /// What the source answers.
+    /// Errors of the source.
     pub fn next_block(&mut self) -> io::Result<Option<impl Iterator<Item = Line<'_>>>> {
         self.buffer.copy_within(self.consumed..self.filled, 0);
         self.filled -= self.consumed;
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overlong_line_is_told_and_the_rest_goes_on() {
+    fn an_overlong_line_is_reported_and_the_rest_goes_on() {
         let long = vec![b'x'; MAX_LINE * 2 + 5];
         let bytes = [b"a\n", &long[..], b"\nb\n", &long[..MAX_LINE], b"\n", &long[..MAX_LINE + 1]].concat();
         for step in [1 << 12, READ, usize::MAX] {

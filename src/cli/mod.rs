@@ -37,19 +37,19 @@ mod signals;
 mod summary;
 mod train;
 
-/// What a newcomer types first, and how commands end.
+/// First commands to try, and the exit statuses.
 fn after_help() -> String {
     format!(
         "\
 Start here:
   nunchi demo                               an embedded broker and live verdicts; no Kafka needed
   echo '배송이 빨라서 좋아요' | nunchi classify classify a line
-  nunchi explain '별로지만 추천해요'            see how the score changes token by token
+  nunchi explain '별로지만 추천해요'            show the score after each token
   nunchi generate --topic comments          publish sample comments to Kafka …
   nunchi run --brokers localhost:9092       … and classify them: `comments` in, `verdicts` out
   nunchi config check --config nunchi.toml  show the effective settings, or every error in them
 
-`nunchi COMMAND --help` tells more.
+`nunchi COMMAND --help` has the flags of a command.
 
 {}",
         ExitStatus::help()
@@ -64,20 +64,20 @@ struct Cli {
     command: Command,
 }
 
-/// Commands, in the order in which a newcomer meets them.
+/// Commands, in the order of a first use.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run a demo without a Kafka: an embedded broker, sample comments, live verdicts
+    /// Run a demo without Kafka: an embedded broker, sample comments, live verdicts
     Demo(demo::Args),
     /// Classify lines or JSON objects from standard input
     Classify(classify::Args),
-    /// Show how the score changes from token to token
+    /// Show the score after each token
     Explain(explain::Args),
     /// Classify a Kafka topic: comments in, verdicts out
     Run(Box<run::Args>),
     /// Classify a range of history again: into a topic or a file, or by two models for a report
     Replay(Box<replay::Args>),
-    /// List and show dead letters, and redrive them
+    /// List, show and redrive dead letters
     DeadLetters(dead_letters::Args),
     /// Publish the sample comments to a topic
     Generate(generate::Args),
@@ -89,7 +89,7 @@ enum Command {
     Retrain(Box<retrain::Args>),
     /// Print a model's layers, shapes and parameters
     Summary(summary::Args),
-    /// Versions of the model in a store: publish, promote, roll back; bring models in and out
+    /// Versions of the model in a store: publish, promote, roll back, import, export
     Models(models::Args),
     /// Check settings without running
     Config(config::Args),
@@ -115,7 +115,7 @@ pub fn main() -> ExitCode {
             };
         }
     };
-    // What panics has said so on standard error; the status is that of a worker that died.
+    // The panic message is on standard error already; the status is that of a worker that died.
     let result = catch_unwind(AssertUnwindSafe(|| cli.command.run()))
         .unwrap_or_else(|_| Err(InternalError("the command panicked").into()));
     let status = result.unwrap_or_else(|error| {

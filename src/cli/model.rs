@@ -14,7 +14,7 @@ pub(super) struct StoreArgs {
     /// The store of versions: a folder, file://, s3://, gs:// or az://
     #[arg(long, env = "NUNCHI__REGISTRY__URL", value_name = "URL")]
     store: Option<String>,
-    /// A configuration file (TOML); its `[registry] url` counts where no --store is given
+    /// A configuration file (TOML); its `[registry] url` is used without --store
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -47,8 +47,8 @@ impl ModelArgs {
         find_model(self.model.as_deref(), self.store.url()?.as_deref())
     }
 
-    /// The model, verified and packed for `kernel`, or for the best one of this CPU.
-    pub(super) fn warm(&self, kernel: Option<&str>) -> anyhow::Result<LoadedModel> {
+    /// Loads the model, verified and packed for `kernel`, or for the best one of this CPU.
+    pub(super) fn load(&self, kernel: Option<&str>) -> anyhow::Result<LoadedModel> {
         Ok(LoadedModel::new(self.find()?, kernel.map(str::parse).transpose()?)?)
     }
 }

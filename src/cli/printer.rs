@@ -1,8 +1,8 @@
 //! Where every command writes: results to standard output, progress and messages to standard error.
 //!
-//! Writing never fails where it is done, and never panics as `println!` does. What cannot be written to standard output is
-//! remembered, and [`finish`] makes it the process's status: a full disk is an error, a reader that went away is none. What
-//! cannot be written to standard error is dropped: there is nowhere left to say so, and no reason to end the work.
+//! Writing never fails where it is done, and never panics as `println!` does. The first error of
+//! standard output is kept, and [`finish`] makes it the process's status: a full disk is an error, a closed pipe is none.
+//! Errors of standard error are ignored: there is nowhere left to report them, and no reason to end the work.
 
 use super::exit::ExitStatus;
 use std::fmt;
@@ -58,7 +58,7 @@ pub(super) fn write_bytes(bytes: &[u8]) -> bool {
     results.is_open()
 }
 
-/// Standard output, for what writes to a [`Write`]. Its errors only say that writing may end: [`finish`] knows them.
+/// Standard output, for what writes to a [`Write`]. Its errors only mean that writing may end: [`finish`] reports them.
 pub(super) struct Output;
 
 impl Write for Output {
@@ -72,7 +72,7 @@ impl Write for Output {
 }
 
 /// Writes what is buffered. The status of the process, if its command ended with `status`: a result that could not be
-/// written is a failure, unless its reader went away.
+/// written is a failure, unless its reader closed the pipe.
 pub(super) fn finish(status: ExitStatus) -> ExitStatus {
     let mut results = results();
     results.flush();
@@ -85,7 +85,7 @@ pub(super) fn finish(status: ExitStatus) -> ExitStatus {
     }
 }
 
-/// Results on their way out. After the first failure nothing more is written: half a line must not be followed by others.
+/// A writer that keeps its first error. After the first failure nothing more is written: half a line must not be followed by others.
 struct Results<W> {
     out: W,
     failure: Option<io::Error>,

@@ -1,5 +1,5 @@
-//! What a person sees while a network trains: two lines that move on a terminal, plain lines elsewhere; on standard
-//! error. What was heard is kept for the report.
+//! The progress of a training: two live lines on a terminal, plain lines elsewhere; on standard error. The history is
+//! kept for the report.
 
 use crate::cli::printer::errln;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 /// Weight of the newest step in the loss that is shown.
-const NEWEST: f64 = 0.02;
+const SMOOTHING: f64 = 0.02;
 /// Lines for a whole run where there is no terminal.
 const LINES: u64 = 20;
 /// Columns of the loss's curve.
@@ -32,10 +32,10 @@ pub struct TrainingBar {
 }
 
 impl TrainingBar {
-    /// For `epochs` passes over the data, once it has learned to predict tokens.
+    /// For `epochs` passes over the data, after the pretraining.
     pub fn new(epochs: usize) -> Self {
         let style = ProgressStyle::with_template(
-            "{prefix}  {bar:32.cyan/dim} {percent:>3} %  {rate}  {elapsed} gone, {eta} left\n{msg}",
+            "{prefix}  {bar:32.cyan/dim} {percent:>3} %  {rate}  {elapsed} elapsed, {eta} left\n{msg}",
         )
         .expect("the template is valid")
         .progress_chars("━╸─")
@@ -59,12 +59,12 @@ impl TrainingBar {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
 
-    /// What was heard; `groups` names the development groups, `kept_epoch` is counted from 1.
+    /// The history so far; `groups` names the development groups, `kept_epoch` is counted from 1.
     pub fn history(&self, groups: Vec<String>, kept_epoch: usize, took: Duration) -> History {
         History {
             points: self.recorder.points(),
@@ -144,7 +144,7 @@ impl Progress for TrainingBar {
     }
 
     fn step(&mut self, examples: usize, loss: f64, rate: f64) {
-        self.loss = Some(self.loss.map_or(loss, |before| before + NEWEST * (loss - before)));
+        self.loss = Some(self.loss.map_or(loss, |before| before + SMOOTHING * (loss - before)));
         self.recorder.step(examples, loss, Some(rate));
         let before = self.bar.position();
         self.bar.inc(examples as u64);
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_equal_epochs_is_best_and_the_history_tells_all() {
+    fn the_first_of_equal_epochs_is_best_and_the_history_is_complete() {
         let mut view = TrainingBar::new(3);
         view.stage("", 3, 10);
         for (epoch, dev) in [(1, 0.8), (2, 0.9), (3, 0.9)] {

@@ -19,7 +19,7 @@ use thiserror::Error;
 pub const SENT_HEADER: &str = "sent-ns";
 
 /// Longest wait for the brokers' acknowledgements at the end.
-const FLUSH: Duration = Duration::from_secs(30);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why publishing cannot begin or had to end.
 #[derive(Debug, Error)]
@@ -35,7 +35,7 @@ pub enum PublishError {
     Unreachable {
         /// `kafka.brokers`.
         brokers: String,
-        /// What librdkafka said last.
+        /// The last error of librdkafka.
         reason: String,
     },
     /// The topic is missing.
@@ -51,7 +51,7 @@ pub enum PublishError {
     Refused {
         /// Records acknowledged before.
         published: u64,
-        /// What librdkafka said.
+        /// The error of librdkafka.
         reason: String,
     },
 }
@@ -65,17 +65,17 @@ pub struct Limit {
     pub time: Option<Duration>,
 }
 
-/// Counts what became of records, and keeps the last error.
+/// Counts acknowledged records, and keeps the last error.
 #[derive(Debug, Default)]
 struct Outcome {
     acknowledged: AtomicU64,
     failure: Mutex<Option<String>>,
     client_error: Mutex<Option<String>>,
-    /// The code of a refusal that no second try mends.
+    /// The code of a refusal that a retry cannot fix.
     refused: Mutex<Option<RDKafkaErrorCode>>,
 }
 
-/// The producer's context: what became of the records, shared with [`Publisher`].
+/// The producer's context: the outcome of its records, shared with [`Publisher`].
 #[derive(Clone, Debug, Default)]
 struct Context(Arc<Outcome>);
 
@@ -134,7 +134,7 @@ impl Publisher {
         Ok(publisher)
     }
 
-    /// Asks the brokers for the topic; some create it when they are asked, so a missing one is asked for twice.
+    /// Requests the topic's metadata; some brokers create a missing topic on that request, so it is repeated.
     fn check_topic(&self) -> Result<(), PublishError> {
         for attempt in 1..=5 {
             let metadata = self
@@ -175,10 +175,10 @@ impl Publisher {
     }
 
     /// Publishes `rate` records a second from `stream` until `limit` or `stop`; waits for the acknowledgements and
-    /// returns their number. `room` is asked before every burst how many more records may go out now.
+    /// returns their number. `room` gives, before every burst, the number of records that may be sent now.
     ///
     /// # Errors
-    /// A record that the brokers refuse for good.
+    /// A record that the brokers refuse permanently.
     pub fn publish(
         &self,
         stream: &mut Stream,
@@ -210,7 +210,7 @@ impl Publisher {
             let wait = next.saturating_sub(start.elapsed());
             stop.sleep(wait.clamp(Duration::from_millis(1), Duration::from_millis(100)));
         }
-        if let Err(error) = self.producer.flush(FLUSH) {
+        if let Err(error) = self.producer.flush(FLUSH_TIMEOUT) {
             self.check_failure()?;
             return Err(self.refused(error.to_string()));
         }

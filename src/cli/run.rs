@@ -1,4 +1,4 @@
-//! `nunchi run`: settings, model, admin server, signals, and the workers until somebody says stop.
+//! `nunchi run`: settings, model, admin server, signals, and the workers until a stop is requested.
 
 use super::settings::Settings;
 use super::signals::on_signals;
@@ -22,7 +22,7 @@ use tokio::runtime::Runtime;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Settings come from defaults, then the file, then the environment (NUNCHI__SECTION__KEY), then flags; config/nunchi.toml
-lists them all. The first SIGTERM or SIGINT finishes the turn, commits it and leaves the group; a second one aborts.
+lists them all. The first SIGTERM or SIGINT finishes the batch, commits it and leaves the group; a second one aborts.
 
 Examples:
   nunchi run --brokers localhost:9092 --input comments --output verdicts --dead-letters comments-dead-letters
@@ -34,7 +34,7 @@ pub struct Args {
     /// The configuration file (TOML)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where the cluster is reached first [default: localhost:9092]
+    /// Bootstrap brokers [default: localhost:9092]
     #[arg(long, value_name = "HOST:PORT,…")]
     brokers: Option<String>,
     /// The topic of comments [default: comments]
@@ -43,7 +43,7 @@ pub struct Args {
     /// The topic of verdicts [default: verdicts]
     #[arg(long, value_name = "TOPIC")]
     output: Option<String>,
-    /// The topic of records that cannot be judged [default: comments-dead-letters]
+    /// The topic of dead letters, records that cannot be classified [default: comments-dead-letters]
     #[arg(long, value_name = "TOPIC")]
     dead_letters: Option<String>,
     /// The consumer group; its processes share the partitions [default: nunchi]
@@ -62,7 +62,7 @@ pub struct Args {
     /// The store of model versions: a folder, file://, s3://, gs:// or az://
     #[arg(long, value_name = "URL")]
     store: Option<String>,
-    /// Forces a kernel [default: the best one for this CPU]
+    /// Force a kernel [default: the best one for this CPU]
     #[arg(long, value_name = "NAME")]
     kernel: Option<String>,
     /// Address of the admin server; port 0 takes a free one [default: 127.0.0.1:9600]
@@ -101,9 +101,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     init_logs(&settings.config().log)?;
     let pipeline = Pipeline::new(settings.config().clone(), settings.clients);
     let Pipeline { config, metrics, health, .. } = &pipeline;
-    let (warm, follow) = model(config, metrics)?;
-    say_what_runs(config, &warm);
-    let slot = pipeline.serve(warm);
+    let (loaded, follow) = model(config, metrics)?;
+    log_configuration(config, &loaded);
+    let slot = pipeline.serve(loaded);
 
     let runtime = runtime()?;
     drain_on_signals(pipeline.stop.clone(), Arc::clone(health))?;
@@ -125,7 +125,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
-/// The model to begin with; and, where none is named but a store is, how to follow the store from there.
+/// The first model; and, where none is named but a store is, the settings to follow the store.
 fn model(config: &Config, metrics: &Metrics) -> anyhow::Result<(LoadedModel, Option<(FollowSettings, Log)>)> {
     let kernel = config.engine.kernel.clone();
     let (name, url) = (config.model.path.as_deref(), config.registry.url.as_deref());
@@ -145,19 +145,19 @@ fn model(config: &Config, metrics: &Metrics) -> anyhow::Result<(LoadedModel, Opt
         shadow: settings.shadow.clone().map(|name| (name, settings.shadow_share)),
         actor: format!("nunchi run, {}, group {}", actor(), config.kafka.group),
     };
-    let (warm, log) = load_current(&follow)?;
+    let (loaded, log) = load_current(&follow)?;
     tracing::info!(store = url, interval = config.registry.interval, "following the store of models");
-    Ok((warm, Some((follow, log))))
+    Ok((loaded, Some((follow, log))))
 }
 
-fn say_what_runs(config: &Config, warm: &LoadedModel) {
+fn log_configuration(config: &Config, loaded: &LoadedModel) {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        model = warm.model().version,
-        name = warm.model().name,
-        kernel = warm.kernel().name(),
-        precision = warm.precision().name(),
-        "the model is warm"
+        model = loaded.model().version,
+        name = loaded.model().name,
+        kernel = loaded.kernel().name(),
+        precision = loaded.precision().name(),
+        "the model is loaded"
     );
     tracing::info!(
         brokers = config.kafka.brokers,
@@ -167,7 +167,7 @@ fn say_what_runs(config: &Config, warm: &LoadedModel) {
         input = config.input.topic,
         output = config.output.topic,
         dead_letters = config.dead_letters.topic,
-        "judging"
+        "classifying"
     );
 }
 
@@ -193,7 +193,7 @@ impl Server {
         let address = listener.local_addr().context("the admin server's address is unknown")?;
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let task = runtime.spawn(http::serve(listener, admin, async {
-            // Also done if the sender is gone.
+            // Also done if the sender was dropped.
             let _ = stopped.await;
         }));
         tracing::info!(%address, "the admin server listens");
@@ -211,16 +211,16 @@ impl Server {
     }
 }
 
-/// The first SIGTERM or SIGINT asks all workers to stop, the second ends the process at once.
+/// The first SIGTERM or SIGINT requests a stop of all workers, the second ends the process at once.
 fn drain_on_signals(stop: Stop, health: Arc<Health>) -> anyhow::Result<()> {
     let first = move |signal| {
-        tracing::info!(%signal, "stopping: the turn is finished and committed first; once more aborts");
+        tracing::info!(%signal, "stopping: the batch is finished and committed first; a second signal aborts");
         health.set_stopping();
         stop.request();
     };
     let second = |signal| {
-        tracing::warn!(%signal, "aborted; what was not committed comes again");
-        // Not the status of interrupted work: a service has no end of its own that it could have missed.
+        tracing::warn!(%signal, "aborted; what was not committed is processed again after a restart");
+        // Not the status of interrupted work: a service never finishes by itself.
         ExitStatus::Failed
     };
     on_signals(first, second).context("cannot wait for SIGTERM and SIGINT")

@@ -1,5 +1,5 @@
-//! Settings as every command loads them: the file, the environment of this process, flags, and what librdkafka says of the
-//! properties among them.
+//! Settings as every command loads them: the file, the environment of this process, flags, and librdkafka's own check of
+//! the properties among them.
 
 use crate::config::{Config, ConfigErrors, Effective, Flag, Loaded, read};
 use crate::kafka::ClientProperties;
@@ -10,7 +10,7 @@ use std::path::Path;
 #[derive(Debug)]
 pub(super) struct Settings {
     loaded: Loaded,
-    /// What they mean to librdkafka, secrets resolved.
+    /// The properties for librdkafka, secrets resolved.
     pub(super) clients: ClientProperties,
 }
 
@@ -59,7 +59,7 @@ mod tests {
     use crate::registry::CanaryThresholds;
     use std::collections::BTreeSet;
 
-    /// Where a setting shows.
+    /// Where a setting has its effect.
     enum Effect {
         /// In what the Kafka clients get.
         Clients(fn(&ClientProperties) -> String),
@@ -168,7 +168,7 @@ mod tests {
             match effect {
                 Clients(show) => assert_ne!(show(&default.clients), show(&changed.clients), "{key}"),
                 Built(show) => assert_ne!(show(default.config()), show(changed.config()), "{key}"),
-                // A field that is read nowhere is how a setting dies without anybody noticing.
+                // A field that is read nowhere is a setting without effect.
                 Read => {
                     let (section, field) = key.split_once('.').unwrap();
                     let reads = [

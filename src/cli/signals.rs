@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM, for all commands: the first asks for a clean stop, the second ends the process at once.
+//! SIGINT and SIGTERM, for all commands: the first requests a clean stop, the second ends the process at once.
 
 use super::exit::ExitStatus;
 use crate::stop::Stop;
@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 /// The first signal of this process. Signals belong to the process, so there is one.
 static FIRST: OnceLock<Signal> = OnceLock::new();
 
-/// A signal that asks for a stop.
+/// A signal that requests a stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signal {
     /// SIGINT: Ctrl-C.
@@ -53,7 +53,7 @@ pub(super) fn stop_on_signals(stop: &Stop) -> io::Result<()> {
     on_signals(move |_| stop.request(), Signal::status)
 }
 
-/// As [`stop_on_signals`], for what looks at a flag.
+/// As [`stop_on_signals`], for code that polls a flag.
 ///
 /// # Errors
 /// As [`stop_on_signals`].
@@ -86,7 +86,7 @@ pub(super) fn on_signals(
             })
         };
         let signal = next();
-        // Another listener of this process may have been told before.
+        // Another listener of this process may have received one before.
         let _ = FIRST.set(signal);
         first(signal);
         std::process::exit(second(next()) as i32);

@@ -7,13 +7,13 @@ use thiserror::Error;
 /// Why dead letters cannot be shown or redriven.
 #[derive(Debug, Error)]
 pub enum DeadLetterError {
-    /// What was asked for cannot be: another question helps, trying again does not.
+    /// The request is invalid: a retry fails the same way.
     #[error("{0}")]
     Usage(String),
     /// Kafka failed.
     #[error(transparent)]
     Kafka(#[from] BrokerError),
-    /// What lies in the topics does not allow it.
+    /// The contents of the topics do not allow it.
     #[error("{0}")]
     State(String),
 }

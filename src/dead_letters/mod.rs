@@ -1,8 +1,9 @@
-//! Dead letters, listed, shown and redriven: each is sent at most once, whoever asks how often.
+//! Dead letters, listed, shown and redriven: each is sent at most once, however often and by however many processes a
+//! redrive is run.
 //!
-//! Always holds: a record is sent and remembered in the same transaction. What was sent stands in the topic of replays,
-//! as ranges of offsets under one key for each topic of dead letters; its one transactional id fences whoever sends at the
-//! same time.
+//! Invariant: a record and the redrive state that covers it are written in the same transaction. The state is a record of
+//! the topic of replays, with ranges of offsets under one key for each topic of dead letters; its one transactional id
+//! fences a redrive that runs at the same time.
 
 mod error;
 mod record;
@@ -26,16 +27,19 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use tracing::warn;
 
-/// What a redrive came to.
+/// Why a record of the topic cannot be redriven that is no dead letter of nunchi.
+const NO_SOURCE: &str = "it has no valid header `nunchi-source`, which nunchi writes to every dead letter";
+
+/// The result of a redrive.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RedriveSummary {
-    /// DeadLetterTopic that were sent now.
+    /// Dead letters that were sent now.
     pub sent: u64,
-    /// DeadLetterTopic that were sent before.
+    /// Dead letters that were sent before.
     pub before: u64,
-    /// DeadLetterTopic whose original cannot be had, and why.
+    /// Dead letters that cannot be sent, and why.
     pub lost: Vec<String>,
-    /// Whether a stop was asked for before the last one.
+    /// Whether a stop was requested before the last one.
     pub stopped: bool,
 }
 
@@ -45,7 +49,7 @@ pub struct DeadLetterTopic {
     state_topic: String,
     clients: ClientProperties,
     brokers: Brokers,
-    /// For originals, while the other one reads.
+    /// Reads original records while `brokers` reads dead letters.
     second: Brokers,
     partitions: Vec<i32>,
 }
@@ -80,12 +84,12 @@ impl DeadLetterTopic {
         Ok(ends)
     }
 
-    /// What was sent before; empty if that was another topic of the same name.
+    /// The redrive state; empty if it belongs to an earlier topic of the same name.
     fn state(&self, log: &CompactedLog<'_>) -> Result<RedriveState, DeadLetterError> {
         let Some(value) = log.read(&self.key())? else { return Ok(RedriveState::default()) };
         let state: RedriveState = serde_json::from_slice(&value).map_err(|error| {
             DeadLetterError::State(format!(
-                "what was sent of `{}` cannot be read ({error}) in topic `{}`, key `{}`",
+                "the redrive state of `{}` cannot be parsed ({error}); it is in topic `{}` under key `{}`",
                 self.topic,
                 self.state_topic,
                 self.key()
@@ -100,38 +104,38 @@ impl DeadLetterTopic {
         if is_other {
             warn!(
                 topic = self.topic,
-                "more was sent than the topic ever held: it was made anew, and so is the memory"
+                "the redrive state covers offsets beyond the end of the topic: the topic was recreated, and the state starts empty"
             );
             return Ok(RedriveState::default());
         }
         Ok(state)
     }
 
-    /// Shows the selected records, partition by partition.
+    /// Calls `visit` with the selected records, partition by partition.
     ///
     /// # Errors
     /// Brokers that do not answer.
     pub fn each(
         &self,
         selection: &Selection,
-        mut see: impl FnMut(&DeadLetterRecord),
+        mut visit: impl FnMut(&DeadLetterRecord),
     ) -> Result<(), DeadLetterError> {
         let state = match self.brokers.partitions(&self.state_topic)? {
             Some(_) => self.state(&CompactedLog::open(&self.clients, &self.brokers, &self.state_topic)?)?,
             None => RedriveState::default(),
         };
-        self.read(selection, &state, |letter| {
-            see(&letter);
+        self.read(selection, &state, |dead_letter| {
+            visit(&dead_letter);
             true
         })
     }
 
-    /// Reads the selected records up to where the topic ends now; `see` says whether to go on.
+    /// Reads the selected records up to the current end of the topic, or until `visit` returns false.
     fn read(
         &self,
         selection: &Selection,
         state: &RedriveState,
-        mut see: impl FnMut(DeadLetterRecord) -> bool,
+        mut visit: impl FnMut(DeadLetterRecord) -> bool,
     ) -> Result<(), DeadLetterError> {
         for (partition, (first, end)) in self.ends()? {
             let first = selection
@@ -148,9 +152,9 @@ impl DeadLetterTopic {
             let mut goes_on = true;
             self.brokers.read(&self.topic, &[(partition, first)].into(), |message| {
                 let Some(message) = message.filter(|message| message.offset() < end) else { return false };
-                let letter = DeadLetterRecord::read(message, state.holds(partition, message.offset()));
-                if selection.takes(&letter) {
-                    goes_on = see(letter);
+                let dead_letter = DeadLetterRecord::read(message, state.holds(partition, message.offset()));
+                if selection.takes(&dead_letter) {
+                    goes_on = visit(dead_letter);
                 }
                 goes_on && message.offset() + 1 < end
             })?;
@@ -161,32 +165,32 @@ impl DeadLetterTopic {
         Ok(())
     }
 
-    /// The dead letter at a place.
+    /// The dead letter at a partition and offset.
     ///
     /// # Errors
     /// There is none; brokers that do not answer.
     pub fn at(&self, partition: i32, offset: i64) -> Result<DeadLetterRecord, DeadLetterError> {
         let mut found = None;
         let selection = Selection { places: [(partition, offset)].into(), ..Selection::default() };
-        self.each(&selection, |letter| found = Some(letter.clone()))?;
+        self.each(&selection, |dead_letter| found = Some(dead_letter.clone()))?;
         found.ok_or_else(|| {
             DeadLetterError::Usage(format!(
-                "there is no dead letter {partition}/{offset} in `{}`; `nunchi dead-letters list` says which there are",
+                "there is no dead letter {partition}/{offset} in `{}`; `nunchi dead-letters list` prints those that exist",
                 self.topic
             ))
         })
     }
 
-    /// The record that a dead letter was, from the topic that it came from.
+    /// The original record of a dead letter, read from its source.
     ///
     /// # Errors
-    /// It is not there any more; brokers that do not answer.
-    pub fn original(&self, letter: &DeadLetterRecord) -> Result<DeadLetterRecord, DeadLetterError> {
-        let lost = |why: String| DeadLetterError::State(format!("{}: {why}", letter.at));
-        let source = letter.source().ok_or_else(|| lost("it does not say where it came from".to_owned()))?;
+    /// It does not exist any more; brokers that do not answer.
+    pub fn original(&self, dead_letter: &DeadLetterRecord) -> Result<DeadLetterRecord, DeadLetterError> {
+        let lost = |why: String| DeadLetterError::State(format!("{}: {why}", dead_letter.at));
+        let source = dead_letter.source().ok_or_else(|| lost(NO_SOURCE.to_owned()))?;
         let known = self.second.partitions(&source.topic)?;
         if !known.is_some_and(|partitions| partitions.contains(&source.partition)) {
-            return Err(lost(format!("{source}, where it came from, is not there any more")));
+            return Err(lost(format!("its source {source} does not exist any more")));
         }
         let (first, end) = self.second.ends(&source.topic, source.partition)?;
         let mut original = None;
@@ -194,24 +198,23 @@ impl DeadLetterTopic {
             self.second.read(&source.topic, &[(source.partition, source.offset)].into(), |message| {
                 original = message
                     .filter(|message| message.offset() == source.offset)
-                    .map(|message| DeadLetterRecord::read(message, letter.sent));
+                    .map(|message| DeadLetterRecord::read(message, dead_letter.sent));
                 false
             })?;
         }
-        let original =
-            original.ok_or_else(|| lost(format!("{source}, where it came from, is beyond retention")))?;
+        let original = original.ok_or_else(|| lost(format!("its source {source} is beyond retention")))?;
         let digest = nunchi_model::hex(&Sha256::digest(&original.value));
-        if letter.header("nunchi-sha256").is_some_and(|expected| expected != digest) {
-            return Err(lost(format!("at {source} lies another record now")));
+        if dead_letter.header("nunchi-sha256").is_some_and(|expected| expected != digest) {
+            return Err(lost(format!("its source {source} holds another record now (SHA-256 differs)")));
         }
         Ok(original)
     }
 
-    /// Sends the selected records that were never sent to where they came from, or to `to`. `progress` is told how many were
-    /// sent, after every transaction.
+    /// Sends the selected records that were never sent to their source topic and partition, or to `to`. `progress` is called
+    /// after every transaction with the number of records sent.
     ///
     /// # Errors
-    /// Brokers that fail; another process that sends the same ones. What `progress` was told is sent and remembered.
+    /// Brokers that fail; another process that redrives the same topic. What `progress` reported is committed.
     pub fn redrive(
         &self,
         selection: &Selection,
@@ -223,7 +226,7 @@ impl DeadLetterTopic {
             self.brokers.partitions(to)?.ok_or_else(|| DeadLetterError::unknown_topic(to, "--to-topic"))?;
         }
         let log = CompactedLog::open(&self.clients, &self.brokers, &self.state_topic)?;
-        // From here on whoever sent before us cannot any more: what is remembered now is all there is.
+        // This fences an earlier redrive: the state that is read now is final.
         let writer = log.writer(&format!("nunchi-dead-letters-{}", self.topic))?;
         let state = self.state(&log)?;
         let redrive = RefCell::new(Redrive {
@@ -237,9 +240,9 @@ impl DeadLetterTopic {
             done: RedriveSummary::default(),
             failure: None,
         });
-        self.read(selection, &state, |letter| {
+        self.read(selection, &state, |dead_letter| {
             let mut redrive = redrive.borrow_mut();
-            redrive.take(letter);
+            redrive.add(dead_letter);
             if redrive.is_full() {
                 redrive.flush();
                 progress(redrive.done.sent);
@@ -256,17 +259,17 @@ impl DeadLetterTopic {
         }
     }
 
-    /// How many of the selected records would be sent.
+    /// Counts the selected records that would be sent, and sends none.
     ///
     /// # Errors
     /// Brokers that do not answer.
-    pub fn rehearse(&self, selection: &Selection) -> Result<RedriveSummary, DeadLetterError> {
+    pub fn dry_run(&self, selection: &Selection) -> Result<RedriveSummary, DeadLetterError> {
         let mut done = RedriveSummary::default();
         let lost = RefCell::new(Vec::new());
-        self.each(selection, |letter| {
-            if letter.sent {
+        self.each(selection, |dead_letter| {
+            if dead_letter.sent {
                 done.before += 1;
-            } else if let Err(error) = self.original_or_self(letter) {
+            } else if let Err(error) = self.original_or_self(dead_letter) {
                 lost.borrow_mut().push(error.to_string());
             } else {
                 done.sent += 1;
@@ -277,13 +280,13 @@ impl DeadLetterTopic {
     }
 
     /// The record to send for a dead letter.
-    fn original_or_self(&self, letter: &DeadLetterRecord) -> Result<DeadLetterRecord, DeadLetterError> {
-        if letter.is_described() {
-            return self.original(letter);
+    fn original_or_self(&self, dead_letter: &DeadLetterRecord) -> Result<DeadLetterRecord, DeadLetterError> {
+        if dead_letter.is_described() {
+            return self.original(dead_letter);
         }
-        if letter.source().is_none() {
-            return Err(DeadLetterError::State(format!("{}: it does not say where it came from", letter.at)));
+        if dead_letter.source().is_none() {
+            return Err(DeadLetterError::State(format!("{}: {NO_SOURCE}", dead_letter.at)));
         }
-        Ok(letter.clone())
+        Ok(dead_letter.clone())
     }
 }

@@ -1,11 +1,11 @@
-//! A dead letter as it lies in its topic, and which ones are selected.
+//! A dead letter as it is read from its topic, and the selection of some.
 
 use nunchi_librdkafka::RawHeaders;
 use rdkafka::message::{BorrowedMessage, Message};
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// Where a record lies: `topic/partition/offset`.
+/// The position of a record: `topic/partition/offset`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// The topic.
@@ -38,7 +38,7 @@ impl fmt::Display for Position {
 /// A dead letter.
 #[derive(Clone, Debug)]
 pub struct DeadLetterRecord {
-    /// Where it lies.
+    /// Its position.
     pub at: Position,
     /// Its timestamp, in milliseconds of Unix time.
     pub timestamp_ms: Option<i64>,
@@ -78,22 +78,22 @@ impl DeadLetterRecord {
         std::str::from_utf8(value.as_deref()?).ok()
     }
 
-    /// Why it is one: `nunchi-error-class`.
+    /// The class of its error: `nunchi-error-class`.
     pub fn class(&self) -> &str {
         self.header("nunchi-error-class").unwrap_or("unknown")
     }
 
-    /// Why, in words.
+    /// The error message: `nunchi-error`.
     pub fn error(&self) -> &str {
         self.header("nunchi-error").unwrap_or_default()
     }
 
-    /// The record that it was.
+    /// The position of the original record.
     pub fn source(&self) -> Option<Position> {
         Position::parse(self.header("nunchi-source")?)
     }
 
-    /// Whether the original bytes did not fit and lie at the source only.
+    /// Whether the original bytes did not fit and are at the source only.
     pub fn is_described(&self) -> bool {
         self.value.is_empty() && self.header("nunchi-size").is_some()
     }
@@ -109,19 +109,19 @@ impl DeadLetterRecord {
 pub struct Selection {
     /// Only these classes, if there are any.
     pub classes: BTreeSet<String>,
-    /// Only these places (partition and offset), if there are any.
+    /// Only these positions (partition and offset), if there are any.
     pub places: BTreeSet<(i32, i64)>,
-    /// Only those of this time and later, in milliseconds of Unix time.
+    /// Only those with this timestamp or a later one, in milliseconds of Unix time.
     pub from_ms: Option<i64>,
-    /// Only those before this time.
+    /// Only those with an earlier timestamp.
     pub to_ms: Option<i64>,
 }
 
 impl Selection {
-    pub(super) fn takes(&self, letter: &DeadLetterRecord) -> bool {
-        let place = (letter.at.partition, letter.at.offset);
-        let time = letter.timestamp_ms;
-        (self.classes.is_empty() || self.classes.contains(letter.class()))
+    pub(super) fn takes(&self, dead_letter: &DeadLetterRecord) -> bool {
+        let place = (dead_letter.at.partition, dead_letter.at.offset);
+        let time = dead_letter.timestamp_ms;
+        (self.classes.is_empty() || self.classes.contains(dead_letter.class()))
             && (self.places.is_empty() || self.places.contains(&place))
             && self.from_ms.is_none_or(|from| time.is_some_and(|time| time >= from))
             && self.to_ms.is_none_or(|to| time.is_some_and(|time| time < to))

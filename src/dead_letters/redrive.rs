@@ -1,4 +1,4 @@
-//! A redrive: some dead letters and the state that remembers them in one transaction, or neither.
+//! A redrive: a chunk of dead letters and the state that covers it, in one transaction.
 
 use super::record::DeadLetterRecord;
 use super::redrive_state::RedriveState;
@@ -14,19 +14,19 @@ use tracing::info;
 /// Records of one transaction at most, and their bytes.
 const MAX_CHUNK_RECORDS: usize = 500;
 const MAX_CHUNK_BYTES: usize = 16 << 20;
-/// Longest wait for a transaction's call.
+/// Longest wait for a call of the transactional producer.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
-/// Brokers refuse timestamps an hour ahead by default; what is this far ahead is sent with the time of now.
+/// Brokers refuse timestamps an hour ahead by default; what is this far ahead is sent with the current time.
 const MAX_AHEAD_MS: i64 = 50 * 60 * 1_000;
 
-/// A redrive that goes on.
+/// A redrive in progress.
 pub(super) struct Redrive<'a> {
     pub(super) dead_letters: &'a DeadLetterTopic,
     pub(super) log: &'a CompactedLog<'a>,
     pub(super) writer: &'a Writer,
     pub(super) to: Option<&'a str>,
     pub(super) state: RedriveState,
-    /// Each letter and the record to send for it.
+    /// Each dead letter and the record to send for it.
     pub(super) chunk: Vec<(DeadLetterRecord, DeadLetterRecord)>,
     pub(super) bytes: usize,
     pub(super) done: RedriveSummary,
@@ -34,17 +34,17 @@ pub(super) struct Redrive<'a> {
 }
 
 impl Redrive<'_> {
-    pub(super) fn take(&mut self, letter: DeadLetterRecord) {
-        if letter.sent {
+    pub(super) fn add(&mut self, dead_letter: DeadLetterRecord) {
+        if dead_letter.sent {
             self.done.before += 1;
             return;
         }
-        match self.dead_letters.original_or_self(&letter) {
+        match self.dead_letters.original_or_self(&dead_letter) {
             Ok(whole) => {
                 self.bytes += whole.value.len() + whole.key.as_ref().map_or(0, Vec::len);
-                self.chunk.push((letter, whole));
+                self.chunk.push((dead_letter, whole));
             }
-            // The others do not suffer from it.
+            // The other dead letters are sent all the same.
             Err(DeadLetterError::State(why)) => self.done.lost.push(why),
             Err(error) => self.failure = Some(error),
         }
@@ -54,20 +54,20 @@ impl Redrive<'_> {
         self.chunk.len() >= MAX_CHUNK_RECORDS || self.bytes >= MAX_CHUNK_BYTES
     }
 
-    /// Sends and remembers the chunk, or neither.
+    /// Commits the chunk and the state that covers it, or neither.
     pub(super) fn flush(&mut self) {
         if self.chunk.is_empty() || self.failure.is_some() {
             return;
         }
         let mut state = self.state.clone();
-        for (letter, _) in &self.chunk {
-            state.add(letter.at.partition, letter.at.offset);
+        for (dead_letter, _) in &self.chunk {
+            state.add(dead_letter.at.partition, dead_letter.at.offset);
         }
         match self.transact(&state) {
             Ok(()) => {
                 self.state = state;
                 self.done.sent += self.chunk.len() as u64;
-                info!(letters = self.chunk.len(), "sent again");
+                info!(dead_letters = self.chunk.len(), "redriven");
             }
             Err(error) => {
                 self.writer.abort(CALL_TIMEOUT);
@@ -80,13 +80,13 @@ impl Redrive<'_> {
 
     fn transact(&self, state: &RedriveState) -> Result<(), KafkaError> {
         self.writer.begin()?;
-        for (letter, whole) in &self.chunk {
-            let Some(source) = letter.source() else { continue };
+        for (dead_letter, whole) in &self.chunk {
+            let Some(source) = dead_letter.source() else { continue };
             let mut headers = HeadersBuilder::with_capacity(whole.headers.len() + 1);
             for (name, value) in whole.headers.iter().filter(|(name, _)| !name.starts_with(b"nunchi-")) {
                 headers.add(name, value.as_deref());
             }
-            headers.add("nunchi-resent", Some(letter.at.to_string().as_bytes()));
+            headers.add("nunchi-resent", Some(dead_letter.at.to_string().as_bytes()));
             let now_ms = now_ms();
             let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(self.to.unwrap_or(&source.topic))
                 .payload(whole.value.as_slice())
@@ -94,12 +94,12 @@ impl Redrive<'_> {
                 .timestamp(
                     whole.original_ms().filter(|&ms| ms > 0 && ms < now_ms + MAX_AHEAD_MS).unwrap_or(now_ms),
                 );
-            // Back where it was: its key's other records are there.
+            // The partition of its source: the other records of its key are there.
             record.partition = self.to.is_none().then_some(source.partition);
             record.key = whole.key.as_deref();
             self.writer.send(record)?;
         }
-        let value = serde_json::to_vec(state).expect("numbers");
+        let value = serde_json::to_vec(state).expect("a map of integers has a JSON form");
         self.log.put(self.writer, &self.dead_letters.key(), &value, None)?;
         self.writer.commit(CALL_TIMEOUT)
     }
@@ -107,11 +107,11 @@ impl Redrive<'_> {
     fn failed(&self, error: &KafkaError) -> DeadLetterError {
         if self.writer.is_fenced() {
             return DeadLetterError::State(format!(
-                "another process sends the dead letters of `{}` now; {} were sent by this one, none twice",
+                "another process redrives `{}` now and has fenced this one; {} were sent by this process, none twice",
                 self.dead_letters.topic, self.done.sent
             ));
         }
-        let doing = format!("sending {} dead letters again (none of them was sent)", self.chunk.len());
+        let doing = format!("redriving {} dead letters (none of them was sent)", self.chunk.len());
         BrokerError::request(doing, error).into()
     }
 }

@@ -1,4 +1,4 @@
-//! Which dead letters were sent: a set of offsets for each partition, kept as ranges.
+//! Which dead letters were sent: a set of offsets for each partition, stored as ranges.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

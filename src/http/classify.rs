@@ -1,9 +1,9 @@
-//! `POST /v1/classify`: one comment or several, judged at once.
+//! `POST /v1/classify`: one comment or several, classified as one batch.
 //!
-//! One request is judged at a time, by an engine of its own on a blocking thread; a few wait, and more are told
-//! to come again. So requests cannot starve the workers, and memory is bounded.
+//! One request is classified at a time, by an engine of its own on a blocking thread; a few wait, and more are refused
+//! with 503 and `retry-after`. So requests cannot starve the workers, and memory is bounded.
 
-use super::{Admin, BODY_LIMIT, answer};
+use super::{Admin, BODY_LIMIT, response};
 use crate::config::Config;
 use crate::record::{Comment, Reader, Verdict};
 use axum::body::Bytes;
@@ -16,13 +16,13 @@ use serde_json::value::RawValue;
 use std::sync::Arc;
 use tokio::sync::{Mutex, Semaphore};
 
-/// Requests that may wait for the engine, the one that is judged included.
-const WAITING: usize = 16;
+/// Requests that may wait for the engine, the one that is classified included.
+const MAX_WAITING: usize = 16;
 
-/// The server's turn at the engine and the queue before it.
+/// The lock that lets one request classify at a time, and the queue before it.
 #[derive(Debug)]
 pub(super) struct Classifier {
-    turn: Arc<Mutex<()>>,
+    one_at_a_time: Arc<Mutex<()>>,
     waiting: Semaphore,
     reader: Reader,
 }
@@ -30,19 +30,19 @@ pub(super) struct Classifier {
 impl Classifier {
     pub(super) fn new() -> Self {
         Classifier {
-            turn: Arc::new(Mutex::new(())),
-            waiting: Semaphore::new(WAITING),
+            one_at_a_time: Arc::new(Mutex::new(())),
+            waiting: Semaphore::new(MAX_WAITING),
             // Requests name their fields `text` and `id`, whatever the topic's records do.
             reader: Reader::new(&Config::default()),
         }
     }
 }
 
-/// What a request cannot have.
+/// Why a request is refused.
 enum Refusal {
-    /// The body cannot be judged: 400.
+    /// The body cannot be parsed: 400.
     Bad(String),
-    /// The judging failed: 500.
+    /// Classifying failed: 500.
     Failed(String),
 }
 
@@ -51,56 +51,58 @@ pub(super) async fn classify(State(admin): State<Admin>, body: Result<Bytes, Byt
     let body = match body {
         Ok(body) => body,
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            let sentence = format!("the body has more than {BODY_LIMIT} bytes; send fewer comments at once");
-            return answer::error(StatusCode::PAYLOAD_TOO_LARGE, sentence).into_response();
+            let message = format!("the body has more than {BODY_LIMIT} bytes; send fewer comments at once");
+            return response::error(StatusCode::PAYLOAD_TOO_LARGE, message).into_response();
         }
         Err(rejection) => {
-            return answer::error(rejection.status(), rejection.body_text()).into_response();
+            return response::error(rejection.status(), rejection.body_text()).into_response();
         }
     };
-    let Ok(_place) = admin.classifier.waiting.try_acquire() else {
-        let busy =
-            answer::error(StatusCode::SERVICE_UNAVAILABLE, "too many requests wait; try again in a second");
+    let Ok(_permit) = admin.classifier.waiting.try_acquire() else {
+        let busy = response::error(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many requests are waiting; retry in a second",
+        );
         return ([(header::RETRY_AFTER, "1")], busy).into_response();
     };
     let timer = admin.metrics.http_classify_seconds.start_timer();
-    let turn = Arc::clone(&admin.classifier.turn).lock_owned().await;
-    let judged = tokio::task::spawn_blocking({
+    let guard = Arc::clone(&admin.classifier.one_at_a_time).lock_owned().await;
+    let result = tokio::task::spawn_blocking({
         let admin = admin.clone();
         move || {
-            let judged = judge(&admin, &body);
-            drop(turn);
-            judged
+            let result = classify_body(&admin, &body);
+            drop(guard);
+            result
         }
     })
     .await
-    .unwrap_or_else(|error| Err(Refusal::Failed(format!("judging failed: {error}"))));
+    .unwrap_or_else(|error| Err(Refusal::Failed(format!("classifying failed: {error}"))));
     timer.observe_duration();
-    match judged {
+    match result {
         Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
-        Err(Refusal::Bad(sentence)) => answer::error(StatusCode::BAD_REQUEST, sentence).into_response(),
-        Err(Refusal::Failed(sentence)) => {
-            tracing::error!(error = sentence, "a request to classify failed");
-            answer::error(StatusCode::INTERNAL_SERVER_ERROR, sentence).into_response()
+        Err(Refusal::Bad(message)) => response::error(StatusCode::BAD_REQUEST, message).into_response(),
+        Err(Refusal::Failed(message)) => {
+            tracing::error!(error = message, "a request to classify failed");
+            response::error(StatusCode::INTERNAL_SERVER_ERROR, message).into_response()
         }
     }
 }
 
-/// Reads the comments of `body`, judges them with the model of now, and writes the verdicts.
-fn judge(admin: &Admin, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+/// Parses the comments of `body`, classifies them with the current model, and writes the verdicts.
+fn classify_body(admin: &Admin, body: &[u8]) -> Result<Vec<u8>, Refusal> {
     let text =
         std::str::from_utf8(body).map_err(|error| Refusal::Bad(format!("the body is not UTF-8: {error}")))?;
     let is_array = text.trim_start().starts_with('[');
     let comments = comments(&admin.classifier.reader, text, is_array).map_err(Refusal::Bad)?;
     let texts: Vec<&str> = comments.iter().map(|comment| comment.text.as_ref()).collect();
-    // An engine of this request: one that is kept would keep an old model in memory until the next request.
+    // An engine for this request alone: a shared one would keep an old model in memory until the next request.
     let mut engine = Engine::new(admin.model.load_full());
     let predictions = engine.classify(&texts).map_err(|error| Refusal::Failed(error.to_string()))?;
     let model = engine.loaded().model();
     Ok(verdicts(&comments, &predictions, &model.labels, &model.version, is_array))
 }
 
-/// The comments of a request; what is wrong is told with the item's place, counted from 0.
+/// The comments of a request; an error names the item by its index, counted from 0.
 fn comments<'a>(reader: &Reader, text: &'a str, is_array: bool) -> Result<Vec<Comment<'a>>, String> {
     if !is_array {
         let comment = reader.read(text.as_bytes()).map_err(|error| {

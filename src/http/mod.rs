@@ -1,13 +1,13 @@
 //! The admin server: `/metrics`, `/livez`, `/readyz`, `/v1/model`, `POST /v1/model/reload`,
 //! `POST /v1/classify`.
 //!
-//! It lives on a small tokio runtime beside the workers and never makes one wait: it reads atomics, borrows the model and
-//! judges with an engine of its own. Every error is a JSON object with `error`.
+//! It runs on a small tokio runtime beside the workers and never blocks one: it reads atomics, borrows the model and
+//! classifies with an engine of its own. Every error is a JSON object with `error`.
 
-mod answer;
 mod classify;
 mod model;
 mod probes;
+mod response;
 
 use crate::registry::{ModelSlot, Reload};
 use crate::telemetry::{Health, Metrics};
@@ -27,7 +27,7 @@ use tokio::net::TcpListener;
 /// Most bytes of a request's body.
 pub const BODY_LIMIT: usize = 1 << 20;
 
-/// Longest time for a request, from its head to its answer.
+/// Longest time for a request, from its head to its response.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Longest wait for open requests once the server is to end.
@@ -46,7 +46,7 @@ pub enum HttpError {
     },
 }
 
-/// What the server answers from.
+/// The state that handlers read.
 #[derive(Clone, Debug)]
 pub struct Admin {
     metrics: Metrics,
@@ -57,13 +57,13 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// A server's state; it judges with whatever `model` holds.
+    /// The state of a server that classifies with the model that `model` holds at the time of a request.
     pub fn new(metrics: Metrics, health: Arc<Health>, model: ModelSlot) -> Self {
         let classifier = Arc::new(Classifier::new());
         Admin { metrics, health, model, classifier, reload: None }
     }
 
-    /// With a follower of the store, which `POST /v1/model/reload` asks to look.
+    /// With a follower of the store, which `POST /v1/model/reload` triggers.
     pub fn with_reload(self, reload: Option<Reload>) -> Self {
         Admin { reload, ..self }
     }
@@ -77,8 +77,8 @@ impl Admin {
             .route("/v1/model", get(model::model))
             .route("/v1/model/reload", post(model::reload))
             .route("/v1/classify", post(classify::classify))
-            .fallback(answer::not_found)
-            .method_not_allowed_fallback(answer::method_not_allowed)
+            .fallback(response::not_found)
+            .method_not_allowed_fallback(response::method_not_allowed)
             .layer(DefaultBodyLimit::max(BODY_LIMIT))
             .layer(from_fn_with_state(self.clone(), observe))
             .with_state(self)
@@ -97,7 +97,7 @@ pub async fn bind(address: &str) -> Result<TcpListener, HttpError> {
                     .to_owned()
             }
             std::io::ErrorKind::AddrNotAvailable => {
-                "this machine has no such address; 0.0.0.0 means all it has".to_owned()
+                "this machine has no such address; 0.0.0.0 binds all of its addresses".to_owned()
             }
             _ => error.to_string(),
         };
@@ -114,18 +114,18 @@ pub async fn serve(
     admin: Admin,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let (asked, mut was_asked) = tokio::sync::watch::channel(false);
+    let (stopping, mut was_stopped) = tokio::sync::watch::channel(false);
     let graceful = async move {
         stop.await;
         // The receiver lives as long as this function.
-        let _ = asked.send(true);
+        let _ = stopping.send(true);
     };
     let server = axum::serve(listener, admin.router()).with_graceful_shutdown(graceful);
     tokio::select! {
         ended = std::future::IntoFuture::into_future(server) => ended,
         // A client that keeps its connection open must not keep the process.
         () = async {
-            let _ = was_asked.wait_for(|asked| *asked).await;
+            let _ = was_stopped.wait_for(|stopped| *stopped).await;
             tokio::time::sleep(DRAIN_TIMEOUT).await;
         } => Ok(()),
     }
@@ -133,10 +133,10 @@ pub async fn serve(
 
 /// Counts a request, and ends one that takes too long.
 async fn observe(State(admin): State<Admin>, request: Request, next: Next) -> Response {
-    // Only known paths: labels must not grow with what strangers ask for.
+    // Only known paths: the metric's labels must not grow with the paths that clients request.
     let path = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
     let response = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await.unwrap_or_else(|_| {
-        answer::error(StatusCode::REQUEST_TIMEOUT, "the request took longer than 30 s").into_response()
+        response::error(StatusCode::REQUEST_TIMEOUT, "the request took longer than 30 s").into_response()
     });
     admin.metrics.http_requests.with_label_values(&[path.as_str(), response.status().as_str()]).inc();
     response

@@ -1,6 +1,6 @@
-//! `GET /v1/model`: which model serves, and what it is. `POST /v1/model/reload`: look at the store now.
+//! `GET /v1/model`: the model that serves. `POST /v1/model/reload`: refresh from the store now.
 
-use super::{Admin, answer};
+use super::{Admin, response};
 use crate::registry::RefreshOutcome;
 use axum::Json;
 use axum::extract::State;
@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 /// Version, name, labels, network, kernel, precision and the training report.
 pub(super) async fn model(State(admin): State<Admin>) -> Json<Value> {
-    let warm = admin.model.load_full();
-    let model = warm.model();
+    let loaded = admin.model.load_full();
+    let model = loaded.model();
     let shape = &model.network.shape;
     Json(json!({
         "version": model.version,
@@ -24,27 +24,27 @@ pub(super) async fn model(State(admin): State<Admin>) -> Json<Value> {
         "vocabulary": shape.vocabulary,
         "parameters": shape.parameters(),
         "max_tokens": model.max_tokens,
-        "kernel": warm.kernel().name(),
-        "precision": warm.precision(),
+        "kernel": loaded.kernel().name(),
+        "precision": loaded.precision(),
         "report": model.report,
     }))
 }
 
-/// Looks at the store, and says what that did: 200 `swapped` or `unchanged`, 409 `refused`, 503 `away`.
+/// Refreshes from the store; the outcome: 200 `swapped` or `unchanged`, 409 `refused`, 503 `away`.
 pub(super) async fn reload(State(admin): State<Admin>) -> Response {
     let Some(reload) = &admin.reload else {
-        let sentence = "this process follows no store: its model is a file, the shipped one, or a version that was named; \
-                        start it with a store and without a model to have it follow";
-        return answer::error(StatusCode::CONFLICT, sentence).into_response();
+        let message = "this process follows no store: its model is a file, the shipped one, or a version that was named; \
+                        start it with --store and without --model to follow a store";
+        return response::error(StatusCode::CONFLICT, message).into_response();
     };
-    let Some(looked) = reload.now().await else {
-        let sentence = "the store is being asked already, or the process ends; try again";
-        return answer::error(StatusCode::SERVICE_UNAVAILABLE, sentence).into_response();
+    let Some(outcome) = reload.now().await else {
+        let message = "a refresh from the store is running already, or the process is stopping; try again";
+        return response::error(StatusCode::SERVICE_UNAVAILABLE, message).into_response();
     };
-    let code = match looked {
+    let code = match outcome {
         RefreshOutcome::Unchanged { .. } | RefreshOutcome::Swapped { .. } => StatusCode::OK,
         RefreshOutcome::Refused { .. } => StatusCode::CONFLICT,
         RefreshOutcome::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
     };
-    (code, Json(looked)).into_response()
+    (code, Json(outcome)).into_response()
 }

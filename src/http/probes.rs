@@ -1,6 +1,6 @@
-//! What Prometheus and an orchestrator ask.
+//! The endpoints for Prometheus and for an orchestrator's probes.
 
-use super::{Admin, answer};
+use super::{Admin, response};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -14,7 +14,7 @@ pub(super) async fn metrics(State(admin): State<Admin>) -> Response {
     match admin.metrics.encode() {
         Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
         Err(error) => {
-            answer::error(StatusCode::INTERNAL_SERVER_ERROR, format!("metrics cannot be encoded: {error}"))
+            response::error(StatusCode::INTERNAL_SERVER_ERROR, format!("metrics cannot be encoded: {error}"))
                 .into_response()
         }
     }
@@ -25,7 +25,7 @@ pub(super) async fn livez(State(admin): State<Admin>) -> impl IntoResponse {
     probe("alive", "not alive", admin.health.not_live(), Vec::new())
 }
 
-/// `GET /readyz`: 503 while comments are not judged.
+/// `GET /readyz`: 503 while comments are not classified.
 pub(super) async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
     // A halted partition does not make the process unready: the others go on, and a restart does not mend it.
     probe("ready", "not ready", admin.health.not_ready(), admin.health.halted())

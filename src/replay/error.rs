@@ -9,7 +9,7 @@ use thiserror::Error;
 /// Why a replay cannot begin or had to end.
 #[derive(Debug, Error)]
 pub enum ReplayError {
-    /// What was asked for cannot be: another question helps, trying again does not.
+    /// The request is invalid: a retry fails the same way.
     #[error("{0}")]
     Usage(String),
     /// Kafka failed.
@@ -26,7 +26,7 @@ pub enum ReplayError {
         /// What went wrong.
         reason: String,
     },
-    /// What an earlier process left behind does not allow to go on.
+    /// The state of an earlier process does not allow to continue.
     #[error("{0}")]
     State(String),
 }

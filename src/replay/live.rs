@@ -7,29 +7,29 @@ use crate::stop::Stop;
 use std::time::{Duration, Instant};
 use tracing::{debug, info, warn};
 
-/// How often to look.
+/// Interval of the lag measurements.
 const LAG_INTERVAL: Duration = Duration::from_secs(1);
-/// A lag above the bound that has not grown for so many looks does not grow.
-const MAX_STEADY_LOOKS: u32 = 5;
-/// A live group that has not moved for so long does not suffer from the replay.
+/// A lag above the bound that has not grown for so many measurements does not grow.
+const MAX_STEADY_SAMPLES: u32 = 5;
+/// A live group that has not moved for so long is not slowed down by the replay.
 const STALLED_AFTER: Duration = Duration::from_secs(30);
-/// How long one answer may take.
+/// Timeout of a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a look at the live group found.
+/// A measurement of the live group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Look {
+struct LagSample {
     /// Records that are not committed.
     lag: i64,
     /// The sum of committed offsets.
     committed: i64,
 }
 
-/// Decides from look to look whether to wait.
+/// Decides after every measurement whether to wait.
 #[derive(Debug)]
 struct LagThrottle {
     bound: i64,
-    last: Option<Look>,
+    last: Option<LagSample>,
     closed: bool,
     steady: u32,
     moved: Instant,
@@ -41,24 +41,25 @@ impl LagThrottle {
     }
 
     /// Whether the replay is to wait from now on.
-    fn observe(&mut self, look: Look, now: Instant) -> bool {
-        let grows = self.last.is_some_and(|last| look.lag > last.lag);
-        if self.last.is_none_or(|last| look.committed != last.committed) {
+    fn observe(&mut self, sample: LagSample, now: Instant) -> bool {
+        let grows = self.last.is_some_and(|last| sample.lag > last.lag);
+        if self.last.is_none_or(|last| sample.committed != last.committed) {
             self.moved = now;
         }
         self.steady = if grows { 0 } else { self.steady + 1 };
-        self.last = Some(look);
-        self.closed = if look.lag <= self.bound || now.duration_since(self.moved) >= STALLED_AFTER {
+        self.last = Some(sample);
+        self.closed = if sample.lag <= self.bound || now.duration_since(self.moved) >= STALLED_AFTER {
             false
         } else {
             // Once closed, a lag that shrinks has time to come back below the bound.
-            grows || (self.closed && self.steady < MAX_STEADY_LOOKS)
+            grows || (self.closed && self.steady < MAX_STEADY_SAMPLES)
         };
         self.closed
     }
 }
 
-/// Closes and opens `pacer` as the live group of `clients` on `topic` needs it, until `stop`. `lag` tells why.
+/// Closes and opens `pacer` by the lag of the live group of `clients` on `topic`, until `stop`. `lag` gets that lag while
+/// the pacer is closed.
 pub(super) fn throttle(
     clients: &ClientProperties,
     topic: &str,
@@ -69,25 +70,31 @@ pub(super) fn throttle(
 ) {
     let brokers = match Brokers::connect(clients) {
         Ok(brokers) => brokers,
-        Err(error) => return warn!(%error, "the live group cannot be watched"),
+        Err(error) => {
+            return warn!(%error, "the live group's lag cannot be measured: the replay runs without a throttle");
+        }
     };
     let mut throttle = LagThrottle::new(bound, Instant::now());
     loop {
         let before = Instant::now();
-        match look(&brokers, topic) {
-            Ok(Some(look)) => {
+        match measure(&brokers, topic) {
+            Ok(Some(sample)) => {
                 let was_closed = pacer.is_closed();
-                let closed = throttle.observe(look, Instant::now());
+                let closed = throttle.observe(sample, Instant::now());
                 pacer.close(closed);
-                lag.set(closed.then_some(look.lag));
+                lag.set(closed.then_some(sample.lag));
                 match (was_closed, closed) {
-                    (false, true) => info!(lag = look.lag, bound, "the live group falls behind: waiting"),
-                    (true, false) => info!(lag = look.lag, "the live group keeps up again: going on"),
+                    (false, true) => {
+                        info!(lag = sample.lag, bound, "the live group falls behind: the replay pauses")
+                    }
+                    (true, false) => {
+                        info!(lag = sample.lag, "the live group keeps up again: the replay resumes")
+                    }
                     _ => {}
                 }
             }
             Ok(None) => pacer.close(false),
-            Err(error) => debug!(%error, "the live group's lag is not known"),
+            Err(error) => debug!(%error, "the live group's lag could not be measured"),
         }
         let stopped = stop.sleep(LAG_INTERVAL);
         if pacer.is_closed() {
@@ -100,19 +107,19 @@ pub(super) fn throttle(
 }
 
 /// How far behind the group is; `None` if it has never committed anything.
-fn look(brokers: &Brokers, topic: &str) -> Result<Option<Look>, BrokerError> {
+fn measure(brokers: &Brokers, topic: &str) -> Result<Option<LagSample>, BrokerError> {
     let partitions = brokers.partitions(topic)?.unwrap_or_default();
     let committed = brokers.committed(topic, &partitions, REQUEST_TIMEOUT)?;
-    let mut look = Look { lag: 0, committed: 0 };
+    let mut sample = LagSample { lag: 0, committed: 0 };
     let mut known = false;
     for (partition, offset) in committed {
         let Some(offset) = offset else { continue };
         let (first, end) = brokers.ends(topic, partition)?;
         known = true;
-        look.lag += (end - offset.max(first)).max(0);
-        look.committed += offset;
+        sample.lag += (end - offset.max(first)).max(0);
+        sample.committed += offset;
     }
-    Ok(known.then_some(look))
+    Ok(known.then_some(sample))
 }
 
 #[cfg(test)]
@@ -125,7 +132,7 @@ mod tests {
         let mut throttle = LagThrottle::new(100, start);
         let mut at = |second: u64, lag: i64| {
             let committed = i64::try_from(second).unwrap();
-            throttle.observe(Look { lag, committed }, start + Duration::from_secs(second))
+            throttle.observe(LagSample { lag, committed }, start + Duration::from_secs(second))
         };
         assert!(!at(0, 500), "large, but not known to grow");
         assert!(!at(1, 400));
@@ -145,7 +152,7 @@ mod tests {
         let mut throttle = LagThrottle::new(100, start);
         let mut at = |second: i64| {
             throttle.observe(
-                Look { lag: 200 + second, committed: 7 },
+                LagSample { lag: 200 + second, committed: 7 },
                 start + Duration::from_secs(second.unsigned_abs()),
             )
         };

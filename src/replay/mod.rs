@@ -1,8 +1,8 @@
-//! Replays: a range of history classified again, exactly that range, without the live pipeline feeling it.
+//! Replays: a range of history classified again, exactly that range, without slowing the live pipeline down.
 //!
-//! The loop is the pipeline's; a replay brings it a bounded source (`work`) and outputs of its own (a file, a comparison).
+//! The loop is the pipeline's; a replay gives it a bounded source (`work`) and outputs of its own (a file, a comparison).
 //!
-//! Always holds: the range is fixed before the first record is read, and every process with the same id works on the same
+//! Invariant: the range is fixed before the first record is read, and every process with the same id works on the same
 //! plan; the live group's offsets are only ever read. What a range means and how processes agree: `docs/REPLAY.md`.
 
 pub mod compare;
@@ -33,10 +33,10 @@ pub fn group(id: &str) -> String {
     format!("nunchi-replay-{id}")
 }
 
-/// How a replay stood when this process came.
+/// The status of a replay when this process joined it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplayStatus {
-    /// Nobody had planned it before.
+    /// This process planned it.
     New,
     /// It was planned before; this process goes on, alone or with others.
     Planned,
@@ -48,10 +48,10 @@ pub enum ReplayStatus {
 pub struct Replay {
     /// The plan.
     pub plan: Plan,
-    /// How it stood.
-    pub standing: ReplayStatus,
-    /// What of the range is missing; known where this process made the plan.
-    pub gone: Vec<RetentionGap>,
+    /// Its status when this process joined.
+    pub status: ReplayStatus,
+    /// The parts of the range beyond retention; known where this process made the plan.
+    pub retention_gaps: Vec<RetentionGap>,
     /// The settings, with the replay's group and topics in them.
     config: Config,
     clients: ClientProperties,
@@ -65,7 +65,7 @@ pub struct Replay {
 pub enum ReplaySpec {
     /// A range and a target, all of it.
     Request(Request),
-    /// What is planned under the id, classified by the model of this VERSION.
+    /// The existing plan of the id, classified by the model of this VERSION.
     AsPlanned {
         /// VERSION of the model.
         model: String,
@@ -73,29 +73,29 @@ pub enum ReplaySpec {
 }
 
 impl Replay {
-    /// Agrees with everybody else on the plan of replay `id`: reads it, or makes it and writes it down, and with it the
-    /// offsets where the group begins.
+    /// Agrees with all other processes on the plan of replay `id`: reads it, or makes it and records it together with the
+    /// group's first offsets.
     ///
     /// # Errors
     /// Topics that do not exist; another plan under the same id; brokers that do not answer.
-    pub fn prepare(config: &Config, id: &str, asked: &ReplaySpec) -> Result<Self, ReplayError> {
+    pub fn prepare(config: &Config, id: &str, spec: &ReplaySpec) -> Result<Self, ReplayError> {
         let live = ClientProperties::resolve(config)?;
         let mut config = config.clone();
         config.kafka.group = group(id);
-        // Whatever the live pipeline promises: a replay is exact.
+        // Whatever the live pipeline's guarantee is: a replay is exactly once.
         config.kafka.delivery = Delivery::ExactlyOnce;
         let clients = ClientProperties::resolve(&config)?;
         let brokers = Brokers::connect(&clients)?;
-        if let ReplaySpec::Request(request) = asked {
+        if let ReplaySpec::Request(request) = spec {
             check_topics(request, &brokers)?;
         }
-        let (plan, standing, gone) = agree(&config, &clients, &brokers, id, asked)?;
+        let (plan, status, gaps) = agree(&config, &clients, &brokers, id, spec)?;
         config.input.topic.clone_from(&plan.request.topic);
         if let Target::Topic { verdicts, dead_letters } = &plan.request.target {
             config.output.topic.clone_from(verdicts);
             config.dead_letters.topic.clone_from(dead_letters);
         }
-        Ok(Replay { plan, standing, gone, config, clients, live, brokers })
+        Ok(Replay { plan, status, retention_gaps: gaps, config, clients, live, brokers })
     }
 
     /// The settings, with the replay's group and topics in them.
@@ -103,7 +103,7 @@ impl Replay {
         &self.config
     }
 
-    /// Writes down that every record was answered; what was written first stays.
+    /// Records that every record was answered; the first such entry stays.
     fn complete(&self) -> Result<Timestamp, ReplayError> {
         let log = CompactedLog::open(&self.clients, &self.brokers, &self.config.replay.topic)?;
         let id = &self.plan.id;
@@ -122,7 +122,7 @@ impl Replay {
     }
 }
 
-/// Says which topic is missing, before anything is written.
+/// Refuses topics that do not exist, before anything is written.
 fn check_topics(request: &Request, brokers: &Brokers) -> Result<(), ReplayError> {
     let mut topics = vec![(&request.topic, "--topic")];
     if let Target::Topic { verdicts, dead_letters } = &request.target {
@@ -142,45 +142,45 @@ fn agree(
     clients: &ClientProperties,
     brokers: &Brokers,
     id: &str,
-    asked: &ReplaySpec,
+    spec: &ReplaySpec,
 ) -> Result<(Plan, ReplayStatus, Vec<RetentionGap>), ReplayError> {
     let log = CompactedLog::open(clients, brokers, &config.replay.topic)?;
-    log.update(id, &group(id), |found| match (found, asked) {
+    log.update(id, &group(id), |found| match (found, spec) {
         (Some(value), _) => {
             let plan = Plan::read(id, value)?;
-            refuse_differences(&plan, asked)?;
-            let standing =
+            refuse_differences(&plan, spec)?;
+            let status =
                 if plan.completed_at.is_some() { ReplayStatus::Finished } else { ReplayStatus::Planned };
-            Ok(Update::Keep((plan, standing, Vec::new())))
+            Ok(Update::Keep((plan, status, Vec::new())))
         }
         (None, ReplaySpec::AsPlanned { .. }) => Err(ReplayError::Usage(format!(
-            "no replay is planned under --id {id}; say what to replay: --from, --to, and --to-topic or --to-file"
+            "no replay is planned under --id {id}; give the range and the target: --from, --to, and --to-topic or --to-file"
         ))),
         (None, ReplaySpec::Request(request)) => {
             if let Target::File(path) = &request.target {
                 file::check_new(std::path::Path::new(path))?;
             }
-            let (plan, gone) = Plan::make(id, request, brokers)?;
+            let (plan, gaps) = Plan::make(id, request, brokers)?;
             let offsets = match request.target {
                 Target::Topic { .. } => Some(beginnings(&plan, brokers)?),
                 Target::File(_) | Target::Report => None,
             };
-            Ok(Update::Write { value: plan.to_json(), offsets, then: (plan, ReplayStatus::New, gone) })
+            Ok(Update::Write { value: plan.to_json(), offsets, then: (plan, ReplayStatus::New, gaps) })
         }
     })
 }
 
-fn refuse_differences(plan: &Plan, asked: &ReplaySpec) -> Result<(), ReplayError> {
+fn refuse_differences(plan: &Plan, spec: &ReplaySpec) -> Result<(), ReplayError> {
     let id = &plan.id;
-    match asked {
+    match spec {
         ReplaySpec::Request(request) => {
             let differences = plan.request.differences(request);
             if differences.is_empty() {
                 return Ok(());
             }
             Err(ReplayError::Usage(format!(
-                "replay `{id}` was planned otherwise ({}); take another --id, or `nunchi replay --id {id}` alone to go \
-                 on as planned",
+                "replay `{id}` has another plan ({}); use another --id, or run `nunchi replay --id {id}` alone to continue \
+                 the existing plan",
                 differences.join("; ")
             )))
         }

@@ -10,19 +10,19 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 use tracing::debug;
 
-/// The form of a plan's record.
+/// The format of a plan's record.
 pub const FORMAT: u32 = 1;
 
-/// A replay's plan, as it stands in the topic of replays.
+/// A replay's plan, as it is recorded in the topic of replays.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The form of this record: 1.
+    /// The format of this record: 1.
     pub format: u32,
     /// The replay's ID.
     pub id: String,
-    /// What was asked for.
+    /// The request.
     pub request: Request,
-    /// What that means.
+    /// Its start and end offsets by partition.
     pub shares: Vec<PartitionRange>,
     /// When it was made.
     pub planned_at: Timestamp,
@@ -31,7 +31,7 @@ pub struct Plan {
     pub completed_at: Option<Timestamp>,
 }
 
-/// What is missing of a range because the brokers have deleted it.
+/// A part of a range that the brokers have deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct RetentionGap {
     /// The partition.
@@ -43,7 +43,7 @@ pub struct RetentionGap {
 }
 
 impl Plan {
-    /// Asks the brokers what `request` means now.
+    /// Resolves `request` to offsets with the brokers' index, as it is now.
     ///
     /// # Errors
     /// Topics or partitions that do not exist; brokers that do not answer.
@@ -59,17 +59,14 @@ impl Plan {
         for &partition in &partitions {
             ends.insert(partition, brokers.ends(topic, partition)?);
         }
-        let asked = Instant::now();
+        let begin = Instant::now();
         let time = |bound: &Option<Bound>, late_ms: i64| match bound.as_ref().and_then(Bound::time_ms) {
             Some(time_ms) => brokers.at_time(topic, &partitions, time_ms.saturating_add(late_ms)).map(Some),
             None => Ok(None),
         };
         let first_by_time = time(&request.from, 0)?;
         let last_by_time = time(&request.to, request.late_ms)?;
-        debug!(
-            milliseconds = asked.elapsed().as_millis(),
-            "the brokers' index answered where the range lies"
-        );
+        debug!(milliseconds = begin.elapsed().as_millis(), "the brokers' index resolved the range");
         let shares: Vec<PartitionRange> = ends
             .iter()
             .map(|(&partition, &(first, end))| {
@@ -86,7 +83,7 @@ impl Plan {
                 )
             })
             .collect();
-        let gone = gone(request, brokers, &ends)?;
+        let gaps = retention_gaps(request, brokers, &ends)?;
         let plan = Plan {
             format: FORMAT,
             id: id.to_owned(),
@@ -95,29 +92,29 @@ impl Plan {
             planned_at: Timestamp::now(),
             completed_at: None,
         };
-        Ok((plan, gone))
+        Ok((plan, gaps))
     }
 
     /// The plan in a record's value.
     ///
     /// # Errors
-    /// Something else stands there, or another version's plan.
+    /// The value is no plan, or one of another format.
     pub fn read(id: &str, value: &[u8]) -> Result<Self, ReplayError> {
         let broken = |reason: String| {
             ReplayError::State(format!(
-                "the record of replay `{id}` cannot be read ({reason}); take another --id"
+                "the record of replay `{id}` cannot be read ({reason}); use another --id"
             ))
         };
         let plan: Plan = serde_json::from_slice(value).map_err(|error| broken(error.to_string()))?;
         if plan.format != FORMAT {
-            return Err(broken(format!("its format is {}, this version knows {FORMAT}", plan.format)));
+            return Err(broken(format!("its format is {}, this version reads format {FORMAT}", plan.format)));
         }
         Ok(plan)
     }
 
     /// The record's value.
     pub fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a plan is numbers and strings")
+        serde_json::to_vec(self).expect("a plan has a JSON form")
     }
 
     /// How many offsets there are to pass, answered or not.
@@ -158,19 +155,20 @@ impl Plan {
 }
 
 fn chosen(request: &Request, all: &[i32]) -> Result<Vec<i32>, ReplayError> {
-    let Some(asked) = &request.partitions else { return Ok(all.to_vec()) };
-    match asked.iter().find(|partition| !all.contains(partition)) {
+    let Some(chosen) = &request.partitions else { return Ok(all.to_vec()) };
+    match chosen.iter().find(|partition| !all.contains(partition)) {
         Some(missing) => Err(ReplayError::Usage(format!(
             "the topic `{}` has no partition {missing} (--partition); it has 0 to {}",
             request.topic,
             all.len() - 1
         ))),
-        None => Ok(asked.clone()),
+        None => Ok(chosen.clone()),
     }
 }
 
-/// What of the range was deleted: said where the brokers have deleted something, and the range begins before what is left.
-fn gone(
+/// The deleted parts of the range: one for each partition in which the brokers have deleted records and the range begins
+/// before the first record that is left.
+fn retention_gaps(
     request: &Request,
     brokers: &Brokers,
     ends: &BTreeMap<i32, (i64, i64)>,
@@ -179,13 +177,13 @@ fn gone(
         ends.iter().filter(|(_, (first, _))| *first > 0).map(|(&p, &(first, _))| (p, first)).collect();
     let left =
         if begun.is_empty() { BTreeMap::new() } else { brokers.first_records(&request.topic, &begun)? };
-    let mut gone = Vec::new();
+    let mut gaps = Vec::new();
     for (&partition, &first) in &begun {
         let first_left = left.get(&partition).and_then(|first: &First| first.timestamp_ms);
         let offsets = match &request.from {
             Some(bound @ (Bound::Offset(_) | Bound::Offsets(_))) => {
-                let Some(asked) = bound.offset(partition).filter(|&asked| asked < first) else { continue };
-                Some(first - asked)
+                let Some(from) = bound.offset(partition).filter(|&from| from < first) else { continue };
+                Some(first - from)
             }
             Some(Bound::Time(from)) if first_left.is_some_and(|left| left <= from.as_millisecond()) => {
                 continue;
@@ -193,9 +191,9 @@ fn gone(
             Some(Bound::Time(_)) | None => None,
         };
         let first_left = first_left.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-        gone.push(RetentionGap { partition, first_left, offsets });
+        gaps.push(RetentionGap { partition, first_left, offsets });
     }
-    Ok(gone)
+    Ok(gaps)
 }
 
 impl std::fmt::Display for RetentionGap {

@@ -1,4 +1,4 @@
-//! How far a replay has come and how it ends; whoever watches is told a few times a second.
+//! The progress of a replay and how it ends; an observer is called a few times a second.
 
 use super::Plan;
 use crate::kafka::Pace;
@@ -14,7 +14,7 @@ use std::time::Duration;
 /// How often progress is reported.
 pub(super) const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How far a replay has come.
+/// The progress of a replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Progress {
     /// Offsets that all processes have passed.
@@ -25,7 +25,7 @@ pub struct Progress {
     pub answered: u64,
     /// Records between the plan's offsets whose time is outside of the range.
     pub outside: u64,
-    /// Verdicts that were not asked for.
+    /// Verdicts whose label was not selected.
     pub left_out: u64,
     /// Dead letters.
     pub dead_letters: u64,
@@ -64,34 +64,34 @@ impl Progress {
 pub enum Outcome {
     /// Every record is answered.
     Finished {
-        /// When that was written down first, by whichever process.
+        /// When that was first recorded, by any process.
         at: Timestamp,
         /// What this process did.
         progress: Progress,
     },
-    /// A stop was asked for; what was answered is committed.
+    /// A stop was requested; what was answered is committed.
     Stopped {
         /// What this process did.
         progress: Progress,
     },
 }
 
-/// Who wants to know how far it is.
+/// A callback for the progress.
 pub type Observer<'o> = &'o (dyn Fn(&Progress) + Sync);
 
 /// What the workers of a replay need besides the plan.
 pub struct ReplayContext<'a> {
     /// Where the workers count.
     pub metrics: &'a Metrics,
-    /// Where they show that they live.
+    /// Where they report their liveness.
     pub health: &'a Arc<Health>,
-    /// The wish to stop.
+    /// The request to stop.
     pub stop: &'a Stop,
     /// How fast.
     pub pace: Pace,
     /// Which verdicts are written.
     pub labels: LabelFilter,
-    /// Told a few times a second.
+    /// Called a few times a second.
     pub observer: Observer<'a>,
 }
 

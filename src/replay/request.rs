@@ -1,4 +1,4 @@
-//! What was asked for: the part of a plan that two processes with one id must agree on.
+//! The request of a replay: the part of a plan that two processes with one id must agree on.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -54,7 +54,7 @@ impl fmt::Display for Bound {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
-    /// A topic, and another one for records that cannot be judged.
+    /// A topic, and another one for records that cannot be classified.
     Topic {
         /// For verdicts and tombstones.
         verdicts: String,
@@ -79,7 +79,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// What was asked for.
+/// The request of a replay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// The topic of comments.
@@ -92,7 +92,7 @@ pub struct Request {
     pub to: Option<Bound>,
     /// How much later than `to` a record of the range may have been written, in milliseconds.
     pub late_ms: i64,
-    /// VERSION of the model that judges.
+    /// VERSION of the model that classifies.
     pub model: String,
     /// Only verdicts with these labels; all unless given.
     pub labels: Option<Vec<String>>,
@@ -102,29 +102,29 @@ pub struct Request {
 
 impl Request {
     /// What differs between the plan on record (`self`) and another request, in words; empty if nothing does.
-    pub fn differences(&self, asked: &Request) -> Vec<String> {
+    pub fn differences(&self, other: &Request) -> Vec<String> {
         let mut differences = Vec::new();
-        let mut compare = |name: &str, planned: String, now: String| {
-            if planned != now {
-                differences.push(format!("{name}: planned {planned}, asked {now}"));
+        let mut compare = |name: &str, planned: String, requested: String| {
+            if planned != requested {
+                differences.push(format!("{name}: planned {planned}, requested {requested}"));
             }
         };
         let list =
             |items: Option<Vec<String>>| items.map_or_else(|| "all".to_owned(), |items| items.join(","));
-        let numbers = |request: &Request| {
+        let partitions = |request: &Request| {
             list(request.partitions.as_ref().map(|all| all.iter().map(i32::to_string).collect()))
         };
         let bound = |bound: &Option<Bound>, open: &str| {
             bound.as_ref().map_or_else(|| open.to_owned(), Bound::to_string)
         };
-        compare("topic", self.topic.clone(), asked.topic.clone());
-        compare("partitions", numbers(self), numbers(asked));
-        compare("from", bound(&self.from, "the beginning"), bound(&asked.from, "the beginning"));
-        compare("to", bound(&self.to, "the end"), bound(&asked.to, "the end"));
-        compare("late", milliseconds(self.late_ms), milliseconds(asked.late_ms));
-        compare("model", self.model.clone(), asked.model.clone());
-        compare("labels", list(self.labels.clone()), list(asked.labels.clone()));
-        compare("target", self.target.to_string(), asked.target.to_string());
+        compare("topic", self.topic.clone(), other.topic.clone());
+        compare("partitions", partitions(self), partitions(other));
+        compare("from", bound(&self.from, "the beginning"), bound(&other.from, "the beginning"));
+        compare("to", bound(&self.to, "the end"), bound(&other.to, "the end"));
+        compare("late", milliseconds(self.late_ms), milliseconds(other.late_ms));
+        compare("model", self.model.clone(), other.model.clone());
+        compare("labels", list(self.labels.clone()), list(other.labels.clone()));
+        compare("target", self.target.to_string(), other.target.to_string());
         differences
     }
 }
@@ -164,10 +164,10 @@ mod tests {
         assert_eq!(
             request().differences(&other),
             [
-                "partitions: planned all, asked 0,2",
-                "from: planned 1970-01-01T00:00:00Z, asked offset 7",
-                "late: planned 1 d, asked 1.5 s",
-                "target: planned topic `again` (dead letters: `dead`), asked file out.jsonl",
+                "partitions: planned all, requested 0,2",
+                "from: planned 1970-01-01T00:00:00Z, requested offset 7",
+                "late: planned 1 d, requested 1.5 s",
+                "target: planned topic `again` (dead letters: `dead`), requested file out.jsonl",
             ]
         );
     }

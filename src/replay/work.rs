@@ -16,17 +16,17 @@ use std::sync::Arc;
 use std::time::Duration;
 use tracing::{debug, warn};
 
-/// How long one answer may take while the group is watched: a killed process's open transaction hides offsets for up to
-/// its time-out.
+/// Timeout of a request for the group's offsets while the replay runs: the open transaction of a killed process hides
+/// offsets for up to its time-out.
 const COMMITTED_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long the group's offsets may take where nothing goes on without them.
+/// Timeout of a request for the group's offsets before and after the work, which depends on them.
 const REACHED_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Replay {
     /// Writes this process's share of the plan and waits until every process is done.
     ///
     /// # Errors
-    /// What the workers could not mend; offsets of the group that have expired.
+    /// Errors from which the workers could not recover; offsets of the group that have expired.
     pub fn into_topic<C: Classifier + 'static>(
         &self,
         context: &ReplayContext<'_>,
@@ -35,7 +35,7 @@ impl Replay {
         let reached = self.reached()?;
         let scope = Arc::new(self.scope(context, worker_count(&self.config), &reached)?);
         if !self.plan.is_done(&reached) {
-            // Their own wish to stop: the process goes on when the workers have stopped.
+            // A stop of their own: the process continues when the workers have stopped.
             let pipeline = self.pipeline(context, Stop::new());
             self.beside_live(&scope, |lag| {
                 std::thread::scope(|threads| {
@@ -57,7 +57,7 @@ impl Replay {
     }
 
     /// Runs one worker over the plan's partitions, from the offsets `starts` on. Hands `output` back, with the offsets that
-    /// were reached and what was done, when all is written or a stop is asked for.
+    /// were reached and what was done, when all is written or a stop is requested.
     pub(super) fn write_to<C: BatchClassifier, O: Output<C::Prediction>>(
         &self,
         context: &ReplayContext<'_>,
@@ -122,7 +122,7 @@ impl Replay {
         Ok(Scope::new(self.plan.id.clone(), bounds, context.labels.clone()))
     }
 
-    /// Does `work` with an eye on the live group, which closes the pacer while it needs the cluster. `work` gets the live
+    /// Runs `work` beside the throttle, which closes the pacer while the live group falls behind. `work` gets the live
     /// group's lag while it is closed.
     fn beside_live<T>(&self, scope: &Scope, work: impl FnOnce(&LiveLag) -> T) -> T {
         let (lag, over) = (LiveLag::default(), Stop::new());
@@ -137,7 +137,7 @@ impl Replay {
         })
     }
 
-    /// Where the group stands in every partition.
+    /// The group's committed offset in every partition.
     fn reached(&self) -> Result<BTreeMap<i32, i64>, ReplayError> {
         let (topic, partitions) = (&self.config.input.topic, self.plan.partitions());
         let committed = self.brokers.committed(topic, &partitions, REACHED_TIMEOUT)?;
@@ -145,8 +145,8 @@ impl Replay {
             committed.iter().filter_map(|(&partition, &offset)| Some((partition, offset?))).collect();
         if known.len() < self.plan.shares.len() {
             return Err(ReplayError::State(format!(
-                "the offsets of group `{}` have expired (offsets.retention.minutes), so it is not known any more how far \
-                 replay `{}` came; begin it again under another --id and into an empty topic",
+                "the offsets of group `{}` have expired (offsets.retention.minutes), so the progress of replay `{}` is \
+                 lost; start it again under another --id and into an empty topic",
                 self.config.kafka.group, self.plan.id
             )));
         }
@@ -168,14 +168,14 @@ impl Replay {
         Ok(records.values().filter_map(|first| first.timestamp_ms).min().map(|first_ms| first_ms.max(from)))
     }
 
-    /// Watches the group's committed offsets, which tell how far all processes together have come; stops the workers when
-    /// all is done, or when the process is to stop.
+    /// Polls the group's committed offsets, the progress of all processes together; stops the workers when all is done, or
+    /// when the process is to stop.
     fn oversee(&self, context: &ReplayContext<'_>, scope: &Scope, lag: &LiveLag, workers_stop: &Stop) {
-        // A client of its own: the answers of the other one are not to wait for this one's.
+        // A client of its own, so that requests of the other client do not wait for this one's responses.
         let brokers = match Brokers::connect(&self.clients) {
             Ok(brokers) => brokers,
             Err(error) => {
-                warn!(%error, "the replay cannot be watched");
+                warn!(%error, "the progress of the replay cannot be read: its workers are stopped");
                 return workers_stop.request();
             }
         };
@@ -192,7 +192,7 @@ impl Replay {
                         return workers_stop.request();
                     }
                 }
-                Err(error) => debug!(%error, "the group's offsets are not known at the moment"),
+                Err(error) => debug!(%error, "the group's offsets could not be read; trying again"),
             }
             if context.stop.sleep(PROGRESS_INTERVAL) {
                 return workers_stop.request();
@@ -214,7 +214,7 @@ pub(super) struct Worked<O> {
     pub(super) progress: Progress,
 }
 
-/// Requests a stop when it goes.
+/// Requests a stop when it is dropped.
 struct OnDrop<'s>(&'s Stop);
 
 impl Drop for OnDrop<'_> {

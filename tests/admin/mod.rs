@@ -40,9 +40,9 @@ impl Server {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let metrics = Metrics::new();
         let health = Arc::new(Health::new(2, stall));
-        let warm = LoadedModel::new(random_model(7), None).unwrap();
-        metrics.set_model(&warm.model().version, warm.precision().name(), warm.kernel().name());
-        let model: ModelSlot = Arc::new(ArcSwap::from_pointee(warm));
+        let loaded = LoadedModel::new(random_model(7), None).unwrap();
+        metrics.set_model(&loaded.model().version, loaded.precision().name(), loaded.kernel().name());
+        let model: ModelSlot = Arc::new(ArcSwap::from_pointee(loaded));
         let listener = runtime.block_on(http::bind("127.0.0.1:0")).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let admin = Admin::new(metrics.clone(), Arc::clone(&health), Arc::clone(&model));

@@ -82,7 +82,7 @@ fn the_commands_tell_a_versions_life() {
     assert_eq!(entry["action"], "rollback");
     assert_eq!((entry["version"].as_str(), entry["previous"].as_str()), (Some(first), Some(second)));
 
-    assert_eq!(done(&["models", "verify", "--store", &url]).matches("sound").count(), 7);
+    assert_eq!(done(&["models", "verify", "--store", &url]).matches("valid").count(), 7);
     assert_eq!(
         done(&["models", "prune", "--keep", "0", "--entries", "0", "--dry-run", "--store", &url]),
         format!("{second}  v2\n")

@@ -35,9 +35,9 @@ fn fill(place: &Place) -> Vec<String> {
 
 /// What a model says of all texts, by the engine alone.
 fn scores(path: &str, texts: &[String]) -> Vec<f32> {
-    let warm = LoadedModel::new(Model::load(std::path::Path::new(path)).unwrap(), None).unwrap();
+    let loaded = LoadedModel::new(Model::load(std::path::Path::new(path)).unwrap(), None).unwrap();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let predictions = Engine::new(Arc::new(warm)).classify(&texts).unwrap();
+    let predictions = Engine::new(Arc::new(loaded)).classify(&texts).unwrap();
     predictions.iter().map(|prediction| prediction.score).collect()
 }
 

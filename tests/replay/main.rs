@@ -5,8 +5,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod compare;
+mod dead_letters;
 mod files;
-mod letters;
 mod refused;
 mod topic;
 

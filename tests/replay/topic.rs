@@ -38,7 +38,7 @@ fn a_range_of_times_is_answered_and_nothing_else() {
     let other = ["--from", "2026-01-02", "--to", "2026-02-01", "--id", "january", "--late", "90d"];
     let (status, log) = place.replay(&other).end();
     assert_eq!(status, Some(64), "{log}");
-    assert!(log.contains("from: planned 2026-01-01T00:00:00Z, asked 2026-01-02T00:00:00Z"), "{log}");
+    assert!(log.contains("from: planned 2026-01-01T00:00:00Z, requested 2026-01-02T00:00:00Z"), "{log}");
     // The live group was never there.
     assert_eq!(place.kafka.committed(&place.topics.group, &place.topics.input, PARTITIONS), [0; 4]);
 }
@@ -123,7 +123,7 @@ fn two_processes_killed_ten_times_and_one_leaving_answer_every_record_once() {
     let mut before = 0;
     for life in 0..10 {
         let process = place.replay(&small);
-        // Killed when offsets have moved since, at another point of a turn each time.
+        // Killed when offsets have moved since, at another point of a batch each time.
         wait_for("offsets that move", || place.committed("killed") > before);
         std::thread::sleep(Duration::from_millis(life * 3));
         if life % 2 == 0 {
@@ -205,7 +205,7 @@ fn a_rate_and_a_speed_are_kept_within_five_per_cent() {
         assert_eq!(status, Some(0), "{log}");
         ((3_000 - done) as f64, seconds)
     };
-    // Never more than 5 % too fast; a busy machine may be late by a turn besides.
+    // Never more than 5 % too fast; a busy machine may be late by a batch besides.
     let holds = |got: f64, want: f64| (0.92..=1.05).contains(&(got / want));
     // 3,000 records at 250 a second: 12 s.
     let (records, seconds) = measure(&["--id", "rate", "--rate", "250/s"]);

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
 
-/// What a running process says of a metric.
+/// A metric of a running process.
 pub(super) fn metric(url: &str, name: &str) -> f64 {
     find_metric(url, name).unwrap_or_else(|| panic!("no {name}"))
 }
@@ -36,7 +36,7 @@ pub(super) fn address(process: &Process) -> String {
     format!("http://{}", address.replace("\u{1b}[0m", ""))
 }
 
-/// Writes a comment, and says which version classified it.
+/// Writes a comment; the version that classified it.
 fn classified_by(kafka: &Kafka, topics: &Topics, count: &mut usize) -> String {
     kafka.write(&topics.input, [Write::value(comment(*count, "배송이 빨라요"))]);
     *count += 1;
@@ -112,8 +112,8 @@ fn a_process_follows_its_store_and_what_is_damaged_or_away_changes_nothing() {
         (409, Some("refused"), Some(c.as_str()))
     );
     assert!(answer["reason"].as_str().unwrap().contains("SHA-256"), "{answer}");
-    assert_eq!(metric(&admin, "nunchi_model_swaps_total{result=\"refused\"}"), 2.0, "asked for");
-    // Mended: taken when somebody asks.
+    assert_eq!(metric(&admin, "nunchi_model_swaps_total{result=\"refused\"}"), 2.0, "on request");
+    // Repaired: loaded on request.
     std::fs::write(&file, &content).unwrap();
     let (code, answer) = reload(&admin);
     assert_eq!(

@@ -40,11 +40,15 @@ fn publish(store: &Store, seed: u64) -> Version {
 
 fn promote(store: &Store, version: &Version) {
     store
-        .promote(version, PromotionNote { actor: "test".to_owned(), reason: "next".to_owned() }, false)
+        .promote(
+            version,
+            PromotionNote { actor: "test".to_owned(), reason: "next version".to_owned() },
+            false,
+        )
         .unwrap();
 }
 
-/// A store in a folder with two versions, the first one current, and somebody who follows it when asked.
+/// A store in a folder with two versions, the first one current, and a follower that refreshes on request.
 struct Swapper {
     _folder: TempDir,
     store: Store,
@@ -79,8 +83,8 @@ impl Swapper {
             shadow: None,
             actor,
         };
-        let (warm, log) = load_current(&follow).unwrap();
-        let slot: ModelSlot = Arc::new(ArcSwap::from_pointee(warm));
+        let (loaded, log) = load_current(&follow).unwrap();
+        let slot: ModelSlot = Arc::new(ArcSwap::from_pointee(loaded));
         let follower = Follower::start(follow, Arc::clone(&slot), log.clone()).unwrap();
         Swapper { _folder: folder, store, versions, log: Mutex::new(log), slot, metrics, follower }
     }
@@ -92,7 +96,7 @@ impl Swapper {
         // Not read from its beginning each time: there may be thousands of entries.
         let mut log = self.log.lock().unwrap();
         self.store.read_on(&mut log).unwrap();
-        let note = PromotionNote { actor: "test".to_owned(), reason: "next".to_owned() };
+        let note = PromotionNote { actor: "test".to_owned(), reason: "next version".to_owned() };
         self.store.promote_after(&log, other, note, false).unwrap();
         match reload.now_blocking().unwrap() {
             RefreshOutcome::Swapped { model, previous, .. } => {
@@ -129,7 +133,7 @@ fn start(
     std::thread::spawn(move || pipeline.run(|| SlotClassifier::new(Arc::clone(&slot))))
 }
 
-/// Each verdict's score is what the version in its header says of the comment.
+/// Each verdict's score is that of the version in its header.
 fn assert_classified_by_the_named_model(answers: &[Read], texts: &[String], swapper: &Swapper) {
     let (store, versions) = (&swapper.store, &swapper.versions);
     let mut expected: BTreeMap<&str, Vec<f32>> = BTreeMap::new();
@@ -147,7 +151,7 @@ fn assert_classified_by_the_named_model(answers: &[Read], texts: &[String], swap
         let (version, scores) = expected.get_key_value(version).expect("a version that was promoted");
         let want = f64::from(scores[json["id"].as_u64().unwrap() as usize % texts.len()]);
         let got = json["score"].as_f64().unwrap();
-        assert!((got - want).abs() <= bound, "{version} says {want} of {json}");
+        assert!((got - want).abs() <= bound, "{version} gives {want} for {json}");
         *counts.entry(version).or_default() += 1;
     }
     assert_eq!(counts.len(), versions.len(), "{counts:?}");
@@ -213,13 +217,13 @@ fn many_swaps(swaps: usize) {
         let (slot, stop) = (Arc::clone(&swapper.slot), stop.clone());
         move || {
             let mut classifier = SlotClassifier::new(slot);
-            let (mut passes, mut out) = (0u64, Vec::new());
+            let (mut batches, mut out) = (0u64, Vec::new());
             while !stop.requested() {
                 classifier.refresh();
                 classifier.classify(&["배송이 빨라요", "별로예요"], &mut out).unwrap();
-                passes += 1;
+                batches += 1;
             }
-            passes
+            batches
         }
     });
     let warm_up = swaps / 5;
@@ -253,7 +257,7 @@ fn many_swaps_leave_memory_threads_and_descriptors_as_they_were() {
 
 /// `cargo test --release --test swap -- --ignored --exact ten_thousand_swaps --nocapture`
 #[test]
-#[ignore = "minutes; docs/REGISTRY.md tells what it measured, and a shorter one runs above"]
+#[ignore = "minutes; docs/REGISTRY.md has its results, and a shorter one runs above"]
 fn ten_thousand_swaps() {
     let swaps = std::env::var("NUNCHI_TEST_SWAPS").ok().and_then(|swaps| swaps.parse().ok());
     many_swaps(swaps.unwrap_or(10_000));

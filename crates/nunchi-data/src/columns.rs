@@ -32,7 +32,7 @@ pub struct ColumnHints {
     pub label: Option<String>,
     /// The column with stars, instead of a label.
     pub stars: Option<String>,
-    /// Stars that are negative; without a column named, this asks for stars.
+    /// Stars that are negative; without a column named, this selects the column of stars.
     pub negative: Option<Stars>,
     /// Stars that are positive; as `negative`.
     pub positive: Option<Stars>,

@@ -14,16 +14,16 @@ pub enum DataError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         reason: std::io::Error,
     },
     /// A folder where a file should be.
     #[error("{0} is a folder; name the data file in it")]
     Folder(PathBuf),
-    /// The name does not say what is inside.
+    /// The name has no known ending.
     #[error("{0}: the name must end in .tsv, .csv, .jsonl or .ndjson, or in one of these and .gz")]
     Format(PathBuf),
-    /// What is inside is not what the name says.
+    /// The contents do not match the name's ending.
     #[error("{path} {what}")]
     Content {
         /// The file.
@@ -40,7 +40,7 @@ pub enum DataError {
         path: PathBuf,
         /// The last line that could be read.
         line: u64,
-        /// What the decompressor says.
+        /// The decompressor's error.
         reason: std::io::Error,
     },
     /// A row that does not end.
@@ -58,7 +58,7 @@ pub enum DataError {
     Column {
         /// The file.
         path: PathBuf,
-        /// The column that was asked for, or those that would do.
+        /// The column that was requested, or those that would do.
         wanted: String,
         /// The columns that there are.
         columns: String,
@@ -88,7 +88,7 @@ pub enum DataError {
         count: u64,
         /// Of how many.
         rows: u64,
-        /// What is wrong with the whole, probably.
+        /// The probable cause.
         hint: &'static str,
         /// The first of them, with line numbers and reasons.
         shown: String,
@@ -120,7 +120,7 @@ pub enum DataError {
 }
 
 impl DataError {
-    /// What the system says about a file.
+    /// The system's error about a file.
     pub(super) fn unreadable(path: &Path, reason: std::io::Error) -> Self {
         DataError::Unreadable { path: path.to_owned(), reason }
     }
@@ -136,7 +136,7 @@ impl DataError {
     }
 }
 
-/// What somebody who asked for `name` probably meant, or did.
+/// A hint for `name`: the column that was probably meant, or the columns that exist.
 pub(super) fn hint(path: &Path, name: &str, columns: &[String]) -> String {
     if let [only] = columns {
         let csv = path.to_string_lossy().to_lowercase().contains(".csv");

@@ -5,11 +5,11 @@
 //!
 //! - [`Source`]: a file as the command line names it, with how it is to be learned.
 //! - [`ColumnHints`], [`Columns`]: which columns hold comments and classes; [`Target`]: from a value to a class.
-//! - [`read`], [`try_read`], [`read_comments`]: the rows. What is wrong is a [`DataError`], which names the file and the line.
+//! - [`read`], [`try_read`], [`read_comments`]: the rows. Errors are a [`DataError`], which names the file and the line.
 //! - [`LabeledSet`], [`EncodedSet`], [`Examples`]: comments in memory, as text and as token ids.
 //! - [`CommentKey`]: which comments are the same.
 //!
-//! Imports run one way: rows → columns → read, and nothing here knows what is trained or measured.
+//! Imports run one way: rows → columns → read, independent of training and measuring.
 
 #![cfg_attr(not(test), warn(clippy::disallowed_macros))]
 #![forbid(unsafe_code)]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-/// A column that says what a comment's class is, and how to read it.
+/// The column with a comment's class, and how to read it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Target {
     /// A label's name, or its number counted from 0.
@@ -91,7 +91,7 @@ impl Target {
     /// The class that a value stands for; `None` for stars that stand for no class.
     ///
     /// # Errors
-    /// A sentence about a value that is neither.
+    /// The message about a value that is neither.
     pub fn class(&self, value: &str) -> Result<Option<usize>, String> {
         let value = value.trim();
         match self {
@@ -116,7 +116,7 @@ impl Target {
                     // Ten stars read as five would make nothing of praise and middling into praise.
                     Err(format!(
                         "`{column}` is `{value}`, beyond the stars {negative} (negative) and {positive} (positive): \
-                         --negative and --positive say what they mean"
+                         --negative and --positive set the ranges"
                     ))
                 } else {
                     Ok(None)

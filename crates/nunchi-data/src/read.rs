@@ -146,7 +146,7 @@ pub fn require_classes(path: &Path, target: &Target, counts: &Counts) -> Result<
     }
 }
 
-/// Counts rows, and remembers the first that cannot be used.
+/// Counts rows, and keeps the first that cannot be used.
 #[derive(Default)]
 struct Tally {
     rows: u64,

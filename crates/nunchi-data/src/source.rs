@@ -24,7 +24,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// The file's name without its folder: what reports may say about where data lies.
+    /// The file's name without its folder: all that reports contain of its path.
     pub fn file_name(&self) -> String {
         let name = self.path.file_name();
         name.map_or_else(|| self.path.display().to_string(), |name| name.to_string_lossy().into_owned())
@@ -54,7 +54,7 @@ impl FromStr for Source {
             } else if let Some(column) = option.strip_prefix("soft=") {
                 source.soft = Some(column.to_owned());
             } else if let Some(share) = option.strip_prefix("teacher=") {
-                source.distillation_weight = Some(within_one("teacher's share", share)?);
+                source.distillation_weight = Some(within_one("distillation weight", share)?);
             } else if let Some(every) = option.strip_prefix("hold-out=") {
                 let every = every.parse().map_err(|_| format!("`hold-out={every}` is no number of rows"))?;
                 source.hold_out = Some(every);

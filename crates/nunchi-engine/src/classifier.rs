@@ -21,7 +21,7 @@ pub trait Classifier: Send {
     /// Classifies `comments`; `predictions` is cleared and gets one for each comment, in order.
     ///
     /// # Errors
-    /// A model that cannot classify one of the comments; `predictions` then means nothing.
+    /// A model that cannot classify one of the comments; `predictions` is then unspecified.
     fn classify(&mut self, comments: &[&str], predictions: &mut Vec<Prediction>) -> Result<(), EngineError>;
 
     /// The model's VERSION, as verdicts carry it.

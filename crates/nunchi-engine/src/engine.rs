@@ -56,7 +56,7 @@ impl Engine {
     /// in order.
     ///
     /// # Errors
-    /// As [`Engine::classify`]; `predictions` then means nothing.
+    /// As [`Engine::classify`]; `predictions` is then unspecified.
     pub fn classify_into(
         &mut self,
         comments: &[&str],
@@ -69,7 +69,7 @@ impl Engine {
     /// and gets each sequence's probabilities: one (of positive) for a sigmoid, one a class for a softmax.
     ///
     /// # Errors
-    /// A sequence whose score is not a number ([`EngineError::NotANumber`]); `out` then means nothing.
+    /// A sequence whose score is not a number ([`EngineError::NotANumber`]); `out` is then unspecified.
     ///
     /// # Panics
     /// If a token is not in the vocabulary or the lengths do not add up to the tokens.

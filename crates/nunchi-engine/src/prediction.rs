@@ -54,7 +54,7 @@ impl Prediction {
     }
 }
 
-/// Turns the head's outputs into probabilities, in place.
+/// Converts the head's outputs to probabilities, in place.
 pub(crate) fn probabilities(head: HeadKind, temperature: f32, logits: &mut [f32]) {
     let temperature = f64::from(temperature);
     match head {

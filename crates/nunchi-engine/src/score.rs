@@ -17,7 +17,7 @@ impl WrittenScore {
         WrittenScore(millionths.min(Self::ONE))
     }
 
-    /// Whether the score says `positive`: at least one half.
+    /// Whether the label is `positive`: the score is at least one half.
     pub fn is_positive(self) -> bool {
         self.0 >= Self::ONE / 2
     }

@@ -1,4 +1,4 @@
-//! How comments change: what a part of them is like, to be compared with other parts.
+//! Drift: statistics of a part of the comments, to be compared with those of other parts.
 
 use crate::evaluation::classify;
 use crate::metrics::{Metrics, Outcome};
@@ -11,7 +11,7 @@ const MAX_CLASSIFIED: usize = 10_000;
 /// A labelled comment of a part.
 #[derive(Clone, Copy, Debug)]
 pub struct Comment<'a> {
-    /// What was written.
+    /// The text of the comment.
     pub text: &'a str,
     /// Its class, an index into the labels.
     pub class: usize,
@@ -19,7 +19,7 @@ pub struct Comment<'a> {
     pub stars: Option<f64>,
 }
 
-/// What a part of the comments is like.
+/// The statistics of a part of the comments.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Part {
     /// Its name.

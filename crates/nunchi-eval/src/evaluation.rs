@@ -81,7 +81,7 @@ pub enum ModelUnderTest {
         /// Its predictions, reused from chunk to chunk.
         predictions: Vec<Prediction>,
     },
-    /// The readable mathematics of [`nunchi_model::rnn`], which the engine is tested against.
+    /// The reference implementation of [`nunchi_model::rnn`], which the engine is tested against.
     Reference(Box<Model>),
     /// Another one that is given every comment with other spaces.
     Respaced(Box<ModelUnderTest>, Spacing),
@@ -181,7 +181,7 @@ impl Part {
     }
 }
 
-/// A comment that a model got wrong, or that models disagree on.
+/// A comment that a model classified wrongly, or that models disagree on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Case {
     /// The comment.
@@ -192,7 +192,7 @@ pub struct Case {
     pub outcomes: Vec<Outcome>,
 }
 
-/// What models made of labelled comments.
+/// The outcomes of models on labelled comments.
 #[derive(Clone, Debug, Default)]
 pub struct Observations {
     /// The parts' names and their numbers of comments, in the order of the outcomes.
@@ -209,7 +209,7 @@ pub struct Observations {
     pub disagreements: Vec<Case>,
 }
 
-/// Has every model classify the same parts, each read once. `on_progress` gets the number of comments classified since
+/// Classifies the same parts with every model; each is read once. `on_progress` gets the number of comments classified since
 /// its last call.
 ///
 /// # Errors
@@ -242,7 +242,7 @@ pub fn observe(
     Ok(observations)
 }
 
-/// Has every model classify comments that are in memory.
+/// Classifies comments in memory with every model.
 ///
 /// # Errors
 /// A model that cannot classify a comment.
@@ -262,7 +262,7 @@ pub fn observe_sets(models: &mut [ModelUnderTest], sets: &[LabeledSet]) -> Resul
     Ok(observations)
 }
 
-/// Collects comments, has them classified in chunks, and keeps outcomes and the most telling texts.
+/// Collects comments, classifies them in chunks, and keeps outcomes and the texts with the largest errors.
 struct Observer<'a> {
     models: &'a mut [ModelUnderTest],
     comments: Vec<String>,

@@ -1,4 +1,4 @@
-//! How a training went: what the learning curves of a report are drawn from.
+//! The history of a training: the data of a report's learning curves.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -39,7 +39,7 @@ pub struct Pass {
 }
 
 impl Pass {
-    /// The mean over the development groups that decides which pass is best; where a report does not tell it, the plain one.
+    /// The mean over the development groups that decides which pass is best; where a report lacks it, the plain one.
     pub fn score(&self) -> Option<f64> {
         let plain = || self.dev.iter().sum::<f64>() / self.dev.len() as f64;
         self.score.or_else(|| (!self.dev.is_empty()).then(plain))
@@ -65,7 +65,7 @@ pub struct History {
 }
 
 impl History {
-    /// What a model's report ([`nunchi_model::Model::report`]) tells of its training; `None` if it tells nothing.
+    /// The history in a model's report ([`nunchi_model::Model::report`]); `None` if there is none.
     pub fn of_report(report: &Value) -> Option<Self> {
         let mut history: History = serde_json::from_value(serde_json::json!({
             "epochs": report.get("epochs")?,
@@ -78,7 +78,7 @@ impl History {
     }
 }
 
-/// Hears every step and keeps few points, in memory that does not grow: when there are too many, neighbors are joined.
+/// Records every step as few points, in memory that does not grow: when there are too many, neighbors are joined.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     points: Vec<Point>,

@@ -1,4 +1,4 @@
-//! Influence decay: what is left of a comment's first token in the state, and in what the head would say, by the number of
+//! Influence decay: what is left of a comment's first token in the state, and in the head's output, by the number of
 //! tokens read since.
 
 use crate::report::chart::{Axis, Chart, Unit, color};
@@ -48,7 +48,7 @@ pub struct InfluenceDecay {
     pub comments: usize,
     /// Its influence on the state after 0, 1, 2 … further tokens, relative to that after 0.
     pub left: Vec<f64>,
-    /// The same for its influence on what the head would say there (the logit).
+    /// The same for its influence on the head's output there (the logit).
     pub left_in_verdict: Vec<f64>,
 }
 
@@ -109,12 +109,12 @@ fn of_model(model: &Model, sequences: &[Vec<u32>]) -> Result<InfluenceDecay, Dec
     Ok(InfluenceDecay { model: model.name.clone(), comments: sequences.len(), left, left_in_verdict })
 }
 
-/// The chart: an SVG file of its own, for light and dark ground. Solid lines are states, dashed ones verdicts.
+/// The chart: an SVG file of its own, for light and dark ground. Solid lines are states, dashed ones logits.
 pub fn chart(measured: &[InfluenceDecay]) -> String {
     let values = || measured.iter().flat_map(|one| one.left.iter().chain(&one.left_in_verdict)).copied();
     let lowest = values().filter(|left| *left > 0.0).fold(0.5_f64, f64::min).max(1e-6);
     let (floor, highest) = (lowest * 0.9, values().fold(1.0_f64, f64::max) * 1.05);
-    let title = "left of the first token's influence on the state (solid) and on the verdict (dashed)";
+    let title = "left of the first token's influence on the state (solid) and on the logit (dashed)";
     // The names stand to the right of the lines' ends.
     let last = (TOKENS - 1) as f64;
     let (x, y) = (

@@ -33,7 +33,7 @@ impl Outcome {
 
     /// The class that was chosen. Of two, the label of the *written* score, which has six decimals: a verdict of 0.500000
     /// is positive, even where the probability before rounding was 0.4999997. What is measured must be what users see;
-    /// with the unrounded probability a report would count verdicts that nobody was ever given. Of more classes the most
+    /// with the unrounded probability a report would count verdicts that were never written. Of more classes the most
     /// probable one, the first of equals.
     pub fn chosen(&self) -> usize {
         if self.probabilities.len() == 2 {
@@ -227,7 +227,7 @@ fn roc_of(outcomes: &[Outcome], class: usize) -> Vec<[f64; 2]> {
         } else {
             alarms += 1.0;
         }
-        // Equal scores cannot be told apart: they are one step.
+        // Equal scores have no order: they are one step.
         if ranked.get(at + 1).is_none_or(|(next, _)| *next != score) {
             points.push([alarms / negatives, hits / positives]);
         }
@@ -347,7 +347,7 @@ mod tests {
             })
             .collect();
         let curve = roc(&outcomes);
-        assert_eq!(curve[..2], [[0.0, 0.0], [0.0, 1.0]], "all are told apart");
+        assert_eq!(curve[..2], [[0.0, 0.0], [0.0, 1.0]], "the classes are separated");
         assert_eq!(curve.last(), Some(&[1.0, 1.0]));
     }
 

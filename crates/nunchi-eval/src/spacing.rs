@@ -11,9 +11,9 @@ const JOINER: char = '\u{200d}';
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Spacing {
-    /// All are removed
+    /// Remove all spaces
     None,
-    /// One stands between all characters
+    /// Put a space between all characters
     Every,
 }
 

@@ -7,7 +7,7 @@ use rdkafka::client::{Client, ClientContext};
 
 /// Gives `client` another user name and password for SASL/PLAIN and SASL/SCRAM.
 ///
-/// Connections that exist stay as they are (until the broker asks them to authenticate again, KIP-368); those that are made
+/// Connections that exist stay as they are (until the broker requires re-authentication, KIP-368); those that are made
 /// from now on, also after a refusal, use the new credentials. Waits for nothing: whether the credentials are right shows
 /// at the next connection. Every rdkafka client has a [`Client`]: `Consumer::client`, `Producer::client`,
 /// `AdminClient::inner`.

@@ -20,9 +20,9 @@ pub enum Error {
     /// A partition that a list does not contain.
     #[error("the list has no partition {partition} of topic `{topic}`")]
     NotListed {
-        /// The topic asked for.
+        /// The requested topic.
         topic: String,
-        /// The partition asked for.
+        /// The requested partition.
         partition: i32,
     },
     /// librdkafka or a broker refused.
@@ -90,7 +90,7 @@ impl ResponseError {
         copy
     }
 
-    /// The code; [`RDKafkaErrorCode::Unknown`] for one that this librdkafka does not know.
+    /// The code; [`RDKafkaErrorCode::Unknown`] for one that this librdkafka does not have.
     pub fn code(&self) -> RDKafkaErrorCode {
         rd_kafka_resp_err_t::try_from(self.code).map_or(RDKafkaErrorCode::Unknown, RDKafkaErrorCode::from)
     }

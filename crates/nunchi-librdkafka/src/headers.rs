@@ -140,7 +140,7 @@ impl<'h> RawHeaders<'h> {
         }
         let headers = self.detach();
         for name in names {
-            // SAFETY: the list is the copy, which nobody else knows; librdkafka only compares the name.
+            // SAFETY: the list is the copy, which has no other reference; librdkafka only compares the name.
             unsafe { rd_kafka_header_remove(native(headers.as_borrowed()).cast_mut(), name.as_ptr()) };
         }
         HeadersBuilder { headers, bytes }

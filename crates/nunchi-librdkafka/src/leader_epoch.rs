@@ -15,7 +15,7 @@ use std::ptr::NonNull;
 /// librdkafka's "not known".
 const UNKNOWN: i32 = -1;
 
-/// The leader epoch of a consumed message, at least 0. `None` where the broker did not tell it, and for messages of a
+/// The leader epoch of a consumed message, at least 0. `None` where the broker did not send it, and for messages of a
 /// producer's delivery reports.
 ///
 /// Wraps `rd_kafka_message_leader_epoch`.

@@ -37,12 +37,12 @@ pub enum ModelError {
     /// A format from another time.
     #[error("the model has format {0}; this version reads format 1: use the nunchi that wrote it")]
     Format(String),
-    /// An entry of the metadata does not say what it should.
+    /// An entry of the metadata has an invalid value.
     #[error("the metadata's `{key}` is {value:?}; it should be {should}")]
     Metadata {
         /// The entry.
         key: &'static str,
-        /// What it says, shortened.
+        /// Its value, shortened.
         value: String,
         /// What would be understood.
         should: String,
@@ -52,7 +52,7 @@ pub enum ModelError {
         "the checksum does not match (recorded {recorded}, found {found}): the file was changed or damaged"
     )]
     Checksum {
-        /// What the file says, shortened.
+        /// The value in the file, shortened.
         recorded: String,
         /// What its content gives.
         found: String,
@@ -60,7 +60,7 @@ pub enum ModelError {
     /// A tensor that the network needs is not there.
     #[error("the tensor `{0}` is missing")]
     MissingTensor(String),
-    /// A tensor that the network does not know.
+    /// A tensor that the network does not have.
     #[error("the tensor `{0}` belongs to no part of this network")]
     ExtraTensor(String),
     /// A tensor of another type.

@@ -77,7 +77,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
         return Err(ModelError::TooLarge { bytes, most: MAX_BYTES });
     }
     let mut content = Vec::with_capacity(bytes as usize);
-    // A pipe or a growing file says less about its size than it holds.
+    // The metadata of a pipe or a growing file have a smaller size than there is to read.
     file.take(MAX_BYTES + 1).read_to_end(&mut content).map_err(failed)?;
     Ok(content)
 }
@@ -153,7 +153,7 @@ fn metadata(model: &Model) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Reads a model; the checksum holds, the tensors have the right names and shapes. What they say is not checked yet.
+/// Reads a model; the checksum holds, the tensors have the right names and shapes. Their values are not checked yet.
 pub(super) fn parse(bytes: &[u8]) -> Result<Model, ModelError> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(ModelError::TooLarge { bytes: bytes.len() as u64, most: MAX_BYTES });
@@ -310,7 +310,7 @@ impl Metadata<'_> {
     }
 }
 
-/// The beginning of something that a file says, fit for a message.
+/// The beginning of a value of a file, for a message.
 fn shortened(text: &str) -> String {
     text.chars().take(40).collect()
 }

@@ -12,7 +12,7 @@ use nunchi_text::Tokenizer;
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 
-/// What a state dict does not say.
+/// What a state dict lacks.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// A name for people.

@@ -76,7 +76,7 @@ pub struct Model {
     pub version: String,
 }
 
-/// Where a report says which lower precisions were measured on the model.
+/// The entry of a report with the lower precisions that were measured on the model.
 const PRECISIONS: &str = "precisions";
 
 impl Model {
@@ -106,7 +106,7 @@ impl Model {
     /// golden comments.
     ///
     /// # Errors
-    /// An error that says what is wrong with it.
+    /// An error that names the problem.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ModelError> {
         let model = file::parse(bytes)?;
         model.check()?;

@@ -60,7 +60,7 @@ pub fn rows(shape: &Shape) -> Vec<Row> {
     rows
 }
 
-/// The table, and what else a person wants to know about `model`.
+/// The table of layers, and the other properties of `model`.
 pub fn summary(model: &Model) -> String {
     let shape = &model.network.shape;
     let mut out = format!("Model: \"{}\" (version {})\n{}\n", model.name, model.version, "_".repeat(WIDTH));

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// PyTorch's answers must be met this closely.
 const TOLERANCE: f64 = 1e-5;
 
-fn numbers(view: &TensorView<'_>) -> Vec<f64> {
+fn elements(view: &TensorView<'_>) -> Vec<f64> {
     let bytes = view.data();
     match view.dtype() {
         Dtype::F32 => bytes.chunks(4).map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap()))).collect(),
@@ -26,16 +26,16 @@ fn numbers(view: &TensorView<'_>) -> Vec<f64> {
 fn read_network<F: Real>(shape: Shape, file: &SafeTensors<'_>) -> Network<F> {
     Network::from_tensors(shape, |name, _| {
         let view = file.tensor(name).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let values = numbers(&view).into_iter().map(F::from_f64).collect();
+        let values = elements(&view).into_iter().map(F::from_f64).collect();
         Ok::<_, RnnError>(ArrayD::from_shape_vec(IxDyn(view.shape()), values).unwrap())
     })
     .unwrap()
 }
 
 fn read_sequences(file: &SafeTensors<'_>) -> Vec<Vec<u32>> {
-    let tokens = numbers(&file.tensor("tokens").unwrap());
+    let tokens = elements(&file.tensor("tokens").unwrap());
     let mut rest = tokens.iter().map(|&token| token as u32);
-    let lengths = numbers(&file.tensor("lengths").unwrap());
+    let lengths = elements(&file.tensor("lengths").unwrap());
     lengths.iter().map(|&length| rest.by_ref().take(length as usize).collect()).collect()
 }
 
@@ -58,7 +58,7 @@ fn worst_error<F: Real>(path: &Path) -> f64 {
     let network = read_network::<F>(shape, &file);
     let sequences = read_sequences(&file);
     let slices: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
-    let want = numbers(&file.tensor("logits").unwrap());
+    let want = elements(&file.tensor("logits").unwrap());
     let got = network.logits(&slices);
     assert_eq!(got.len(), want.len());
     let mut worst = 0.0_f64;
@@ -118,7 +118,7 @@ fn large_networks_agree_with_numpy() {
         let network = read_network::<f32>(shape, &SafeTensors::deserialize(&bytes).unwrap());
         let expected = std::fs::read(folder.join(format!("{name}.expected"))).unwrap();
         let expected = SafeTensors::deserialize(&expected).unwrap();
-        let want = numbers(&expected.tensor("probability").unwrap());
+        let want = elements(&expected.tensor("probability").unwrap());
         let mut worst = 0.0_f64;
         for (chunk, want) in slices.chunks(200).zip(want.chunks(200)) {
             let logits = network.logits(chunk);

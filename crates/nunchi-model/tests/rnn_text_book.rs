@@ -75,7 +75,7 @@ fn the_hidden_state_starts_at_zero() {
 }
 
 #[test]
-fn a_comment_is_judged_alone_whatever_its_neighbors() {
+fn a_comment_is_classified_alone_whatever_its_neighbors() {
     let shape = Shape { vocabulary: 50, bidirectional: true, layers: 2, ..shape(Cell::Gru, 8, 8) };
     let network = Network::<f32>::random(shape, 3).unwrap();
     let comments: Vec<Vec<u32>> =

@@ -1,6 +1,6 @@
 //! A tokenizer for other people's programs: sentencepiece's `tokenizer.model` and Hugging Face's `tokenizer.json`.
 //!
-//! Pieces, scores and ids are the same. What is done to a text before it is cut is told in their terms, as near as they go:
+//! Pieces, scores and ids are the same. The normalization is expressed in their terms, as closely as possible:
 //! characters one by one in sentencepiece's table of rules (both read it), and runs of equal characters (`ㅋㅋㅋㅋ` to `ㅋㅋㅋ`)
 //! up to [`MAX_RULED_RUN`] there, of any length in `tokenizer.json`, which also drops badges. Characters that only
 //! normalize together (conjoining jamo, a letter and its combining accent) stay apart.

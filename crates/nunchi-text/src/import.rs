@@ -10,17 +10,17 @@ use super::{Normalizer, TextError};
 use prost::Message;
 use serde::Deserialize;
 
-/// Reads a tokenizer of either kind; `normalizer` replaces the one that the file asks for.
+/// Reads a tokenizer of either kind; `normalizer` replaces the one that the file specifies.
 ///
 /// # Errors
 /// Something else than a unigram tokenizer, or one that needs a normalizer we do not have.
 pub fn import(content: &[u8], normalizer: Option<Normalizer>) -> Result<Tokenizer, TextError> {
-    let (vocabulary, asked) = if content.trim_ascii_start().starts_with(b"{") {
+    let (vocabulary, specified) = if content.trim_ascii_start().starts_with(b"{") {
         hugging_face(content)?
     } else {
         sentencepiece(content)?
     };
-    let normalizer = match (normalizer, asked) {
+    let normalizer = match (normalizer, specified) {
         (Some(ours), _) | (None, Ok(ours)) => ours,
         (None, Err(theirs)) => {
             return refuse(format!(

@@ -47,12 +47,12 @@ pub const EXAMPLES: [&str; 12] = [
 /// What can be wrong with a tokenizer.
 #[derive(Debug, Error)]
 pub enum TextError {
-    /// The file names a tokenizer or a normalizer that this version does not know.
-    #[error("unknown {what} `{name}`; this version knows: {known}")]
+    /// The file names a tokenizer or a normalizer that this version does not support.
+    #[error("unknown {what} `{name}`; this version supports: {known}")]
     Unknown {
         /// `tokenizer.kind` or `normaliser`, as the metadata of a model file spell them.
         what: &'static str,
-        /// What the file says.
+        /// The name in the file.
         name: String,
         /// What would have been understood.
         known: &'static str,

@@ -12,8 +12,8 @@
 //! - More than three of the same character in a row become three; digits stay (a price is not a sigh).
 //! - A shop's badge in front (`재구매 `, `한달사용기 `) is dropped: the buyer did not write it, and it gives labels away.
 //!
-//! `nunchi-2`, the one for training, also drops all spaces. Few who write Korean on a phone put them where the rules want
-//! them, and many put none: what a network learns about them is noise, and without them `잘쓰고있어요`, `잘 쓰고 있어요` and
+//! `nunchi-2`, the one for training, also drops all spaces. Korean typed on phones rarely has them where the
+//! rules require them, and often has none: what a network learns about them is noise, and without them `잘쓰고있어요`, `잘 쓰고 있어요` and
 //! `잘 쓰 고 있 어 요` are the same comment (measured: docs/MODEL.md).
 
 use super::TextError;
@@ -39,13 +39,13 @@ pub enum Normalizer {
 }
 
 impl Normalizer {
-    /// The names that [`Normalizer::from_name`] knows.
+    /// The names that [`Normalizer::from_name`] accepts.
     pub const NAMES: &'static str = "nunchi-2, nunchi-1, nfkc, none";
 
     /// The normalizer of this name.
     ///
     /// # Errors
-    /// A name that this version does not know.
+    /// A name that this version does not support.
     pub fn from_name(name: &str) -> Result<Self, TextError> {
         match name {
             "nunchi-1" => Ok(Normalizer::Nunchi1),
@@ -116,7 +116,7 @@ fn is_compatibility_jamo(c: char) -> bool {
     matches!(c, '\u{3131}'..='\u{3163}' | '\u{3165}'..='\u{318e}')
 }
 
-/// Characters that say nothing: controls, format characters, variation selectors, skin tones.
+/// Characters without meaning for the classification: controls, format characters, variation selectors, skin tones.
 #[inline]
 fn is_dropped(c: char) -> bool {
     if c.is_ascii() {
@@ -187,7 +187,7 @@ fn lower(c: char) -> char {
     }
 }
 
-/// The last step of `nunchi-1`: ASCII lower case, what says nothing dropped, spaces folded, runs shortened.
+/// The last step of `nunchi-1`: ASCII lower case, characters without meaning dropped, spaces folded, runs shortened.
 #[inline]
 fn fold(text: impl Iterator<Item = char>, longest_run: usize, out: &mut String) {
     let (mut last, mut run, mut space) = ('\0', 0, false);
@@ -313,7 +313,7 @@ mod tests {
         }
     }
 
-    /// Characters that cause trouble, more often than chance would pick them.
+    /// Characters that cause trouble, more often than a uniform choice has them.
     fn trouble() -> impl Strategy<Value = String> {
         let pool: Vec<char> =
             "재구매 한달사용기 ㅋㅋㅋㅠaaJÉİſΣ１２３…™℡ﷺ￦ﾡￂ가각ᄀ\u{1161}\u{11a8}\u{301}\u{30c}\u{323}\u{200d}\u{fe0f}\t\u{7}\u{3164}\u{a0}👍🏻❤️♡"

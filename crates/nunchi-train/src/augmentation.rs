@@ -1,7 +1,7 @@
-//! Augmentation: the same comment as somebody else would have typed it, with another ending, a typo, another sign at the end.
+//! Augmentation: the same comment typed differently, with another ending, a typo, another sign at the end.
 //!
-//! Comments that were written to teach something are few; each time they are read they may look a little different
-//! (`FILE,vary=SHARE` on the command line), so that what they mean is learned rather than how they look. The prediction never changes.
+//! Contrast pairs are few; in each epoch they may be varied a little
+//! (`FILE,vary=SHARE` on the command line), so that their meaning is learned rather than their form. The label never changes.
 
 use super::hangul::{PIEUP_SIOT, SIOT, SSANG_SIOT, final_of, with_final};
 use rand::Rng;
@@ -42,7 +42,7 @@ const ENDING_SHARE: f64 = 0.6;
 const TYPO_SHARE: f64 = 0.25;
 const TAIL_SHARE: f64 = 0.25;
 
-/// `text` as somebody else may have typed it.
+/// `text`, varied.
 pub(super) fn augment(text: &str, random: &mut impl Rng) -> String {
     let mut augmented = text.to_owned();
     if random.random_bool(ENDING_SHARE) {

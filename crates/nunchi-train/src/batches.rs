@@ -1,8 +1,8 @@
 //! From rows on disk to batches of tokens: windows of rows are cut into tokens, sorted by length and cut into batches, so that the
 //! comments of a batch are nearly of one length, and the batches are shuffled.
 //!
-//! Always holds: what comes depends on the seed, the epoch and the place in the epoch alone, so that a run that goes on in the
-//! middle sees what an undisturbed one would have seen.
+//! Invariant: the batches depend on the seed, the epoch and the position in the epoch alone, so that a resumed run has the
+//! batches of an uninterrupted one.
 
 use super::augmentation::augment;
 use super::corpus::{Corpus, Row};

@@ -62,7 +62,7 @@ impl Plan {
     }
 }
 
-/// What became of one file's rows.
+/// The counts of one file's rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileReport {
     /// The file's name without its folder.
@@ -84,7 +84,7 @@ pub struct Dataset {
     pub corpus: Corpus,
     /// To develop on: the files, then what was held out of each labeled file.
     pub dev: Vec<LabeledSet>,
-    /// What became of each source of the corpus.
+    /// The counts of each source of the corpus.
     pub files: Vec<FileReport>,
 }
 
@@ -140,7 +140,7 @@ fn check_rest(corpus: &Corpus, files: &[FileReport]) -> Result<(), CorpusError> 
     })
 }
 
-/// Fills a corpus from files, and remembers what must not be in it.
+/// Fills a corpus from files, without the comments of the development sets.
 struct Builder {
     writer: Writer,
     keys: CommentKeys,
@@ -191,7 +191,7 @@ impl Builder {
             }
             let row =
                 NewRow { text: example.text, class: Some(example.class as u32), soft: example.soft, key };
-            if !sampler.wants() {
+            if !sampler.holds_next() {
                 return self.writer.push(row);
             }
             sampler.hold(row).iter().try_for_each(|held| self.writer.push(held.row()))
@@ -251,7 +251,7 @@ impl HoldOutSampler {
     }
 
     /// Whether the next row is to be held out.
-    fn wants(&mut self) -> bool {
+    fn holds_next(&mut self) -> bool {
         self.row += 1;
         self.every > 0 && self.row.is_multiple_of(self.every)
     }

@@ -3,7 +3,7 @@
 //! - [`dataset`]: files become a [`corpus`] on disk and development sets in memory that share no comment.
 //! - [`trainer`]: epochs, checkpoints, divergence; made of `batches`, [`step`], [`optimizer`] and [`schedule`].
 //! - `language`: the objective of the stage before, predicting next tokens.
-//! - `augmentation` and [`contrast`]: comments typed otherwise, and made-up sentences in which one word decides the label.
+//! - `augmentation` and [`contrast`]: comments typed otherwise, and synthetic sentences in which one word decides the label.
 //! - [`golden`]: the comments whose scores every trained model carries.
 
 #![cfg_attr(not(test), warn(clippy::disallowed_macros))]

@@ -18,7 +18,7 @@ const PASS: usize = 32;
 pub struct Example<'a> {
     /// Its tokens, at least one.
     pub tokens: &'a [u32],
-    /// What is wanted, and how much it counts.
+    /// The target, and its weight.
     pub target: Target<f32>,
 }
 
@@ -33,7 +33,7 @@ pub struct StepSettings {
     pub dropout_features: f32,
     /// The share of a target's probability that is spread over all classes.
     pub smoothing: f64,
-    /// Chooses what is dropped.
+    /// The key of the dropout masks.
     pub key: u64,
     /// Threads; the result does not depend on them.
     pub threads: usize,
@@ -70,7 +70,7 @@ pub struct Shard<'a> {
     pub examples: &'a [Example<'a>],
     /// Examples of the whole batch.
     pub batch: usize,
-    /// What to drop.
+    /// The dropout masks.
     pub dropout: DropoutMasks,
     /// How the step computes.
     pub settings: &'a StepSettings,
@@ -162,7 +162,7 @@ impl Stepper {
 }
 
 impl StepSettings {
-    /// What is dropped in a shard: it does not depend on the thread.
+    /// The dropout masks of a shard, which do not depend on the thread.
     fn dropout(&self, shard: usize) -> DropoutMasks {
         DropoutMasks {
             inputs: self.dropout_inputs,

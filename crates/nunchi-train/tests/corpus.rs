@@ -75,12 +75,12 @@ proptest! {
         let mut corpus = corpus(rows / 2, rows - rows / 2, &dropped);
         let fingerprint = corpus.fingerprint().to_owned();
         let score = |text: &str| text.parse::<f32>().unwrap() / 10_000.0;
-        let mut asked = 0;
+        let mut rescored = 0;
         corpus.rescore(|texts| {
-            asked += texts.len();
+            rescored += texts.len();
             texts.iter().map(|text| score(text)).collect()
         }).unwrap();
-        prop_assert_eq!(asked as u64, corpus.len());
+        prop_assert_eq!(rescored as u64, corpus.len());
         for row in corpus.rows().map(Result::unwrap) {
             prop_assert_eq!(row.soft, Some(score(&row.text)));
             prop_assert_eq!(row.class.is_some(), row.source == 0);

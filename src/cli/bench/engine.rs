@@ -1,8 +1,8 @@
 //! `nunchi bench engine`: the engine alone, on the networks and sequences that the peers are measured with.
 //!
-//! Pin it to one core (`taskset -c 0`) and take turns with the peers: machines drift.
+//! Pin it to one core (`taskset -c 0`) and alternate with the peers: machines drift.
 
-use super::state_dict::{integers, numbers, read, read_network};
+use super::state_dict::{f32_tensor, read, read_network, u32_tensor};
 use crate::cli::exit::ExitStatus;
 use crate::cli::printer::outln;
 use anyhow::{Context, ensure};
@@ -23,7 +23,7 @@ pub struct Args {
     /// Kernel to use instead of the best one for this CPU
     #[arg(long)]
     kernel: Option<String>,
-    /// Sequences of a turn; they are sorted by length within it
+    /// Sequences of a batch; they are sorted by length within it
     #[arg(long, default_value_t = 2_048, value_parser = clap::value_parser!(u32).range(1..))]
     window: u32,
     /// Measured rounds, after one to warm up; the median counts
@@ -40,7 +40,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     for name in &args.models {
         let network = read_network(&args.dir.join(format!("{name}.safetensors")))?;
         let want = read(&args.dir.join(format!("{name}.expected")))?;
-        let want = numbers(&SafeTensors::deserialize(&want)?, "probability")?;
+        let want = f32_tensor(&SafeTensors::deserialize(&want)?, "probability")?;
         let packed = Packed::new(&network, args.kernel.as_deref().map(str::parse).transpose()?)?;
         let result = measure(&packed, &sequences, &want, &args)?;
         if args.json {
@@ -67,7 +67,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
-/// The sequences to judge.
+/// The sequences to classify.
 pub(super) struct Sequences {
     tokens: Vec<u32>,
     lengths: Vec<u32>,
@@ -78,7 +78,7 @@ impl Sequences {
         let bytes = read(path)?;
         let file =
             SafeTensors::deserialize(&bytes).with_context(|| format!("cannot read {}", path.display()))?;
-        Ok(Sequences { tokens: integers(&file, "tokens")?, lengths: integers(&file, "lengths")? })
+        Ok(Sequences { tokens: u32_tensor(&file, "tokens")?, lengths: u32_tensor(&file, "lengths")? })
     }
 
     /// The first `count` sequences.
@@ -92,16 +92,16 @@ impl Sequences {
         self.lengths.iter().take(count).map(take).collect()
     }
 
-    /// Turns of `window` sequences: tokens and lengths.
-    fn turns(&self, window: usize) -> Vec<(&[u32], &[u32])> {
+    /// Batches of `window` sequences: tokens and lengths.
+    fn batches(&self, window: usize) -> Vec<(&[u32], &[u32])> {
         let mut rest = &self.tokens[..];
-        let mut turns = Vec::new();
+        let mut batches = Vec::new();
         for lengths in self.lengths.chunks(window) {
             let (tokens, later) = rest.split_at(lengths.iter().map(|&length| length as usize).sum());
             rest = later;
-            turns.push((tokens, lengths));
+            batches.push((tokens, lengths));
         }
-        turns
+        batches
     }
 }
 
@@ -109,7 +109,7 @@ impl Sequences {
 struct Measured {
     /// Sequences a second.
     rate: f64,
-    /// Sequences a second of this thread's time on the CPU: what a busy machine leaves of the truth.
+    /// Sequences a second of this thread's time on the CPU: independent of the load of other processes.
     cpu_rate: f64,
     /// (longest - shortest) / median time.
     spread: f64,
@@ -118,11 +118,14 @@ struct Measured {
 }
 
 fn measure(packed: &Packed, sequences: &Sequences, want: &[f32], args: &Args) -> anyhow::Result<Measured> {
-    ensure!(want.len() == sequences.lengths.len(), "there are not as many answers as sequences");
-    let turns = sequences.turns(args.window as usize);
+    ensure!(
+        want.len() == sequences.lengths.len(),
+        "the expected probabilities and the sequences differ in number"
+    );
+    let batches = sequences.batches(args.window as usize);
     let (mut scratch, mut logits, mut max_error, mut answers) =
         (Scratch::default(), Vec::new(), 0.0f64, want);
-    for (tokens, lengths) in &turns {
+    for (tokens, lengths) in &batches {
         packed.logits(tokens, lengths, &mut scratch, &mut logits);
         let (now, later) = answers.split_at(lengths.len());
         answers = later;
@@ -134,7 +137,7 @@ fn measure(packed: &Packed, sequences: &Sequences, want: &[f32], args: &Args) ->
     let (mut seconds, mut cpu_seconds) = (Vec::new(), Vec::new());
     for _ in 0..args.rounds {
         let (begin, cpu_begin) = (Instant::now(), cpu_time());
-        for (tokens, lengths) in &turns {
+        for (tokens, lengths) in &batches {
             packed.logits(tokens, lengths, &mut scratch, &mut logits);
         }
         seconds.push(begin.elapsed().as_secs_f64());

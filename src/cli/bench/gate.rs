@@ -1,11 +1,11 @@
-//! What holds the workers of a measurement back until everything is in place, and the judge that does nothing.
+//! A gate that blocks the workers of a measurement until all records are there, and a classifier without a network.
 
 use crate::pipeline::SlotClassifier;
 use nunchi_engine::{Classifier, EngineError, Prediction, Times};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-/// Holds the workers' first turns until all records are there.
+/// Blocks the workers' first batches until all records are there.
 #[derive(Default)]
 pub(super) struct Gate {
     is_open: AtomicBool,
@@ -28,31 +28,31 @@ impl Gate {
     }
 }
 
-/// A judge behind a gate: nobody judges before it opens.
+/// A classifier that blocks until its gate is open.
 pub(super) struct Gated {
     pub(super) gate: Arc<Gate>,
     pub(super) inner: Inner,
 }
 
-/// Who judges.
+/// The classifier behind the gate.
 pub(super) enum Inner {
     /// The engine.
     Network(Box<SlotClassifier>),
-    /// Says 0 to everything; holds the labels.
+    /// Gives every comment the score 0; holds the labels.
     Nothing(Vec<String>),
 }
 
 impl Classifier for Gated {
     fn refresh(&mut self) {
-        if let Inner::Network(judge) = &mut self.inner {
-            judge.refresh();
+        if let Inner::Network(classifier) = &mut self.inner {
+            classifier.refresh();
         }
     }
 
     fn classify(&mut self, comments: &[&str], predictions: &mut Vec<Prediction>) -> Result<(), EngineError> {
         self.gate.pass();
         match &mut self.inner {
-            Inner::Network(judge) => judge.classify(comments, predictions),
+            Inner::Network(classifier) => classifier.classify(comments, predictions),
             Inner::Nothing(_) => {
                 predictions.clear();
                 predictions.resize(comments.len(), Prediction::default());
@@ -63,21 +63,21 @@ impl Classifier for Gated {
 
     fn version(&self) -> &str {
         match &self.inner {
-            Inner::Network(judge) => judge.version(),
+            Inner::Network(classifier) => classifier.version(),
             Inner::Nothing(_) => "000000000000",
         }
     }
 
     fn labels(&self) -> &[String] {
         match &self.inner {
-            Inner::Network(judge) => judge.labels(),
+            Inner::Network(classifier) => classifier.labels(),
             Inner::Nothing(labels) => labels,
         }
     }
 
     fn last_times(&self) -> Times {
         match &self.inner {
-            Inner::Network(judge) => judge.last_times(),
+            Inner::Network(classifier) => classifier.last_times(),
             Inner::Nothing(_) => Times::default(),
         }
     }

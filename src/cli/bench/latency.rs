@@ -19,7 +19,7 @@ pub struct Args {
     /// Kernel to use instead of the best one for this CPU
     #[arg(long)]
     kernel: Option<String>,
-    /// Comments judged, after a tenth as many to warm up
+    /// Comments classified, after a tenth as many to warm up
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Print a JSON object

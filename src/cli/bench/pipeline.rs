@@ -1,7 +1,7 @@
 //! `nunchi bench pipeline`: records a second through a real Kafka, and the CPU time that they cost this process.
 //!
-//! `run` is the whole, `replay` the same by `nunchi replay`; `copy` is the same consumer and producer code with a judge that does nothing; `text` is from text
-//! to label without Kafka. Every measurement has topics and a group of its own; it begins when the workers have joined
+//! `run` is the whole, `replay` the same by `nunchi replay`; `copy` is the same consumer and producer code with a
+//! classifier that does nothing; `text` is from text to label without Kafka. Every measurement has topics and a group of its own; it begins when the workers have joined
 //! and all records are there, and ends with the last commit.
 
 use super::super::model::ModelArgs;
@@ -28,10 +28,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// After the workers have joined, the group needs a moment to come to rest.
+/// After the workers have joined, time for the group's last rebalances.
 const SETTLE: Duration = Duration::from_secs(2);
-/// How long a measurement may take before something is wrong.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// Longest time of a measurement.
+const MEASUREMENT_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Flags of `nunchi bench pipeline`.
 #[derive(Debug, clap::Args)]
@@ -48,9 +48,9 @@ pub struct Args {
     /// Numbers of workers to measure
     #[arg(long, value_delimiter = ',', default_value = "1,2")]
     workers: Vec<usize>,
-    /// Largest turns to measure, in records
-    #[arg(long, value_delimiter = ',', default_value = "1000,8000,32000")]
-    turns: Vec<usize>,
+    /// Largest batches to measure, in records
+    #[arg(long, alias = "turns", value_delimiter = ',', default_value = "1000,8000,32000")]
+    batches: Vec<usize>,
     /// Records of a measurement
     #[arg(long, default_value_t = 500_000, value_parser = clap::value_parser!(u64).range(1..))]
     records: u64,
@@ -112,11 +112,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         None => samples::comments().into_iter().map(|comment| comment.text).collect(),
     };
     ensure!(!comments.is_empty(), "there are no comments to measure with");
-    let judging = args.what.iter().any(|what| *what != What::Copy);
-    let warm = judging.then(|| args.model.warm(args.kernel.as_deref())).transpose()?;
-    let bench = Bench { args: &args, comments, warm: warm.map(Arc::new) };
+    let classifies = args.what.iter().any(|what| *what != What::Copy);
+    let loaded = classifies.then(|| args.model.load(args.kernel.as_deref())).transpose()?;
+    let bench = Bench { args: &args, comments, loaded: loaded.map(Arc::new) };
     for &workers in &args.workers {
-        for &batch_records in &args.turns {
+        for &batch_records in &args.batches {
             for &what in &args.what {
                 bench.measure_all(what, workers, batch_records)?;
             }
@@ -128,7 +128,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
 struct Bench<'a> {
     args: &'a Args,
     comments: Vec<String>,
-    warm: Option<Arc<LoadedModel>>,
+    loaded: Option<Arc<LoadedModel>>,
 }
 
 /// One measurement's result.
@@ -145,7 +145,7 @@ impl Bench<'_> {
             return Ok(());
         }
         for &delivery in &self.args.delivery {
-            // A replay knows one guarantee only.
+            // A replay has one guarantee only.
             if what == What::Replay && delivery == Guarantee::AtLeastOnce {
                 continue;
             }
@@ -187,7 +187,7 @@ impl Bench<'_> {
         } else {
             let delivery = delivery.map_or_else(|| name(&"-"), |delivery| name(&delivery));
             outln!(
-                "{what:<4} {delivery:<13} {workers} workers, turns of {batch_records:>6}: {rate:>9.0} records/s, \
+                "{what:<4} {delivery:<13} {workers} workers, batches of {batch_records:>6}: {rate:>9.0} records/s, \
                  {cpu:>6.2} CPU seconds a million"
             );
         }
@@ -195,20 +195,22 @@ impl Bench<'_> {
 
     /// Every comment through an engine, `batch_records` at a time, on `workers` threads.
     fn text_to_label(&self, workers: usize, batch_records: usize) -> Measured {
-        let Some(warm) = &self.warm else { unreachable!("a model is loaded where something is judged") };
+        let Some(loaded) = &self.loaded else {
+            unreachable!("a model is loaded for every measurement that classifies")
+        };
         let texts: Vec<&str> = self.comments.iter().map(String::as_str).collect();
         let share = self.args.records as usize / workers.max(1);
         let work = || {
-            let mut engine = Engine::new(Arc::clone(warm));
-            let (mut turn, mut predictions, mut left, mut next) = (Vec::new(), Vec::new(), share, 0);
+            let mut engine = Engine::new(Arc::clone(loaded));
+            let (mut batch, mut predictions, mut left, mut next) = (Vec::new(), Vec::new(), share, 0);
             while left > 0 {
-                turn.clear();
-                turn.extend((0..left.min(batch_records)).map(|place| texts[(next + place) % texts.len()]));
+                batch.clear();
+                batch.extend((0..left.min(batch_records)).map(|place| texts[(next + place) % texts.len()]));
                 engine
-                    .classify_into(&turn, &mut predictions)
+                    .classify_into(&batch, &mut predictions)
                     .expect("the model has a score for every sample comment");
-                next += turn.len();
-                left -= turn.len();
+                next += batch.len();
+                left -= batch.len();
             }
         };
         let begin = Begin::now();
@@ -232,8 +234,8 @@ impl Bench<'_> {
         let topics = Topics::make(&clients.plain(), &config, self.args.partitions)?;
         let gate = Arc::new(Gate::default());
         let slot: Option<ModelSlot> =
-            self.warm.as_ref().map(|warm| Arc::new(ArcSwap::from(Arc::clone(warm))));
-        let judge = || Gated {
+            self.loaded.as_ref().map(|loaded| Arc::new(ArcSwap::from(Arc::clone(loaded))));
+        let classifier = || Gated {
             gate: Arc::clone(&gate),
             inner: match (&slot, what) {
                 (Some(slot), What::Run | What::Replay) => {
@@ -243,17 +245,17 @@ impl Bench<'_> {
             },
         };
         let mut pipeline = Pipeline::new(config, clients);
-        pipeline.health = Arc::new(Health::new(workers, PATIENCE));
+        pipeline.health = Arc::new(Health::new(workers, MEASUREMENT_TIMEOUT));
         let Pipeline { config, clients, metrics, health, stop, .. } = &pipeline;
         health.set_model_loaded();
         if what == What::Replay {
-            // Its end is fixed when it is planned: the records have to be there.
+            // The plan fixes its end offsets: the records have to be there before.
             self.fill(clients, config)?;
         }
         let work = || -> anyhow::Result<()> {
             match what {
-                What::Replay => self.replay(&pipeline, &judge),
-                _ => Ok(pipeline.run(judge).map(drop)?),
+                What::Replay => self.replay(&pipeline, &classifier),
+                _ => Ok(pipeline.run(classifier).map(drop)?),
             }
         };
         let measured = std::thread::scope(|scope| {
@@ -276,10 +278,10 @@ impl Bench<'_> {
     }
 
     /// Replays the input topic into the output topic.
-    fn replay<J: nunchi_engine::Classifier + 'static>(
+    fn replay<C: nunchi_engine::Classifier + 'static>(
         &self,
         pipeline: &Pipeline,
-        judge: &(impl Fn() -> J + Sync),
+        classifier: &(impl Fn() -> C + Sync),
     ) -> anyhow::Result<()> {
         let config = &pipeline.config;
         let request = Request {
@@ -288,7 +290,7 @@ impl Bench<'_> {
             from: None,
             to: None,
             late_ms: 0,
-            model: judge().version().to_owned(),
+            model: classifier().version().to_owned(),
             labels: None,
             target: Target::Topic {
                 verdicts: config.output.topic.clone(),
@@ -296,7 +298,7 @@ impl Bench<'_> {
             },
         };
         let replay = Replay::prepare(config, &config.kafka.group, &ReplaySpec::Request(request))?;
-        let means = ReplayContext {
+        let context = ReplayContext {
             metrics: &pipeline.metrics,
             health: &pipeline.health,
             stop: &pipeline.stop,
@@ -304,10 +306,10 @@ impl Bench<'_> {
             labels: LabelFilter::default(),
             observer: &|_| {},
         };
-        Ok(replay.into_topic(&means, judge).map(drop)?)
+        Ok(replay.into_topic(&context, classifier).map(drop)?)
     }
 
-    /// Fills the input topic once the workers wait for it, and watches them empty it.
+    /// Fills the input topic once the workers wait for it, and measures until the last record.
     fn measure(
         &self,
         filling: impl Fn() -> anyhow::Result<()>,
@@ -319,7 +321,7 @@ impl Bench<'_> {
         let start = Instant::now();
         let wait = |what: &str, pause: Duration| {
             ensure!(!ended(), "the pipeline ended while waiting for {what}");
-            ensure!(start.elapsed() < PATIENCE, "waited too long for {what}");
+            ensure!(start.elapsed() < MEASUREMENT_TIMEOUT, "waited too long for {what}");
             std::thread::sleep(pause);
             Ok(())
         };
@@ -342,7 +344,7 @@ impl Bench<'_> {
         config.kafka.brokers = self.args.brokers.clone();
         config.kafka.delivery = delivery.into();
         for property in &self.args.property {
-            let (key, value) = property.split_once('=').context("--property wants NAME=VALUE")?;
+            let (key, value) = property.split_once('=').context("--property must be NAME=VALUE")?;
             let value = crate::config::Value::Literal(toml::Value::String(value.to_owned()));
             config.kafka.properties.insert(key.to_owned(), value);
         }
@@ -389,7 +391,7 @@ pub(super) fn fill(
             record = returned;
         }
     }
-    producer.flush(PATIENCE).with_context(|| format!("cannot fill {topic}"))
+    producer.flush(MEASUREMENT_TIMEOUT).with_context(|| format!("cannot fill {topic}"))
 }
 
 /// The beginning of a measurement.
@@ -436,7 +438,7 @@ impl Topics {
         for result in made {
             result.map_err(|(topic, code)| anyhow::anyhow!("cannot create {topic}: {code}"))?;
         }
-        // The broker answers before everybody can see the topics.
+        // The broker answers before the topics are in all metadata.
         std::thread::sleep(Duration::from_millis(500));
         Ok(Topics { admin, names, runtime })
     }

@@ -35,7 +35,7 @@ pub(super) fn read_network(path: &Path) -> anyhow::Result<Network<f32>> {
         outputs: 1,
     };
     Network::from_tensors(shape, |name, dimensions| -> anyhow::Result<ArrayD<f32>> {
-        let values = numbers(&file, name)?;
+        let values = f32_tensor(&file, name)?;
         ArrayD::from_shape_vec(dimensions.to_vec(), values)
             .map_err(|_| RnnError::Shape(format!("`{name}` has another size than {dimensions:?}")).into())
     })
@@ -46,18 +46,21 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// A tensor of 32-bit floating-point numbers.
-pub(super) fn numbers(file: &SafeTensors<'_>, name: &str) -> anyhow::Result<Vec<f32>> {
-    words(file, name, Dtype::F32, f32::from_le_bytes)
+/// The elements of a tensor of 32-bit floats.
+pub(super) fn f32_tensor(file: &SafeTensors<'_>, name: &str) -> anyhow::Result<Vec<f32>> {
+    elements(file, name, Dtype::F32, f32::from_le_bytes)
 }
 
-/// A tensor of 32-bit integers, none below zero.
-pub(super) fn integers(file: &SafeTensors<'_>, name: &str) -> anyhow::Result<Vec<u32>> {
-    let values = words(file, name, Dtype::I32, i32::from_le_bytes)?;
-    values.into_iter().map(|value| u32::try_from(value).context("a number is below zero")).collect()
+/// The elements of a tensor of 32-bit integers, none negative.
+pub(super) fn u32_tensor(file: &SafeTensors<'_>, name: &str) -> anyhow::Result<Vec<u32>> {
+    let values = elements(file, name, Dtype::I32, i32::from_le_bytes)?;
+    values
+        .into_iter()
+        .map(|value| u32::try_from(value).context("an element of the tensor is negative"))
+        .collect()
 }
 
-fn words<T>(
+fn elements<T>(
     file: &SafeTensors<'_>,
     name: &str,
     dtype: Dtype,

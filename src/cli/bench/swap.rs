@@ -1,8 +1,9 @@
-//! `nunchi bench swap`: how long turns take while another model takes over, and while none does.
+//! `nunchi bench swap`: batch times while the model is swapped, and while it is not.
 //!
-//! Workers judge a backlog through a real Kafka in turns of a fixed size. Meanwhile two versions are promoted by turns in a
-//! store in a temporary folder, which the process follows as `nunchi run` does. A turn counts as *swapping* if it overlaps the
-//! time from a promotion to the swap, and as *steady* otherwise; both take turns, so that a machine's mood touches both.
+//! Workers classify a backlog through a real Kafka in batches of a fixed size. Meanwhile two versions are promoted
+//! alternately in a store in a temporary folder, which the process follows as `nunchi run` does. A batch counts as
+//! *swapping* if it overlaps the time from a promotion to the swap, and as *steady* otherwise; the two alternate, so that
+//! measurement noise affects both.
 
 use super::super::model::ModelArgs;
 use super::pipeline::{Topics, fill};
@@ -24,10 +25,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long anything may take before something is wrong.
-const PATIENCE: Duration = Duration::from_secs(1_200);
+/// Longest wait of the measurement for anything.
+const MEASUREMENT_TIMEOUT: Duration = Duration::from_secs(1_200);
 /// Shortest steady time between two swaps.
-const STEADY: Duration = Duration::from_millis(1_500);
+const MIN_STEADY_TIME: Duration = Duration::from_millis(1_500);
 
 /// Flags of `nunchi bench swap`.
 #[derive(Debug, clap::Args)]
@@ -46,9 +47,9 @@ pub struct Args {
     /// Worker threads
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: u16,
-    /// Records of a turn
-    #[arg(long, default_value_t = 8_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    turn: u64,
+    /// Records of a batch
+    #[arg(long = "batches", aliases = ["turn", "turns"], value_name = "RECORDS", default_value_t = 8_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    batch_records: u64,
     /// Records of the backlog
     #[arg(long, default_value_t = 4_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     records: u64,
@@ -63,20 +64,20 @@ pub struct Args {
     json: bool,
 }
 
-/// One turn of a worker.
+/// One batch of a worker.
 #[derive(Clone, Copy)]
-struct Turn {
+struct BatchTime {
     begin: Instant,
     end: Instant,
     comments: usize,
 }
 
-/// A judge that notes when its turns begin and end.
+/// A classifier that records when its batches begin and end.
 struct Timed {
-    judge: SlotClassifier,
+    classifier: SlotClassifier,
     begin: Option<Instant>,
     comments: usize,
-    turns: Arc<Mutex<Vec<Turn>>>,
+    batches: Arc<Mutex<Vec<BatchTime>>>,
 }
 
 impl Classifier for Timed {
@@ -85,28 +86,28 @@ impl Classifier for Timed {
         if let Some(begin) = self.begin.replace(end)
             && self.comments > 0
         {
-            let turn = Turn { begin, end, comments: self.comments };
-            self.turns.lock().unwrap_or_else(PoisonError::into_inner).push(turn);
+            let batch = BatchTime { begin, end, comments: self.comments };
+            self.batches.lock().unwrap_or_else(PoisonError::into_inner).push(batch);
         }
         self.comments = 0;
-        self.judge.refresh();
+        self.classifier.refresh();
     }
 
     fn classify(&mut self, comments: &[&str], predictions: &mut Vec<Prediction>) -> Result<(), EngineError> {
         self.comments = comments.len();
-        self.judge.classify(comments, predictions)
+        self.classifier.classify(comments, predictions)
     }
 
     fn version(&self) -> &str {
-        self.judge.version()
+        self.classifier.version()
     }
 
     fn labels(&self) -> &[String] {
-        self.judge.labels()
+        self.classifier.labels()
     }
 
     fn last_times(&self) -> Times {
-        self.judge.last_times()
+        self.classifier.last_times()
     }
 }
 
@@ -132,7 +133,10 @@ impl Versions {
             Ok(store.publish(content, NewVersion::default())?.manifest.version)
         };
         let versions = [publish(&model)?, publish(&other)?];
-        ensure!(versions[0] != versions[1], "both models are the same version");
+        ensure!(
+            versions[0] != versions[1],
+            "both models are the same version; name another one with --other"
+        );
         let mut log = Log::default();
         store.promote_verified(&mut log, &versions[0])?;
         Ok(Versions { folder, store, log, versions })
@@ -148,7 +152,7 @@ impl Versions {
 
 impl Drop for Versions {
     fn drop(&mut self) {
-        // It is a temporary folder: what stays is only a nuisance.
+        // What cannot be removed stays in the system's temporary folder.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
@@ -180,13 +184,13 @@ fn settings(args: &Args) -> Config {
     config.dead_letters.topic = format!("{name}-dead");
     config.kafka.group = name;
     config.worker.workers = usize::from(args.workers);
-    config.worker.batch_records = args.turn as usize;
+    config.worker.batch_records = args.batch_records as usize;
     config
 }
 
 /// What was measured.
 struct Measured {
-    turns: Vec<Turn>,
+    batches: Vec<BatchTime>,
     /// From each promotion to its swap.
     swaps: Vec<(Instant, Instant)>,
     kernel: &'static str,
@@ -201,46 +205,46 @@ fn measure(
     versions: &mut Versions,
 ) -> anyhow::Result<Measured> {
     let mut pipeline = Pipeline::new(config.clone(), clients.clone());
-    pipeline.health = Arc::new(Health::new(config.worker.workers, PATIENCE));
+    pipeline.health = Arc::new(Health::new(config.worker.workers, MEASUREMENT_TIMEOUT));
     let Pipeline { metrics, stop, .. } = &pipeline;
     let url = versions.folder.to_string_lossy().into_owned();
-    // Looks are asked for, so that their times are known.
+    // Refreshes are requested, so that their times are known.
     let follow = FollowSettings {
         url,
-        interval: PATIENCE,
+        interval: MEASUREMENT_TIMEOUT,
         kernel: args.kernel.clone(),
         metrics: metrics.clone(),
         thresholds: CanaryThresholds { duration: Duration::ZERO, ..CanaryThresholds::from(&config.registry) },
         shadow: None,
         actor: "nunchi bench swap".to_owned(),
     };
-    let (warm, log) = load_current(&follow)?;
-    let kernel = warm.kernel().name();
-    let slot = pipeline.serve(warm);
+    let (loaded, log) = load_current(&follow)?;
+    let kernel = loaded.kernel().name();
+    let slot = pipeline.serve(loaded);
     let follower = Follower::start(follow, Arc::clone(&slot), log)?;
-    let turns = Arc::new(Mutex::new(Vec::new()));
-    let judge = || Timed {
-        judge: SlotClassifier::new(Arc::clone(&slot)),
+    let batches = Arc::new(Mutex::new(Vec::new()));
+    let classifier = || Timed {
+        classifier: SlotClassifier::new(Arc::clone(&slot)),
         begin: None,
         comments: 0,
-        turns: Arc::clone(&turns),
+        batches: Arc::clone(&batches),
     };
     let (swaps, flat) = std::thread::scope(|scope| {
-        let working = scope.spawn(|| pipeline.run(judge));
+        let working = scope.spawn(|| pipeline.run(classifier));
         let left = || metrics.batch_records.get_sample_sum() < args.records as f64 && !working.is_finished();
         let swapped = swap_while(left, metrics, versions, &follower);
         stop.request();
         working.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         swapped
     })?;
-    let turns = std::mem::take(&mut *turns.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok(Measured { turns, swaps, kernel, flat })
+    let batches = std::mem::take(&mut *batches.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(Measured { batches, swaps, kernel, flat })
 }
 
 /// Times of swaps, and what the process holds at the beginning and at the end.
 type Swapped = (Vec<(Instant, Instant)>, [[usize; 2]; 2]);
 
-/// Swaps and rests in turns as long as there are records.
+/// Swaps, and waits between swaps, as long as there are records.
 fn swap_while(
     left: impl Fn() -> bool,
     metrics: &Metrics,
@@ -249,12 +253,12 @@ fn swap_while(
 ) -> anyhow::Result<Swapped> {
     let (reload, start) = (follower.reload(), Instant::now());
     while metrics.batch_records.get_sample_count() == 0 {
-        ensure!(left() && start.elapsed() < PATIENCE, "the workers do not begin");
+        ensure!(left() && start.elapsed() < MEASUREMENT_TIMEOUT, "the workers do not begin");
         std::thread::sleep(Duration::from_millis(5));
     }
     let (mut swaps, mut flat): (Vec<(Instant, Instant)>, _) = (Vec::new(), [[0; 2]; 2]);
     while left() {
-        let rest = swaps.last().map_or(STEADY, |(begin, end)| (*end - *begin).max(STEADY));
+        let rest = swaps.last().map_or(MIN_STEADY_TIME, |(begin, end)| (*end - *begin).max(MIN_STEADY_TIME));
         let until = Instant::now() + rest;
         while Instant::now() < until && left() {
             std::thread::sleep(Duration::from_millis(5));
@@ -307,21 +311,22 @@ impl Percentiles {
 }
 
 fn print(args: &Args, measured: &Measured) -> anyhow::Result<ExitStatus> {
-    let full = measured.turns.iter().filter(|turn| turn.comments as u64 == args.turn);
-    // The first turns fill caches and buffers.
-    let first = measured.turns.iter().map(|turn| turn.begin).min();
-    let full = full.filter(|turn| first.is_some_and(|first| turn.begin > first + STEADY / 2));
-    let overlaps =
-        |turn: &&Turn| measured.swaps.iter().any(|(begin, end)| turn.begin <= *end && turn.end >= *begin);
-    let (swapping, steady): (Vec<&Turn>, Vec<&Turn>) = full.partition(overlaps);
-    let times = |turns: Vec<&Turn>| {
-        Percentiles::of(turns.iter().map(|turn| (turn.end - turn.begin).as_secs_f64()).collect())
+    let full = measured.batches.iter().filter(|batch| batch.comments as u64 == args.batch_records);
+    // The first batches fill caches and buffers.
+    let first = measured.batches.iter().map(|batch| batch.begin).min();
+    let full = full.filter(|batch| first.is_some_and(|first| batch.begin > first + MIN_STEADY_TIME / 2));
+    let overlaps = |batch: &&BatchTime| {
+        measured.swaps.iter().any(|(begin, end)| batch.begin <= *end && batch.end >= *begin)
+    };
+    let (swapping, steady): (Vec<&BatchTime>, Vec<&BatchTime>) = full.partition(overlaps);
+    let times = |batches: Vec<&BatchTime>| {
+        Percentiles::of(batches.iter().map(|batch| (batch.end - batch.begin).as_secs_f64()).collect())
     };
     let (steady, swapping) = (times(steady), times(swapping));
     ensure!(
         steady.count > 0 && swapping.count > 0,
-        "too few turns of {} records: {} steady, {} while swapping; give it more --records",
-        args.turn,
+        "too few batches of {} records: {} steady, {} while swapping; raise --records",
+        args.batch_records,
         steady.count,
         swapping.count
     );
@@ -331,14 +336,14 @@ fn print(args: &Args, measured: &Measured) -> anyhow::Result<ExitStatus> {
         let object = |times: &Percentiles| serde_json::json!({ "count": times.count, "median_ms": times.median, "p99_ms": times.p99, "max_ms": times.most });
         outln!(
             "{}",
-            serde_json::json!({ "kernel": measured.kernel, "workers": args.workers, "turn_records": args.turn,
+            serde_json::json!({ "kernel": measured.kernel, "workers": args.workers, "batch_records": args.batch_records,
                 "swaps": object(&swap_seconds), "steady": object(&steady), "swapping": object(&swapping),
                 "p99_ratio": swapping.p99 / steady.p99, "max_ratio": swapping.most / steady.p99,
                 "threads_descriptors": measured.flat })
         );
         return Ok(ExitStatus::Done);
     }
-    outln!("{} workers, turns of {} records, kernel {}", args.workers, args.turn, measured.kernel);
+    outln!("{} workers, batches of {} records, kernel {}", args.workers, args.batch_records, measured.kernel);
     outln!(
         "{} swaps, median {:.0} ms from promotion to swap; threads and descriptors {:?} -> {:?}",
         swap_seconds.count,
@@ -348,7 +353,7 @@ fn print(args: &Args, measured: &Measured) -> anyhow::Result<ExitStatus> {
     );
     for (name, times) in [("steady", &steady), ("swapping", &swapping)] {
         outln!(
-            "{name:<9} {:>6} turns: median {:>7.1} ms, p99 {:>7.1} ms, max {:>7.1} ms",
+            "{name:<9} {:>6} batches: median {:>7.1} ms, p99 {:>7.1} ms, max {:>7.1} ms",
             times.count,
             times.median,
             times.p99,

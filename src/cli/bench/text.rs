@@ -21,16 +21,16 @@ pub struct Args {
     /// Kernel to use instead of the best one for this CPU
     #[arg(long)]
     kernel: Option<String>,
-    /// Also say how the predictions differ from those of this kernel
+    /// Also compare the predictions with those of this kernel
     #[arg(long, value_name = "KERNEL")]
     compare: Option<String>,
     /// Write the model here, with the precision of the measured kernel allowed by default, if at most 0.1 % (int8: 0.5 %) of
     /// the labels differ
     #[arg(long, value_name = "MODEL", requires_all = ["kernel", "compare"])]
     allow: Option<PathBuf>,
-    /// Comments of a turn
-    #[arg(long, default_value_t = 8_192, value_parser = clap::value_parser!(u32).range(1..))]
-    turn: u32,
+    /// Comments of a batch
+    #[arg(long, alias = "turn", value_name = "COMMENTS", default_value_t = 8_192, value_parser = clap::value_parser!(u32).range(1..))]
+    batch: u32,
     /// Measured rounds over the file, after one to warm up; medians count
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
@@ -45,21 +45,21 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     ensure!(!comments.is_empty(), "{} holds no comments", args.file.display());
     let comments: Vec<&str> = comments.iter().map(String::as_str).collect();
     let model = Model::load(&args.model)?;
-    let warm =
+    let loaded =
         Arc::new(LoadedModel::new(model.clone(), args.kernel.as_deref().map(str::parse).transpose()?)?);
-    let rates = measure(&warm, &comments, &args)?;
+    let rates = measure(&loaded, &comments, &args)?;
     let difference = match &args.compare {
         Some(kernel) => Some(difference(
-            &warm,
+            &loaded,
             &Arc::new(LoadedModel::new(model, Some(kernel.parse()?))?),
             &comments,
-            args.turn as usize,
+            args.batch as usize,
         )?),
         None => None,
     };
-    print(&args, &warm, &comments, &rates, difference.as_ref());
+    print(&args, &loaded, &comments, &rates, difference.as_ref());
     if let (Some(out), Some(difference)) = (&args.allow, &difference) {
-        allow(&warm, difference, &args, comments.len(), out)?;
+        allow(&loaded, difference, &args, comments.len(), out)?;
     }
     Ok(ExitStatus::Done)
 }
@@ -73,48 +73,48 @@ struct Rates {
 }
 
 impl Rates {
-    /// What the tokenizer's and the engine's rate allow together.
+    /// The rate of tokenizer and engine one after the other.
     fn allowed(&self) -> f64 {
         1.0 / (1.0 / self.tokenizer + 1.0 / self.engine)
     }
 }
 
-fn measure(warm: &Arc<LoadedModel>, comments: &[&str], args: &Args) -> Result<Rates, EngineError> {
-    let turns: Vec<&[&str]> = comments.chunks(args.turn as usize).collect();
-    let mut engine = Engine::new(warm.clone());
+fn measure(loaded: &Arc<LoadedModel>, comments: &[&str], args: &Args) -> Result<Rates, EngineError> {
+    let batches: Vec<&[&str]> = comments.chunks(args.batch as usize).collect();
+    let mut engine = Engine::new(loaded.clone());
     let mut predictions = Vec::new();
     let together = rate(comments.len(), args.rounds, || {
-        for turn in &turns {
-            engine.classify_into(turn, &mut predictions)?;
+        for batch in &batches {
+            engine.classify_into(batch, &mut predictions)?;
         }
         Ok(())
     })?;
-    let (model, mut scratch, mut tokens) = (warm.model(), nunchi_text::Scratch::default(), Vec::new());
+    let (model, mut scratch, mut tokens) = (loaded.model(), nunchi_text::Scratch::default(), Vec::new());
     let tokenizer = rate(comments.len(), args.rounds, || {
-        for turn in &turns {
+        for batch in &batches {
             tokens.clear();
-            for comment in *turn {
+            for comment in *batch {
                 model.tokenizer.encode(comment, model.max_tokens, &mut scratch, &mut tokens);
             }
         }
         Ok(())
     })?;
-    let sequences: Vec<(Vec<u32>, Vec<u32>)> = turns.iter().map(|turn| encode(model, turn)).collect();
+    let sequences: Vec<(Vec<u32>, Vec<u32>)> = batches.iter().map(|batch| encode(model, batch)).collect();
     let total: usize = sequences.iter().map(|(tokens, _)| tokens.len()).sum();
     let (mut scratch, mut logits) = (Scratch::default(), Vec::new());
     let engine = rate(comments.len(), args.rounds, || {
         for (tokens, lengths) in &sequences {
-            warm.packed().logits(tokens, lengths, &mut scratch, &mut logits);
+            loaded.packed().logits(tokens, lengths, &mut scratch, &mut logits);
         }
         Ok(())
     })?;
     Ok(Rates { together, tokenizer, engine, tokens_per_comment: total as f64 / comments.len() as f64 })
 }
 
-/// All tokens of a turn, and how many each comment has.
-fn encode(model: &Model, turn: &[&str]) -> (Vec<u32>, Vec<u32>) {
+/// All tokens of a batch, and how many each comment has.
+fn encode(model: &Model, batch: &[&str]) -> (Vec<u32>, Vec<u32>) {
     let (mut scratch, mut tokens) = (nunchi_text::Scratch::default(), Vec::new());
-    let lengths = turn.iter().map(|comment| {
+    let lengths = batch.iter().map(|comment| {
         let encoded = model.tokenizer.encode(comment, model.max_tokens, &mut scratch, &mut tokens);
         u32::try_from(encoded.tokens).expect("a comment has at most max_tokens tokens")
     });
@@ -122,9 +122,9 @@ fn encode(model: &Model, turn: &[&str]) -> (Vec<u32>, Vec<u32>) {
     (tokens, lengths)
 }
 
-/// Things a second: the median of some rounds, after one to warm up.
+/// Items a second: the median of some rounds, after one to warm up.
 fn rate(
-    things: usize,
+    items: usize,
     rounds: u32,
     mut round: impl FnMut() -> Result<(), EngineError>,
 ) -> Result<f64, EngineError> {
@@ -136,18 +136,18 @@ fn rate(
         seconds.push(begin.elapsed().as_secs_f64());
     }
     seconds.sort_by(f64::total_cmp);
-    Ok(things as f64 / seconds[seconds.len() / 2])
+    Ok(items as f64 / seconds[seconds.len() / 2])
 }
 
 /// Records that a precision was measured on the model, if it holds.
 fn allow(
-    warm: &LoadedModel,
+    loaded: &LoadedModel,
     difference: &Difference,
     args: &Args,
     comments: usize,
     out: &Path,
 ) -> anyhow::Result<()> {
-    let precision = warm.precision();
+    let precision = loaded.precision();
     let most = if precision == Precision::Int8 { 0.005 } else { 0.001 };
     let share = difference.labels as f64 / comments as f64;
     ensure!(
@@ -163,11 +163,11 @@ fn allow(
         difference.largest
     );
     let measured = serde_json::json!({
-        "kernel": warm.kernel().name(), "compared_with": args.compare, "comments": comments,
+        "kernel": loaded.kernel().name(), "compared_with": args.compare, "comments": comments,
         "file": args.file.file_name().map(|name| name.to_string_lossy()),
         "labels_differ": difference.labels, "largest_difference": difference.largest,
     });
-    let mut model = warm.model().clone();
+    let mut model = loaded.model().clone();
     model.allow(precision, measured);
     // As the weights are stored already: none may change.
     let as_stored = [WeightFormat::F16, WeightFormat::Bf16].into_iter().find(|precision| {
@@ -189,13 +189,13 @@ fn difference(
     one: &Arc<LoadedModel>,
     other: &Arc<LoadedModel>,
     comments: &[&str],
-    turn: usize,
+    batch_comments: usize,
 ) -> Result<Difference, EngineError> {
-    let classify = |warm: &Arc<LoadedModel>| -> Result<Vec<Prediction>, EngineError> {
+    let classify = |loaded: &Arc<LoadedModel>| -> Result<Vec<Prediction>, EngineError> {
         let (mut engine, mut all, mut some) =
-            (Engine::new(warm.clone()), Vec::<Prediction>::new(), Vec::new());
-        for turn in comments.chunks(turn) {
-            engine.classify_into(turn, &mut some)?;
+            (Engine::new(loaded.clone()), Vec::<Prediction>::new(), Vec::new());
+        for batch in comments.chunks(batch_comments) {
+            engine.classify_into(batch, &mut some)?;
             all.append(&mut some);
         }
         Ok(all)
@@ -208,10 +208,16 @@ fn difference(
     Ok(difference)
 }
 
-fn print(args: &Args, warm: &LoadedModel, comments: &[&str], rates: &Rates, difference: Option<&Difference>) {
+fn print(
+    args: &Args,
+    loaded: &LoadedModel,
+    comments: &[&str],
+    rates: &Rates,
+    difference: Option<&Difference>,
+) {
     if args.json {
         let mut line = serde_json::json!({
-            "engine": "nunchi", "model": warm.model().version, "kernel": warm.kernel().name(), "precision": warm.precision(),
+            "engine": "nunchi", "model": loaded.model().version, "kernel": loaded.kernel().name(), "precision": loaded.precision(),
             "comments": comments.len(), "tokens_per_comment": (rates.tokens_per_comment * 10.0).round() / 10.0,
             "comments_per_s": rates.together.round(), "tokenizer_per_s": rates.tokenizer.round(),
             "engine_per_s": rates.engine.round(), "of_allowed": (rates.together / rates.allowed() * 1e3).round() / 1e3,
@@ -228,14 +234,18 @@ fn print(args: &Args, warm: &LoadedModel, comments: &[&str], rates: &Rates, diff
         "{} comments of {:.1} tokens, model {}, kernel {} ({})",
         comments.len(),
         rates.tokens_per_comment,
-        warm.model().version,
-        warm.kernel(),
-        warm.precision()
+        loaded.model().version,
+        loaded.kernel(),
+        loaded.precision()
     );
     outln!("text to label  {:>9.0} comments/s", rates.together);
     outln!("tokenizer      {:>9.0}", rates.tokenizer);
     outln!("engine         {:>9.0}", rates.engine);
-    outln!("together they allow {:.0}: {:.0} %", rates.allowed(), 100.0 * rates.together / rates.allowed());
+    outln!(
+        "one after the other {:.0}: {:.0} % of it reached",
+        rates.allowed(),
+        100.0 * rates.together / rates.allowed()
+    );
     if let (Some(difference), Some(compare)) = (difference, &args.compare) {
         outln!(
             "{} labels ({:.3} %) differ from those of {compare}, scores by at most {:.1e}",

@@ -1,7 +1,7 @@
 //! `nunchi bench training`: steps of training alone, on the sequences that the PyTorch peer is measured with.
 //!
 //! As the peer: the first 4,096 sequences, sorted by length within windows of 2,048; forward, backward, clipping and AdamW.
-//! Pin it to its cores (`taskset -c 0`) and take turns with the peer: machines drift.
+//! Pin it to its cores (`taskset -c 0`) and alternate with the peer: machines drift.
 
 use super::engine::Sequences;
 use crate::cli::exit::{ExitStatus, UsageError};
@@ -30,7 +30,7 @@ pub struct Args {
     /// Units of a layer
     #[arg(long, default_value_t = 256)]
     hidden: usize,
-    /// Numbers that stand for a token
+    /// Dimensions of the token embedding
     #[arg(long, default_value_t = 128)]
     embedding: usize,
     /// Stacked layers

@@ -1,4 +1,4 @@
-//! `nunchi dead-letters list | show | replay`: what failed, why, and where from; and once more after a fix.
+//! `nunchi dead-letters list | show | replay`: the records that could not be classified, why, and their redrive.
 
 use super::color::push_harmless;
 use super::exit::UsageError;
@@ -26,7 +26,7 @@ Examples:
   nunchi dead-letters list --class missing_text
   nunchi dead-letters show 0/17
   nunchi dead-letters replay --class missing_text --dry-run
-  nunchi dead-letters replay --class missing_text      after the fix; again and again, each is sent once")]
+  nunchi dead-letters replay --class missing_text      after the fix; repeated runs send each record once")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -34,15 +34,15 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// What failed, why, where from, and whether it was sent again
+    /// List dead letters: error, source, and whether they were redriven
     List(ListArgs),
-    /// One dead letter, whole; its original too where it did not fit
+    /// Show one dead letter, with the original record where its value did not fit
     Show(ShowArgs),
-    /// Send them again to where they came from, each once
+    /// Redrive dead letters to the topic and partition of their source, each once
     Replay(ReplayArgs),
 }
 
-/// What all three have in common.
+/// Flags of all three commands.
 #[derive(Debug, clap::Args)]
 struct Common {
     /// The topic of dead letters [setting: dead_letters.topic]
@@ -51,7 +51,7 @@ struct Common {
     /// JSON, one object a line
     #[arg(long)]
     json: bool,
-    /// Where the cluster is reached first [setting: kafka.brokers]
+    /// Bootstrap brokers [setting: kafka.brokers]
     #[arg(long, value_name = "HOST:PORT,…")]
     brokers: Option<String>,
     /// The configuration file (TOML)
@@ -62,16 +62,16 @@ struct Common {
     set: Vec<String>,
 }
 
-/// Which letters.
+/// Which dead letters.
 #[derive(Debug, clap::Args)]
 struct ChoiceArgs {
     /// Only these classes: invalid_utf8, invalid_json, missing_text, text_not_string, oversize
     #[arg(long, value_name = "CLASS,…", value_delimiter = ',', value_parser = class)]
     class: Vec<String>,
-    /// Only letters whose comment is of this time or later
+    /// Only dead letters whose comment has this timestamp or a later one
     #[arg(long, value_name = "TIME", value_parser = time)]
     from: Option<Timestamp>,
-    /// Only letters whose comment is of before this time
+    /// Only dead letters whose comment has an earlier timestamp
     #[arg(long, value_name = "TIME", value_parser = time)]
     to: Option<Timestamp>,
 }
@@ -80,7 +80,7 @@ struct ChoiceArgs {
 struct ListArgs {
     #[command(flatten)]
     choice: ChoiceArgs,
-    /// Ends after so many
+    /// Print at most so many
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
     #[command(flatten)]
@@ -89,7 +89,7 @@ struct ListArgs {
 
 #[derive(Debug, clap::Args)]
 struct ShowArgs {
-    /// Partition and offset in the topic of dead letters, as `list` names it
+    /// Partition and offset in the topic of dead letters, as `list` prints them
     #[arg(value_name = "PARTITION/OFFSET", value_parser = place)]
     place: (i32, i64),
     /// Only the original bytes, to standard output
@@ -103,13 +103,13 @@ struct ShowArgs {
 struct ReplayArgs {
     #[command(flatten)]
     choice: ChoiceArgs,
-    /// Only these, as `list` names them
+    /// Only these dead letters: partition and offset, as `list` prints them
     #[arg(long, value_name = "PARTITION/OFFSET,…", value_delimiter = ',', value_parser = place)]
     only: Vec<(i32, i64)>,
-    /// Sends them to this topic [default: each to the topic and partition that it came from]
+    /// Send them to this topic [default: each to the topic and partition of its source]
     #[arg(long, value_name = "TOPIC")]
     to_topic: Option<String>,
-    /// Only says what would be sent
+    /// Print what would be sent, and send nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -153,8 +153,8 @@ fn open(common: &Common) -> anyhow::Result<(Config, DeadLetterTopic)> {
         "warn".clone_into(&mut config.log.level);
     }
     crate::telemetry::init_logs(&config.log)?;
-    let letters = DeadLetterTopic::open(&config)?;
-    Ok((config, letters))
+    let dead_letters = DeadLetterTopic::open(&config)?;
+    Ok((config, dead_letters))
 }
 
 fn choice(args: &ChoiceArgs, only: &[(i32, i64)]) -> Result<Selection, UsageError> {
@@ -173,14 +173,14 @@ fn choice(args: &ChoiceArgs, only: &[(i32, i64)]) -> Result<Selection, UsageErro
 
 fn list(args: &ListArgs) -> anyhow::Result<ExitStatus> {
     let choice = choice(&args.choice, &[])?;
-    let (_, letters) = open(&args.common)?;
+    let (_, dead_letters) = open(&args.common)?;
     let (mut classes, mut sent, mut all) = (BTreeMap::<String, u64>::new(), 0u64, 0u64);
-    letters.each(&choice, |letter| {
+    dead_letters.each(&choice, |dead_letter| {
         all += 1;
-        sent += u64::from(letter.sent);
-        *classes.entry(letter.class().to_owned()).or_default() += 1;
+        sent += u64::from(dead_letter.sent);
+        *classes.entry(dead_letter.class().to_owned()).or_default() += 1;
         if args.limit.is_none_or(|limit| all <= limit) {
-            let line = if args.common.json { object(letter).to_string() } else { line(letter) };
+            let line = if args.common.json { object(dead_letter).to_string() } else { line(dead_letter) };
             outln!("{line}");
         }
     })?;
@@ -188,28 +188,28 @@ fn list(args: &ListArgs) -> anyhow::Result<ExitStatus> {
         let classes: Vec<String> =
             classes.iter().map(|(class, count)| format!("{} {class}", grouped(*count))).collect();
         let of = if classes.is_empty() { String::new() } else { format!(": {}", classes.join(", ")) };
-        errln!("{} dead letters{of}; {} of them sent again", grouped(all), grouped(sent));
+        errln!("{} dead letters{of}; {} of them redriven", grouped(all), grouped(sent));
     }
     Ok(ExitStatus::Done)
 }
 
-/// A letter in one line.
-fn line(letter: &DeadLetterRecord) -> String {
+/// A dead letter in one line.
+fn line(dead_letter: &DeadLetterRecord) -> String {
     let mut error = String::new();
-    push_harmless(letter.error(), &mut error);
+    push_harmless(dead_letter.error(), &mut error);
     format!(
         "{}/{}\t{}\t{}\t{}\t{error}{}",
-        letter.at.partition,
-        letter.at.offset,
-        moment(letter).unwrap_or_else(|| "-".to_owned()),
-        letter.class(),
-        letter.source().map_or_else(|| "-".to_owned(), |source| source.to_string()),
-        if letter.sent { "\t(sent again)" } else { "" },
+        dead_letter.at.partition,
+        dead_letter.at.offset,
+        moment(dead_letter).unwrap_or_else(|| "-".to_owned()),
+        dead_letter.class(),
+        dead_letter.source().map_or_else(|| "-".to_owned(), |source| source.to_string()),
+        if dead_letter.sent { "\t(redriven)" } else { "" },
     )
 }
 
-fn moment(letter: &DeadLetterRecord) -> Option<String> {
-    Some(Timestamp::from_millisecond(letter.timestamp_ms?).ok()?.to_string())
+fn moment(dead_letter: &DeadLetterRecord) -> Option<String> {
+    Some(Timestamp::from_millisecond(dead_letter.timestamp_ms?).ok()?.to_string())
 }
 
 /// Text as it is, other bytes in base64 under another name.
@@ -223,31 +223,32 @@ fn put_bytes(object: &mut Map<String, Value>, name: &str, bytes: Option<&[u8]>) 
     };
 }
 
-fn object(letter: &DeadLetterRecord) -> Value {
+fn object(dead_letter: &DeadLetterRecord) -> Value {
     let mut object = Map::new();
-    object.insert("place".to_owned(), json!(format!("{}/{}", letter.at.partition, letter.at.offset)));
-    object.insert("timestamp".to_owned(), json!(moment(letter)));
-    object.insert("class".to_owned(), json!(letter.class()));
-    object.insert("error".to_owned(), json!(letter.error()));
-    object.insert("source".to_owned(), json!(letter.source().map(|source| source.to_string())));
-    let size = letter.header("nunchi-size").and_then(|size| size.parse().ok());
-    object.insert("size".to_owned(), json!(size.unwrap_or(letter.value.len())));
-    object.insert("replay".to_owned(), json!(letter.header("nunchi-replay")));
-    object.insert("sent".to_owned(), json!(letter.sent));
-    put_bytes(&mut object, "key", letter.key.as_deref());
+    object
+        .insert("place".to_owned(), json!(format!("{}/{}", dead_letter.at.partition, dead_letter.at.offset)));
+    object.insert("timestamp".to_owned(), json!(moment(dead_letter)));
+    object.insert("class".to_owned(), json!(dead_letter.class()));
+    object.insert("error".to_owned(), json!(dead_letter.error()));
+    object.insert("source".to_owned(), json!(dead_letter.source().map(|source| source.to_string())));
+    let size = dead_letter.header("nunchi-size").and_then(|size| size.parse().ok());
+    object.insert("size".to_owned(), json!(size.unwrap_or(dead_letter.value.len())));
+    object.insert("replay".to_owned(), json!(dead_letter.header("nunchi-replay")));
+    object.insert("sent".to_owned(), json!(dead_letter.sent));
+    put_bytes(&mut object, "key", dead_letter.key.as_deref());
     Value::Object(object)
 }
 
 fn show(args: &ShowArgs) -> anyhow::Result<ExitStatus> {
-    let (_, letters) = open(&args.common)?;
-    let letter = letters.at(args.place.0, args.place.1)?;
-    let original = match letter.is_described() {
-        true => letters.original(&letter).map(Some),
+    let (_, dead_letters) = open(&args.common)?;
+    let dead_letter = dead_letters.at(args.place.0, args.place.1)?;
+    let original = match dead_letter.is_described() {
+        true => dead_letters.original(&dead_letter).map(Some),
         false => Ok(None),
     };
     let value = match &original {
         Ok(Some(original)) => &original.value,
-        Ok(None) | Err(_) => &letter.value,
+        Ok(None) | Err(_) => &dead_letter.value,
     };
     if args.raw {
         original.as_ref().map_err(|error| UsageError::new(error.to_string()))?;
@@ -255,9 +256,9 @@ fn show(args: &ShowArgs) -> anyhow::Result<ExitStatus> {
         return Ok(ExitStatus::Done);
     }
     if args.common.json {
-        let mut shown = object(&letter);
-        let Value::Object(object) = &mut shown else { unreachable!("a letter is an object") };
-        let headers: Vec<Value> = letter
+        let mut shown = object(&dead_letter);
+        let Value::Object(object) = &mut shown else { unreachable!("a dead letter is an object") };
+        let headers: Vec<Value> = dead_letter
             .headers
             .iter()
             .map(|(name, value)| {
@@ -282,18 +283,20 @@ fn show(args: &ShowArgs) -> anyhow::Result<ExitStatus> {
         }
         out
     };
-    outln!("{}", line(&letter));
-    if let Some(key) = &letter.key {
+    outln!("{}", line(&dead_letter));
+    if let Some(key) = &dead_letter.key {
         outln!("key\t{}", text(key));
     }
-    for (name, value) in &letter.headers {
+    for (name, value) in &dead_letter.headers {
         let value = value.as_deref().map_or_else(|| "(null)".to_owned(), text);
         outln!("{}\t{value}", text(name));
     }
     match &original {
-        Ok(Some(_)) => outln!("the original, from its source:"),
+        Ok(Some(_)) => outln!("the original record, read from its source:"),
         Ok(None) => {}
-        Err(error) => outln!("its value did not fit, and the original cannot be had: {error}"),
+        Err(error) => {
+            outln!("the value did not fit into the dead letter, and the original cannot be read: {error}")
+        }
     }
     outln!("\n{}", text(value));
     Ok(ExitStatus::Done)
@@ -301,41 +304,44 @@ fn show(args: &ShowArgs) -> anyhow::Result<ExitStatus> {
 
 fn replay(args: &ReplayArgs) -> anyhow::Result<ExitStatus> {
     let choice = choice(&args.choice, &args.only)?;
-    let (config, letters) = open(&args.common)?;
+    let (config, dead_letters) = open(&args.common)?;
     if args.to_topic.as_ref() == Some(&config.dead_letters.topic) {
-        let sentence =
-            format!("`{}` is the topic of dead letters itself (--to-topic)", config.dead_letters.topic);
-        return Err(UsageError::new(sentence).into());
+        let message = format!(
+            "--to-topic {} is the topic of dead letters itself; name another topic",
+            config.dead_letters.topic
+        );
+        return Err(UsageError::new(message).into());
     }
     let stop = Stop::new();
     stop_on_signals(&stop)?;
     let done = if args.dry_run {
-        letters.rehearse(&choice)?
+        dead_letters.dry_run(&choice)?
     } else {
         let shows = !args.common.json && io::stderr().is_terminal();
-        letters.redrive(&choice, args.to_topic.as_deref(), &stop, |sent| {
+        dead_letters.redrive(&choice, args.to_topic.as_deref(), &stop, |sent| {
             if shows {
-                err!("\r{} sent", grouped(sent));
+                err!("\r{} redriven", grouped(sent));
             }
         })?
     };
-    say(&done, args);
+
+    print_summary(&done, args);
     Ok(if done.stopped { interrupted() } else { ExitStatus::Done })
 }
 
-fn say(done: &RedriveSummary, args: &ReplayArgs) {
+fn print_summary(done: &RedriveSummary, args: &ReplayArgs) {
     if args.common.json {
         let mut object = json!(done);
         object["dry_run"] = json!(args.dry_run);
         outln!("{object}");
         return;
     }
-    let verb = if args.dry_run { "would be sent" } else { "sent again" };
-    errln!("\r{} {verb}; {} were sent before", grouped(done.sent), grouped(done.before));
+    let verb = if args.dry_run { "would be redriven" } else { "redriven" };
+    errln!("\r{} {verb}; {} were redriven before", grouped(done.sent), grouped(done.before));
     for lost in &done.lost {
-        errln!("not sent: {lost}");
+        errln!("not redriven: {lost}");
     }
     if done.stopped {
-        errln!("stopped before the end; the same command goes on");
+        errln!("stopped before the end; run the same command to continue");
     }
 }

@@ -40,7 +40,9 @@ pub fn line(event: &Event) -> String {
             let stars = verdict.rating.map_or("?".to_owned(), |rating| rating.to_string());
             format!("{label}  {:.4}  {stars}★  {}", verdict.score, one_line(&verdict.text))
         }
-        Event::DeadLetter(letter) => format!("dead letter  {}  {}", letter.class, one_line(&letter.error)),
+        Event::DeadLetter(dead_letter) => {
+            format!("dead letter  {}  {}", dead_letter.class, one_line(&dead_letter.error))
+        }
     }
 }
 
@@ -63,7 +65,7 @@ pub fn summary(stats: &Stats, published: u64, now: Instant) -> String {
     {
         let _ = write!(text, "{:.1} % positive", share * 100.0);
         if let Some(agreement) = stats.agreement() {
-            let _ = write!(text, ", {:.1} % as the stars say", agreement * 100.0);
+            let _ = write!(text, ", {:.1} % agree with the stars", agreement * 100.0);
         }
         let _ = writeln!(
             text,
@@ -93,16 +95,16 @@ mod tests {
             model: "m".into(),
             latency: Some(Duration::from_millis(4)),
         });
-        let letter =
-            Event::DeadLetter(DeadLetter { class: "invalid_utf8".into(), error: "byte 3 is wrong".into() });
+        let dead_letter =
+            Event::DeadLetter(DeadLetter { class: "invalid_utf8".into(), error: "byte 3 is invalid".into() });
         assert_eq!(line(&verdict), "positive  0.9877  5★  좋아요 또 살게요");
-        assert_eq!(line(&letter), "dead letter  invalid_utf8  byte 3 is wrong");
+        assert_eq!(line(&dead_letter), "dead letter  invalid_utf8  byte 3 is invalid");
         stats.add(&verdict, now);
-        stats.add(&letter, now);
+        stats.add(&dead_letter, now);
         assert_eq!(
             summary(&stats, 2, now + Duration::from_secs(2)),
             "2 records published, 2 answered in 2.0 s: 1 verdicts, 1 dead letters\n  invalid_utf8: 1\n\
-             100.0 % positive, 100.0 % as the stars say; from publishing to reading the verdict: p50 4.0 ms, \
+             100.0 % positive, 100.0 % agree with the stars; from publishing to reading the verdict: p50 4.0 ms, \
              p99 4.0 ms\n"
         );
     }

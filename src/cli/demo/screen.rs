@@ -1,4 +1,4 @@
-//! The demo's picture: four panels of numbers, the comments with their verdicts below. Draws from [`Screen`] alone.
+//! The demo's picture: four panels of statistics, the comments with their verdicts below. Draws from [`Screen`] alone.
 
 use super::stats::{DeadLetter, Event, Stats, Verdict};
 use ratatui::Frame;
@@ -25,7 +25,7 @@ const NEGATIVE: Color = Color::Indexed(204);
 const BROKEN: Color = Color::Indexed(141);
 const STARS: Color = Color::Indexed(179);
 
-/// What stands at the edges of the picture.
+/// The texts at the edges of the screen.
 #[derive(Clone, Debug, Default)]
 pub struct About {
     /// The model's name.
@@ -45,9 +45,9 @@ pub struct About {
 /// Everything that is drawn.
 #[derive(Debug)]
 pub struct Screen {
-    /// What stands at the edges.
+    /// The texts at the edges.
     pub about: About,
-    /// The numbers.
+    /// The statistics.
     pub stats: Stats,
     /// What is shown of the stream, the newest last.
     shown: VecDeque<Event>,
@@ -56,7 +56,7 @@ pub struct Screen {
     /// Verdicts on the list since its last dead letter.
     verdicts_in_a_row: usize,
     shown_at: Instant,
-    /// Whether the list stands still (the numbers go on).
+    /// Whether the list is paused (the statistics go on).
     pub paused: bool,
 }
 
@@ -75,7 +75,7 @@ impl Screen {
         }
     }
 
-    /// Counts `event`, and puts it on the list if the eye can follow: a few a second are shown, all are counted.
+    /// Counts `event`, and puts it on the list if the rate is low enough to read: a few a second are shown, all are counted.
     pub fn add(&mut self, event: Event, now: Instant) {
         const EYE: Duration = Duration::from_millis(180);
         self.stats.add(&event, now);
@@ -112,10 +112,10 @@ impl Screen {
         ])
         .areas(frame.area());
         self.draw_title(frame, title, now);
-        let [speed, latency, feelings, dead] = Layout::horizontal([Constraint::Fill(1); 4]).areas(panels);
+        let [speed, latency, sentiment, dead] = Layout::horizontal([Constraint::Fill(1); 4]).areas(panels);
         self.draw_speed(frame, speed);
         self.draw_latency(frame, latency);
-        self.draw_feelings(frame, feelings);
+        self.draw_sentiment(frame, sentiment);
         self.draw_dead_letters(frame, dead);
         self.draw_list(frame, list);
         self.draw_footer(frame, footer);
@@ -130,7 +130,7 @@ impl Screen {
             Layout::horizontal([Constraint::Min(0), Constraint::Length(clock.len() as u16)]).areas(area);
         let title = Line::from(vec![
             Span::styled(" nunchi 눈치 ", Style::new().fg(ACCENT).add_modifier(Modifier::BOLD)),
-            Span::styled("how Korean shoppers feel, judged as they write", Style::new().fg(DIM)),
+            Span::styled("sentiment of Korean product comments, live", Style::new().fg(DIM)),
         ]);
         frame.render_widget(title, left);
         frame.render_widget(Line::from(clock).fg(DIM), right);
@@ -154,12 +154,12 @@ impl Screen {
             let value = self.stats.latency(quantile).map_or("–".to_owned(), milliseconds);
             Line::from(vec![Span::styled(name, Style::new().fg(DIM)), Span::from(value).bold()])
         };
-        let lines = vec![quantile("p50 ", 0.5), quantile("p99 ", 0.99), note("written to read".into())];
+        let lines = vec![quantile("p50 ", 0.5), quantile("p99 ", 0.99), note("published to read".into())];
         frame.render_widget(Paragraph::new(lines).block(panel("latency")), area);
     }
 
-    fn draw_feelings(&self, frame: &mut Frame<'_>, area: Rect) {
-        let block = panel("feelings");
+    fn draw_sentiment(&self, frame: &mut Frame<'_>, area: Rect) {
+        let block = panel("sentiment");
         let inner = block.inner(area);
         frame.render_widget(block, area);
         let Some(share) = self.stats.positive_share() else {
@@ -187,7 +187,7 @@ impl Screen {
     }
 
     fn draw_dead_letters(&self, frame: &mut Frame<'_>, area: Rect) {
-        let mut lines = vec![big(grouped(self.stats.dead()), " set aside")];
+        let mut lines = vec![big(grouped(self.stats.dead()), " total")];
         let mut classes: Vec<_> = self.stats.dead_letters.iter().collect();
         classes.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
         lines.extend(classes.into_iter().take(2).map(|(class, count)| note(format!("{count} {class}"))));
@@ -195,12 +195,12 @@ impl Screen {
     }
 
     fn draw_list(&self, frame: &mut Frame<'_>, area: Rect) {
-        let title = if self.paused { "comments (held)" } else { "comments" };
+        let title = if self.paused { "comments (paused)" } else { "comments" };
         let block = panel(title);
         let inner = block.inner(area);
         frame.render_widget(block, area);
         if self.shown.is_empty() {
-            let text = note("the workers join their group; the first verdicts come in a moment …".into());
+            let text = note("the workers join their consumer group; the first verdicts follow …".into());
             frame.render_widget(text, inner);
             return;
         }
@@ -209,7 +209,7 @@ impl Screen {
         let lines: Vec<Line<'_>> = newest
             .map(|event| match event {
                 Event::Verdict(verdict) => verdict_line(verdict, inner.width.into()),
-                Event::DeadLetter(letter) => dead_letter_line(letter, inner.width.into()),
+                Event::DeadLetter(dead_letter) => dead_letter_line(dead_letter, inner.width.into()),
             })
             .collect();
         frame.render_widget(Paragraph::new(lines), inner);
@@ -225,7 +225,7 @@ impl Screen {
         let bare = url.trim_start_matches("http://");
         // What does not fit is left out, the least important first.
         let ways = [
-            (&long, url, "space holds · q quits "),
+            (&long, url, "space pauses · q quits "),
             (&long, url, "q quits "),
             (&long, bare, "q quits "),
             (&short, bare, "q quits "),
@@ -285,9 +285,9 @@ fn verdict_line(verdict: &Verdict, width: usize) -> Line<'static> {
     ])
 }
 
-fn dead_letter_line(letter: &DeadLetter, width: usize) -> Line<'static> {
-    let head = format!(" ✗ {:<20}  ", letter.class);
-    let text = cut(&letter.error, width.saturating_sub(head.chars().count()));
+fn dead_letter_line(dead_letter: &DeadLetter, width: usize) -> Line<'static> {
+    let head = format!(" ✗ {:<20}  ", dead_letter.class);
+    let text = cut(&dead_letter.error, width.saturating_sub(head.chars().count()));
     Line::from(vec![
         Span::styled(head, Style::new().fg(BROKEN)),
         Span::styled(text, Style::new().fg(BROKEN).add_modifier(Modifier::ITALIC)),
@@ -388,7 +388,7 @@ mod tests {
             "3.2 ms",
             "67 % ▲",
             "3 verdicts",
-            "1 set aside",
+            "1 total",
             "avx2",
             "http://127.0.0.1:9600/metrics",
             "00:00 / 01:30",

@@ -1,21 +1,21 @@
-//! What the demo has seen so far, in numbers.
+//! The statistics of the demo.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// Latencies that quantiles are taken of: the last so many.
+/// Most recent latencies from which quantiles are computed.
 const LATENCIES: usize = 1_000;
 /// Seconds of history for the rate's curve.
 const HISTORY: usize = 240;
 /// The rate is that of the last so many ticks.
 const RATE_TICKS: usize = 10;
 
-/// A judged comment as a reader of the verdicts sees it.
+/// A verdict as it was read from its topic.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
-    /// What the customer wrote.
+    /// The text of the comment.
     pub text: String,
-    /// The customer's stars, 1 to 5.
+    /// The stars of the comment, 1 to 5.
     pub rating: Option<u8>,
     /// Whether the label is `positive`.
     pub positive: bool,
@@ -27,12 +27,12 @@ pub struct Verdict {
     pub latency: Option<Duration>,
 }
 
-/// A record that could not be judged.
+/// A record that could not be classified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
     /// `nunchi-error-class`.
     pub class: String,
-    /// `nunchi-error`, a sentence.
+    /// `nunchi-error`.
     pub error: String,
 }
 
@@ -94,7 +94,9 @@ impl Stats {
         self.tick_count += 1;
         match event {
             Event::Verdict(verdict) => self.add_verdict(verdict),
-            Event::DeadLetter(letter) => *self.dead_letters.entry(letter.class.clone()).or_default() += 1,
+            Event::DeadLetter(dead_letter) => {
+                *self.dead_letters.entry(dead_letter.class.clone()).or_default() += 1
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! The demo in a terminal: draws the picture, listens to keys, and gives the terminal back as it was, whatever happens.
+//! The demo in a terminal: draws the screen, handles keys, and always restores the terminal.
 
 use super::screen::{About, Screen};
 use super::stats::{Event, Stats};
@@ -17,12 +17,12 @@ pub fn usable() -> bool {
     able && std::io::stdout().is_terminal() && std::io::stdin().is_terminal()
 }
 
-/// Draws what comes out of `events` until `done` or until somebody quits.
+/// Draws what comes out of `events` until `done` or until a key quits.
 ///
 /// # Errors
 /// The terminal refuses.
 pub fn show(about: About, events: &Receiver<Event>, mut done: impl FnMut() -> bool) -> anyhow::Result<Stats> {
-    // From here on a panic, on whatever thread, gives the terminal back before it is reported.
+    // From here on a panic on any thread restores the terminal before it is reported.
     let mut terminal = ratatui::try_init().context("the terminal cannot be drawn on; try --plain")?;
     let mut screen = Screen::new(about, Instant::now());
     let result = loop {

@@ -1,4 +1,4 @@
-//! `nunchi evaluate --pairs`: which pairs models get right, category by category.
+//! `nunchi evaluate --pairs`: the pairs that models order correctly, by category.
 
 use crate::cli::exit::ExitStatus;
 use crate::cli::printer::{out, outln};
@@ -92,7 +92,7 @@ fn print_table(models: &[ModelUnderTest], pairs: &[Pair], scores: &[Vec<PairScor
     line("all", &mut scores.iter().map(|scores| pairs::total(scores)));
 }
 
-/// Pairs that the model gets wrong, a line each: what must be lower on the left.
+/// Pairs that the model orders wrongly, a line each: what must be lower on the left.
 fn print_wrong(model: &ModelUnderTest, pairs: &[Pair], scores: &[PairScores]) {
     let mark = |class: Option<usize>| match class {
         Some(0) => "-",

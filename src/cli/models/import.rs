@@ -1,4 +1,4 @@
-//! `nunchi models import`: a network that PyTorch trained becomes a model file.
+//! `nunchi models import`: converts a network that PyTorch trained to a model file.
 
 use crate::cli::exit::ExitStatus;
 use crate::cli::printer::{errln, out};
@@ -21,16 +21,16 @@ pub struct Args {
     /// The model file to write
     #[arg(long, value_name = "MODEL")]
     out: PathBuf,
-    /// A name for people; without it the state dict's file name
+    /// The model's name [default: the state dict's file name]
     #[arg(long)]
     name: Option<String>,
     /// Class names in the order of the outputs
     #[arg(long, value_delimiter = ',', value_name = "A,B,…")]
     labels: Option<Vec<String>>,
-    /// Longer comments keep their head
+    /// Longer comments keep their first tokens
     #[arg(long, default_value_t = 128, value_name = "N")]
     max_tokens: usize,
-    /// How texts are normalized: nunchi-2, nunchi-1, nfkc or none; without it as the tokenizer asks
+    /// How texts are normalized: nunchi-2, nunchi-1, nfkc or none; without it as the tokenizer file specifies
     #[arg(long = "normaliser", value_parser = |name: &str| Normalizer::from_name(name), value_name = "NAME")]
     normalizer: Option<Normalizer>,
     /// How states become the head's input: last, mean or max; without it last, and mean for a bag of words

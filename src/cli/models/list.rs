@@ -42,14 +42,14 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
 /// What does not fit into the table goes to standard error.
 fn report(url: &str, empty: bool, damaged: &[RegistryError]) {
     if empty && damaged.is_empty() {
-        errln!("the store {url} holds no version yet; `nunchi models publish FILE` puts one in");
+        errln!("the store {url} holds no version yet; `nunchi models publish FILE` publishes one");
     }
     for error in damaged {
         errln!("nunchi: {error}");
     }
 }
 
-/// What a version is to the log.
+/// The state of a version by the log.
 pub(super) fn state(manifest: &Manifest, log: &Log) -> &'static str {
     let version = &manifest.version;
     if log.blocked(version).is_some() {
@@ -83,11 +83,11 @@ pub(super) fn json(manifest: &Manifest, log: &Log) -> serde_json::Value {
 
 fn table(manifests: &[Manifest], log: &Log, paint: Paint) -> String {
     let names: Vec<String> = manifests.iter().map(|manifest| harmless(&manifest.name, 30)).collect();
-    let people: Vec<String> = manifests.iter().map(|manifest| harmless(&manifest.created_by, 24)).collect();
+    let creators: Vec<String> = manifests.iter().map(|manifest| harmless(&manifest.created_by, 24)).collect();
     let width = |texts: &[String], title: &str| {
         texts.iter().map(|text| text.chars().count()).max().unwrap_or(0).max(title.len())
     };
-    let (name_width, by_width) = (width(&names, "name"), width(&people, "by"));
+    let (name_width, by_width) = (width(&names, "name"), width(&creators, "by"));
     let mut out = String::new();
     if manifests.is_empty() {
         return out;
@@ -96,7 +96,7 @@ fn table(manifests: &[Manifest], log: &Log, paint: Paint) -> String {
         "{:<6}  {:12}  {:19}  {:>9}  {:name_width$}  {:by_width$}  state\n",
         "alias", "version", "published (UTC)", "size", "name", "by"
     );
-    for ((manifest, name), by) in manifests.iter().zip(names).zip(people) {
+    for ((manifest, name), by) in manifests.iter().zip(names).zip(creators) {
         let (at, size) = (time(manifest.created_at), size(manifest.bytes));
         out += &format!(
             "{:<6}  {}  {at}  {size:>9}  {name:name_width$}  {by:by_width$}  ",

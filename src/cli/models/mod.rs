@@ -1,4 +1,4 @@
-//! `nunchi models`: versions of the model in a store, and models in and out of other programs' forms. One file a command.
+//! `nunchi models`: versions of the model in a store, and conversion from and to the formats of other programs. One file a command.
 
 mod export;
 mod import;
@@ -22,7 +22,7 @@ The store is named by --store URL, NUNCHI__REGISTRY__URL, or [registry] url of -
 Examples:
   nunchi models publish model.safetensors --store /var/lib/nunchi/models --promote
   nunchi models list --store s3://bucket/models
-  nunchi models rollback --store s3://bucket/models --why 'too many complaints are called positive'
+  nunchi models rollback --store s3://bucket/models --why 'too many complaints are classified positive'
   nunchi models export v3 --store s3://bucket/models --onnx model.onnx")]
 pub struct Args {
     #[command(subcommand)]
@@ -33,21 +33,21 @@ pub struct Args {
 enum Command {
     /// Print the versions of the store, oldest first
     List(list::Args),
-    /// Print what the store knows of a version
+    /// Print a version's manifest and log entries
     Show(show::Args),
-    /// Put a model file into the store as a version
+    /// Publish a model file to the store as a version
     Publish(publish::Args),
-    /// Make a version current: running processes take it over
+    /// Make a version current: running processes load it
     Promote(promote::PromoteArgs),
-    /// Go back to the version before, or to the one named
+    /// Roll back to the previous version, or to the one named
     Rollback(promote::RollbackArgs),
-    /// Read versions as if they were to serve, and the promotion log
+    /// Verify versions as when they are loaded, and the promotion log
     Verify(verify::Args),
-    /// Remove old versions that nothing needs
+    /// Remove old versions that nothing refers to
     Prune(prune::Args),
-    /// Make a model file of a PyTorch state dict (saved as safetensors) and its tokenizer
+    /// Convert a PyTorch state dict (saved as safetensors) and its tokenizer to a model file
     Import(Box<import::Args>),
-    /// Write a model for ONNX Runtime, and its tokenizer beside it
+    /// Export a model for ONNX Runtime, with its tokenizer
     Export(export::Args),
 }
 
@@ -76,7 +76,7 @@ fn open(args: &StoreArgs) -> anyhow::Result<Store> {
     Ok(Store::open(&url(args)?)?)
 }
 
-/// Bytes for people.
+/// A number of bytes with its unit.
 fn size(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),
@@ -85,7 +85,7 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// A time for people, in UTC.
+/// A formatted time, in UTC.
 fn time(at: jiff::Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }

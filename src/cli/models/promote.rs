@@ -35,7 +35,7 @@ pub struct RollbackArgs {
     block: bool,
 }
 
-/// What goes into the log's entry, and what is printed of it.
+/// The entry of the log, and how it is printed.
 #[derive(Debug, clap::Args)]
 struct EntryArgs {
     /// Why, for the promotion log
@@ -54,7 +54,7 @@ impl EntryArgs {
         PromotionNote { actor: self.by.clone(), reason: self.why.clone() }
     }
 
-    fn say(&self, entry: &Entry) {
+    fn print(&self, entry: &Entry) {
         let before =
             entry.previous.as_ref().map_or_else(String::new, |before| format!(" instead of {before}"));
         errln!("{} is current now{before} (entry {} of the log)", entry.version, entry.number);
@@ -69,7 +69,7 @@ pub fn promote(args: PromoteArgs) -> anyhow::Result<ExitStatus> {
     let store = super::open(&args.store)?;
     let version = resolve(&store, &args.name)?;
     let entry = store.promote(&version, args.entry.note(), args.force)?;
-    args.entry.say(&entry);
+    args.entry.print(&entry);
     Ok(ExitStatus::Done)
 }
 
@@ -80,9 +80,9 @@ pub fn roll_back(args: RollbackArgs) -> anyhow::Result<ExitStatus> {
     let mut log = store.log()?;
     if args.block {
         let (entry, _) = store.block_and_roll_back(&mut log, to.as_ref(), args.entry.note())?;
-        args.entry.say(&entry);
+        args.entry.print(&entry);
     } else {
-        args.entry.say(&store.roll_back_after(&log, to.as_ref(), args.entry.note())?);
+        args.entry.print(&store.roll_back_after(&log, to.as_ref(), args.entry.note())?);
     }
     Ok(ExitStatus::Done)
 }

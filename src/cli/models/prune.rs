@@ -17,10 +17,10 @@ pub struct Args {
     /// Keep every version that this many of the log's last entries name
     #[arg(long, value_name = "N", default_value_t = 10)]
     entries: usize,
-    /// Say what would go, and remove nothing
+    /// Print what would be removed, and remove nothing
     #[arg(long)]
     dry_run: bool,
-    /// Print a JSON object for each version that goes
+    /// Print a JSON object for each version that is removed
     #[arg(long)]
     json: bool,
 }

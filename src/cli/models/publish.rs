@@ -54,7 +54,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         NewVersion { created_by: args.by.clone(), parent, data, note: args.note, ..NewVersion::default() };
     let published = store.publish(content, new)?;
     let manifest = &published.manifest;
-    let verb = if published.new { "published" } else { "it is there already, published" };
+    let verb = if published.new { "published" } else { "already published" };
     errln!("{verb} as {} ({}) in {}", manifest.version, manifest.alias, store.url());
     let mut entry = None;
     if args.promote {

@@ -38,7 +38,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
-/// Everything for people.
+/// The properties as text.
 fn page(manifest: &Manifest, log: &Log, named: &[&Entry]) -> String {
     let mut out = String::new();
     let mut line = |title: &str, value: &str| {
@@ -77,11 +77,11 @@ fn page(manifest: &Manifest, log: &Log, named: &[&Entry]) -> String {
     for precision in &manifest.precisions {
         let verdict = match (precision.agreement, precision.max_error) {
             (Some(agreement), Some(error)) => format!(
-                "golden scores hold; {:.2} % of {} labels as the portable kernel's, largest difference {error:.5}",
+                "golden scores hold; {:.2} % of {} labels agree with the portable kernel, largest difference {error:.5}",
                 agreement * 100.0,
                 precision.comments
             ),
-            _ => "golden scores do not hold: of no use for this model".to_owned(),
+            _ => "golden scores do not hold: not usable for this model".to_owned(),
         };
         line("kernel", &format!("{:<12} {:<5} {verdict}", precision.kernel, precision.precision));
     }

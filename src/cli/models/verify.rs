@@ -14,26 +14,26 @@ pub struct Args {
     names: Vec<String>,
     #[command(flatten)]
     store: StoreArgs,
-    /// Print a JSON object for each thing that was looked at: `what`, and `wrong` (null: nothing)
+    /// Print a JSON object for each object checked: `what`, and `wrong` (null: no problem)
     #[arg(long)]
     json: bool,
 }
 
-/// Runs the command; exit status 1 if anything is wrong.
+/// Runs the command; exit status 1 if there is a problem.
 pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let store = super::open(&args.store)?;
-    let mut sound = true;
+    let mut all_valid = true;
     let paint = Paint::for_stdout();
-    let mut say = |result: VerificationResult| {
-        sound &= result.problem.is_none();
+    let mut print = |result: VerificationResult| {
+        all_valid &= result.problem.is_none();
         if args.json {
             outln!("{}", serde_json::json!({ "what": result.subject, "wrong": result.problem }));
             return;
         }
         let mut line = String::new();
         match &result.problem {
-            None => paint.paint(Tone::Good, "sound    ", &mut line),
-            Some(_) => paint.paint(Tone::Bad, "not sound", &mut line),
+            None => paint.paint(Tone::Good, "valid  ", &mut line),
+            Some(_) => paint.paint(Tone::Bad, "INVALID", &mut line),
         }
         let problem = result
             .problem
@@ -43,16 +43,16 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     if args.names.is_empty() {
         for found in store.list_versions()? {
             if found.complete {
-                say(store.verify(&found.version)?);
+                print(store.verify(&found.version)?);
             } else {
-                errln!("{} has no manifest: it is not there (yet)", found.version);
+                errln!("{} has no manifest: publishing it was not finished", found.version);
             }
         }
-        store.verify_log()?.into_iter().for_each(&mut say);
+        store.verify_log()?.into_iter().for_each(&mut print);
     } else {
         for name in &args.names {
-            say(store.verify(&resolve(&store, name)?)?);
+            print(store.verify(&resolve(&store, name)?)?);
         }
     }
-    Ok(if sound { ExitStatus::Done } else { ExitStatus::Failed })
+    Ok(if all_valid { ExitStatus::Done } else { ExitStatus::Failed })
 }

@@ -14,11 +14,11 @@ const LATE_MS: i64 = 86_400_000;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A range is from ≤ timestamp < to; times without an offset are UTC. The end is fixed when the replay is planned. Several
-processes with one --id share the partitions; killed and started again with the same --id it goes on where it was.
+processes with one --id share the partitions; killed and started again with the same --id it continues where it was.
 
 Examples:
   nunchi replay --from 2026-01-01T00:00 --to 2026-02-01 --to-topic verdicts-again --id january
-  nunchi replay --id january                          go on, or help, as planned
+  nunchi replay --id january                          continue, or join, with the recorded plan
   nunchi replay --from 2026-01-01 --to-file january.jsonl.gz --where-label negative
   nunchi replay --from 2026-01-01 --compare v12,v13 --html report.html
 
@@ -33,7 +33,7 @@ pub struct Args {
     /// From this offset on; or one for each partition, P:N,P:N
     #[arg(long, value_name = "N", value_parser = values::offsets)]
     pub(super) from_offset: Option<Bound>,
-    /// Up to this offset, which is not read any more
+    /// Up to this offset, exclusive
     #[arg(long, value_name = "N", value_parser = values::offsets)]
     pub(super) to_offset: Option<Bound>,
     /// The topic of comments [setting: input.topic]
@@ -42,19 +42,19 @@ pub struct Args {
     /// Only these partitions: 3, 0,2 or 4-7
     #[arg(long, value_name = "LIST", value_parser = values::partitions)]
     pub(super) partition: Option<std::vec::Vec<i32>>,
-    /// Writes verdicts to this topic, exactly once
+    /// Write verdicts to this topic, exactly once
     #[arg(long, value_name = "TOPIC", conflicts_with_all = ["to_file", "compare"])]
     pub(super) to_topic: Option<String>,
-    /// Writes them to this file, complete or absent: .jsonl, .jsonl.gz or .parquet
+    /// Write verdicts to this file, which appears when it is complete: .jsonl, .jsonl.gz or .parquet
     #[arg(long, value_name = "FILE", conflicts_with = "compare")]
     pub(super) to_file: Option<PathBuf>,
-    /// Judges with two models and reports where they differ; writes no verdicts
+    /// Classify with two models and report where they differ; writes no verdicts
     #[arg(long, value_name = "MODEL,MODEL", value_delimiter = ',', num_args = 1)]
     pub(super) compare: Option<Vec<String>>,
-    /// The report of --compare as a page
+    /// The report of --compare as an HTML page
     #[arg(long, value_name = "FILE")]
     pub(super) html: Option<PathBuf>,
-    /// The replay's name: the same name goes on [default: generated and printed]
+    /// The replay's ID; the same ID continues it [default: generated and printed]
     #[arg(long, value_name = "ID", value_parser = values::id)]
     pub(super) id: Option<String>,
     /// How much later than --to a record of the range may have been written [default: 1d]
@@ -63,10 +63,10 @@ pub struct Args {
     /// At most so many records a second in this process: 20k/s
     #[arg(long, value_name = "RATE", value_parser = values::rate, conflicts_with = "speed")]
     pub(super) rate: Option<Pace>,
-    /// Times the speed at which the records were written: 10x
+    /// A multiple of the speed at which the records were written: 10x
     #[arg(long, value_name = "FACTOR", value_parser = values::speed)]
     pub(super) speed: Option<Pace>,
-    /// Writes only verdicts with these labels
+    /// Write only verdicts with these labels
     #[arg(long, value_name = "LABEL,…", value_delimiter = ',')]
     pub(super) where_label: Option<Vec<String>>,
     /// The model [default: the shipped model]
@@ -75,7 +75,7 @@ pub struct Args {
     /// The store of model versions
     #[arg(long, value_name = "URL")]
     pub(super) store: Option<String>,
-    /// The topic of records that cannot be judged [setting: dead_letters.topic]
+    /// The topic of dead letters, records that cannot be classified [setting: dead_letters.topic]
     #[arg(long, value_name = "TOPIC")]
     pub(super) dead_letters: Option<String>,
     /// Worker threads; 0 is one a core [default: 1]
@@ -87,10 +87,10 @@ pub struct Args {
     /// Address of the admin server with the metrics; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub(super) http: String,
-    /// Where the cluster is reached first [setting: kafka.brokers]
+    /// Bootstrap brokers [setting: kafka.brokers]
     #[arg(long, value_name = "HOST:PORT,…")]
     pub(super) brokers: Option<String>,
-    /// The live group, which is not to suffer [setting: kafka.group]
+    /// The live group: the replay pauses while it falls behind [setting: kafka.group]
     #[arg(long, value_name = "ID")]
     pub(super) group: Option<String>,
     /// The configuration file (TOML)
@@ -126,7 +126,7 @@ impl Args {
             .collect()
     }
 
-    /// Whether nothing but an id was given: what to replay stands in the plan.
+    /// Whether nothing but an id was given: the recorded plan has the rest.
     pub(super) fn is_as_planned(&self) -> bool {
         self.id.is_some()
             && self.from.is_none()
@@ -162,7 +162,7 @@ impl Args {
         self.rate.or(self.speed).unwrap_or_default()
     }
 
-    /// What is wrong with the flags together.
+    /// Errors of the combination of flags.
     pub(super) fn errors(&self) -> Vec<String> {
         let mut errors = Vec::new();
         if !self.is_as_planned()
@@ -183,16 +183,18 @@ impl Args {
         }
         errors.extend(self.offset_errors());
         if self.late.is_some() && self.to.is_none() && !self.is_as_planned() {
-            errors.push("--late needs --to: it says how late records before that time may come".to_owned());
+            errors.push("--late needs --to: it is how late records before that time may come".to_owned());
         }
         if self.compare.as_ref().is_some_and(|models| models.len() != 2) {
             errors.push("--compare takes two models with a comma between: --compare v12,v13".to_owned());
         }
         if self.html.is_some() && self.compare.is_none() {
-            errors.push("--html is the report of --compare MODEL,MODEL".to_owned());
+            errors.push("--html needs --compare MODEL,MODEL, whose report it writes".to_owned());
         }
         if self.compare.is_some() && self.where_label.is_some() {
-            errors.push("--where-label chooses verdicts, and --compare writes none".to_owned());
+            errors.push(
+                "--where-label selects verdicts, and --compare writes none; remove one of them".to_owned(),
+            );
         }
         errors
     }

@@ -1,7 +1,7 @@
-//! `nunchi replay --compare A,B`: two models judge the same records; the report goes to the terminal, to a page, to JSON.
+//! `nunchi replay --compare A,B`: two models classify the same records; the report goes to the terminal, to a page, to JSON.
 
 use super::progress::Shown;
-use super::{Args, generated_id, html, report, say_plan};
+use super::{Args, generated_id, html, print_plan, report};
 use crate::cli::exit::ExitStatus;
 use crate::cli::exit::UsageError;
 use crate::cli::model::find_model;
@@ -22,13 +22,13 @@ use std::time::{Duration, Instant};
 /// Runs the comparison.
 pub(super) fn run(args: &Args, config: Config, names: &[String]) -> anyhow::Result<ExitStatus> {
     let [first, second] = names else { unreachable!("the flags were checked") };
-    let warm = |name: &str| -> anyhow::Result<Arc<LoadedModel>> {
+    let load = |name: &str| -> anyhow::Result<Arc<LoadedModel>> {
         let model = find_model(Some(name), config.registry.url.as_deref())
             .with_context(|| format!("--compare {name}"))?;
         Ok(Arc::new(LoadedModel::new(model, config.engine.kernel.as_deref().map(str::parse).transpose()?)?))
     };
     if let Some(page) = &args.html {
-        // Found out before the work, not after it.
+        // Checked before the work, not after it.
         let folder = page.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
             return Err(
@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args, config: Config, names: &[String]) -> anyhow::Resu
             );
         }
     }
-    let warm = [warm(first)?, warm(second)?];
+    let loaded = [load(first)?, load(second)?];
     let stop = Stop::new();
     stop_on_signals(&stop)?;
     let request = Request {
@@ -45,22 +45,22 @@ pub(super) fn run(args: &Args, config: Config, names: &[String]) -> anyhow::Resu
         from: args.begin(),
         to: args.end(),
         late_ms: args.late_ms(),
-        model: format!("{} and {}", warm[0].model().version, warm[1].model().version),
+        model: format!("{} and {}", loaded[0].model().version, loaded[1].model().version),
         labels: None,
         target: Target::Report,
     };
     let id = args.id.clone().unwrap_or_else(generated_id);
     let begin = Instant::now();
-    let replay = Replay::what_if(&config, &id, &request)?;
+    let replay = Replay::for_comparison(&config, &id, &request)?;
     if !args.json {
-        say_plan(&replay, begin.elapsed(), false);
+        print_plan(&replay, begin.elapsed(), false);
     }
     let health = Arc::new(Health::new(1, Duration::from_secs(config.worker.stall_seconds)));
     health.set_model_loaded();
     let metrics = Metrics::new();
     // No verdict is written, so none is counted by label.
     let shown = Shown::new(&id, &[], "", &metrics, false);
-    let means = ReplayContext {
+    let context = ReplayContext {
         metrics: &metrics,
         health: &health,
         stop: &stop,
@@ -69,11 +69,11 @@ pub(super) fn run(args: &Args, config: Config, names: &[String]) -> anyhow::Resu
         observer: &|progress| shown.show(progress),
     };
     let workers = worker_count(&config);
-    let judges = [0, 1].map(|side: usize| {
-        let slot: ModelSlot = Arc::new(ArcSwap::from(Arc::clone(&warm[side])));
+    let classifiers = [0, 1].map(|side: usize| {
+        let slot: ModelSlot = Arc::new(ArcSwap::from(Arc::clone(&loaded[side])));
         ParallelClassifier::new(&slot, workers)
     });
-    let compared = replay.compare(&means, short_names(first, second), judges);
+    let compared = replay.compare(&context, short_names(first, second), classifiers);
     shown.clear();
     let compared = compared?;
     if args.json {
@@ -87,12 +87,12 @@ pub(super) fn run(args: &Args, config: Config, names: &[String]) -> anyhow::Resu
         errln!("the report is in {}", page.display());
     }
     if !compared.complete {
-        errln!("stopped before the end: the report tells of what was judged until then");
+        errln!("stopped before the end: the report covers what was classified until then");
     }
     Ok(if compared.complete { ExitStatus::Done } else { interrupted() })
 }
 
-/// What the report calls the models: a file by its name without folders, if that tells the two apart.
+/// The models' names in the report: a file's name without folders, if the two differ.
 fn short_names(first: &str, second: &str) -> [String; 2] {
     let short = |name: &str| {
         let stem = Path::new(name).file_stem().filter(|_| Path::new(name).is_file());

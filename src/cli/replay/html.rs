@@ -24,7 +24,7 @@ const MAX_TIME_NAMES: usize = 9;
 pub(super) fn page(report: &Report) -> String {
     let comparison = &report.comparison;
     let [first, second] = &comparison.models;
-    let title = format!("What if: {} and {}", first.name, second.name);
+    let title = format!("{} and {} compared", first.name, second.name);
     let lengths = comparison.by_length.iter().filter(|group| group.flips.records > 0);
     let lengths: Vec<(&str, Flips)> = lengths.map(|group| (group.name.as_str(), group.flips)).collect();
     let products = comparison.by_product.iter().take(MAX_PRODUCTS);
@@ -55,7 +55,7 @@ fn subtitle(report: &Report) -> Markup {
         bound.as_ref().map_or_else(|| open.to_owned(), ToString::to_string)
     };
     let left_out = [
-        ("could not be judged", report.dead_letters),
+        ("could not be classified", report.dead_letters),
         ("had no value", report.tombstones),
         ("lay outside of the range", report.outside),
     ];
@@ -67,7 +67,7 @@ fn subtitle(report: &Report) -> Markup {
         " in " (human_time(report.seconds))
         @if !report.complete { "; " strong { "stopped before the end" } }
         @for (what, count) in left_out { @if count > 0 { "; " (grouped(count)) " " (what) } }
-        @for gap in &report.gone { "; " (gap) }
+        @for gap in &report.retention_gaps { "; " (gap) }
     }
 }
 
@@ -75,7 +75,7 @@ fn figures(comparison: &Comparison) -> Markup {
     let (all, paired) = (comparison.agreement.all, &comparison.stars.paired);
     let [up, down] = way_names(comparison);
     let mut figures = vec![
-        Tile::new(grouped(all.records), "comments judged by both", Tone::Plain),
+        Tile::new(grouped(all.records), "comments classified by both", Tone::Plain),
         Tile::new(percent(all.share()), format!("flip ({})", grouped(all.flips)), Tone::Plain),
         Tile::new(grouped(all.up), format!("flip {up}"), Tone::Good),
         Tile::new(grouped(all.down), format!("flip {down}"), Tone::Bad),
@@ -100,7 +100,7 @@ fn way_names(comparison: &Comparison) -> [String; 2] {
 fn stars(comparison: &Comparison) -> Markup {
     let stars = &comparison.stars;
     if stars.paired.records() == 0 {
-        return nothing("No comment has stars that say something.");
+        return nothing("No comment has stars that stand for a label.");
     }
     let [first, second] = &comparison.models;
     let by_rating = stars.by_rating.iter().enumerate().map(|(at, paired)| (format!("{} ★", at + 1), paired));

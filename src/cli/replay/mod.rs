@@ -1,4 +1,4 @@
-//! `nunchi replay`: a range of history judged again, into a topic, into a file, or by two models for a report.
+//! `nunchi replay`: a range of history classified again, into a topic, into a file, or by two models for a report.
 
 mod args;
 mod compare;
@@ -36,10 +36,10 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 /// What every kind of replay needs.
-struct Scene<'a> {
+struct Setup<'a> {
     args: &'a Args,
     config: Config,
-    warm: Arc<LoadedModel>,
+    loaded: Arc<LoadedModel>,
     metrics: Metrics,
     stop: Stop,
 }
@@ -60,7 +60,7 @@ fn settings(args: &Args) -> anyhow::Result<Config> {
     let mut config = loaded.into_config();
     let quiet = !args.json && std::io::stderr().is_terminal();
     if quiet && config.log.level == Log::default().level {
-        // Lines would tear the bar.
+        // Log lines would break the progress bar.
         "warn".clone_into(&mut config.log.level);
     }
     init_logs(&config.log)?;
@@ -76,31 +76,31 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     }
     let name = config.model.path.as_deref().map(|path| path.to_string_lossy());
     let model = model::find_model(name.as_deref(), config.registry.url.as_deref())?;
-    let warm =
+    let loaded =
         Arc::new(LoadedModel::new(model, config.engine.kernel.as_deref().map(str::parse).transpose()?)?);
     let metrics = Metrics::new();
-    metrics.set_model(&warm.model().version, warm.precision().name(), warm.kernel().name());
+    metrics.set_model(&loaded.model().version, loaded.precision().name(), loaded.kernel().name());
     let stop = Stop::new();
     stop_on_signals(&stop)?;
-    Scene { args, config, warm, metrics, stop }.play()
+    Setup { args, config, loaded, metrics, stop }.run()
 }
 
-impl Scene<'_> {
-    fn play(&self) -> anyhow::Result<ExitStatus> {
+impl Setup<'_> {
+    fn run(&self) -> anyhow::Result<ExitStatus> {
         let args = self.args;
         let id = args.id.clone().unwrap_or_else(generated_id);
         let labels = self.chosen_labels(args.where_label.as_deref())?;
-        let model = self.warm.model().version.clone();
-        let asked = if args.is_as_planned() {
+        let model = self.loaded.model().version.clone();
+        let spec = if args.is_as_planned() {
             ReplaySpec::AsPlanned { model }
         } else {
             ReplaySpec::Request(self.request(model))
         };
         let begin = Instant::now();
-        let replay = Replay::prepare(&self.config, &id, &asked)?;
-        say_plan(&replay, begin.elapsed(), args.json);
-        if replay.standing == ReplayStatus::Finished {
-            self.say_finished_before(&replay);
+        let replay = Replay::prepare(&self.config, &id, &spec)?;
+        print_plan(&replay, begin.elapsed(), args.json);
+        if replay.status == ReplayStatus::Finished {
+            self.print_finished_before(&replay);
             return Ok(ExitStatus::Done);
         }
         let labels = match labels {
@@ -138,28 +138,30 @@ impl Scene<'_> {
         }
     }
 
-    /// Which verdicts are wanted; `None` if nothing was said.
-    fn chosen_labels(&self, wanted: Option<&[String]>) -> anyhow::Result<Option<LabelFilter>> {
-        let Some(wanted) = wanted else { return Ok(None) };
-        let labels = &self.warm.model().labels;
-        if let Some(unknown) = wanted.iter().find(|label| !labels.contains(label)) {
-            let sentence =
-                format!("the model knows no label `{unknown}` (--where-label); it has {}", labels.join(", "));
-            return Err(UsageError::new(sentence).into());
+    /// The selected labels; `None` if the flag was not given.
+    fn chosen_labels(&self, selected: Option<&[String]>) -> anyhow::Result<Option<LabelFilter>> {
+        let Some(selected) = selected else { return Ok(None) };
+        let labels = &self.loaded.model().labels;
+        if let Some(unknown) = selected.iter().find(|label| !labels.contains(label)) {
+            let message = format!(
+                "the model has no label `{unknown}` (--where-label); its labels are {}",
+                labels.join(", ")
+            );
+            return Err(UsageError::new(message).into());
         }
-        Ok(Some(LabelFilter::only(labels.iter().map(|label| wanted.contains(label)).collect())))
+        Ok(Some(LabelFilter::only(labels.iter().map(|label| selected.contains(label)).collect())))
     }
 
-    fn say_finished_before(&self, replay: &Replay) {
+    fn print_finished_before(&self, replay: &Replay) {
         let at = replay.plan.completed_at.map_or_else(String::new, |at| at.to_string());
         if self.args.json {
             outln!("{}", json!({"event": "already_finished", "id": replay.plan.id, "finished_at": at}));
         } else {
-            errln!("replay {} was finished at {at}; nothing is left to do", replay.plan.id);
+            errln!("replay {} was finished at {at}: nothing to do", replay.plan.id);
         }
     }
 
-    /// Judges the plan into its target.
+    /// Classifies the records of the plan into its target.
     fn answer(&self, replay: &Replay, labels: LabelFilter) -> anyhow::Result<ExitStatus> {
         let config = replay.config();
         let stall = Duration::from_secs(config.worker.stall_seconds);
@@ -169,11 +171,11 @@ impl Scene<'_> {
         };
         let health = Arc::new(Health::new(workers, stall));
         health.set_model_loaded();
-        let slot: ModelSlot = Arc::new(ArcSwap::from(Arc::clone(&self.warm)));
+        let slot: ModelSlot = Arc::new(ArcSwap::from(Arc::clone(&self.loaded)));
         let shown = self.shown(replay);
         let begin = Instant::now();
         let (runtime, server) = self.serve(&health, &slot)?;
-        let means = ReplayContext {
+        let context = ReplayContext {
             metrics: &self.metrics,
             health: &health,
             stop: &self.stop,
@@ -182,20 +184,20 @@ impl Scene<'_> {
             observer: &|progress| shown.show(progress),
         };
         let outcome = match &replay.plan.request.target {
-            Target::Topic { .. } => replay.into_topic(&means, || SlotClassifier::new(Arc::clone(&slot))),
+            Target::Topic { .. } => replay.into_topic(&context, || SlotClassifier::new(Arc::clone(&slot))),
             Target::File(path) => {
-                let judge = ParallelClassifier::new(&slot, worker_count(config));
-                replay.into_file(Path::new(path), &means, judge)
+                let classifier = ParallelClassifier::new(&slot, worker_count(config));
+                replay.into_file(Path::new(path), &context, classifier)
             }
-            Target::Report => unreachable!("a comparison is planned nowhere"),
+            Target::Report => unreachable!("a comparison has no recorded plan"),
         };
         server.end(&runtime);
         shown.clear();
-        Ok(self.say_end(replay, &shown, &outcome?, begin.elapsed()))
+        Ok(self.print_end(replay, &shown, &outcome?, begin.elapsed()))
     }
 
     fn shown(&self, replay: &Replay) -> Shown {
-        let model = self.warm.model();
+        let model = self.loaded.model();
         Shown::new(&replay.plan.id, &model.labels, &model.version, &self.metrics, self.args.json)
     }
 
@@ -208,7 +210,7 @@ impl Scene<'_> {
         Ok((runtime, server))
     }
 
-    fn say_end(&self, replay: &Replay, shown: &Shown, outcome: &Outcome, time: Duration) -> ExitStatus {
+    fn print_end(&self, replay: &Replay, shown: &Shown, outcome: &Outcome, time: Duration) -> ExitStatus {
         let (id, seconds) = (&replay.plan.id, time.as_secs_f64());
         match outcome {
             Outcome::Finished { at, progress } => {
@@ -222,7 +224,7 @@ impl Scene<'_> {
                         .collect();
                     errln!(
                         "replay {id} is finished: this process answered {} records in {} ({:.1} k/s): {}; dead letters \
-                         {}; outside of the range {}; not asked for {}",
+                         {}; outside of the range {}; labels not selected {}",
                         grouped(progress.answered),
                         human_time(seconds),
                         progress.answered as f64 / seconds.max(1e-3) / 1_000.0,
@@ -240,7 +242,7 @@ impl Scene<'_> {
                     outln!("{}", shown.end("stopped", progress, seconds, &[("go_on", json!(again))]));
                 } else {
                     errln!(
-                        "replay {id} stopped at {:.1} %, and what was answered is committed; go on with\n  {again}",
+                        "replay {id} stopped at {:.1} %, and what was answered is committed; continue with\n  {again}",
                         progress.share() * 100.0
                     );
                 }
@@ -267,17 +269,17 @@ impl Scene<'_> {
     }
 }
 
-/// Says what will be done, and what is missing.
-fn say_plan(replay: &Replay, took: Duration, json: bool) {
+/// Prints the plan, and the parts of the range beyond retention.
+fn print_plan(replay: &Replay, took: Duration, json: bool) {
     let (plan, request) = (&replay.plan, &replay.plan.request);
     if json {
         let shares: Vec<Value> = plan.shares.iter().map(|share| json!(share)).collect();
         let event = json!({
             "event": "plan", "id": plan.id, "topic": request.topic, "from": request.from, "to": request.to,
             "late_ms": request.late_ms, "model": request.model, "labels": request.labels,
-            "target": request.target, "shares": shares, "offsets": plan.offsets(), "gone": replay.gone,
+            "target": request.target, "shares": shares, "offsets": plan.offsets(), "gone": replay.retention_gaps,
             "planned_in_s": (took.as_secs_f64() * 1e3).round() / 1e3,
-            "standing": match replay.standing {
+            "standing": match replay.status {
                 ReplayStatus::New => "new",
                 ReplayStatus::Planned => "planned",
                 ReplayStatus::Finished => "finished",
@@ -299,14 +301,14 @@ fn say_plan(replay: &Replay, took: Duration, json: bool) {
         plan.shares.len(),
         request.model,
         request.target,
-        if replay.standing == ReplayStatus::Planned { "; planned before, going on" } else { "" },
+        if replay.status == ReplayStatus::Planned { "; continuing an existing plan" } else { "" },
     );
-    for gone in &replay.gone {
-        errln!("{gone}");
+    for gap in &replay.retention_gaps {
+        errln!("{gap}");
     }
 }
 
-/// A name that nobody has taken: the moment, and chance.
+/// A unique name: the time and a random number.
 fn generated_id() -> String {
     let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
     format!("{now}-{:04x}", rand::random::<u16>())

@@ -1,4 +1,4 @@
-//! What a person or a machine sees of a replay on its way: a bar on a terminal, a line now and then elsewhere, or JSON.
+//! The progress of a replay: a bar on a terminal, lines every few seconds elsewhere, or JSON.
 
 use crate::cli::printer::{errln, outln};
 use crate::replay::Progress;
@@ -8,12 +8,12 @@ use serde_json::{Map, Value, json};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Between two lines where there is no terminal.
-const LINE: Duration = Duration::from_secs(10);
-/// Between two JSON objects.
-const OBJECT: Duration = Duration::from_secs(1);
-/// Weight of the newest look at the rate.
-const NEWEST: f64 = 0.2;
+/// Interval of the lines where there is no terminal.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
+/// Interval of the JSON objects.
+const OBJECT_INTERVAL: Duration = Duration::from_secs(1);
+/// Weight of the newest measurement in the rate.
+const SMOOTHING: f64 = 0.2;
 
 /// Shows progress.
 pub(super) struct Shown {
@@ -28,15 +28,15 @@ pub(super) struct Shown {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The first look and what had been passed then, for the time that is left.
+    /// The first measurement, for the time that is left.
     first: Option<(Instant, i64)>,
     last: Option<(Instant, u64)>,
     rate: f64,
-    told: Option<Instant>,
+    reported: Option<Instant>,
 }
 
-/// What there is to tell.
-struct Told {
+/// Rate and time left.
+struct Speed {
     rate: f64,
     seconds_left: Option<f64>,
 }
@@ -50,7 +50,7 @@ impl Shown {
         Shown { id, labels: labels.to_vec(), model, metrics, json, bar, state: Mutex::default() }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(super) fn clear(&self) {
         self.bar.finish_and_clear();
     }
@@ -61,56 +61,58 @@ impl Shown {
         self.labels.iter().map(|label| (label.as_str(), count(label))).collect()
     }
 
-    /// A look at where it is.
+    /// Shows `progress`, if it is due.
     pub(super) fn show(&self, progress: &Progress) {
-        let told = self.reckon(progress);
+        let speed = self.measure(progress);
         if self.json {
-            if self.is_time(OBJECT) {
-                outln!("{}", self.object("progress", progress, Some(&told)));
+            if self.is_due(OBJECT_INTERVAL) {
+                outln!("{}", self.object("progress", progress, Some(&speed)));
             }
             return;
         }
-        let line = self.line(progress, &told);
+        let line = self.line(progress, &speed);
         if !self.bar.is_hidden() {
             self.bar.set_position((progress.share() * 1_000.0) as u64);
             self.bar.set_message(line);
-        } else if self.is_time(LINE) {
+        } else if self.is_due(LINE_INTERVAL) {
             errln!("{line}");
         }
     }
 
-    fn is_time(&self, every: Duration) -> bool {
+    fn is_due(&self, every: Duration) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = state.told.is_none_or(|told| told.elapsed() >= every);
+        let due = state.reported.is_none_or(|reported| reported.elapsed() >= every);
         if due {
-            state.told = Some(Instant::now());
+            state.reported = Some(Instant::now());
         }
         due
     }
 
-    fn reckon(&self, progress: &Progress) -> Told {
+    fn measure(&self, progress: &Progress) -> Speed {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let (begin, passed) = *state.first.get_or_insert((now, progress.passed));
         if let Some((before, answered)) = state.last {
             let seconds = now.duration_since(before).as_secs_f64().max(1e-3);
             let newest = progress.answered.saturating_sub(answered) as f64 / seconds;
-            state.rate = if state.rate == 0.0 { newest } else { state.rate + NEWEST * (newest - state.rate) };
+            state.rate =
+                if state.rate == 0.0 { newest } else { state.rate + SMOOTHING * (newest - state.rate) };
         }
         state.last = Some((now, progress.answered));
         // All processes together, by offsets: what is left may be answered by others.
-        let speed = (progress.passed - passed) as f64 / now.duration_since(begin).as_secs_f64().max(1e-3);
+        let passed_per_s =
+            (progress.passed - passed) as f64 / now.duration_since(begin).as_secs_f64().max(1e-3);
         let left = (progress.offsets - progress.passed) as f64;
-        Told { rate: state.rate, seconds_left: (speed > 0.0).then_some(left / speed) }
+        Speed { rate: state.rate, seconds_left: (passed_per_s > 0.0).then_some(left / passed_per_s) }
     }
 
-    fn line(&self, progress: &Progress, told: &Told) -> String {
-        let left = told.seconds_left.map_or_else(|| "…".to_owned(), human_time);
+    fn line(&self, progress: &Progress, speed: &Speed) -> String {
+        let left = speed.seconds_left.map_or_else(|| "…".to_owned(), human_time);
         let mut line = format!(
             "{:.1} %  {} records  {:.1} k/s  {left} left",
             progress.share() * 100.0,
             grouped(progress.answered),
-            told.rate / 1_000.0
+            speed.rate / 1_000.0
         );
         for (label, count) in self.labels() {
             line += &format!("  {label} {}", grouped(count));
@@ -119,12 +121,12 @@ impl Shown {
             line += &format!("  dead letters {}", grouped(progress.dead_letters));
         }
         if let Some(lag) = progress.waits_for {
-            line += &format!("  waiting: the live group is {} behind", grouped(lag.unsigned_abs()));
+            line += &format!("  paused: the live group lags by {} records", grouped(lag.unsigned_abs()));
         }
         line
     }
 
-    fn object(&self, event: &str, progress: &Progress, told: Option<&Told>) -> Value {
+    fn object(&self, event: &str, progress: &Progress, speed: Option<&Speed>) -> Value {
         let labels: Map<String, Value> =
             self.labels().into_iter().map(|(label, count)| (label.to_owned(), json!(count))).collect();
         let mut object = json!({
@@ -132,15 +134,15 @@ impl Shown {
             "labels": labels, "outside": progress.outside, "left_out": progress.left_out,
             "dead_letters": progress.dead_letters,
         });
-        if let Some(told) = told {
-            object["records_per_s"] = json!(told.rate.round());
-            object["seconds_left"] = json!(told.seconds_left.map(|seconds| rounded(seconds, 10.0)));
+        if let Some(speed) = speed {
+            object["records_per_s"] = json!(speed.rate.round());
+            object["seconds_left"] = json!(speed.seconds_left.map(|seconds| rounded(seconds, 10.0)));
             object["live_lag"] = json!(progress.waits_for);
         }
         object
     }
 
-    /// The last object of `--json`, or the last line for people.
+    /// The last object of `--json`, or the last line without it.
     pub(super) fn end(
         &self,
         event: &str,
@@ -167,7 +169,7 @@ pub fn grouped(number: u64) -> String {
     indicatif::HumanCount(number).to_string()
 }
 
-/// A span of time for people.
+/// A formatted span of time.
 pub(super) fn human_time(seconds: f64) -> String {
     let seconds = seconds.clamp(0.0, 1e9).round() as u64;
     match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60) {

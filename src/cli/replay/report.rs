@@ -1,4 +1,4 @@
-//! The report of a comparison, for people at a terminal and for machines.
+//! The report of a comparison, as text for a terminal and as JSON.
 
 use super::progress::{grouped, human_time};
 use crate::cli::color::push_harmless;
@@ -9,10 +9,10 @@ use std::fmt::Write as _;
 
 /// Longest excerpt of an example on a terminal, in characters.
 const EXCERPT: usize = 60;
-/// Below this the data are said to show a difference.
+/// P-values below this are reported as a difference.
 pub(super) const SIGNIFICANT: f64 = 0.05;
 
-/// Which model is right more often, in one sentence; `None` without stars.
+/// Which model is right more often, as a text; `None` without stars.
 pub(super) fn conclusion(report: &Report) -> Option<String> {
     let paired = &report.comparison.stars.paired;
     if paired.records() == 0 {
@@ -40,7 +40,7 @@ pub(super) fn conclusion(report: &Report) -> Option<String> {
     })
 }
 
-/// A probability for people.
+/// A formatted probability.
 fn probability(p: f64) -> String {
     match p {
         p if p < 1e-300 => "< 1e-300".to_owned(),
@@ -94,9 +94,9 @@ fn write_totals(out: &mut String, report: &Report) {
         human_time(report.seconds)
     );
     for (what, count) in [
-        ("could not be judged", report.dead_letters),
+        ("could not be classified", report.dead_letters),
         ("without a value", report.tombstones),
-        ("outside of the range, passed over", report.outside),
+        ("outside of the range, skipped", report.outside),
     ] {
         if count > 0 {
             let _ = writeln!(out, "  {what}: {}", grouped(count));
@@ -118,13 +118,13 @@ fn write_flips(out: &mut String, comparison: &Comparison) {
         let _ = writeln!(out, "  {} → {}: {}", way.from, way.to, grouped(way.records));
     }
     for (label, (first, second)) in comparison.labels.iter().zip(counts[0].iter().zip(&counts[1])) {
-        let _ = writeln!(out, "  said {label}: {} and {}", grouped(*first), grouped(*second));
+        let _ = writeln!(out, "  classified {label}: {} and {}", grouped(*first), grouped(*second));
     }
 }
 
 fn write_stars(out: &mut String, report: &Report) {
     let Some(conclusion) = conclusion(report) else {
-        *out += "\nNo comment has stars that say something: which model is right is not known.\n";
+        *out += "\nNo comment has stars that stand for a label: which model is right is not known.\n";
         return;
     };
     let ([first, second], paired) = (&report.comparison.models, &report.comparison.stars.paired);

@@ -1,4 +1,4 @@
-//! What people write behind flags: times, spans, rates, partitions, offsets.
+//! Values of flags: times, spans, rates, partitions, offsets.
 
 use crate::kafka::Pace;
 use crate::replay::Bound;

@@ -15,7 +15,7 @@ use nunchi_train::schedule;
 use nunchi_train::trainer::{Keep, Settings};
 use std::path::PathBuf;
 
-/// How far back comments are read unless `--since` or `--from` says otherwise: 30 days.
+/// How far back comments are read unless `--since` or `--from` is given: 30 days.
 const SINCE_MS: i64 = 30 * 86_400_000;
 
 /// Flags of `nunchi retrain`.
@@ -35,7 +35,7 @@ pub struct Args {
     /// The store of versions: a folder, file://, s3://, gs:// or az:// [setting: registry.url]
     #[arg(long, value_name = "URL")]
     store: Option<String>,
-    /// Where the cluster is reached first [setting: kafka.brokers]
+    /// Bootstrap brokers [setting: kafka.brokers]
     #[arg(long, value_name = "HOST:PORT,…")]
     brokers: Option<String>,
     /// Any other setting; may be repeated
@@ -53,18 +53,18 @@ pub struct Args {
     pub(super) run: RunArgs,
 }
 
-/// What to learn from.
+/// The training data.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "What to learn from")]
+#[command(next_help_heading = "Training data")]
 struct CollectArgs {
     /// A topic of comments with stars; may be repeated [setting: input.topic]
     #[arg(long, value_name = "TOPIC")]
     topic: Vec<String>,
-    /// Read no topic of comments: learn from --data alone
+    /// Read no topic of comments: train on --data alone
     #[arg(long, conflicts_with_all = ["topic", "corrections", "since", "from", "to"], requires = "data")]
     no_topic: bool,
-    /// A topic of people's corrections: key = the comment's id, value {"id","label"}; the last one counts, null withdraws,
-    /// and they outrank stars
+    /// A topic of manual corrections: key = the comment's id, value {"id","label"}; the last one is used, null withdraws,
+    /// and they take precedence over stars
     #[arg(long, value_name = "TOPIC")]
     corrections: Option<String>,
     /// Comments of so long ago and later, such as 30d or 12h [default: 30d]
@@ -82,13 +82,13 @@ struct CollectArgs {
     /// Stars of a comment that are positive; those in between are left out
     #[arg(long, value_name = "RANGE", default_value = "4-5")]
     positive_stars: Stars,
-    /// Stars do not count: learn from corrections and files alone
+    /// Ignore stars: train on corrections and files alone
     #[arg(long)]
     no_stars: bool,
     /// A file with new labelled comments; `FILE,weight=3` makes them count 3 times; may be repeated
     #[arg(long, value_name = "FILE")]
     data: Vec<Source>,
-    /// A file with old labelled comments, mixed in so that nothing is forgotten; as --data
+    /// A file with old labelled comments, mixed in against forgetting; as --data
     #[arg(long, value_name = "FILE")]
     mix: Vec<Source>,
     /// Most old comments, as a multiple of the new ones
@@ -106,7 +106,7 @@ struct CollectArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Training")]
 struct TrainArgs {
-    /// Begin with random weights and a new tokenizer instead of the current ones
+    /// Start with random weights and a new tokenizer instead of the current ones
     #[arg(long)]
     from_scratch: bool,
     /// Passes over the data [default: 3; from scratch 4]
@@ -132,14 +132,14 @@ struct TrainArgs {
     threads: Option<u32>,
 }
 
-/// When a candidate may serve.
+/// The conditions for a promotion.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "The gate")]
 struct GateArgs {
-    /// A file with the fixed golden set, which is never learned; may be repeated
+    /// A file with the fixed golden set, which is never trained on; may be repeated
     #[arg(long, value_name = "FILE", required_unless_present = "no_golden")]
     golden: Vec<Source>,
-    /// Do without a golden set: nothing but the new comments themselves shows what was forgotten
+    /// Use no golden set: only the new comments then show forgetting
     #[arg(long, conflicts_with = "golden")]
     no_golden: bool,
     /// A TSV of pairs of sentences (a, b, label_a, label_b, category) [default: 24 built-in ones]
@@ -148,22 +148,22 @@ struct GateArgs {
     /// Share of the new comments, the last in time, that is kept as test
     #[arg(long, value_name = "SHARE", default_value_t = 0.2, value_parser = test_share)]
     test_share: f64,
-    /// How sure the paired test must be that the candidate is worse
+    /// Confidence of the paired test at which the candidate counts as worse
     #[arg(long, value_name = "SHARE", default_value_t = GateThresholds::default().confidence, value_parser = share)]
     confidence: f64,
-    /// Largest loss of accuracy on a set, even where chance could explain it
+    /// Largest loss of accuracy on a set, even if it is not significant
     #[arg(long, value_name = "SHARE", default_value_t = GateThresholds::default().max_loss, value_parser = share)]
     most_loss: f64,
     /// How much the calibration error may rise
     #[arg(long, value_name = "SHARE", default_value_t = GateThresholds::default().ece, value_parser = share)]
     ece_band: f64,
-    /// Largest loss of pairs judged right, as a share of all
+    /// Largest loss of correctly ordered pairs, as a share of all
     #[arg(long, value_name = "SHARE", default_value_t = GateThresholds::default().pairs, value_parser = share)]
     pairs_band: f64,
     /// Largest loss of speed, as a share
     #[arg(long, value_name = "SHARE", default_value_t = GateThresholds::default().speed, value_parser = share)]
     speed_band: f64,
-    /// Least accuracy of the current model on the new labels; below, the labels are doubted
+    /// Lowest plausible accuracy of the current model on the new labels; below it the run is rejected
     #[arg(long, value_name = "SHARE", default_value_t = GateThresholds::default().plausible, value_parser = share)]
     plausible: f64,
 }
@@ -172,22 +172,22 @@ struct GateArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Running")]
 pub(super) struct RunArgs {
-    /// Publish what passes, and leave the promotion to somebody else
+    /// Publish a candidate that passes, and do not promote it
     #[arg(long)]
     pub(super) publish_only: bool,
     /// Write each run's report into this folder, as RUN.json and RUN.html
     #[arg(long, value_name = "FOLDER")]
     pub(super) report: Option<PathBuf>,
-    /// Run again and again, by a cron pattern: minute, hour, day of month, month, day of week
+    /// Run repeatedly, by a cron pattern: minute, hour, day of month, month, day of week
     #[arg(long, value_name = "PATTERN")]
     pub(super) schedule: Option<String>,
     /// Time zone of --schedule
     #[arg(long, value_name = "NAME", default_value = "UTC", requires = "schedule")]
     time_zone: String,
-    /// How much nicer to other processes than normal
+    /// Niceness added to this process
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(i32).range(0..=19))]
     pub(super) nice: i32,
-    /// Who acts, for the store [default: user@host]
+    /// The actor recorded in the store [default: user@host]
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     by: String,
     /// Print one JSON object a run
@@ -226,7 +226,7 @@ impl Args {
         pattern.map(|pattern| Schedule::new(pattern, &self.run.time_zone)).transpose()
     }
 
-    /// What is wrong with the flags together.
+    /// The error of the combination of flags.
     pub(super) fn error(&self) -> Option<String> {
         let collect = &self.collect;
         match (collect.from, collect.to) {
@@ -235,13 +235,13 @@ impl Args {
                 Some(format!("--to {to} and --schedule: every run would read the same comments"))
             }
             _ if collect.no_stars && collect.corrections.is_none() && collect.data.is_empty() => {
-                Some("--no-stars leaves nothing to learn from; give --corrections or --data".to_owned())
+                Some("--no-stars leaves no training data; give --corrections or --data".to_owned())
             }
             _ => None,
         }
     }
 
-    /// The run that these flags ask for, if it begins now.
+    /// The request of a run that begins now.
     pub(super) fn request(&self, config: &Config, now: Timestamp) -> Request {
         let (collect, gate) = (&self.collect, &self.gate);
         let topics = match (collect.no_topic, collect.topic.as_slice()) {

@@ -31,17 +31,17 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let schedule = args.schedule().map_err(UsageError::new)?;
     let mut config = Settings::load(args.config.as_deref(), &args.flags())?.into_config();
     if config.log.level == Log::default().level {
-        // What a run does it says itself.
+        // A run prints its own progress.
         "warn".clone_into(&mut config.log.level);
     }
     init_logs(&config.log)?;
     let url = config.registry.url.clone().ok_or(RegistryError::NoStore)?;
     if let Some(folder) = &args.run.report {
-        // Found out before an hour of training rather than after it.
+        // Checked before an hour of training, not after it.
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
-    be_nice(args.run.nice);
+    lower_priority(args.run.nice);
     let stop = Stop::new();
     stop_on_signals(&stop)?;
     match schedule {
@@ -56,15 +56,15 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     }
 }
 
-/// Whether a run ended because a stop was asked for.
+/// Whether a run ended because a stop was requested.
 fn is_stopped(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(RetrainError::Stopped))
 }
 
-/// Lets other processes go first; threads that are started from here on inherit it.
-fn be_nice(nicer: i32) {
+/// Lowers the priority of this process; threads that are started from here on inherit it.
+fn lower_priority(nicer: i32) {
     if let Err(error) = rustix::process::nice(nicer) {
-        errln!("nunchi: the priority stays as it is: {error}");
+        errln!("nunchi: cannot lower the priority (--nice): {error}");
     }
 }
 
@@ -79,12 +79,12 @@ fn once(args: &Args, config: &Config, url: &str, stop: &Stop) -> anyhow::Result<
     let files = match files.transpose() {
         Ok(files) => files,
         Err(error) => {
-            // What was decided is decided: the manifest holds the report, too.
+            // No failure of the run: the manifest holds the report, too.
             errln!("nunchi: the report cannot be written: {error:#}");
             None
         }
     };
-    tell(&finished, files.as_ref(), args.run.json);
+    print_outcome(&finished, files.as_ref(), args.run.json);
     Ok(match finished.report.ending {
         Ending::Promoted => ExitStatus::Done,
         Ending::Published => ExitStatus::PublishedOnly,
@@ -93,8 +93,8 @@ fn once(args: &Args, config: &Config, url: &str, stop: &Stop) -> anyhow::Result<
     })
 }
 
-/// A run at every time of the schedule, until somebody says stop. A run that fails is told, and the next one comes all the
-/// same; a time that passes while a run lasts is left out.
+/// A run at every time of the schedule, until a stop is requested. A failed run is reported, and the next one starts all
+/// the same; a time that passes while a run lasts is left out.
 fn again_and_again(
     args: &Args,
     config: &Config,
@@ -102,7 +102,7 @@ fn again_and_again(
     stop: &Stop,
     schedule: &Schedule,
 ) -> anyhow::Result<ExitStatus> {
-    // A store that cannot be used at all will not be usable tomorrow.
+    // A store that cannot be opened is an error now, not at the first run.
     Store::open(url)?;
     while let Some(next) = schedule.next(Timestamp::now()) {
         errln!("the next run is at {next}");
@@ -121,19 +121,19 @@ fn again_and_again(
             }
         }
     }
-    anyhow::bail!("the schedule has no time that is still to come")
+    anyhow::bail!("the schedule has no time in the future")
 }
 
-/// Sleeps until `time`, by the clock on the wall; whether a stop was asked for.
+/// Sleeps until `time`, by the system clock; whether a stop was requested.
 fn sleep_until(time: Timestamp, stop: &Stop) -> bool {
     loop {
         let left = time.duration_since(Timestamp::now());
         if left.is_zero() || left.is_negative() {
             return stop.requested();
         }
-        // In pieces: clocks are set, machines sleep.
-        let piece = Duration::try_from(left).unwrap_or_default().min(Duration::from_secs(30));
-        if stop.sleep(piece) {
+        // In steps: clocks are adjusted, machines are suspended.
+        let step = Duration::try_from(left).unwrap_or_default().min(Duration::from_secs(30));
+        if stop.sleep(step) {
             return true;
         }
     }
@@ -150,13 +150,13 @@ fn write(folder: &Path, finished: &RetrainOutcome) -> anyhow::Result<[PathBuf; 2
     Ok([json, html])
 }
 
-/// Tells how it ended: people in a few lines, machines in one object.
-fn tell(finished: &RetrainOutcome, files: Option<&[PathBuf; 2]>, as_json: bool) {
+/// Prints the outcome: a few lines on standard error, and one JSON object on request.
+fn print_outcome(finished: &RetrainOutcome, files: Option<&[PathBuf; 2]>, as_json: bool) {
     let report = &finished.report;
     let version = finished.manifest.as_ref().map(|manifest| &manifest.version);
     let alias = finished.manifest.as_ref().map(|manifest| &manifest.alias);
     for check in &report.verdict.checks {
-        let mark = if check.passed { "holds" } else { "DOES NOT HOLD" };
+        let mark = if check.passed { "passed" } else { "FAILED" };
         errln!("gate: {}: {mark}: {}", check.name, check.finding);
     }
     if let Some([_, html]) = files {
@@ -168,7 +168,7 @@ fn tell(finished: &RetrainOutcome, files: Option<&[PathBuf; 2]>, as_json: bool) 
     };
     match report.ending {
         Ending::Promoted => errln!("{named} is current now: {}", report.why),
-        Ending::Published => errln!("{named} is published, and not promoted: {}", report.why),
+        Ending::Published => errln!("{named} is published, not promoted: {}", report.why),
         Ending::Rejected if version.is_none() => errln!("the candidate {}", report.why),
         Ending::Rejected => errln!("{named} is published as rejected: it {}", report.why),
         Ending::NotEnoughData => errln!("nothing was trained: {}", report.why),

@@ -1,4 +1,4 @@
-//! Flags of `nunchi train` that say what to train and how. Their defaults are the recipe of the model that ships.
+//! Flags of `nunchi train` for the network and its training. Their defaults are the recipe of the model that ships.
 
 use clap::ValueEnum;
 use nunchi_model::rnn::{Cell, HeadKind, Pooling, Shape};
@@ -59,13 +59,13 @@ pub struct NetworkArgs {
     /// Units of a layer
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=4096))]
     hidden: u32,
-    /// Numbers that stand for a token
+    /// Dimensions of the token embedding
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=4096))]
     embedding: u32,
     /// Stacked layers
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
     layers: u32,
-    /// Read from the end too
+    /// Read backward too
     #[arg(long)]
     bidirectional: bool,
     /// How states become the head's input; a bag's default is the mean
@@ -89,14 +89,13 @@ pub struct TrainingArgs {
     /// Passes over the data
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     epochs: u32,
-    /// Passes over all comments, unlabelled ones too, in which the network learns to predict the next token before it learns
-    /// to judge
+    /// Passes over all comments, unlabelled ones too, in which the network is pretrained to predict the next token
     #[arg(long, value_name = "EPOCHS", default_value_t = 0)]
     pretrain: u32,
     /// Examples that are computed together
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     batch: u32,
-    /// Batches for one step: as one large batch, in the memory of a small one
+    /// Batches whose gradients are accumulated for one step
     #[arg(long, value_name = "BATCHES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
     accumulate: u32,
     /// Highest learning rate
@@ -120,7 +119,7 @@ pub struct TrainingArgs {
     /// Share of tokens left out
     #[arg(long, default_value_t = 0.0, value_parser = share)]
     word_dropout: f64,
-    /// How much the word of --teacher counts against the label
+    /// Distillation weight: the share of --teacher's prediction in the target, the label having the rest
     #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = whole_share)]
     teacher_share: f64,
     /// Label smoothing
@@ -132,7 +131,7 @@ pub struct TrainingArgs {
     /// Which epoch's weights are kept
     #[arg(long, value_enum, default_value = "best")]
     keep: Keep,
-    /// How far from the weights of --from to those that were learned the kept ones lie: below 1 less is forgotten
+    /// Position of the kept weights between those of --from (0) and the trained ones (1): below 1 less is forgotten
     #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = whole_share)]
     blend: f64,
     /// Stop after so many epochs without progress on the development data (0: never)
@@ -161,13 +160,13 @@ fn positive(text: &str) -> Result<f64, String> {
 }
 
 impl NetworkArgs {
-    /// After how many tokens comments are cut off; `before` is what the model to begin with says.
+    /// After how many tokens comments are cut off; `before` is the value of the model of --from.
     pub fn max_tokens(&self, before: Option<usize>) -> usize {
         self.max_tokens.map_or(before.unwrap_or(DEFAULT_MAX_TOKENS), |tokens| tokens as usize)
     }
 
-    /// Whether a layer sees the token that it would have to predict: one above a layer that reads both ways.
-    pub fn knows_what_comes(&self) -> bool {
+    /// Whether a layer has seen the token that it would have to predict: one above a bidirectional layer.
+    pub fn sees_next_token(&self) -> bool {
         self.bidirectional && self.layers > 1
     }
 

@@ -1,4 +1,4 @@
-//! Which files are read and written, and what is said about them.
+//! The files that are read and written, and the messages about them.
 
 use super::Args;
 use crate::cli::printer::errln;
@@ -10,17 +10,17 @@ use std::path::{Path, PathBuf};
 
 /// Without development data: one row in so many is held out …
 const HOLD_OUT: u64 = 20;
-/// … but no more of a file than tell models half a per cent apart for certain.
+/// … but no more of a file than resolve a difference of half a per cent with certainty.
 const MAX_HELD_OUT: usize = 20_000;
 
-/// Where the model goes; checked before an hour of training rather than after it.
+/// The path of the model; checked before an hour of training, not after it.
 pub fn out(args: &Args) -> anyhow::Result<PathBuf> {
     let out = match &args.out {
         Some(out) => out.clone(),
         None => {
             let first = args.files.iter().chain(&args.data).next();
-            let out = default_out(&first.expect("the command line demands a file").path);
-            errln!("the model will be {} (--out names another file)", out.display());
+            let out = default_out(&first.expect("the command line requires a file").path);
+            errln!("the model will be written to {} (change it with --out)", out.display());
             out
         }
     };
@@ -32,12 +32,12 @@ pub fn out(args: &Args) -> anyhow::Result<PathBuf> {
         bail!("cannot write {}: it is a folder", out.display());
     }
     if out.exists() && !may_be_replaced(&out) {
-        bail!("{} is no model and will not be overwritten: name another file with --out", out.display());
+        bail!("{} is no model and is not overwritten: name another file with --out", out.display());
     }
     Ok(out)
 }
 
-/// Where checkpoints of the training of `out` lie; with `restart` none is left.
+/// The path of the checkpoint of the training of `out`; with `restart` it is removed.
 pub fn checkpoint(out: &Path, restart: bool) -> anyhow::Result<PathBuf> {
     let mut path = out.as_os_str().to_owned();
     path.push(".checkpoint");
@@ -45,7 +45,7 @@ pub fn checkpoint(out: &Path, restart: bool) -> anyhow::Result<PathBuf> {
     if restart {
         remove(&path)?;
     } else if path.exists() {
-        errln!("going on from {} (--restart begins anew)", path.display());
+        errln!("continuing from {} (--restart starts anew)", path.display());
     }
     Ok(path)
 }
@@ -78,7 +78,7 @@ fn may_be_replaced(path: &Path) -> bool {
     length == 0 || (file.read_exact(&mut start).is_ok() && start[8] == b'{' && start[7] == 0)
 }
 
-/// What to read, the columns found.
+/// The files to read, with their columns.
 pub fn plan(args: &Args, labels: &[String]) -> anyhow::Result<Plan> {
     let mut plan = Plan { folder: args.temp_dir.clone(), classes: labels.len(), ..Plan::default() };
     for source in args.files.iter().chain(&args.data) {
@@ -103,7 +103,7 @@ pub fn plan(args: &Args, labels: &[String]) -> anyhow::Result<Plan> {
 }
 
 /// A line a file, and one about duplicates.
-pub fn say_what_was_read(plan: &Plan, dataset: &Dataset) {
+pub fn print_counts(plan: &Plan, dataset: &Dataset) {
     for (file, report) in plan.labeled.iter().zip(&dataset.files) {
         let (counts, columns) = (&report.counts, &file.columns);
         errln!(

@@ -27,16 +27,16 @@ use nunchi_train::trainer::{self, Outcome, Settings, Task, Trained};
 use std::path::{Path, PathBuf};
 use teachers::Teachers;
 
-/// Comments that a tokenizer is trained on at most: more of them change no piece that matters.
+/// Most comments that a tokenizer is trained on: more of them change hardly any piece.
 const TOKENIZER_COMMENTS: u64 = 1_000_000;
 
 /// Flags of `nunchi train`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Data to train on: TSV, CSV or JSONL (.gz too), with a header; `FILE,weight=3` makes its examples count 3 times,
-    /// `FILE,soft=COLUMN` names a column with a teacher's probability of positive, `FILE,teacher=0` lets a teacher's word count
-    /// so much against its labels, `FILE,vary=0.5` has so many of its comments typed otherwise each time,
-    /// `FILE,word-dropout=0` leaves no tokens out of them, `FILE,hold-out=0` holds none of its rows out
+    /// `FILE,soft=COLUMN` names a column with a teacher's probability of positive, `FILE,teacher=0` sets the distillation
+    /// weight of its rows, `FILE,vary=0.5` augments that share of its comments in each epoch, `FILE,word-dropout=0` drops
+    /// none of its tokens, `FILE,hold-out=0` holds none of its rows out
     #[arg(value_name = "FILE", required_unless_present = "data")]
     files: Vec<Source>,
     /// As FILE; can be given several times
@@ -62,20 +62,20 @@ pub struct Args {
     /// The model's name
     #[arg(long)]
     name: Option<String>,
-    /// Models whose prediction is learned too, on labelled and unlabelled comments; of several the mean
+    /// Models to distill: their predictions are soft labels of labelled and unlabelled comments; of several the mean
     #[arg(long, value_name = "MODEL", help_heading = "Training")]
     teacher: Vec<PathBuf>,
-    /// Begin with the weights (and the shape, and the tokenizer) of this model
+    /// Start with the weights (and the shape, and the tokenizer) of this model
     #[arg(long, value_name = "MODEL", help_heading = "Training", conflicts_with_all = ["pretrain", "tokenizer",
         "vocabulary", "cell", "hidden", "embedding", "layers", "bidirectional", "pooling"])]
     from: Option<PathBuf>,
     /// How often a checkpoint is written: after so many seconds, and after every epoch (0: every 50 steps)
     #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = "Training")]
     checkpoint_every: u64,
-    /// Begin anew even where a checkpoint of an earlier run lies beside the model
+    /// Start anew even if a checkpoint of an earlier run lies beside the model
     #[arg(long, help_heading = "Training")]
     restart: bool,
-    /// Leave no report (MODEL.report.html and .json: learning curves, ROC, calibration, the worst mistakes with texts)
+    /// Write no report (MODEL.report.html and .json: learning curves, ROC, calibration, the largest errors with texts)
     #[arg(long)]
     no_report: bool,
     #[command(flatten)]
@@ -101,27 +101,29 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let out = files::out(&args)?;
     let plan = files::plan(&args, &labels)?;
     let settings = args.training.settings();
-    if settings.pretraining > 0 && args.network.knows_what_comes() {
+    if settings.pretraining > 0 && args.network.sees_next_token() {
         return Err(UsageError::new(
-            "--pretrain with --bidirectional needs --layers 1: a second layer has seen what it would predict",
+            "--pretrain with --bidirectional needs --layers 1: a second layer has seen the token to predict",
         )
         .into());
     }
     if settings.blend < 1.0 && args.from.is_none() {
-        return Err(UsageError::new("--blend needs --from: there is nothing else to blend with").into());
+        return Err(
+            UsageError::new("--blend needs --from, whose weights are blended with the trained ones").into()
+        );
     }
     let began = args.from.as_deref().map(Model::load).transpose()?;
     if let Some(other) = began.as_ref().filter(|model| model.labels != labels) {
         let (theirs, ours) = (other.labels.join(", "), labels.join(", "));
         return Err(UsageError::new(format!(
-            "--from: its labels are {theirs}, not {ours}; --labels names them in order"
+            "the labels of the model of --from are {theirs}, not {ours}; pass them with --labels, in that order"
         ))
         .into());
     }
     let given = args.network.tokenizer.as_deref().map(tokenizer_of).transpose()?;
     let teachers = Teachers::load(&args.teacher)?;
     let mut dataset = Dataset::read(&plan)?;
-    files::say_what_was_read(&plan, &dataset);
+    files::print_counts(&plan, &dataset);
     let tokenizer = match (&began, given) {
         (Some(model), _) => model.tokenizer.clone(),
         (None, Some(tokenizer)) => tokenizer,
@@ -130,7 +132,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
             train_tokenizer(&dataset.corpus, args.network.vocabulary as usize, settings.seed)?
         }
     };
-    let teachers = teachers.ask(&mut dataset.corpus)?;
+    let teachers = teachers.label(&mut dataset.corpus)?;
     let max_tokens = args.network.max_tokens(began.as_ref().map(|model| model.max_tokens));
     let encode = |set: &LabeledSet| set.encode(&tokenizer, max_tokens);
     let dev: Vec<EncodedSet> = dataset.dev.iter().map(encode).collect();
@@ -156,14 +158,14 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     bar.finish();
     let trained = match trained? {
         Outcome::Finished(trained) => *trained,
-        // No model: under its name a part of a training would be taken for a finished one.
+        // No model is written: an interrupted training would be taken for a finished one.
         Outcome::Interrupted(why) => {
             errln!("{why}");
             return Ok(interrupted());
         }
     };
 
-    // What is judged, calibrated and recorded from here on is what will be stored.
+    // From here on the stored weights are calibrated, measured and reported.
     let network = rounded(&trained.network);
     let temperature = calibration::calibrate(&network, &dev, settings.threads).unwrap_or(1.0);
     let made = Made {
@@ -175,7 +177,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         trained: &trained,
     };
     let report = made.report(&network, temperature);
-    // Saving scores them, with the weights that it stores.
+    // Saving fills in their scores, with the weights that it stores.
     let golden = COMMENTS.iter().map(|&text| Golden { text: text.to_owned(), score: 0.0 }).collect();
     let name = args.name.clone().unwrap_or_else(|| default_name(&out));
     let model = Model {
@@ -190,10 +192,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         version: String::new(),
     };
     let version = model.save(&out, WeightFormat::F16)?;
-    // What a worker would do with it: a disk that lies is found out today.
+    // Loaded as a worker loads it, so that a failed write is found now.
     Model::load(&out).with_context(|| format!("reading {} again", out.display()))?;
     if trained.diverged.is_none() {
-        // The model holds all that it held.
+        // The model replaces it.
         files::remove(&checkpoint)?;
     }
     let minutes = trained.took.as_secs_f64() / 60.0;
@@ -201,10 +203,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     if !args.no_report {
         let groups = dev.iter().map(|group| group.name.clone()).collect();
         let history = bar.history(groups, trained.best, trained.took);
-        // The model is there, which is what counts.
-        match report::leave(&out, &dataset.dev, history) {
+        // The model is written: a missing report is no failure.
+        match report::write(&out, &dataset.dev, history) {
             Ok(page) => errln!("wrote {}", page.display()),
-            Err(error) => errln!("nunchi: the model has no report: {error:#}"),
+            Err(error) => errln!("nunchi: the report cannot be written: {error:#}"),
         }
     }
     match trained.diverged {
@@ -246,7 +248,7 @@ fn rounded(network: &Network<f32>) -> Network<f32> {
     network
 }
 
-/// What a report tells of.
+/// The contents of the report.
 struct Made<'a> {
     sources: &'a [&'a Source],
     dataset: &'a Dataset,

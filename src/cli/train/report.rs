@@ -1,4 +1,4 @@
-//! The report that `nunchi train` leaves beside the model.
+//! The report that `nunchi train` writes beside the model.
 
 use nunchi_data::LabeledSet;
 use nunchi_eval::evaluation::{self, ModelUnderTest};
@@ -7,8 +7,8 @@ use nunchi_eval::report::models::{Report, Subject};
 use nunchi_model::Model;
 use std::path::{Path, PathBuf};
 
-/// Measures the model as it was written, and leaves `MODEL.report.html` and `MODEL.report.json` beside it.
-pub(super) fn leave(model: &Path, dev: &[LabeledSet], history: History) -> anyhow::Result<PathBuf> {
+/// Measures the model as it was written, and writes `MODEL.report.html` and `MODEL.report.json` beside it.
+pub(super) fn write(model: &Path, dev: &[LabeledSet], history: History) -> anyhow::Result<PathBuf> {
     let mut models = [ModelUnderTest::engine(Model::load(model)?)?];
     let seen = evaluation::observe_sets(&mut models, dev)?;
     let page = model.with_extension("report.html");

@@ -1,4 +1,4 @@
-//! Asks teachers what they think of the comments to train on.
+//! Distillation: teachers give the training comments soft labels.
 
 use crate::cli::printer::errln;
 use anyhow::{Context, bail};
@@ -8,21 +8,21 @@ use nunchi_train::corpus::Corpus;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Models whose prediction is learned.
+/// Models whose predictions are distilled.
 pub struct Teachers {
     engines: Vec<Engine>,
     versions: Vec<String>,
 }
 
 impl Teachers {
-    /// Loads them: before anything else is done, so that a wrong one is refused at once.
+    /// Loads them: before anything else is done, so that an unsuitable one is refused at once.
     pub fn load(models: &[PathBuf]) -> anyhow::Result<Self> {
         let mut teachers = Teachers { engines: Vec::new(), versions: Vec::new() };
         for path in models {
             let model = Model::load(path).with_context(|| format!("reading {}", path.display()))?;
             if model.labels.len() != 2 {
                 bail!(
-                    "{}: a teacher tells two classes apart, this one {}",
+                    "{}: a teacher must have two labels, this one has {}; name another model with --teacher",
                     path.display(),
                     model.labels.len()
                 );
@@ -33,21 +33,21 @@ impl Teachers {
         Ok(teachers)
     }
 
-    /// Lets the mean of the teachers' probabilities (of their logits' mean, to be exact) be every comment's soft label. Gives
-    /// their versions; without a teacher nothing happens.
-    pub fn ask(mut self, corpus: &mut Corpus) -> anyhow::Result<Vec<String>> {
+    /// Sets every comment's soft label to the teachers' ensemble: the sigmoid of the mean of their logits. Returns their
+    /// versions; without a teacher nothing changes.
+    pub fn label(mut self, corpus: &mut Corpus) -> anyhow::Result<Vec<String>> {
         let teachers = &mut self.engines;
         let count = teachers.len();
         if count == 0 {
             return Ok(self.versions);
         }
         let plural = if count == 1 { "" } else { "s" };
-        errln!("asking {count} teacher{plural} about {} comments…", corpus.to_rescore());
+        errln!("computing soft labels of {} comments with {count} teacher{plural}…", corpus.to_rescore());
         let (mut predictions, mut failed) = (Vec::new(), None);
-        let asked = corpus.rescore(|texts| {
+        let rescored = corpus.rescore(|texts| {
             let mut logits = vec![0.0_f32; texts.len()];
             for teacher in teachers.iter_mut() {
-                // The corpus takes no errors: the first one is told when it is through.
+                // The closure cannot return an error: the first one is reported afterwards.
                 if let Err(error) = teacher.classify_into(texts, &mut predictions) {
                     failed.get_or_insert(error);
                     continue;
@@ -59,7 +59,7 @@ impl Teachers {
             }
             logits.into_iter().map(|logit| 1.0 / (1.0 + (-logit / count as f32).exp())).collect()
         });
-        asked.context("cannot keep what the teachers say")?;
+        rescored.context("cannot store the teachers' soft labels")?;
         if let Some(error) = failed {
             return Err(error.into());
         }

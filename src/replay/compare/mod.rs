@@ -1,6 +1,6 @@
-//! What if: two models classify the same records, and nothing is written but a report.
+//! A comparison: two models classify the same records, and nothing is written but a report.
 //!
-//! Always holds: memory does not grow with the range. Products, times and examples are bounded.
+//! Invariant: memory does not grow with the range. Products, times and examples are bounded.
 
 use super::error::ReplayError;
 use super::progress::ReplayContext;
@@ -24,13 +24,14 @@ use std::time::Instant;
 const RATING: usize = 0;
 const PRODUCT: usize = 1;
 
-/// What two models say about the same records.
+/// The predictions of two models for the same records, compared.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// The plan that was followed.
     pub plan: Plan,
-    /// What of the range is missing.
-    pub gone: Vec<RetentionGap>,
+    /// The parts of the range beyond retention.
+    #[serde(rename = "gone")]
+    pub retention_gaps: Vec<RetentionGap>,
     /// Whether every record was classified; false after a stop.
     pub complete: bool,
     /// Records that no model can classify.
@@ -47,22 +48,22 @@ pub struct Report {
 }
 
 impl Replay {
-    /// A plan for a look: nothing of it is written down.
+    /// A plan for a comparison, which is recorded nowhere.
     ///
     /// # Errors
     /// Topics that do not exist; brokers that do not answer.
-    pub fn what_if(config: &Config, id: &str, request: &Request) -> Result<Self, ReplayError> {
+    pub fn for_comparison(config: &Config, id: &str, request: &Request) -> Result<Self, ReplayError> {
         let live = ClientProperties::resolve(config)?;
         let mut config = config.clone();
         config.kafka.group = group(id);
         config.input.topic.clone_from(&request.topic);
-        // What the report tells of a record; text and id are read anyway.
+        // Fields of the report; text and id are read anyway.
         config.output.echo = vec![config.input.rating_field.clone(), config.input.product_id_field.clone()];
         let clients = ClientProperties::resolve(&config)?;
         let brokers = Brokers::connect(&clients)?;
         check_topics(request, &brokers)?;
-        let (plan, gone) = Plan::make(id, request, &brokers)?;
-        Ok(Replay { plan, standing: ReplayStatus::New, gone, config, clients, live, brokers })
+        let (plan, retention_gaps) = Plan::make(id, request, &brokers)?;
+        Ok(Replay { plan, status: ReplayStatus::New, retention_gaps, config, clients, live, brokers })
     }
 
     /// Classifies the plan's records with both models.
@@ -98,7 +99,7 @@ impl Replay {
         comparison.finish();
         Ok(Report {
             plan: self.plan.clone(),
-            gone: self.gone.clone(),
+            retention_gaps: self.retention_gaps.clone(),
             complete: done,
             dead_letters: progress.dead_letters,
             tombstones,
@@ -116,7 +117,7 @@ struct ModelComparison {
 }
 
 impl Output<[Prediction; 2]> for ModelComparison {
-    /// The report tells how many dead letters there are.
+    /// The report has the number of dead letters.
     const STOPS_AT_POISON: bool = false;
 
     fn begin(&mut self, _oldest_ms: Option<i64>) -> Result<(), BatchError> {
@@ -132,7 +133,7 @@ impl Output<[Prediction; 2]> for ModelComparison {
     ) -> Result<(), BatchError> {
         match outcome {
             RecordOutcome::Tombstone => self.tombstones += 1,
-            RecordOutcome::DeadLetter(letter) => counts.dead_letter(letter.class, 0),
+            RecordOutcome::DeadLetter(dead_letter) => counts.dead_letter(dead_letter.class, 0),
             RecordOutcome::Classified { comment, prediction: [left, right] } => {
                 let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
                 self.comparison.add(&ComparedComment {

@@ -87,11 +87,11 @@ fn write_line(row: &Row<'_>, replay: &str, line: &mut Vec<u8>) {
             line.pop();
         }
         RowValue::Tombstone => line.extend_from_slice(b"{\"tombstone\":true"),
-        RowValue::DeadLetter(letter) => {
+        RowValue::DeadLetter(dead_letter) => {
             line.extend_from_slice(b"{\"error_class\":");
-            write_string(letter.class.name(), line);
+            write_string(dead_letter.class.name(), line);
             line.extend_from_slice(b",\"error\":");
-            write_string(&letter.message, line);
+            write_string(&dead_letter.message, line);
         }
     }
     match row.key.map(std::str::from_utf8) {

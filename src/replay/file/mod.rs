@@ -27,14 +27,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Between two times that everything is brought to the disk: what a killed process has to do again at most.
+/// Interval of the syncs to disk: the most work that a killed process has to repeat.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Replay {
     /// Writes the plan's verdicts into the file at `path`.
     ///
     /// # Errors
-    /// The file or its beginnings belong to somebody else; it cannot be written; brokers that fail.
+    /// The file or its part belongs to another replay; it cannot be written; brokers that fail.
     pub fn into_file<C: Classifier>(
         &self,
         path: &Path,
@@ -42,7 +42,7 @@ impl Replay {
         classifier: C,
     ) -> Result<Outcome, ReplayError> {
         let format = FileFormat::of(path)?;
-        let is_new = self.standing == ReplayStatus::New;
+        let is_new = self.status == ReplayStatus::New;
         let (part, starts) = match Part::open(path, format, &self.plan, is_new)? {
             Opened::Complete => {
                 let progress = Progress::all(&self.plan);
@@ -75,8 +75,9 @@ impl Replay {
     }
 }
 
-/// The pipeline's output into a file. A batch is committed when its rows are handed over; what of them is on the disk, the
-/// offsets in `FILE.part.json` say. What cannot be written ends the worker, so that no batch is ever undone.
+/// The pipeline's output into a file. A batch is committed when its rows are handed over; the
+/// offsets in `FILE.part.json` cover those that are on the disk. A failed write ends the worker, so that no batch is ever
+/// undone.
 struct FileOutput {
     rows: Box<dyn Rows>,
     part: Part,
@@ -90,7 +91,7 @@ struct FileOutput {
 }
 
 impl Output<Prediction> for FileOutput {
-    /// The one who asked for the file finds the dead letters in it.
+    /// Dead letters are rows of the file, so that none is lost.
     const STOPS_AT_POISON: bool = false;
 
     fn begin(&mut self, _oldest_ms: Option<i64>) -> Result<(), BatchError> {
@@ -120,7 +121,7 @@ impl Output<Prediction> for FileOutput {
                 RowValue::Verdict { verdict, echo: &self.echo, fields: &comment.fields }
             }
             RecordOutcome::Tombstone => RowValue::Tombstone,
-            RecordOutcome::DeadLetter(letter) => RowValue::DeadLetter(letter),
+            RecordOutcome::DeadLetter(dead_letter) => RowValue::DeadLetter(dead_letter),
         };
         let row = Row {
             topic: message.topic(),
@@ -134,7 +135,7 @@ impl Output<Prediction> for FileOutput {
         match outcome {
             RecordOutcome::Classified { prediction, .. } => counts.verdict(prediction, bytes),
             RecordOutcome::Tombstone => counts.tombstone(bytes),
-            RecordOutcome::DeadLetter(letter) => counts.dead_letter(letter.class, bytes),
+            RecordOutcome::DeadLetter(dead_letter) => counts.dead_letter(dead_letter.class, bytes),
         }
         Ok(())
     }
@@ -158,13 +159,13 @@ impl Output<Prediction> for FileOutput {
 }
 
 impl FileOutput {
-    /// What is written so far stays, whatever happens.
+    /// Makes what is written so far durable.
     fn sync(&mut self) -> Result<(), ReplayError> {
         let bytes = self.rows.sync().map_err(|error| self.part.failed(error))?;
         self.part.commit(bytes, &self.reached)
     }
 
-    /// Every record is in the file: it gets its name.
+    /// Every record is in the file: it is renamed to its final name.
     fn complete(mut self) -> Result<(), ReplayError> {
         self.rows.finish().map_err(|error| self.part.failed(error))?;
         self.part.complete()

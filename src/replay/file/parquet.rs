@@ -120,15 +120,15 @@ impl Columns {
         self.offset.push(Some(row.offset));
         self.timestamp.push(row.timestamp_ms);
         self.key.push(row.key.map(|key| ByteArray::from(key.to_vec())));
-        let letter = match &row.value {
-            RowValue::DeadLetter(letter) => {
-                bytes += letter.message.len();
-                Some(letter)
+        let dead_letter = match &row.value {
+            RowValue::DeadLetter(dead_letter) => {
+                bytes += dead_letter.message.len();
+                Some(dead_letter)
             }
             RowValue::Verdict { .. } | RowValue::Tombstone => None,
         };
-        self.error_class.push(letter.and_then(|letter| text(letter.class.name())));
-        self.error.push(letter.and_then(|letter| text(&letter.message)));
+        self.error_class.push(dead_letter.and_then(|dead_letter| text(dead_letter.class.name())));
+        self.error.push(dead_letter.and_then(|dead_letter| text(&dead_letter.message)));
         let RowValue::Verdict { verdict, echo, fields } = &row.value else {
             for column in [&mut self.id, &mut self.label, &mut self.scores, &mut self.model, &mut self.fields]
             {
@@ -212,7 +212,7 @@ impl Rows for Parquet {
         Ok(bytes)
     }
 
-    /// A Parquet file is nothing before its end: it begins anew after a kill.
+    /// A Parquet file cannot be read before its footer is written: it starts anew after a kill.
     fn sync(&mut self) -> io::Result<u64> {
         Ok(0)
     }

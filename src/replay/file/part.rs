@@ -1,7 +1,7 @@
-//! A file on its way: `FILE.part`, and in `FILE.part.json` how much of it counts. The file appears under its name when it
+//! A file in progress: `FILE.part`, and in `FILE.part.json` how much of it is valid. The file appears under its name when it
 //! is complete.
 //!
-//! Always holds: the offsets in `FILE.part.json` cover nothing but bytes that were brought to the disk before.
+//! Invariant: the offsets in `FILE.part.json` cover nothing but bytes that were brought to the disk before.
 
 use super::super::Plan;
 use super::super::error::ReplayError;
@@ -18,13 +18,13 @@ use std::path::{Path, PathBuf};
 struct State {
     /// The replay's ID.
     id: String,
-    /// So many bytes of `FILE.part` count.
+    /// So many bytes of `FILE.part` are valid.
     bytes: u64,
     /// By partition the offset up to which they hold records.
     offsets: BTreeMap<i32, i64>,
 }
 
-/// A file on its way, locked for this process.
+/// A file in progress, locked for this process.
 pub(super) struct Part {
     path: PathBuf,
     part: PathBuf,
@@ -34,20 +34,20 @@ pub(super) struct Part {
     format: FileFormat,
 }
 
-/// What stands where the file is to be.
+/// What exists at the file's path.
 pub(super) enum Opened {
-    /// The whole file; only its completion was not written down.
+    /// The whole file; only its completion was not recorded.
     Complete,
-    /// A beginning, perhaps empty.
+    /// A part, perhaps empty.
     Begun {
-        /// The file, cut to what counts.
+        /// The file, cut to the valid bytes.
         part: Part,
-        /// Where to go on.
+        /// Where to continue.
         reached: BTreeMap<i32, i64>,
     },
 }
 
-/// Refuses what can be refused before a plan is written: a file that is there, a folder that is not.
+/// Checks before a plan is written: the file must not exist, its folder must.
 pub(in crate::replay) fn check_new(path: &Path) -> Result<(), ReplayError> {
     FileFormat::of(path)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -114,7 +114,7 @@ impl Part {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(ReplayError::State(format!(
-                    "another process writes {}; a file is written by one",
+                    "another process writes {}; wait for it, or use another --id and file",
                     part.display()
                 )));
             }
@@ -135,7 +135,7 @@ impl Part {
         file.set_len(bytes).map_err(failed)?;
         let part =
             Part { path: path.to_owned(), part: part.clone(), state, id: plan.id.clone(), file, format };
-        // From now on the beginning says whose it is.
+        // From now on the part records which replay it belongs to.
         part.save(bytes, &reached)?;
         Ok(Opened::Begun { part, reached })
     }
@@ -159,11 +159,11 @@ impl Part {
 
     fn save(&self, bytes: u64, reached: &BTreeMap<i32, i64>) -> Result<(), ReplayError> {
         let state = State { id: self.id.clone(), bytes, offsets: reached.clone() };
-        let json = serde_json::to_vec(&state).expect("numbers and strings");
+        let json = serde_json::to_vec(&state).expect("a part's state has a JSON form");
         atomic_write(&self.state, &json).map_err(|error| ReplayError::file(&self.state, error))
     }
 
-    /// The file is whole and on the disk: it gets its name.
+    /// The file is complete and on the disk: it is renamed to its final name.
     pub(super) fn complete(&self) -> Result<(), ReplayError> {
         let named = self.file.sync_all().and_then(|()| rename_synced(&self.part, &self.path));
         named.map_err(|error| ReplayError::file(&self.path, error))?;

@@ -20,7 +20,7 @@ impl FileFormat {
     /// The format of the file at `path`.
     ///
     /// # Errors
-    /// The end of the name says nothing.
+    /// A name with another ending.
     pub fn of(path: &Path) -> Result<Self, ReplayError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let plain = |name: &str| [".jsonl", ".ndjson", ".json"].iter().any(|end| name.ends_with(end));
@@ -29,7 +29,7 @@ impl FileFormat {
             None if plain(&name) => Ok(FileFormat::Jsonl),
             None if name.ends_with(".parquet") => Ok(FileFormat::Parquet),
             _ => Err(ReplayError::Usage(format!(
-                "the name of {} (--to-file) does not say its form; it must end in .jsonl, .jsonl.gz or .parquet",
+                "the name of {} (--to-file) has no known ending; it must end in .jsonl, .jsonl.gz or .parquet",
                 path.display()
             ))),
         }
@@ -41,7 +41,7 @@ impl FileFormat {
     }
 }
 
-/// A record and what became of it.
+/// A record and its outcome.
 pub(super) struct Row<'a> {
     pub(super) topic: &'a str,
     pub(super) partition: i32,
@@ -51,7 +51,7 @@ pub(super) struct Row<'a> {
     pub(super) value: RowValue<'a>,
 }
 
-/// What became of a record.
+/// The outcome of a record.
 pub(super) enum RowValue<'a> {
     /// It was classified.
     Verdict {
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_name_says_the_format() {
+    fn the_name_decides_the_format() {
         for (name, format) in [
             ("a/out.jsonl", FileFormat::Jsonl),
             ("OUT.JSON", FileFormat::Jsonl),

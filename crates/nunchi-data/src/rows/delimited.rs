@@ -13,7 +13,7 @@ const LAST_ROW: &[u8] = b"\n\x01\n";
 /// What is behind the line with the column names.
 type Records = csv::Reader<Box<dyn Read>>;
 
-/// What a reader of delimited rows says.
+/// The result of a reader of delimited rows.
 fn csv_error(input: &Input, error: csv::Error, line: u64) -> DataError {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => input.error(error, line),

@@ -32,7 +32,7 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// Opens a file; its name says how it is read.
+    /// Opens a file; its name decides the format.
     pub(super) fn open(path: &Path) -> Result<Self, DataError> {
         if path.is_dir() {
             return Err(DataError::Folder(path.to_owned()));

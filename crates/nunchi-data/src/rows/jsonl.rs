@@ -41,7 +41,7 @@ pub(super) fn read<E: From<DataError>>(
             }
         };
         if std::mem::take(&mut first) {
-            // The first object stands for all: a wrong name is one mistake, not one a row.
+            // The first object is taken for all: a wrong name is one error, not one a row.
             let columns: Vec<String> = object.keys().cloned().collect();
             if let Some(name) = names.iter().find(|&&name| !object.contains_key(name)) {
                 return Err(DataError::column(&input.path, name, &columns).into());

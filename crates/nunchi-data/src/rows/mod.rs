@@ -28,7 +28,7 @@ pub(super) fn read<E: From<DataError>>(
     names: &[&str],
     take: impl FnMut(u64, Row<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    assert!(names.len() <= MAX_COLUMNS, "at most {MAX_COLUMNS} columns are asked for");
+    assert!(names.len() <= MAX_COLUMNS, "at most {MAX_COLUMNS} columns can be read");
     let file = Input::open(path)?;
     match file.format {
         Format::Tsv => delimited::read(file, b'\t', names, take),

@@ -1,6 +1,6 @@
 //! One row, or why it cannot be used.
 
-/// Most columns that are asked for: a text, its class, its soft label.
+/// Most columns that are read: a text, its class, its soft label.
 pub(super) const MAX_COLUMNS: usize = 3;
 
 /// Why a row cannot be used.
@@ -18,5 +18,5 @@ impl From<String> for BadRow {
     }
 }
 
-/// A row's values in the order of the names that were asked for, or why there are none.
+/// A row's values in the order of the requested names, or why there are none.
 pub(crate) type Row<'a> = Result<&'a [&'a str], BadRow>;

@@ -3,7 +3,7 @@
 
 use pulp::{Arch, NullaryFnOnce};
 
-/// What to drop in one pass: a share of the embeddings' values and a share of the values between layers and before the head
+/// Dropout masks of one pass: a share of the embeddings' values and a share of the values between layers and before the head
 /// (Srivastava et al. 2014).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DropoutMasks {
@@ -11,7 +11,7 @@ pub struct DropoutMasks {
     pub inputs: f32,
     /// Share of the values between layers and before the head.
     pub features: f32,
-    /// Chooses what is dropped; equal keys drop the same.
+    /// The key of the masks; equal keys give equal masks.
     pub key: u64,
 }
 
@@ -51,7 +51,7 @@ impl NullaryFnOnce for Apply<'_> {
     }
 }
 
-/// A bijection of 32-bit numbers whose bits all depend on all bits ("lowbias32" of C. Wellons' hash prospector): good enough to
+/// A bijection of 32-bit integers whose bits all depend on all bits ("lowbias32" of C. Wellons' hash prospector): good enough to
 /// choose by, and vector instructions have all of it.
 #[inline(always)]
 fn mix(mut x: u32) -> u32 {
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn drops_the_share_it_should_and_keeps_the_mean() {
+    fn the_masks_drop_the_share_and_keep_the_mean() {
         let dropout = DropoutMasks { inputs: 0.3, features: 0.0, key: 7 };
         let mut values = vec![1.0_f32; 200_000];
         dropout.apply(Arch::new(), 0, dropout.inputs, &mut values);

@@ -26,7 +26,7 @@ pub(super) struct RowsShape {
 }
 
 impl RowsShape {
-    /// Rows of `inputs` numbers.
+    /// Rows of `inputs` elements.
     pub fn new(inputs: usize) -> Self {
         let tiles = inputs.div_ceil(INPUTS);
         // One cache line more than needed: rows a power of two apart would fall into the same few sets of L1.
@@ -72,7 +72,7 @@ impl<'a> Matrix<'a> {
 /// A product: `out = bias + a b`, or `out += a b`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ProductArgs {
-    /// Rows, as [`RowsShape`] says.
+    /// Rows, see [`RowsShape`].
     pub a: *const u16,
     pub shape: RowsShape,
     pub rows: usize,
@@ -159,7 +159,7 @@ unsafe fn write(sums: &[f32; SUMS], rows: usize, columns: usize, out: *mut f32, 
             let width = (columns - half * ROWS).min(ROWS);
             let (sums, _) =
                 sums[(half * BLOCK + row) * ROWS..].split_first_chunk::<ROWS>().expect("whole rows");
-            // SAFETY: the caller has `rows` rows of `columns` numbers, `stride` apart.
+            // SAFETY: the caller has `rows` rows of `columns` elements, `stride` apart.
             let out = unsafe { std::slice::from_raw_parts_mut(out.add(row * stride + half * ROWS), width) };
             match (out.first_chunk_mut::<ROWS>(), add) {
                 (Some(out), true) => {

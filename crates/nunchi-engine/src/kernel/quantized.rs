@@ -60,7 +60,7 @@ pub(super) struct ProductArgs {
 /// Computes a [`ProductArgs`] for a fixed number of rows and vectors.
 pub(super) type Product = unsafe fn(&ProductArgs);
 
-/// Turns states into bytes: from, to, and how many vectors.
+/// Quantizes states to bytes: from, to, and how many vectors.
 pub(super) type Quantize = unsafe fn(*const f32, *mut u8, usize);
 
 /// What a CPU's file hands to the driver.
@@ -179,7 +179,7 @@ pub(super) use quantized_routines;
 pub(super) struct Quantized {
     routines: &'static Routines,
     products: &'static [Product],
-    /// Panels, each as [`ProductArgs::w`] says.
+    /// Panels, each as for [`ProductArgs::w`].
     weights: Aligned<i8>,
     /// What the offset of the states adds, taken away: by column.
     start: Aligned<i32>,

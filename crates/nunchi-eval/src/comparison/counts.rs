@@ -1,4 +1,4 @@
-//! What every comparison of two models counts: who gives which label, and where the labels differ.
+//! The counts of every comparison of two models: the labels of each, and where they differ.
 
 use nunchi_engine::Prediction;
 use serde::Serialize;

@@ -48,7 +48,7 @@ fn frequent<'a>(comments: impl Iterator<Item = &'a str>) -> Vec<(&'a str, usize)
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split_whitespace()
-        .map(|word| word.trim_matches(|letter: char| !letter.is_alphanumeric()))
+        .map(|word| word.trim_matches(|character: char| !character.is_alphanumeric()))
         .filter(|word| LENGTHS.contains(&word.chars().count()))
 }
 
@@ -82,7 +82,7 @@ pub fn moved<'a>(
     Ok(rose.into_iter().take(MAX_SHOWN / 2).chain(fell.into_iter().skip(from)).collect())
 }
 
-/// The most frequent words of `new` comments that `old` ones do not have at all; none if there is nothing old to know.
+/// The most frequent words of `new` comments that `old` ones do not have at all; none if there are no old comments.
 pub fn new_words<'a>(new: impl Iterator<Item = &'a str>, old: impl Iterator<Item = &'a str>) -> Vec<NewWord> {
     let known: HashSet<&str> = old.flat_map(words).collect();
     if known.is_empty() {

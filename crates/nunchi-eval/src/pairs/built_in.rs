@@ -1,4 +1,4 @@
-//! Pairs that are part of the program: the same words in another order, so that a bag of words cannot tell them apart.
+//! Pairs that are part of the program: the same words in another order, so that a bag of words gives both the same score.
 
 use super::{Pair, Side};
 

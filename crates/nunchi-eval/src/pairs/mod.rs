@@ -1,6 +1,6 @@
-//! Pairs of comments that differ in what they mean: whether a model tells them apart as a reader would.
+//! Pairs of comments that differ in their meaning: whether a model orders them as a reader would.
 //!
-//! Accuracy on a test set says how often a model is right; pairs show what it can do (Ribeiro et al. 2020, *Beyond
+//! Accuracy on a test set is how often a model is right; pairs show which phenomena it handles (Ribeiro et al. 2020, *Beyond
 //! Accuracy: Behavioral Testing of NLP Models with CheckList*). No model may be trained on them.
 //!
 //! - [`read`]: the only reader of files of pairs.
@@ -30,7 +30,7 @@ pub struct Side {
 pub struct Pair {
     /// What the difference is made of: `negation`, `order`, …; may be empty where order does not count.
     pub category: String,
-    /// With [`PairOrder::WorseFirst`] the comment that says something worse.
+    /// With [`PairOrder::WorseFirst`] the more negative comment.
     pub a: Side,
     /// The other one.
     pub b: Side,

@@ -10,11 +10,11 @@ const COLUMNS: [&str; 5] = ["category", "a", "label_a", "b", "label_b"];
 /// Columns without which nothing can be compared, whatever the use.
 const TEXTS: [&str; 2] = ["a", "b"];
 
-/// Whether the order of the two comments means something.
+/// Whether the order of the two comments matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PairOrder {
-    /// `a` says something worse than `b`. All five columns and every category are required: a misspelled column would
-    /// silently relax what a model has to get right.
+    /// `a` is more negative than `b`. All five columns and every category are required: a misspelled column would
+    /// silently relax the test.
     WorseFirst,
     /// Either comment may come first. Labels and categories may be missing.
     Any,
@@ -57,7 +57,7 @@ pub enum PairsError {
     /// There are no pairs.
     #[error("{0} has no pairs")]
     Empty(PathBuf),
-    /// The model does not tell negative from positive.
+    /// The model's classes are not negative and positive.
     #[error("pairs need a model of two classes, negative and positive; {name} has {classes}")]
     Classes {
         /// The model's name.

@@ -1,4 +1,4 @@
-//! What models make of pairs.
+//! Scores of models on pairs.
 
 use super::{Pair, PairsError, Side};
 use crate::evaluation::ModelUnderTest;

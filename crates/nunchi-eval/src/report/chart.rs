@@ -153,7 +153,7 @@ pub struct Chart {
 }
 
 impl Chart {
-    /// Axes and grid; `label` says to those who cannot see it what it shows.
+    /// Axes and grid; `label` is the description for screen readers.
     pub fn new(label: &str, [width, height]: [f64; 2], x: Axis, y: Axis) -> Self {
         let mut chart = Chart { label: label.to_owned(), marks: Vec::new(), x, y, width, height };
         let (left, right, floor) = (LEFT, width - RIGHT, height - BOTTOM);
@@ -193,15 +193,15 @@ impl Chart {
     pub fn line(&mut self, class: &str, points: impl IntoIterator<Item = [f64; 2]>) {
         let mut path = String::new();
         for [x, y] in points {
-            let letter = if path.is_empty() { 'M' } else { 'L' };
-            let _ = write!(path, "{letter}{:.1} {:.1}", self.across(x), self.down(y));
+            let command = if path.is_empty() { 'M' } else { 'L' };
+            let _ = write!(path, "{command}{:.1} {:.1}", self.across(x), self.down(y));
         }
         if !path.is_empty() {
             self.marks.push(html! { path.line.(class) d=(path) {} });
         }
     }
 
-    /// A dot that says more when pointed at.
+    /// A dot with a tooltip.
     pub fn dot(&mut self, class: &str, [x, y]: [f64; 2], radius: f64, title: &str) {
         let (x, y) = (at(self.across(x)), at(self.down(y)));
         self.marks.push(html! { circle.dot.(class) cx=(x) cy=(y) r=(at(radius)) { title { (title) } } });

@@ -1,4 +1,4 @@
-//! Numbers for people.
+//! Formatted numbers.
 
 /// What can be counted, in whatever type the count has.
 pub trait Count: Copy {

@@ -4,7 +4,7 @@
 //! - [`chart`]: axes, lines, bars.
 //! - [`mod@format`]: numbers for people.
 //! - [`models`]: the report on models (`nunchi evaluate --report`, `nunchi train`). The reports of `nunchi replay --compare`
-//!   and `nunchi retrain` state what the product knows of topics and versions, and stand there, made of the same parts.
+//!   and `nunchi retrain`, which are about topics and versions, are in the product and use the same parts.
 
 pub mod chart;
 pub mod format;

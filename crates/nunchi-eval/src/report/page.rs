@@ -17,7 +17,7 @@ const META: &str = "<meta charset=\"utf-8\"/><meta name=\"viewport\" content=\"w
 /// What stands at the top of a page.
 #[derive(Clone, Copy, Debug)]
 pub struct Heading<'a> {
-    /// What the browser's tab says.
+    /// The title of the browser's tab.
     pub tab: &'a str,
     /// The title.
     pub title: &'a str,
@@ -47,15 +47,16 @@ pub fn page(heading: Heading<'_>, subtitle: &Markup, content: &Markup) -> String
     without_controls(&page.into_string())
 }
 
-/// Spaces for characters that XML does not know, wherever in a document they stand: escaping leaves them as they are.
+/// Replaces characters that XML forbids by spaces, anywhere in a document: escaping does not change them.
 pub(super) fn without_controls(document: &str) -> String {
-    let is_bad = |letter: char| {
-        letter.is_control() && !matches!(letter, '\n' | '\t') || matches!(letter, '\u{fffe}' | '\u{ffff}')
+    let is_forbidden = |character: char| {
+        character.is_control() && !matches!(character, '\n' | '\t')
+            || matches!(character, '\u{fffe}' | '\u{ffff}')
     };
-    document.chars().map(|letter| if is_bad(letter) { ' ' } else { letter }).collect()
+    document.chars().map(|character| if is_forbidden(character) { ' ' } else { character }).collect()
 }
 
-/// What a color says.
+/// The meaning of a color.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tone {
     /// Nothing.
@@ -141,12 +142,12 @@ pub fn tiles(tiles: &[Tile]) -> Markup {
     }
 }
 
-/// The one sentence that a reader should take away.
-pub fn lead(sentence: &str) -> Markup {
-    html! { p.lead { (sentence) } }
+/// The conclusion of a page.
+pub fn lead(conclusion: &str) -> Markup {
+    html! { p.lead { (conclusion) } }
 }
 
-/// What stands where there is nothing to show.
+/// The text where there is nothing to show.
 pub fn nothing(why: &str) -> Markup {
     html! { p.faint { (why) } }
 }

@@ -1,4 +1,4 @@
-//! The cluster: its ID, its brokers, and what we may do with it.
+//! The cluster: its ID, its brokers, and the authorized operations.
 
 use super::request::{DescribeOptions, Request};
 use super::{Node, Operations};
@@ -13,7 +13,7 @@ use rdkafka::client::{Client, ClientContext};
 const DESCRIBE_CLUSTER: Request =
     Request { call: "DescribeCluster", operation: rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECLUSTER };
 
-/// What a broker says of its cluster.
+/// The description of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterDescription {
     /// Its ID.
@@ -22,13 +22,13 @@ pub struct ClusterDescription {
     pub controller: Option<Node>,
     /// Its brokers.
     pub nodes: Vec<Node>,
-    /// What we may do with it (KIP-430), where that was asked and the broker told.
+    /// The operations that the client's principal may perform on it (KIP-430), if requested and reported.
     pub authorized_operations: Option<Operations>,
 }
 
-/// Asks a broker about its cluster.
+/// Describes the cluster.
 ///
-/// Wraps `rd_kafka_DescribeCluster` (KIP-700; KIP-430 for what we may do).
+/// Wraps `rd_kafka_DescribeCluster` (KIP-700; KIP-430 for the authorized operations).
 ///
 /// # Errors
 /// No answer in time.
@@ -36,7 +36,7 @@ pub fn describe_cluster<C: ClientContext>(
     client: &Client<C>,
     options: &DescribeOptions,
 ) -> Result<ClusterDescription, Error> {
-    let event = DESCRIBE_CLUSTER.ask(client, options, |client, options, queue| {
+    let event = DESCRIBE_CLUSTER.send(client, options, |client, options, queue| {
         // SAFETY: all three live until the answer is here; librdkafka copies the options.
         unsafe { rd_kafka_DescribeCluster(client, options, queue) };
     })?;

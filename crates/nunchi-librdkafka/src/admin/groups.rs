@@ -1,4 +1,4 @@
-//! A consumer group: its state, and what we may do with it.
+//! A consumer group: its state, and the authorized operations.
 
 use super::request::{DescribeOptions, Request};
 use super::{Node, Operations};
@@ -17,7 +17,7 @@ const DESCRIBE_CONSUMER_GROUPS: Request = Request {
     operation: rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS,
 };
 
-/// What its coordinator says of a consumer group.
+/// The description of a consumer group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupDescription {
     /// Its state.
@@ -28,7 +28,7 @@ pub struct GroupDescription {
     pub assignor: Option<String>,
     /// The broker that coordinates it.
     pub coordinator: Option<Node>,
-    /// What we may do with it (KIP-430), where that was asked and the broker told.
+    /// The operations that the client's principal may perform on it (KIP-430), if requested and reported.
     pub authorized_operations: Option<Operations>,
 }
 
@@ -36,9 +36,9 @@ pub struct GroupDescription {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GroupState {
-    /// One that librdkafka does not know.
+    /// One that librdkafka does not support.
     Unknown,
-    /// Members are asked to join anew.
+    /// Members are requested to rejoin.
     PreparingRebalance,
     /// Partitions are being given out.
     CompletingRebalance,
@@ -66,20 +66,20 @@ impl GroupState {
     }
 }
 
-/// Asks the coordinator of `group` about it.
+/// Describes `group`, by its coordinator.
 ///
-/// Wraps `rd_kafka_DescribeConsumerGroups` (KIP-222; KIP-430 for what we may do).
+/// Wraps `rd_kafka_DescribeConsumerGroups` (KIP-222; KIP-430 for the authorized operations).
 ///
 /// # Errors
-/// A name with a NUL, no answer in time, or a refusal. A group that does not exist is no error but [`GroupState::Dead`]
-/// (Kafka 4.2, asked by librdkafka 2.12), and the answer tells what we may do with it all the same.
+/// A name with a NUL, no response in time, or a refusal. A group that does not exist is no error but [`GroupState::Dead`]
+/// (Kafka 4.2 with librdkafka 2.12), and the response has the authorized operations all the same.
 pub fn describe_consumer_group<C: ClientContext>(
     client: &Client<C>,
     group: &str,
     options: &DescribeOptions,
 ) -> Result<GroupDescription, Error> {
     let group = ffi::c_string(group, "group name")?;
-    let event = DESCRIBE_CONSUMER_GROUPS.ask(client, options, |client, options, queue| {
+    let event = DESCRIBE_CONSUMER_GROUPS.send(client, options, |client, options, queue| {
         let mut groups = [group.as_ptr()];
         // SAFETY: client, options and queue live until the answer is here; one name, which librdkafka copies as it does
         // the options.

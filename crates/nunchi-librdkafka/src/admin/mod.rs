@@ -1,5 +1,5 @@
-//! Questions to brokers: topics, the cluster, a consumer group. Each asks once, waits for the answer on a queue of its own
-//! and copies it into Rust types.
+//! Administrative requests: topics, the cluster, a consumer group. Each sends one request, waits for the response on a
+//! queue of its own and copies it into Rust types.
 
 mod cluster;
 mod groups;

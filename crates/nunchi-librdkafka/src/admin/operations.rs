@@ -57,7 +57,7 @@ impl fmt::Display for Operation {
     }
 }
 
-/// A set of [`Operation`]s. A broker without an authorizer allows everything that a kind of resource knows.
+/// A set of [`Operation`]s. A broker without an authorizer allows all operations of a kind of resource.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Operations(u32);
 
@@ -80,7 +80,7 @@ impl Operations {
             .filter(move |operation| self.contains(*operation))
     }
 
-    /// A copy of librdkafka's array; `None` for null, "not asked, or not told". Operations that this crate does not know are
+    /// A copy of librdkafka's array; `None` for null, "not requested, or not reported". Operations that this crate does not know are
     /// left out.
     ///
     /// # Safety

@@ -1,4 +1,4 @@
-//! One administrative request and its answer, whatever it asks.
+//! One administrative request of any kind, and its response.
 
 use crate::{Error, ResponseError, ffi};
 use rdkafka::bindings::{
@@ -19,17 +19,17 @@ use rd_kafka_resp_err_t::{
 /// The longest and shortest timeouts that librdkafka takes for a request.
 const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 const MIN_TIMEOUT: Duration = Duration::from_millis(1);
-/// librdkafka's own timeout says what it waited for, so it gets this long to tell; its main thread looks at timers at
-/// least once a second.
+/// librdkafka's own timeout error names what it waited for, so it gets this much longer to report it; its main thread
+/// checks timers at least once a second.
 const GRACE: Duration = Duration::from_millis(1_500);
 
-/// How to ask.
+/// Options of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct DescribeOptions {
-    /// How long the answer may take, finding the right broker included; 1 ms to 1 hour. A call returns at the latest
+    /// How long the response may take, finding the right broker included; 1 ms to 1 hour. A call returns at the latest
     /// 1.5 s after that.
     pub timeout: Duration,
-    /// Whether to ask what the client's principal may do (KIP-430); needs brokers of Kafka 2.3 or newer.
+    /// Whether to request the operations that the client's principal may perform (KIP-430); needs brokers of Kafka 2.3 or newer.
     pub authorized_operations: bool,
 }
 
@@ -40,10 +40,10 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// Asks: `send` hands the request to librdkafka, with options and with the queue for the answer.
+    /// Sends the request: `send` passes it to librdkafka, with options and with the queue for the response.
     ///
     /// `send` may rely on living pointers, and must not keep them.
-    pub(super) fn ask<C: ClientContext>(
+    pub(super) fn send<C: ClientContext>(
         &self,
         client: &Client<C>,
         options: &DescribeOptions,
@@ -69,7 +69,7 @@ impl Request {
         // SAFETY: the client lives as long as it is borrowed.
         let options = unsafe { rd_kafka_AdminOptions_new(client.native_ptr(), self.operation) };
         let options = NonNull::new(options).map(Options).ok_or_else(|| {
-            self.error(RD_KAFKA_RESP_ERR__INVALID_ARG, "librdkafka does not know this request")
+            self.error(RD_KAFKA_RESP_ERR__INVALID_ARG, "librdkafka does not support this request")
         })?;
         // SAFETY: the options are ours; a missing buffer for the message is allowed.
         let code = unsafe {
@@ -93,9 +93,9 @@ impl Request {
         Error::Response { call: self.call, response }
     }
 
-    /// The answer lacks what librdkafka promises.
+    /// The response lacks what librdkafka documents.
     pub(super) fn incomplete(&self) -> Error {
-        self.error(RD_KAFKA_RESP_ERR__BAD_MSG, "the answer does not contain what was asked for")
+        self.error(RD_KAFKA_RESP_ERR__BAD_MSG, "the response does not contain what was requested")
     }
 
     fn error(&self, code: rd_kafka_resp_err_t, message: impl Into<String>) -> Error {
@@ -113,7 +113,7 @@ impl Drop for Options {
     }
 }
 
-/// A queue for one answer. An answer that comes after it was destroyed is thrown away by librdkafka.
+/// A queue for one response. librdkafka discards a response that arrives after the queue was destroyed.
 struct Queue(NonNull<rd_kafka_queue_t>);
 
 impl Queue {
@@ -145,7 +145,7 @@ impl Drop for Queue {
     }
 }
 
-/// An answer; what it lends out lives as long as it.
+/// A response; what it lends out lives as long as it.
 pub(super) struct Event(NonNull<rd_kafka_event_t>);
 
 impl Event {

@@ -1,4 +1,4 @@
-//! What tells a topic from a later one of the same name (KIP-516).
+//! Topic IDs, which distinguish a topic from a later one of the same name (KIP-516).
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -24,7 +24,7 @@ impl TopicId {
         ((self.0 >> 64) as i64, self.0 as i64)
     }
 
-    /// A copy; `None` for null, and for zero: brokers before Kafka 2.8 know no IDs.
+    /// A copy; `None` for null, and for zero: brokers before Kafka 2.8 have no IDs.
     ///
     /// # Safety
     /// `id` is null or a living ID.

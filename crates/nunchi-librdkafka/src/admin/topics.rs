@@ -1,4 +1,4 @@
-//! Topics: their IDs, their partitions' leaders, and what we may do with them.
+//! Topics: their IDs, their partitions' leaders, and the authorized operations.
 
 use super::request::{DescribeOptions, Event, Request};
 use super::{Node, Operations, TopicId};
@@ -21,7 +21,7 @@ use std::ptr::NonNull;
 const DESCRIBE_TOPICS: Request =
     Request { call: "DescribeTopics", operation: rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS };
 
-/// What a broker says of a topic.
+/// The description of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicDescription {
     /// Its name.
@@ -32,16 +32,16 @@ pub struct TopicDescription {
     pub internal: bool,
     /// Its partitions.
     pub partitions: Vec<PartitionDescription>,
-    /// What we may do with it (KIP-430), where that was asked and the broker told.
+    /// The operations that the client's principal may perform on it (KIP-430), if requested and reported.
     pub authorized_operations: Option<Operations>,
 }
 
-/// What a broker says of a partition.
+/// The description of a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionDescription {
     /// Its number.
     pub partition: i32,
-    /// The broker that leads it; `None` while nobody does.
+    /// Its leader; `None` while it has none.
     pub leader: Option<Node>,
     /// The brokers that have it.
     pub replicas: Vec<Node>,
@@ -53,18 +53,18 @@ pub struct PartitionDescription {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("topic `{topic}`: {response}")]
 pub struct TopicError {
-    /// The topic asked for.
+    /// The requested topic.
     pub topic: String,
-    /// What the broker answered.
+    /// The broker's error.
     pub response: ResponseError,
 }
 
-/// Asks a broker about topics (each named once); the answers stand in the order of `topics`. Makes no topic.
+/// Describes topics (each named once), in the order of `topics`. Creates no topic.
 ///
-/// Wraps `rd_kafka_DescribeTopics` (KIP-516 for the IDs, KIP-430 for what we may do).
+/// Wraps `rd_kafka_DescribeTopics` (KIP-516 for the IDs, KIP-430 for the authorized operations).
 ///
 /// # Errors
-/// A name with a NUL, an empty name, the same name twice, or no answer in time; per topic: it is unknown, or we may not
+/// A name with a NUL, an empty name, the same name twice, or no response in time; per topic: it is unknown, or we may not
 /// describe it.
 pub fn describe_topics<C: ClientContext>(
     client: &Client<C>,
@@ -72,7 +72,7 @@ pub fn describe_topics<C: ClientContext>(
     options: &DescribeOptions,
 ) -> Result<Vec<Result<TopicDescription, TopicError>>, Error> {
     let collection = TopicCollection::new(topics)?;
-    let event = DESCRIBE_TOPICS.ask(client, options, |client, options, queue| {
+    let event = DESCRIBE_TOPICS.send(client, options, |client, options, queue| {
         // SAFETY: all four live until the answer is here; librdkafka copies the names and the options.
         unsafe { rd_kafka_DescribeTopics(client, collection.0.as_ptr(), options, queue) };
     })?;
@@ -80,7 +80,7 @@ pub fn describe_topics<C: ClientContext>(
     Ok(topics.iter().map(|topic| of_topic(topic.as_ref(), &described)).collect())
 }
 
-/// The answer about `topic` among all.
+/// The description of `topic` among all.
 fn of_topic(
     topic: &str,
     described: &[(String, Result<TopicDescription, ResponseError>)],
@@ -90,7 +90,7 @@ fn of_topic(
         Some((_, description)) => description.clone().map_err(error),
         None => Err(error(ResponseError::new(
             rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__BAD_MSG,
-            "the broker's answer does not mention it",
+            "the broker's response does not contain it",
         ))),
     }
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// How long anything may take before a test fails; ample, for slow machines.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How the tests ask.
+/// Options of the requests.
 pub const OPTIONS: DescribeOptions = DescribeOptions { timeout: TIMEOUT, authorized_operations: true };
 
 pub struct Kafka {
@@ -63,7 +63,7 @@ impl Kafka {
         described.unwrap()
     }
 
-    /// Deletes a topic and waits until nobody knows it.
+    /// Deletes a topic and waits until no broker has it.
     pub fn delete(&self, topic: &str) {
         let admin = self.admin();
         block_on(admin.delete_topics(&[topic], &AdminOptions::new())).unwrap()[0].as_ref().unwrap();

@@ -9,7 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{DefaultProducerContext, Producer, ThreadedProducer};
 use std::time::Duration;
 
-/// The broker's listener that asks for a password, and the password.
+/// The broker's listener that requires a password, and the password.
 fn secured() -> Option<(ClientConfig, String, String)> {
     kafka()?;
     let variable = |name: &str| {

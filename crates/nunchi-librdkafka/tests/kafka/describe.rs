@@ -20,7 +20,7 @@ fn a_topic_that_is_made_again_has_another_id() {
         described.into_iter().map(|topic| topic.unwrap().id).collect()
     };
     assert!(first.id.is_some() && first.id != other_id);
-    assert_eq!(ids(&[&other, &topic]), [other_id, first.id], "in the order asked, and always the same");
+    assert_eq!(ids(&[&other, &topic]), [other_id, first.id], "in the requested order, and always the same");
     kafka.delete(&topic);
     let second = kafka.create(&topic);
     assert!(second.id.is_some() && second.id != first.id, "{first:?} {second:?}");
@@ -57,18 +57,19 @@ fn a_broker_without_authorizer_allows_everything() {
         Operation::DescribeConfigs,
         Operation::Alter,
     ];
-    let allowed = topic.authorized_operations.expect("asked");
+    let allowed = topic.authorized_operations.expect("requested");
     assert_eq!(allowed.lacking(&wanted), [], "{allowed}");
     assert!(!allowed.contains(Operation::ClusterAction), "not a matter of topics: {allowed}");
     let admin = kafka.admin();
     let cluster = describe_cluster(admin.inner(), &OPTIONS).unwrap();
-    let allowed = cluster.authorized_operations.expect("asked");
+    let allowed = cluster.authorized_operations.expect("requested");
     assert_eq!(allowed.lacking(&[Operation::Create, Operation::ClusterAction]), [], "{allowed}");
 
-    let unasked = DescribeOptions { authorized_operations: false, ..OPTIONS };
-    let topic = describe_topics(admin.inner(), &[&topic.name], &unasked).unwrap().remove(0).unwrap();
+    let without_operations = DescribeOptions { authorized_operations: false, ..OPTIONS };
+    let topic =
+        describe_topics(admin.inner(), &[&topic.name], &without_operations).unwrap().remove(0).unwrap();
     assert_eq!(topic.authorized_operations, None);
-    assert_eq!(describe_cluster(admin.inner(), &unasked).unwrap().authorized_operations, None);
+    assert_eq!(describe_cluster(admin.inner(), &without_operations).unwrap().authorized_operations, None);
 }
 
 #[test]
@@ -79,7 +80,7 @@ fn a_group_tells_its_state_and_what_we_may_do() {
     let producer: BaseProducer = kafka.client().create().unwrap();
     producer.send(BaseRecord::<str, str>::to(&topic).payload("{}").partition(0)).map_err(|(e, _)| e).unwrap();
     producer.flush(OPTIONS.timeout).unwrap();
-    // A group of committed offsets alone, then one with a member. Any client can ask.
+    // A group of committed offsets alone, then one with a member. Any client can describe them.
     let consumer = kafka.consumer(&group, &topic);
     let message = next(&consumer);
     // The coordinator's topic may still be in the making.
@@ -87,7 +88,7 @@ fn a_group_tells_its_state_and_what_we_may_do() {
     drop(message);
     let empty = describe_consumer_group(consumer.client(), &group, &OPTIONS).unwrap();
     assert_eq!((empty.state, empty.members), (GroupState::Empty, 0));
-    let allowed = empty.authorized_operations.expect("asked");
+    let allowed = empty.authorized_operations.expect("requested");
     assert_eq!(allowed.lacking(&[Operation::Read, Operation::Describe, Operation::Delete]), [], "{allowed}");
     assert!(!allowed.contains(Operation::Write), "not a matter of groups: {allowed}");
 
@@ -101,7 +102,7 @@ fn a_group_tells_its_state_and_what_we_may_do() {
     // What we may do is known before the group exists: at a first start, for instance.
     let absent = describe_consumer_group(producer.client(), &unique("absent"), &OPTIONS).unwrap();
     assert_eq!((absent.state, absent.members), (GroupState::Dead, 0));
-    assert!(absent.authorized_operations.expect("asked").contains(Operation::Read));
+    assert!(absent.authorized_operations.expect("requested").contains(Operation::Read));
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn a_committed_offset_carries_the_epoch_of_its_message() {
 
     let consumer = kafka.consumer(&group, &topic);
     let message = next(&consumer);
-    let epoch = message_leader_epoch(&message).expect("brokers of today tell it");
+    let epoch = message_leader_epoch(&message).expect("current brokers send it");
     let mut offsets = TopicPartitionList::new();
     offsets.add_partition_offset(&topic, 0, Offset::Offset(message.offset() + 1)).unwrap();
 

@@ -4,7 +4,7 @@
 //! each comment's last state stands among the `T * B` states: `(length - 1) * B + b`. Output: `p`, float `[B, 1]`, the
 //! probability of positive (`[B, classes]` with a softmax). The temperature is part of the graph.
 //!
-//! Every shape of a model can be told so: lengths follow from `last`. Forward layers need none and run over the padding, whose
+//! Every shape of a model can be exported this way: lengths follow from `last`. Forward layers need none and run over the padding, whose
 //! states nobody reads; backward layers get the lengths as `sequence_lens`, which ONNX Runtime heeds (an engine that ignores
 //! them, as OpenVINO does, needs comments of equal length in a batch for bidirectional models).
 

@@ -5,7 +5,7 @@ use ndarray::Array2;
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// What to drop, and the random numbers that choose.
+/// Dropout rates, and the random generator of the masks.
 #[derive(Clone, Debug)]
 pub struct Dropout {
     inputs: f64,
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn drops_the_share_it_should_and_keeps_the_mean() {
+    fn the_masks_drop_the_share_and_keep_the_mean() {
         let mut values = Array2::<f64>::ones((500, 400));
         let mask = Dropout::new(0.3, 0.0, 1, 2).drop_inputs(&mut values).expect("a rate above zero");
         assert_eq!(mask, values);

@@ -1,4 +1,4 @@
-//! How long a state remembers: what is left of a sequence's first token.
+//! Influence decay: what is left of a sequence's first token in later states.
 
 use super::{Cell, Network, Pooling, Real, RnnError};
 use ndarray::{Array2, Axis};
@@ -26,13 +26,13 @@ impl<F: Real> Network<F> {
     pub fn influence_decay(&self, sequences: &[&[u32]], others: &[u32]) -> Result<Distances<F>, RnnError> {
         let not_of = match (self.shape.cell, self.shape.bidirectional, self.shape.pooling) {
             (Cell::Bag, _, _) => Some("a bag of words"),
-            (_, true, _) => Some("one that reads both ways"),
+            (_, true, _) => Some("a bidirectional one"),
             (_, _, Pooling::Mean | Pooling::Max) => Some("one that pools its states"),
             (_, false, Pooling::Last) => None,
         };
         if let Some(kind) = not_of {
             return Err(RnnError::Shape(format!(
-                "how a first token fades can be told of a network that reads one way and judges its last state, not of \
+                "influence decay is defined for a unidirectional network with last-state pooling, not for \
                  {kind}"
             )));
         }

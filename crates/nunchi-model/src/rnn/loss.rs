@@ -29,7 +29,7 @@ impl HeadKind {
             let probabilities = self.probabilities(row, F::one());
             match self {
                 HeadKind::Sigmoid => {
-                    assert!(target.class < 2, "a sigmoid tells two classes apart");
+                    assert!(target.class < 2, "a sigmoid has two classes");
                     let (logit, probability) = (row[0], probabilities[0]);
                     let hard = F::from_f64(target.class as f64);
                     let (keep, spread) = (F::from_f64(1.0 - smoothing), F::from_f64(smoothing / 2.0));

@@ -1,4 +1,4 @@
-//! What a network is made of, without its weights.
+//! The shape of a network, without its weights.
 
 use super::RnnError;
 use serde::{Deserialize, Serialize};
@@ -141,7 +141,7 @@ impl Shape {
     /// Refuses shapes that describe no network.
     ///
     /// # Errors
-    /// An error that says which numbers do not fit together.
+    /// An error that names the dimensions that do not fit together.
     pub fn check(&self) -> Result<(), RnnError> {
         let wrong = |reason: String| Err(RnnError::Shape(reason));
         if self.vocabulary == 0 || self.embedding == 0 || self.outputs == 0 {
@@ -170,7 +170,7 @@ impl Shape {
         }
     }
 
-    /// How many different classes the head tells apart: two for a sigmoid.
+    /// The number of classes: two for a sigmoid.
     pub fn classes(&self) -> usize {
         match self.head {
             HeadKind::Sigmoid => 2,

@@ -37,7 +37,7 @@ pub struct Dense<F: Real> {
 /// A whole network: embedding table, recurrent layers, head.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network<F: Real> {
-    /// What it is made of; every array below agrees with it.
+    /// Its shape, which every array below has.
     pub shape: Shape,
     /// One row a token, `[vocabulary, embedding]`.
     pub embedding: Array2<F>,
@@ -137,11 +137,11 @@ impl<F: Real> Network<F> {
         names.zip(views).collect()
     }
 
-    /// A network of `shape` whose tensors `lookup` finds by name; it is told the dimensions that are wanted.
+    /// A network of `shape` whose tensors `lookup` finds by name; its argument has the required dimensions.
     ///
     /// # Errors
     /// What `lookup` answers; [`RnnError::Shape`] for a shape that describes no network and
-    /// [`RnnError::Dimensions`] where a tensor has other dimensions than the shape asks for.
+    /// [`RnnError::Dimensions`] where a tensor has other dimensions than the shape requires.
     pub fn from_tensors<E: From<RnnError>>(
         shape: Shape,
         mut lookup: impl FnMut(&str, &[usize]) -> Result<ArrayD<F>, E>,

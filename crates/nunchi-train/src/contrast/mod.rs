@@ -1,4 +1,4 @@
-//! Made-up sentences in which one word turns the prediction: contrast, denial, double denial, hopes and fears.
+//! Synthetic sentences in which one word inverts the label: contrast, negation, double negation, expectation.
 //!
 //! Real comments hold few of these, so a network learns to add up words instead of reading. The sentences are data to
 //! train on, beside real ones. They are made from lists (`words`, of `entry`s), endings (`inflect`), claims (`claims`) and patterns

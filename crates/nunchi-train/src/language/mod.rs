@@ -120,7 +120,7 @@ impl Objective for Predict<'_> {
             if own.targets.is_empty() {
                 continue;
             }
-            // The mean over the batch's predictions, as nearly as a shard knows it.
+            // The mean over the batch's predictions, as nearly as a shard has it.
             let share = examples.len() as f32
                 / shard.batch as f32
                 / own.targets.len() as f32
@@ -189,7 +189,7 @@ impl Side<'_> {
             let product: f32 = own.iter().zip(table).map(|(a, b)| a * b).sum();
             let logits = &mut logits[row * candidates..][..candidates];
             for (logit, &candidate) in logits.iter_mut().zip(&predict.candidates) {
-                // The target drawn by chance is no wrong answer.
+                // A sampled negative that is the target is no negative.
                 if candidate == target {
                     *logit = f32::NEG_INFINITY;
                 }

@@ -5,7 +5,7 @@ use super::arithmetic::{Change, Step, add, square};
 use nunchi_engine::backprop::{ShardGradients, spread};
 use nunchi_model::rnn::{Layer, Network};
 
-/// Numbers of a tensor that one thread takes at a time.
+/// Elements of a tensor that one thread takes at a time.
 const PIECE: usize = 16_384;
 
 /// A piece of one tensor whose shards are to be added.

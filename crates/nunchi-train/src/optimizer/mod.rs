@@ -124,7 +124,7 @@ impl Optimizer {
             scale: if norm > self.clip { self.clip / norm } else { 1.0 },
             keep: 1.0,
         };
-        // Early on a long average would remember the random start.
+        // Early on a long average would contain much of the random start.
         let warm_up = (1.0 + f64::from(self.steps)) / (10.0 + f64::from(self.steps));
         let blend = self.average.as_mut().map_or(0.0, |average| {
             let decay = average.decay.min(warm_up);

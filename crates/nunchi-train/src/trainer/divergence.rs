@@ -1,16 +1,16 @@
-//! Notices when training diverges: a loss or a gradient that is not a number, or a loss that rises again.
+//! Detects when training diverges: a loss or a gradient that is not a number, or a loss that rises again.
 //!
-//! What counts is a moving mean of the loss. Its yardstick is the *baseline loss*, that of a network that knows nothing (the
+//! What counts is a moving mean of the loss. It is compared with the *baseline loss*, that of an untrained network (the
 //! logarithm of the number of classes): the mean begins there, so that a rate that is absurd from the first step on is found within
 //! some steps, and how much of the way down from there is lost again says whether training diverges. A network that has learned
 //! something else before (labels that a bug swapped, say) may lose more than the baseline to begin with: then its first loss is
-//! the yardstick.
+//! the baseline.
 
 use serde::{Deserialize, Serialize};
 
-/// Examples, but at least [`MIN_WINDOW_STEPS`], over which the mean forgets: the fewer examples a step has, the noisier its loss is.
+/// Examples, but at least [`MIN_WINDOW_STEPS`], of the moving mean: the fewer examples a step has, the noisier its loss is.
 const WINDOW_EXAMPLES: f64 = 12_800.0;
-/// Steps over which the mean forgets, at least; and how many pass after a rollback before weights may be taken as good.
+/// Fewest steps of the moving mean; and how many pass after a rollback before weights may be taken as good.
 const MIN_WINDOW_STEPS: u32 = 100;
 /// The mean may rise by this share of the way that it came down from the baseline …
 const MAX_LOST_SHARE: f64 = 0.5;
@@ -21,7 +21,7 @@ const MAX_STEPS_WITHOUT_LEARNING: u32 = 300;
 const NO_LEARNING_MARGIN: f64 = 0.05;
 /// Weights may be taken as good while the mean is no further above its lowest than this share of the baseline.
 const STABLE_MARGIN: f64 = 0.1;
-/// Examples whose loss may be the yardstick.
+/// Examples whose loss may be the baseline.
 const MIN_FIRST_EXAMPLES: usize = 16;
 /// Times that training is rolled back before it gives up: to less than a thousandth of the rate.
 const MAX_ROLLBACKS: usize = 5;
@@ -32,9 +32,9 @@ const ROLLBACK_RATE_FACTOR: f64 = 0.25;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Decision {
     Continue,
-    /// Back to the last good weights; says why.
+    /// Roll back to the last good weights, with the reason.
     RollBack(String),
-    /// It was tried so many times.
+    /// Give up after so many rollbacks.
     GiveUp(usize),
 }
 
@@ -46,11 +46,11 @@ pub(super) struct StepStats {
     /// The gradient's norm.
     pub norm: f32,
     pub examples: usize,
-    /// The loss of a network that knows nothing.
+    /// The loss of an untrained network.
     pub baseline: f64,
 }
 
-/// Watches a stage's losses; part of a checkpoint.
+/// Detects divergence in a stage's losses; part of a checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct DivergenceDetector {
     /// The moving mean of the loss and the lowest that it was; nothing before the first step.
@@ -71,7 +71,7 @@ impl DivergenceDetector {
             return self.roll_back("the loss is not a number".to_owned());
         }
         self.steps = self.steps.saturating_add(1);
-        // Before the first step nothing can have run away; of a few examples the loss says little.
+        // Before the first step nothing can have run away; the loss of a few examples is noise.
         let first = if examples >= MIN_FIRST_EXAMPLES { loss.max(baseline) } else { baseline };
         let level = *self.level.get_or_insert(first);
         let before = self.mean.unwrap_or(level);
@@ -82,11 +82,11 @@ impl DivergenceDetector {
         if mean > lowest + (MAX_LOST_SHARE * (level - lowest)).max(MIN_RISE * level) {
             return self.roll_back(format!("the mean loss rose from {lowest:.3} to {mean:.3}"));
         }
-        let nothing =
+        let learned_nothing =
             mean > baseline * (1.0 + NO_LEARNING_MARGIN) && mean > level * (1.0 - NO_LEARNING_MARGIN);
-        if self.steps >= MAX_STEPS_WITHOUT_LEARNING && nothing {
-            let than = format!("{baseline:.3} is that of knowing nothing,");
-            return self.roll_back(format!("the mean loss is {mean:.3}, as at the beginning, and {than}"));
+        if self.steps >= MAX_STEPS_WITHOUT_LEARNING && learned_nothing {
+            let why = "no better than at the start: the baseline loss is";
+            return self.roll_back(format!("the mean loss is {mean:.3}, {why} {baseline:.3}"));
         }
         Decision::Continue
     }
@@ -182,7 +182,7 @@ mod tests {
         let mut detector = DivergenceDetector::default();
         let (steps, verdict) = until_noticed(&mut detector, std::iter::repeat_n(0.80, 1_000)).unwrap();
         assert_eq!(steps + 1, MAX_STEPS_WITHOUT_LEARNING as usize);
-        assert!(matches!(verdict, Decision::RollBack(why) if why.contains("knowing nothing")));
+        assert!(matches!(verdict, Decision::RollBack(why) if why.contains("baseline loss")));
         let mut detector = DivergenceDetector::default();
         assert_eq!(until_noticed(&mut detector, std::iter::repeat_n(0.70, 5_000)), None);
     }
@@ -192,7 +192,7 @@ mod tests {
         for learned in [0.45, 0.3, 0.05] {
             let mut detector = DivergenceDetector::default();
             assert_eq!(until_noticed(&mut detector, std::iter::repeat_n(learned, 1_000)), None);
-            // Back to knowing nothing.
+            // Back to the baseline loss.
             let (steps, _) = until_noticed(&mut detector, std::iter::repeat_n(0.70, 1_000)).unwrap();
             assert!((20..150).contains(&steps), "from {learned}: {steps}");
         }

@@ -3,7 +3,7 @@
 use crate::language;
 use nunchi_model::rnn::{HeadKind, Network, Shape};
 
-/// The shape of a network that knows `classes` classes, from one that predicts tokens.
+/// The shape of a network of `classes` classes, from one that predicts tokens.
 pub(super) fn shape_for_classes(shape: Shape, classes: usize) -> Shape {
     match classes {
         0..=2 => Shape { head: HeadKind::Sigmoid, outputs: 1, ..shape },

@@ -1,8 +1,8 @@
 //! Mini-batch gradient descent on all cores, over data that is streamed from disk.
 //!
-//! A run is two stages: predicting next tokens (`language`, if asked for), then learning classes. It can be interrupted
-//! and killed at any moment: from its last checkpoint it goes on as if nothing had happened, to the same weights, bit by bit.
-//! A loss that is not a number or diverges takes it back to the last good weights, with a smaller rate.
+//! A run is two stages: predicting next tokens (`language`, with `pretraining`), then learning classes. It can be interrupted
+//! and killed at any moment: it resumes from its last checkpoint, to the same weights, bit by bit.
+//! A loss that is not a number or diverges rolls it back to the last good weights, with a smaller rate.
 //!
 //! Imports run one way: `stages` → `run` → `checkpoint` → `cursor` → `divergence`, `progress`.
 

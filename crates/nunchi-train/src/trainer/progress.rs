@@ -1,4 +1,4 @@
-//! How training goes on, epoch by epoch and step by step, for whoever shows it.
+//! The progress of a training, epoch by epoch and step by step, for a display.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ pub struct Epoch {
     /// Balanced accuracy on each development group.
     pub dev: Vec<f64>,
     /// What decides which epoch is best: the mean over the development groups, by their numbers of comments. A few hundred comments
-    /// would otherwise outvote many thousands, by noise alone.
+    /// would otherwise outweigh many thousands, by noise alone.
     pub score: Option<f64>,
     /// Trained examples a second; in no report, so that the same training gives the same file.
     #[serde(skip)]
@@ -33,7 +33,7 @@ pub trait Progress: Send {
     fn step(&mut self, examples: usize, loss: f64, rate: f64);
     /// An epoch ended and was measured.
     fn epoch(&mut self, epoch: &Epoch);
-    /// Something that a person wants to know.
+    /// A message for the user.
     fn note(&mut self, text: &str) {
         let _ = text;
     }

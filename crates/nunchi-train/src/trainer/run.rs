@@ -224,7 +224,7 @@ impl<'a> Run<'a> {
             Decision::RollBack(why) => {
                 let scale = self.cursor.detector.rate_scale();
                 progress.note(&format!(
-                    "{why} at step {}: back to the last good weights, with a highest rate of {:.1e} instead of {:.1e}",
+                    "{why} at step {}: rolled back to the last good weights, with a highest rate of {:.1e} instead of {:.1e}",
                     self.cursor.step,
                     self.task.settings.rate * scale,
                     self.task.settings.rate * rate_before
@@ -238,7 +238,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The loss of a network that knows nothing.
+    /// The loss of an untrained network.
     fn baseline_loss(&self) -> f64 {
         let choices = match self.cursor.stage {
             0 => self.network.shape.vocabulary,
@@ -272,7 +272,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// What the run came to; of one that was interrupted a checkpoint is written.
+    /// The outcome of the run; of one that was interrupted a checkpoint is written.
     pub(super) fn finish(mut self, begin: Instant) -> Result<Outcome, TrainError> {
         if self.interrupted {
             self.save()?;
@@ -281,7 +281,7 @@ impl<'a> Run<'a> {
         }
         let (best, network) = match (self.cursor.best, &self.best) {
             (Some((_, number)), Some(network)) => (number, network.clone()),
-            // No epoch was asked for.
+            // No epoch was requested.
             _ => (0, self.candidate()),
         };
         let (diverged, took) = (self.diverged, begin.elapsed());
@@ -302,7 +302,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Chooses what a step drops.
+/// The key of a step's dropout masks.
 ///
 /// The low 24 bits of the seed, the stage and 39 bits of the step have places of their own, so that no two of them meet. The
 /// seed's other bits are mixed over all bits (they used to be shifted out). Why not mix everything? Seeds below 2^24 give the
@@ -328,7 +328,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::HashSet;
 
-    /// `seed << 40` forgot every bit of the seed but the lowest 24.
+    /// `seed << 40` lost every bit of the seed but the lowest 24.
     #[test]
     fn every_bit_of_the_seed_counts() {
         let keys =
@@ -336,7 +336,7 @@ mod tests {
         let seeds = (0..64).map(|bit| 1 << bit).chain([0, u64::MAX, 3 << 40, 0x5eed << 24]);
         let all: Vec<u64> = seeds.flat_map(keys).collect();
         let different: HashSet<&u64> = all.iter().collect();
-        assert_eq!(different.len(), all.len(), "no two steps of any of these seeds drop the same");
+        assert_eq!(different.len(), all.len(), "no two steps of any of these seeds have the same masks");
     }
 
     #[test]

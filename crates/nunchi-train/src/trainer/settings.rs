@@ -39,8 +39,8 @@ pub struct Settings {
     pub average: f64,
     /// Which epoch's weights are kept.
     pub keep: Keep,
-    /// How far the kept weights lie from those that training began with to those that it led to, in `0..=1`: below 1 a network that is
-    /// taught something new forgets less (Wortsman et al. 2022, *Robust fine-tuning of zero-shot models*). Of a network that first
+    /// How far the kept weights lie from those that training began with to those that it led to, in `0..=1`: below 1 fine-tuning
+    /// forgets less (Wortsman et al. 2022, *Robust fine-tuning of zero-shot models*). Of a network that first
     /// learns tokens nothing is left to begin with.
     pub blend: f64,
     /// Epochs without a better development score after which training ends; 0 never ends early.
@@ -60,7 +60,6 @@ pub enum Keep {
     /// The one that is best on the development data
     #[default]
     Best,
-    /// The last one: of several development sets the mean may not say what matters. No epoch is one too many then: patience does not end
-    /// the training
+    /// The last one, for development sets whose mean is not the goal; patience does not end the training then
     Last,
 }

@@ -60,7 +60,7 @@ impl<'a> Run<'a> {
         let reading = self.reading(false);
         let usable = reading.usable()?;
         let examples = usable * settings.epochs as u64;
-        progress.stage("telling classes apart", settings.epochs, examples);
+        progress.stage("learning classes", settings.epochs, examples);
         self.cursor.epochs.iter().for_each(|epoch| progress.epoch(epoch));
         if self.cursor.examples > 0 {
             progress.resumed(self.cursor.epoch, self.cursor.examples);
@@ -170,8 +170,8 @@ mod tests {
         assert_eq!(mean_by_size(&[], &[]), None);
     }
 
-    /// Weights that are no numbers, as after a fault of the machine, in the middle of a run: nothing helps, and what the first epoch
-    /// taught is kept.
+    /// Weights that are no numbers, as after a fault of the machine, in the middle of a run: nothing helps, and the weights of the first
+    /// epoch are kept.
     #[test]
     fn what_was_learned_before_it_diverged_is_kept() {
         let texts: Vec<String> = (0..200)

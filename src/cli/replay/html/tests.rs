@@ -52,7 +52,7 @@ fn report(comparison: Comparison) -> Report {
     };
     Report {
         plan,
-        gone: Vec::new(),
+        retention_gaps: Vec::new(),
         complete: false,
         dead_letters: 1,
         tombstones: 2,

@@ -6,10 +6,10 @@ use super::measures::{LengthBin, SCORE_BINS};
 use super::{ModelResult, Report};
 use maud::Markup;
 
-/// How much the newest point counts in the line that follows the loss.
+/// Weight of the newest point in the moving average of the loss.
 const SMOOTHING: f64 = 0.12;
 
-/// Training loss by step: every point thinly, and what it tends to; `None` where no model has such points.
+/// Training loss by step: every point thinly, and the moving average; `None` where no model has such points.
 pub(super) fn loss(report: &Report) -> Option<Markup> {
     let runs = || {
         let points = |model: &ModelResult| model.history.as_ref().map(|history| history.points.clone());
@@ -126,11 +126,11 @@ pub(super) fn reliability(report: &Report) -> Markup {
     let bins = || report.models.iter().flat_map(|model| &model.reliability);
     let lowest = bins().map(|bin| bin.accuracy.min(bin.confidence)).fold(least, f64::min);
     let low = if lowest < least { (lowest * 20.0).floor() / 20.0 } else { least };
-    let y = Axis::new("share of right verdicts", Unit::Percent, low, 1.0);
+    let y = Axis::new("share of right predictions", Unit::Percent, low, 1.0);
     let mut chart = Chart::new(
         "reliability diagram",
         SQUARE,
-        Axis::new("confidence: probability of the verdict", Unit::Percent, least, 1.0),
+        Axis::new("confidence: probability of the prediction", Unit::Percent, least, 1.0),
         y,
     );
     chart.line("ideal", [[least, least], [1.0, 1.0]]);
@@ -204,8 +204,8 @@ pub(super) fn lengths(report: &Report, wide: bool) -> Option<Markup> {
     Some(chart.finish())
 }
 
-/// How a model's scores are distributed: one group upwards, the other downwards. Heights are square roots: most comments lie at the
-/// ends, and what lies between is what matters.
+/// How a model's scores are distributed: one group upwards, the other downwards. Heights are square roots: most scores are near 0 or 1,
+/// and the rest must stay visible.
 pub(super) fn scores(model: &ModelResult, wide: bool) -> Markup {
     let [lower, upper] = &model.scores.groups;
     let root = |count: usize| (count as f64).sqrt();
@@ -213,7 +213,7 @@ pub(super) fn scores(model: &ModelResult, wide: bool) -> Markup {
     let (down, up) = (highest(&lower.counts) * 1.12, highest(&upper.counts) * 1.12);
     let title = match model.scores.of {
         "positive" => format!("score: the probability of {}", upper.name),
-        _ => "probability of the verdict".to_owned(),
+        _ => "probability of the prediction".to_owned(),
     };
     let size = if wide { WIDE } else { SMALL };
     let y = Axis::bare("", -down, up);
@@ -221,11 +221,11 @@ pub(super) fn scores(model: &ModelResult, wide: bool) -> Markup {
     let width = 1.0 / SCORE_BINS as f64;
     for at in 0..SCORE_BINS {
         let x = [at as f64 * width, (at + 1) as f64 * width];
-        let says = |name: &str, count: usize| {
+        let title = |name: &str, count: usize| {
             format!("{name}, score {:.3} to {:.3}: {}", x[0], x[1], grouped(count))
         };
-        chart.bar("good", x, [0.0, root(upper.counts[at])], &says(&upper.name, upper.counts[at]));
-        chart.bar("bad", x, [-root(lower.counts[at]), 0.0], &says(&lower.name, lower.counts[at]));
+        chart.bar("good", x, [0.0, root(upper.counts[at])], &title(&upper.name, upper.counts[at]));
+        chart.bar("bad", x, [-root(lower.counts[at]), 0.0], &title(&lower.name, lower.counts[at]));
     }
     chart.line("ideal", [[0.0, 0.0], [1.0, 0.0]]);
     chart.note([0.5, up * 0.86], "middle", &format!("{} ↑", upper.name));

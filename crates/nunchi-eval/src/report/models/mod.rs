@@ -86,7 +86,7 @@ pub struct ModelResult {
     pub name: String,
     /// Its version.
     pub version: String,
-    /// What the network is made of.
+    /// The network's shape.
     pub network: Shape,
     /// Its parameters, as Keras counts them.
     pub parameters: usize,

@@ -1,4 +1,4 @@
-//! The page of a report on models: what stands where.
+//! The page of a report on models, from top to bottom.
 
 use super::super::format::{counted, grouped, percent};
 use super::super::page::{Heading, Tile, Tone, Width, card, grid, nothing, page as frame, tiles};
@@ -8,10 +8,10 @@ use maud::{Markup, html};
 
 pub(super) fn page(report: &Report) -> String {
     let title = match &report.models[..] {
-        [one] => format!("How {} judges", one.name),
-        several => format!("{} side by side", counted(several.len(), "model")),
+        [one] => format!("Predictions of {}", one.name),
+        several => format!("{} compared", counted(several.len(), "model")),
     };
-    // Training needs no development data; its curves are there all the same.
+    // Without development data the training curves are shown alone.
     let measured = report.data.records > 0;
     let several = report.models.len() > 1;
     let content = html! {
@@ -21,8 +21,8 @@ pub(super) fn page(report: &Report) -> String {
                 (card(Width::Full, "Key figures", "", &tables::figures(report)))
                 (card(
                     Width::Full,
-                    "How far apart they are",
-                    "Where intervals overlap widely, the data cannot tell the models apart.",
+                    "Accuracy intervals",
+                    "Where intervals overlap widely, the data show no difference between the models.",
                     &charts::accuracies(report),
                 ))
             }
@@ -31,7 +31,7 @@ pub(super) fn page(report: &Report) -> String {
             @if measured { (quality(report)) (examples(report)) }
             (card(
                 Width::Full,
-                if several { "What they are made of" } else { "What it is made of" },
+                if several { "Networks and training" } else { "Network and training" },
                 "",
                 &each(report, tables::made_of),
             ))
@@ -46,7 +46,7 @@ pub(super) fn page(report: &Report) -> String {
 fn subtitle(report: &Report) -> Markup {
     let data = &report.data;
     if data.records == 0 {
-        return html! { "nothing was kept back to measure it on" };
+        return html! { "without development data, so nothing was measured" };
     }
     let files: Vec<&str> = data.files.iter().map(|file| file.name.as_str()).collect();
     let classes: Vec<String> = data
@@ -129,7 +129,7 @@ fn learning(report: &Report) -> Markup {
     }
 }
 
-/// How good the verdicts are.
+/// The quality of the predictions.
 fn quality(report: &Report) -> Markup {
     let legend = legend(&model_names(report));
     let several = report.models.len() > 1;
@@ -140,7 +140,7 @@ fn quality(report: &Report) -> Markup {
         (card(
             width,
             "Confusion",
-            "Rows: what a comment is. Columns: what the model says.",
+            "Rows: labels. Columns: predictions.",
             &each(report, |model| tables::confusion(model, &report.data.labels)),
         ))
         @if let Some(lengths) = charts::lengths(report, width == Width::Full) {
@@ -148,8 +148,8 @@ fn quality(report: &Report) -> Markup {
         }
         (card(
             Width::Full,
-            "How scores lie",
-            "Heights are square roots: most comments lie at the ends.",
+            "Distribution of the scores",
+            "Heights are square roots: most scores are near 0 or 1.",
             &each(report, |model| charts::scores(model, !several)),
         ))
     }
@@ -157,18 +157,18 @@ fn quality(report: &Report) -> Markup {
 
 fn roc(report: &Report, legend: &Markup) -> Markup {
     let note = match report.data.labels.len() {
-        2 => "How many positives are found at the price of how many false alarms.",
-        _ => "How much of a class is found at the price of how many false alarms; the mean over classes.",
+        2 => "True positive rate against false positive rate.",
+        _ => "True positive rate against false positive rate, the mean over classes.",
     };
-    let chart =
-        charts::roc(report).unwrap_or_else(|| nothing("There is one class alone: nothing to tell apart."));
+    let chart = charts::roc(report)
+        .unwrap_or_else(|| nothing("The data have one class alone: there is no ROC curve."));
     card(Width::Half, "ROC", note, &html! { (legend) (chart) })
 }
 
 fn calibration(report: &Report, legend: &Markup) -> Markup {
     let errors: Vec<String> = report.models.iter().map(|model| percent(model.metrics.ece)).collect();
     let note = format!(
-        "On the diagonal a score of 0.9 is right nine times in ten. Expected calibration error {}; larger dots stand for \
+        "On the diagonal 90 % of the predictions with confidence 0.9 are right.  Expected calibration error {}; larger dots stand for \
          more comments.",
         errors.join(", ")
     );
@@ -180,15 +180,15 @@ fn examples(report: &Report) -> Markup {
         @if report.models.len() > 1 {
             (card(
                 Width::Full,
-                "Where they differ",
+                "Disagreements",
                 "Where some models are right and others wrong, the furthest apart first. A bar is the score.",
                 &tables::disagreements(report),
             ))
         }
         (card(
             Width::Full,
-            "The worst mistakes",
-            "The wrong verdicts with the highest confidence. A bar is the score.",
+            "Largest errors",
+            "The wrong predictions with the highest confidence. A bar is the score.",
             &tables::mistakes(report),
         ))
     }

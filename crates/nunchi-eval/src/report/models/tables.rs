@@ -100,12 +100,12 @@ fn file_figures(metrics: &Metrics) -> Markup {
     }
 }
 
-/// The confusion matrix: rows are classes, columns verdicts; shares of the row give the depth of color.
+/// The confusion matrix: rows are classes, columns predictions; shares of the row give the depth of color.
 pub(super) fn confusion(model: &ModelResult, labels: &[String]) -> Markup {
     let rows = || labels.iter().zip(&model.confusion).enumerate();
     html! {
         table.matrix {
-            tr { th {} @for label in labels { th { "judged " (label) } } }
+            tr { th {} @for label in labels { th { "classified " (label) } } }
             @for (class, (label, row)) in rows() {
                 tr {
                     th.row { "is " (label) }
@@ -177,7 +177,7 @@ pub(super) fn mistakes(report: &Report) -> Markup {
         @for (at, model) in report.models.iter().enumerate() {
             @if several { h3.part { (key(at, &model.name)) } }
             @if model.mistakes.is_empty() {
-                (nothing("No mistake at all."))
+                (nothing("No errors."))
             } @else {
                 (cases(report, &model.mistakes[..shown(model)]))
             }
@@ -193,7 +193,7 @@ pub(super) fn disagreements(report: &Report) -> Markup {
     }
 }
 
-/// What the model is made of and how it was trained.
+/// The network and its training.
 pub(super) fn made_of(model: &ModelResult) -> Markup {
     let mut rows = network(model);
     rows.extend(training(&model.training));
@@ -213,7 +213,7 @@ fn network(model: &ModelResult) -> Vec<Row> {
         network = format!("{network}, {} of {} units", counted(shape.layers, "layer"), shape.hidden);
     }
     if shape.bidirectional {
-        network += ", reading both ways";
+        network += ", bidirectional";
     }
     let network = format!("{network}, {} pooling, {} head", shape.pooling.name(), shape.head.name());
     vec![

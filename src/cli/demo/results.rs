@@ -1,4 +1,4 @@
-//! Reads the output topics as anybody would, and hands on what it finds.
+//! Consumes the output topics and sends their records to the display as events.
 
 use super::stats::{DeadLetter, Event, Verdict};
 use crate::cli::publish::SENT_HEADER;
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-/// The demo's verdicts: what is echoed of the comment besides.
+/// A verdict of the demo, with the echoed fields of its comment.
 #[derive(Debug, Deserialize)]
 struct Value {
     label: String,
@@ -32,12 +32,12 @@ struct Fields {
 }
 
 /// A reader of two topics.
-pub struct Watch {
+pub struct ResultReader {
     consumer: BaseConsumer,
     dead_letters: String,
 }
 
-impl Watch {
+impl ResultReader {
     /// Reads all partitions of `verdicts` and `dead_letters` from offset 0: they are new, and asking the broker where
     /// they begin takes half a second while it is being connected to.
     ///
@@ -45,8 +45,8 @@ impl Watch {
     /// The broker does not answer.
     pub fn new(config: &ClientConfig, verdicts: &str, dead_letters: &str) -> anyhow::Result<Self> {
         let mut config = config.clone();
-        config.set("group.id", "nunchi-demo-watch").set("enable.auto.commit", "false");
-        let consumer: BaseConsumer = config.create().context("the watching consumer")?;
+        config.set("group.id", "nunchi-demo-results").set("enable.auto.commit", "false");
+        let consumer: BaseConsumer = config.create().context("creating the consumer of verdicts")?;
         let mut partitions = TopicPartitionList::new();
         for topic in [verdicts, dead_letters] {
             let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10))?;
@@ -56,13 +56,13 @@ impl Watch {
             }
         }
         consumer.assign(&partitions)?;
-        Ok(Watch { consumer, dead_letters: dead_letters.to_owned() })
+        Ok(ResultReader { consumer, dead_letters: dead_letters.to_owned() })
     }
 
-    /// Sends every record's event to `events` and counts it in `answered` until `stop`, or until nobody listens.
+    /// Sends every record's event to `events` and counts it in `answered` until `stop`, or until the receiver is dropped.
     ///
     /// # Errors
-    /// Kafka fails, or a verdict is not what a verdict should be.
+    /// Kafka fails, or a verdict is not valid JSON.
     pub fn run(&self, events: &SyncSender<Event>, answered: &AtomicU64, stop: &Stop) -> anyhow::Result<()> {
         while !stop.requested() {
             let Some(message) = self.consumer.poll(Duration::from_millis(50)) else {
@@ -86,7 +86,7 @@ impl Watch {
             }));
         }
         let value: Value = serde_json::from_slice(message.payload().unwrap_or_default())
-            .context("a verdict is not the JSON object that it should be")?;
+            .context("the value of a verdict is not the expected JSON object")?;
         let sent = header(message, SENT_HEADER).and_then(|sent| sent.parse::<i128>().ok());
         let latency = sent.and_then(|sent| {
             let now = jiff::Timestamp::now().as_nanosecond();

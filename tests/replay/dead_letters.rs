@@ -1,4 +1,4 @@
-//! `nunchi dead-letters`: what failed and why; sent again after a fix, each once, whatever happens.
+//! `nunchi dead-letters`: dead letters are listed with their errors, and redriven once each, whatever is killed meanwhile.
 
 use super::Place;
 use super::common::{self, Fake, Process, Running, Write, comment, wait_for};
@@ -21,16 +21,16 @@ fn objects(place: &Place, words: &[&str]) -> Vec<Value> {
     objects
 }
 
-fn send(place: &Place, words: &[&str]) -> Value {
+fn redrive(place: &Place, words: &[&str]) -> Value {
     objects(place, &[&["replay"], words].concat()).remove(0)
 }
 
 #[test]
-fn dead_letters_are_listed_shown_and_sent_again_once() {
-    let Some(mut place) = Place::new("letters") else { return };
+fn dead_letters_are_listed_shown_and_redriven_once() {
+    let Some(mut place) = Place::new("dead-letters") else { return };
     // A topic of dead letters that takes small records only.
     place.topics = place.kafka.topics_with(
-        "letters",
+        "dead-letters",
         super::PARTITIONS,
         super::PARTITIONS,
         &[("max.message.bytes", "20000")],
@@ -58,19 +58,20 @@ fn dead_letters_are_listed_shown_and_sent_again_once() {
     running.stop().unwrap();
 
     let listed = objects(&place, &["list"]);
-    let classes: Vec<&str> = listed.iter().map(|letter| letter["class"].as_str().unwrap()).collect();
+    let classes: Vec<&str> =
+        listed.iter().map(|dead_letter| dead_letter["class"].as_str().unwrap()).collect();
     assert_eq!(classes, ["missing_text", "invalid_json", "missing_text", "invalid_utf8"]);
     assert_eq!(listed[0]["source"], format!("{}/2/0", place.topics.input));
     assert!(listed[0]["error"].as_str().unwrap().contains("no field `text`"));
     assert_eq!((&listed[1]["size"], &listed[1]["key"]), (&50_000.into(), &"p-1".into()));
-    assert!(
-        listed.iter().all(|letter| letter["sent"] == false && letter["timestamp"] == "2026-01-01T00:00:00Z")
-    );
+    assert!(listed.iter().all(
+        |dead_letter| dead_letter["sent"] == false && dead_letter["timestamp"] == "2026-01-01T00:00:00Z"
+    ));
     assert_eq!(objects(&place, &["list", "--class", "invalid_utf8"]).len(), 1);
     assert_eq!(objects(&place, &["list", "--from", "2026-01-02"]).len(), 0);
     assert_eq!(objects(&place, &["list", "--limit", "2"]).len(), 2);
 
-    let at = |letter: &Value| letter["place"].as_str().unwrap().to_owned();
+    let at = |dead_letter: &Value| dead_letter["place"].as_str().unwrap().to_owned();
     let shown = &objects(&place, &["show", &at(&listed[0])])[0];
     assert_eq!(shown["value"], renamed(1));
     assert_eq!(shown["headers"][0], serde_json::json!({"name": "shop", "value": "seoul"}));
@@ -80,20 +81,20 @@ fn dead_letters_are_listed_shown_and_sent_again_once() {
     let (status, raw, log) = start(&place, &["show", &at(&listed[1]), "--raw"]).end_with_out();
     assert_eq!((status, raw.trim_end()), (Some(0), &large[..]), "{log}");
 
-    let rehearsed = send(&place, &["--dry-run"]);
-    assert_eq!((&rehearsed["sent"], &rehearsed["before"]), (&4.into(), &0.into()));
-    let sent = send(&place, &["--class", "missing_text"]);
+    let dry_run = redrive(&place, &["--dry-run"]);
+    assert_eq!((&dry_run["sent"], &dry_run["before"]), (&4.into(), &0.into()));
+    let sent = redrive(&place, &["--class", "missing_text"]);
     assert_eq!(
         (&sent["sent"], &sent["before"], &sent["lost"]),
         (&2.into(), &0.into(), &serde_json::json!([]))
     );
-    let again = send(&place, &["--class", "missing_text"]);
+    let again = redrive(&place, &["--class", "missing_text"]);
     assert_eq!((&again["sent"], &again["before"]), (&0.into(), &2.into()));
-    let others = send(&place, &["--only", &at(&listed[1])]);
+    let others = redrive(&place, &["--only", &at(&listed[1])]);
     assert_eq!((&others["sent"], &others["before"]), (&1.into(), &0.into()));
-    let rest = send(&place, &[]);
+    let rest = redrive(&place, &[]);
     assert_eq!((&rest["sent"], &rest["before"]), (&1.into(), &3.into()));
-    assert!(objects(&place, &["list"]).iter().all(|letter| letter["sent"] == true));
+    assert!(objects(&place, &["list"]).iter().all(|dead_letter| dead_letter["sent"] == true));
 
     // They came back as they were: bytes, key, time, partition and headers.
     let back: Vec<_> = place.kafka.read(&place.topics.input).into_iter().skip(5).collect();
@@ -105,13 +106,13 @@ fn dead_letters_are_listed_shown_and_sent_again_once() {
         assert!(record.header("nunchi-resent").unwrap().starts_with(&place.topics.dead_letters));
         assert_eq!(record.header("nunchi-error"), None);
     }
-    // After the fix they are judged; what is still broken is a dead letter again, and may be sent again, once.
+    // After the fix they are classified; what is still broken is a dead letter again, and may be redriven again, once.
     config.input.text_field = "review".to_owned();
     let running = Running::start(&config, Fake::default());
     wait_for("the last record", || running.answered() == 4);
     running.stop().unwrap();
     assert_eq!(place.output().len(), 1 + 2);
-    assert_eq!(send(&place, &["--dry-run"])["sent"], 2);
+    assert_eq!(redrive(&place, &["--dry-run"])["sent"], 2);
 }
 
 #[test]
@@ -131,19 +132,19 @@ fn killed_in_the_middle_none_is_sent_twice_or_never() {
         }),
     );
     let back = || place.kafka.read(&place.topics.input);
-    // Also what is not committed counts here: it dies in the middle of transactions.
+    // Uncommitted records count here too: the process is killed in the middle of transactions.
     let consumer: BaseConsumer = place.kafka.client().create().unwrap();
     let written = || consumer.fetch_watermarks(&place.topics.input, 1, common::PATIENCE).unwrap().1;
     for _ in 0..5 {
         let (before, process) = (written(), start(&place, &["replay"]));
-        wait_for("letters that move", || written() > before);
+        wait_for("dead letters that are redriven", || written() > before);
         process.kill();
     }
-    assert!(back().len() < COUNT, "nothing was left to die in");
-    // Two at a time: one of them gives way, or finds nothing left.
+    assert!(back().len() < COUNT, "all was redriven before the last kill");
+    // Two at a time: one of them is fenced, or finds nothing left.
     let (first, second) = (start(&place, &["replay"]), start(&place, &["replay"]));
     let (_, _) = (first.end(), second.end());
-    send(&place, &[]);
+    redrive(&place, &[]);
     wait_for("the last open transaction", || back().len() >= COUNT);
     let mut ids: Vec<usize> = back()
         .iter()
@@ -155,7 +156,7 @@ fn killed_in_the_middle_none_is_sent_twice_or_never() {
 
 #[test]
 fn what_cannot_be_is_refused() {
-    let Some(place) = Place::new("letters-refused") else { return };
+    let Some(place) = Place::new("dead-letters-refused") else { return };
     place.kafka.write(&place.topics.dead_letters, [Write::value(*b"no headers")]);
     let cases: &[(&[&str], i32, &str)] = &[
         (&["show", "first"], 64, "PARTITION/OFFSET"),
@@ -164,13 +165,13 @@ fn what_cannot_be_is_refused() {
         (&["list", "--from", "2026-02-01", "--to", "2026-01-01"], 64, "must be before"),
         (&["replay", "--to-topic", "nowhere-to-be-found"], 64, "nowhere-to-be-found"),
         (&["replay", "--to-topic", &place.topics.dead_letters], 64, "dead letters itself"),
-        // A stranger in the topic is left where it is.
-        (&["replay"], 0, "does not say where it came from"),
+        // A record without nunchi's headers is left alone.
+        (&["replay"], 0, "no valid header `nunchi-source`"),
     ];
-    for (words, code, sentence) in cases {
+    for (words, code, message) in cases {
         let (status, log) = start(&place, words).end();
         assert_eq!(status, Some(*code), "{words:?}: {log}");
-        assert!(log.contains(sentence), "{words:?}: {log}");
+        assert!(log.contains(message), "{words:?}: {log}");
     }
     let missing =
         ["dead-letters", "list", "--brokers", &place.kafka.bootstrap, "--topic", "nowhere-to-be-found"];
@@ -180,7 +181,7 @@ fn what_cannot_be_is_refused() {
 
 #[test]
 fn a_header_name_that_is_not_utf8_comes_back_with_a_redriven_record() {
-    let Some(place) = Place::new("letters-header-names") else { return };
+    let Some(place) = Place::new("dead-letters-header-names") else { return };
     let strange: (&[u8], &[u8]) = (&[0xff, 0xfe], &[0xff, 0]);
     let mut headers = HeadersBuilder::with_capacity(1);
     headers.add(strange.0, Some(strange.1));
@@ -194,7 +195,7 @@ fn a_header_name_that_is_not_utf8_comes_back_with_a_redriven_record() {
 
     let listed = objects(&place, &["list"]);
     assert_eq!((listed.len(), &listed[0]["class"]), (1, &Value::from("missing_text")));
-    assert_eq!(send(&place, &[])["sent"], 1);
+    assert_eq!(redrive(&place, &[])["sent"], 1);
     let consumer: BaseConsumer = place
         .kafka
         .client()

@@ -1,0 +1,26 @@
+//! Responses that every path shares: errors as JSON objects.
+
+use axum::Json;
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::IntoResponse;
+use serde_json::json;
+
+/// `{"error": message}` with `status`.
+pub(super) fn error(status: StatusCode, message: impl AsRef<str>) -> impl IntoResponse {
+    (status, Json(json!({ "error": message.as_ref() })))
+}
+
+/// 404, with the paths that exist.
+pub(super) async fn not_found(uri: Uri) -> impl IntoResponse {
+    let message = format!(
+        "there is nothing at {}; the paths are GET /metrics, /livez, /readyz, /v1/model and POST /v1/classify, /v1/model/reload",
+        uri.path()
+    );
+    error(StatusCode::NOT_FOUND, message)
+}
+
+/// 405; the header `allow` has the allowed method.
+pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> impl IntoResponse {
+    let right = if ["/v1/classify", "/v1/model/reload"].contains(&uri.path()) { "POST" } else { "GET" };
+    error(StatusCode::METHOD_NOT_ALLOWED, format!("{} takes {right}, not {method}", uri.path()))
+}
