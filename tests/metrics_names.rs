@@ -64,6 +64,7 @@ fn exported() -> BTreeSet<String> {
     let worker =
         WorkerMetrics::new(&metrics, "comments", &["negative".to_owned(), "positive".to_owned()], "abc");
     worker.set_lag(0, 1);
+    worker.set_halted(0, "poison", true);
     worker.commit(&BatchStats { records_in: [(0, 1)].into(), ..BatchStats::default() }, true);
     metrics.set_model("abc", "f32", "avx2");
     metrics.http_requests.with_label_values(&["/metrics", "200"]).inc();
