@@ -6,7 +6,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-retrain build test model lint deny machete typos docs sanitize fmt clean setup
+.PHONY: help demo demo-retrain build test model lint deny machete typos fuzz-corpus docs sanitize fmt clean setup
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -41,6 +41,9 @@ machete: ## Find dependencies that no code uses
 
 typos: ## Check the spelling of code and documents
 	PATH="$$(scripts/tools typos):$$PATH" typos
+
+fuzz-corpus: ## Run the fuzz targets on their corpora and on mutations (no nightly compiler needed)
+	$(CARGO) test --test fuzz_corpus
 
 sanitize: ## Run the engine's tests under AddressSanitizer and Miri (nightly)
 	scripts/sanitize

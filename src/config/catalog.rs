@@ -2,6 +2,7 @@
 
 use super::errors::Origins;
 use super::{Config, ConfigErrors, Origin};
+use nunchi_text::excerpt;
 
 /// Sections of `[kafka]` that hold librdkafka's own names.
 pub(super) const PROPERTY_SECTIONS: [&str; 3] = ["properties", "consumer", "producer"];
@@ -124,6 +125,9 @@ const RETIRED: [(&str, &str); 3] = [
     ("input.created_at_field", "`input.created_at_field` was removed: nothing read it"),
 ];
 
+/// Characters of a name or a value in a message.
+const MAX_SHOWN: usize = 100;
+
 /// The setting of that name.
 pub(super) fn find(key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.key == key)
@@ -135,9 +139,10 @@ pub(super) fn unknown(key: &str) -> String {
         return (*message).to_owned();
     }
     let section = key.split_once('.').map_or("", |(section, _)| section);
+    let key = excerpt(key, MAX_SHOWN);
     let nearest = SETTINGS
         .iter()
-        .map(|setting| (strsim::damerau_levenshtein(setting.key, key), setting.key))
+        .map(|setting| (strsim::damerau_levenshtein(setting.key, &key), setting.key))
         .min()
         .filter(|(distance, _)| *distance <= 3)
         .map_or_else(String::new, |(_, nearest)| format!("; did you mean `{nearest}`?"));
@@ -168,6 +173,7 @@ pub(super) fn check(config: &Config, origins: &Origins, errors: &mut ConfigError
         let ((first, topic), (second, other)) = (topics[first], topics[second]);
         if topic == other {
             let set = if origin(second) == Origin::Default { origin(first) } else { origin(second) };
+            let topic = excerpt(topic, MAX_SHOWN);
             errors.add(set, format!("`{first}` and `{second}` must be different topics; both are `{topic}`"));
         }
     }

@@ -2,6 +2,7 @@
 
 use super::catalog::PROPERTY_SECTIONS;
 use super::{ConfigErrors, Origin};
+use nunchi_text::excerpt;
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::path::Path;
@@ -151,6 +152,7 @@ pub(super) fn from_flags(flags: &[Flag], errors: &mut ConfigErrors) -> Vec<Leaf>
     for Flag { flag, key, value } in flags {
         let origin = Origin::Flag(flag.clone());
         if flag == "--set" {
+            let key = excerpt(key, 100);
             errors.add(origin, format!("`{key}` has no value; write --set section.key=value"));
         } else {
             leaves.push(Leaf { key: key.clone(), raw: Raw::Text(value.clone()), origin });

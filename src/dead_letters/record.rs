@@ -1,6 +1,6 @@
 //! A dead letter as it is read from its topic, and the selection of some.
 
-use nunchi_librdkafka::RawHeaders;
+use nunchi_librdkafka::{HeadersBuilder, RawHeaders};
 use rdkafka::message::{BorrowedMessage, Message};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,15 +17,22 @@ pub struct Position {
 }
 
 impl Position {
-    /// Reads `topic/partition/offset`.
+    /// Reads `topic/partition/offset` as it is written here; `None` for what Kafka could not have. It stands in a header,
+    /// which anybody may write: librdkafka takes -1 for "any partition", and a topic's name is shown in a terminal.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.rsplitn(3, '/');
         let (offset, partition, topic) = (parts.next()?, parts.next()?, parts.next()?);
-        Some(Position {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if !(1..=249).contains(&topic.len()) || !topic.bytes().all(legal) {
+            return None;
+        }
+        let position = Position {
             topic: topic.to_owned(),
-            partition: partition.parse().ok()?,
-            offset: offset.parse().ok()?,
-        })
+            partition: partition.parse().ok().filter(|&partition: &i32| partition >= 0)?,
+            offset: offset.parse().ok().filter(|&offset: &i64| offset >= 0)?,
+        };
+        // Signs and leading zeros are nobody's: an offset is one text.
+        (position.to_string() == text).then_some(position)
     }
 }
 
@@ -98,6 +105,17 @@ impl DeadLetterRecord {
         self.value.is_empty() && self.header("nunchi-size").is_some()
     }
 
+    /// The headers of this record when it is sent again for the dead letter at `dead_letter`: its own without ours, and
+    /// `nunchi-resent`.
+    pub fn redriven_headers(&self, dead_letter: &Position) -> HeadersBuilder {
+        let mut headers = HeadersBuilder::with_capacity(self.headers.len() + 1);
+        for (name, value) in self.headers.iter().filter(|(name, _)| !name.starts_with(b"nunchi-")) {
+            headers.add(name, value.as_deref());
+        }
+        headers.add("nunchi-resent", Some(dead_letter.to_string().as_bytes()));
+        headers
+    }
+
     /// The timestamp that the original had.
     pub(super) fn original_ms(&self) -> Option<i64> {
         self.header("nunchi-timestamp").and_then(|ms| ms.parse().ok()).or(self.timestamp_ms)
@@ -133,10 +151,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn positions_are_read_from_the_end() {
-        let position = Position::parse("a/b/3/17").unwrap();
-        assert_eq!((position.topic.as_str(), position.partition, position.offset), ("a/b", 3, 17));
-        assert_eq!(position.to_string(), "a/b/3/17");
-        assert!(["", "3/17", "a/x/1", "a/1/x"].iter().all(|text| Position::parse(text).is_none()));
+    fn positions_are_what_kafka_could_have() {
+        let position = Position::parse("a.b-c_9/3/17").unwrap();
+        assert_eq!((position.topic.as_str(), position.partition, position.offset), ("a.b-c_9", 3, 17));
+        assert_eq!(position.to_string(), "a.b-c_9/3/17");
+        for wrong in [
+            "",
+            "3/17",
+            "a/x/1",
+            "a/1/x",
+            "a/-1/1",
+            "a/1/-1",
+            "/1/1",
+            "a/b/1/1",
+            "a/+1/1",
+            "a/01/1",
+            "\x1b[2J/1/1",
+        ] {
+            assert_eq!(Position::parse(wrong), None, "{wrong}");
+        }
     }
 }

@@ -5,7 +5,6 @@ use super::redrive_state::RedriveState;
 use super::{DeadLetterError, DeadLetterTopic, RedriveSummary};
 use crate::kafka::compacted_log::{CompactedLog, Writer};
 use crate::kafka::{BrokerError, now_ms};
-use nunchi_librdkafka::HeadersBuilder;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::BaseRecord;
 use std::time::Duration;
@@ -82,15 +81,10 @@ impl Redrive<'_> {
         self.writer.begin()?;
         for (dead_letter, whole) in &self.chunk {
             let Some(source) = dead_letter.source() else { continue };
-            let mut headers = HeadersBuilder::with_capacity(whole.headers.len() + 1);
-            for (name, value) in whole.headers.iter().filter(|(name, _)| !name.starts_with(b"nunchi-")) {
-                headers.add(name, value.as_deref());
-            }
-            headers.add("nunchi-resent", Some(dead_letter.at.to_string().as_bytes()));
             let now_ms = now_ms();
             let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(self.to.unwrap_or(&source.topic))
                 .payload(whole.value.as_slice())
-                .headers(headers.build())
+                .headers(whole.redriven_headers(&letter.at).build())
                 .timestamp(
                     whole.original_ms().filter(|&ms| ms > 0 && ms < now_ms + MAX_AHEAD_MS).unwrap_or(now_ms),
                 );

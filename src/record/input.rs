@@ -2,7 +2,7 @@
 
 use super::{DeadLetter, DeadLetterClass};
 use crate::config::{Config, InputFormat};
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
@@ -109,7 +109,8 @@ impl<'de> DeserializeSeed<'de> for ObjectSeed<'_> {
     type Value = Object<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Object<'de>, D::Error> {
-        deserializer.deserialize_map(self)
+        // Not `deserialize_map`: its error would quote the value, which is a comment, and errors go into headers and logs.
+        deserializer.deserialize_any(self)
     }
 }
 
@@ -118,6 +119,34 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Object<'de>, E> {
+        Err(E::custom("it is null"))
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Object<'de>, E> {
+        Err(E::custom("it is a boolean"))
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Object<'de>, E> {
+        Err(E::custom("it is a number"))
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Object<'de>, E> {
+        Err(E::custom("it is a number"))
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Object<'de>, E> {
+        Err(E::custom("it is a number"))
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Object<'de>, E> {
+        Err(E::custom("it is a string"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Object<'de>, A::Error> {
+        Err(A::Error::custom("it is an array"))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
@@ -131,8 +160,7 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
                 // A field may be echoed and be the text or the id too.
                 if *key == *reader.text_field {
                     let mut deserializer = serde_json::Deserializer::from_str(raw.get());
-                    object.text =
-                        TextSeed.deserialize(&mut deserializer).map_err(serde::de::Error::custom)?;
+                    object.text = TextSeed.deserialize(&mut deserializer).map_err(A::Error::custom)?;
                 }
                 if *key == *reader.id_field {
                     object.id = string_or_number(raw.get());

@@ -105,7 +105,19 @@ fn messages_name_the_field_and_the_error() {
     let message = |value: &[u8]| reader().read(value).unwrap_err().message;
     assert_eq!(message(br#"{"id":1}"#), "the object has no field `text`");
     assert_eq!(message(br#"{"text":[]}"#), "the field `text` is an array, not a string");
-    assert!(message(b"[1]").contains("expected a JSON object"), "{}", message(b"[1]"));
+    for (value, kind) in [("[1]", "an array"), ("17", "a number"), ("-1.5", "a number"), ("null", "null")] {
+        let said = message(value.as_bytes());
+        assert!(
+            said.starts_with(&format!("the value is not a JSON object: it is {kind} at line 1")),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_message_never_quotes_the_comment() {
+    let said = reader().read("\"이 글은 비밀입니다\"".as_bytes()).unwrap_err().message;
+    assert!(said.starts_with("the value is not a JSON object: it is a string at line 1"), "{said}");
 }
 
 #[test]

@@ -88,7 +88,7 @@ pub enum ModelError {
         "the golden comment {text:?} scores {got:.6} instead of {want:.6}: the model is not what was published"
     )]
     Golden {
-        /// The comment.
+        /// The comment, shortened.
         text: String,
         /// The score on record.
         want: f64,

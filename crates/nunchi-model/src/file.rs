@@ -22,6 +22,8 @@ pub const MAX_BYTES: u64 = 1 << 30;
 /// Largest layer count and unit count of the metadata: products of them cannot overflow.
 const MAX_LAYERS: usize = 64;
 const MAX_UNITS: usize = 1 << 16;
+/// Most dimensions of a tensor: biases have one, tables two.
+const MAX_DIMENSIONS: usize = 2;
 
 const FORMAT: &str = "nunchi.format";
 const CHECKSUM: &str = "checksum";
@@ -158,7 +160,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Model, ModelError> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(ModelError::TooLarge { bytes: bytes.len() as u64, most: MAX_BYTES });
     }
-    let damaged = |error: safetensors::SafeTensorError| ModelError::Damaged(error.to_string());
+    // The error quotes names of the file, at any length.
+    let damaged = |error: safetensors::SafeTensorError| {
+        ModelError::Damaged(nunchi_text::excerpt(&error.to_string(), 200))
+    };
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
     let empty = HashMap::new();
     let metadata = Metadata(header.metadata().as_ref().unwrap_or(&empty));
@@ -196,6 +201,12 @@ pub(super) fn network(
     shape.check()?;
     let wanted: std::collections::HashSet<String> =
         shape.tensors().into_iter().map(|(name, _)| name).collect();
+    if let Some((name, view)) = tensors.iter().find(|(_, view)| view.shape().len() > MAX_DIMENSIONS) {
+        let (name, dimensions) = (shortened(name), view.shape().len());
+        return Err(ModelError::Inconsistent(format!(
+            "`{name}` has {dimensions} dimensions; no tensor has more than {MAX_DIMENSIONS}"
+        )));
+    }
     if let Some((extra, _)) = tensors.iter().find(|(name, _)| !wanted.contains(name)) {
         return Err(ModelError::ExtraTensor(shortened(extra)));
     }
@@ -286,8 +297,9 @@ impl Metadata<'_> {
         let dimensions = |name: &'static str| -> Result<[usize; 2], ModelError> {
             let view = tensors.tensor(name).map_err(|_| ModelError::MissingTensor(name.to_owned()))?;
             let got = view.shape();
-            <[usize; 2]>::try_from(got)
-                .map_err(|_| ModelError::Inconsistent(format!("`{name}` is {got:?}, not a table")))
+            <[usize; 2]>::try_from(got).map_err(|_| {
+                ModelError::Inconsistent(format!("`{name}` has {} dimensions, not 2", got.len()))
+            })
         };
         let [vocabulary, embedding] = dimensions("embedding.weight")?;
         let [outputs, _] = dimensions("head.weight")?;
@@ -310,7 +322,7 @@ impl Metadata<'_> {
     }
 }
 
-/// The beginning of a value of a file, for a message.
-fn shortened(text: &str) -> String {
-    text.chars().take(40).collect()
+/// The beginning of a value of a file, fit for a message.
+pub(super) fn shortened(text: &str) -> String {
+    nunchi_text::excerpt(text, 40)
 }

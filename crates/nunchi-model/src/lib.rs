@@ -43,6 +43,9 @@ const MAX_TOKENS: usize = 65_536;
 /// Most golden comments, and their longest text in bytes: verifying stays quick.
 const MAX_GOLDEN: usize = 256;
 const MAX_GOLDEN_BYTES: usize = 16_384;
+/// Most numbers in the states of all golden comments together, which are scored as one batch: 1 GiB of memory. 256 comments
+/// of 128 tokens through two LSTM layers of 512 units need 172 million.
+const MAX_GOLDEN_NUMBERS: usize = 1 << 28;
 
 /// A comment and the score that the stored weights give it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -191,17 +194,16 @@ impl Model {
             return wrong(format!("the tokenizer has {ids} tokens, but the embedding table has {rows} rows"));
         }
         if shape.head == HeadKind::Sigmoid && self.labels != SIGMOID_LABELS {
-            return wrong(format!("a sigmoid's labels are {SIGMOID_LABELS:?}, not {:?}", self.labels));
+            let labels = listed(&self.labels);
+            return wrong(format!("a sigmoid's labels are {SIGMOID_LABELS:?}, not {labels}"));
         }
         let different: std::collections::HashSet<&str> = self.labels.iter().map(String::as_str).collect();
         if self.labels.len() != shape.classes()
             || different.len() != self.labels.len()
             || different.contains("")
         {
-            let (labels, classes) = (&self.labels, shape.classes());
-            return wrong(format!(
-                "{classes} classes need as many different labels, but they are {labels:?}"
-            ));
+            let (labels, classes) = (listed(&self.labels), shape.classes());
+            return wrong(format!("{classes} classes need as many different labels, but they are {labels}"));
         }
         if self.max_tokens == 0 || self.max_tokens > MAX_TOKENS {
             return wrong(format!("max_tokens is {}; it must be 1 to {MAX_TOKENS}", self.max_tokens));
@@ -215,6 +217,14 @@ impl Model {
                 "there must be 1 to {MAX_GOLDEN} golden comments of at most {MAX_GOLDEN_BYTES} bytes"
             ));
         }
+        let tokens: usize = self.golden.iter().map(|golden| self.tokens(&golden.text).len()).sum();
+        let states = shape.hidden * shape.directions() * (shape.cell.gates() + 1);
+        let numbers = tokens.saturating_mul(shape.embedding + shape.layers * states);
+        if numbers > MAX_GOLDEN_NUMBERS {
+            return wrong(format!(
+                "its golden comments need {numbers} numbers at once, more than {MAX_GOLDEN_NUMBERS}"
+            ));
+        }
         Ok(())
     }
 
@@ -224,9 +234,20 @@ impl Model {
         for (golden, got) in self.golden.iter().zip(self.reference_scores(&texts)) {
             let near = (golden.score - got).abs() <= GOLDEN_BOUND;
             if !near {
-                return Err(ModelError::Golden { text: golden.text.clone(), want: golden.score, got });
+                let text = file::shortened(&golden.text);
+                return Err(ModelError::Golden { text, want: golden.score, got });
             }
         }
         Ok(())
+    }
+}
+
+/// The first labels, fit for a message.
+fn listed(labels: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let shown: Vec<String> = labels.iter().take(SHOWN).map(|label| file::shortened(label)).collect();
+    match labels.len().saturating_sub(SHOWN) {
+        0 => format!("{shown:?}"),
+        more => format!("{shown:?} and {more} more"),
     }
 }

@@ -319,3 +319,20 @@ proptest! {
         prop_assert!(Model::from_bytes(&bytes).is_err());
     }
 }
+
+#[test]
+fn golden_comments_that_would_need_much_memory_are_refused_before_any_is_taken() {
+    // Each is spelled in 16,380 bytes, and runs of one character would be shortened.
+    let text = "뷁쉙".repeat(2_730);
+    let golden = vec![nunchi_model::Golden { text: text.clone(), score: 0.5 }; 256];
+    let model = Model { golden, max_tokens: 65_536, ..testing::model(Cell::Gru, 7) };
+    let error = model.to_bytes(WeightFormat::F32).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("its golden comments need") && error.contains("numbers at once"), "{error}");
+    // And where a file says so.
+    let said = refusal(&forge(|header, _| {
+        let golden = json!(vec![json!({ "text": text, "score": 0.5 }); 256]);
+        header["__metadata__"]["golden"] = golden.to_string().into();
+        header["__metadata__"]["max_tokens"] = "65536".into();
+    }));
+    assert!(said.contains("its golden comments need"), "{said}");
+}

@@ -6,7 +6,7 @@
 
 use super::tokenizer::Tokenizer;
 use super::vocabulary::{Piece, Role, Vocabulary};
-use super::{Normalizer, TextError};
+use super::{NAME, Normalizer, REASON, TextError, excerpt};
 use prost::Message;
 use serde::Deserialize;
 
@@ -99,6 +99,7 @@ pub(super) struct NormalizerProto {
 
 fn sentencepiece(content: &[u8]) -> Result<Found, TextError> {
     let model = ModelProto::decode(content).map_err(|error| {
+        let error = excerpt(&error.to_string(), REASON);
         TextError::Import(format!("it is neither JSON nor a sentencepiece model ({error})"))
     })?;
     let trainer = model.trainer.unwrap_or_default();
@@ -139,7 +140,7 @@ fn sentencepiece(content: &[u8]) -> Result<Found, TextError> {
         "nunchi-1" => Ok(Normalizer::Nunchi1),
         "nunchi-2" => Ok(Normalizer::Nunchi2),
         "" => Err("rules without a name".to_owned()),
-        other => Err(format!("`{other}`")),
+        other => Err(format!("`{}`", excerpt(other, NAME))),
     };
     Ok((Vocabulary::new(pieces, rules.add_dummy_prefix.unwrap_or(true))?, normalizer))
 }
@@ -186,9 +187,12 @@ struct AddedJson {
 
 fn hugging_face(content: &[u8]) -> Result<Found, TextError> {
     let file: TokenizerJson = serde_json::from_slice(content)
+        // The error quotes what it does not understand, at any length.
+        .map_err(|error| excerpt(&error.to_string(), REASON))
         .map_err(|error| TextError::Import(format!("it is no tokenizer.json ({error})")))?;
     let kind = file.model.kind.as_deref().unwrap_or("unnamed");
     if kind != "Unigram" {
+        let kind = excerpt(kind, NAME);
         return refuse(format!("it is a {kind} model; only Unigram models can be taken over"));
     }
     let mark_first = match &file.pre_tokenizer {
@@ -198,6 +202,7 @@ fn hugging_face(content: &[u8]) -> Result<Found, TextError> {
         _ => return refuse("it does not mark words by `Metaspace`"),
     };
     let vocabulary: Vec<(String, f64)> = serde_json::from_value(file.model.vocab).map_err(|error| {
+        let error = excerpt(&error.to_string(), REASON);
         TextError::Import(format!("its vocabulary is no list of pieces with scores ({error})"))
     })?;
     let role = |id: usize, text: &str| {
@@ -224,7 +229,7 @@ fn hugging_face(content: &[u8]) -> Result<Found, TextError> {
         None => Ok(Normalizer::Plain),
         // The compiled rules of sentencepiece are nmt_nfkc nearly everywhere.
         Some("NFKC" | "Precompiled") => Ok(Normalizer::Nfkc),
-        Some(other) => Err(format!("`{other}`")),
+        Some(other) => Err(format!("`{}`", excerpt(other, NAME))),
     };
     Ok((Vocabulary::new(pieces, mark_first)?, normalizer))
 }

@@ -44,6 +44,10 @@ pub const EXAMPLES: [&str; 12] = [
     "사이즈가 작아요 교환했어요",
 ];
 
+/// Characters of a name of a file in a message, and of another library's error, which may quote the file.
+pub(crate) const NAME: usize = 40;
+pub(crate) const REASON: usize = 200;
+
 /// What can be wrong with a tokenizer.
 #[derive(Debug, Error)]
 pub enum TextError {
@@ -52,7 +56,7 @@ pub enum TextError {
     Unknown {
         /// `tokenizer.kind` or `normaliser`, as the metadata of a model file spell them.
         what: &'static str,
-        /// The name in the file.
+        /// The name in the file, shortened.
         name: String,
         /// What would have been understood.
         known: &'static str,
@@ -66,6 +70,17 @@ pub enum TextError {
     /// Somebody else's tokenizer that cannot be taken over.
     #[error("the tokenizer cannot be imported: {0}")]
     Import(String),
+}
+
+/// The first `most` characters of something that a file says, fit for a message: a file must not fill a log, nor steer
+/// a terminal.
+pub fn excerpt(text: &str, most: usize) -> String {
+    let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    let mut out: String = text.chars().take(most).map(shown).collect();
+    if text.chars().nth(most).is_some() {
+        out.push('…');
+    }
+    out
 }
 
 /// What became of one text.

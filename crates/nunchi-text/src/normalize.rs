@@ -16,7 +16,7 @@
 //! rules require them, and often has none: what a network learns about them is noise, and without them `잘쓰고있어요`, `잘 쓰고 있어요` and
 //! `잘 쓰 고 있 어 요` are the same comment (measured: docs/MODEL.md).
 
-use super::TextError;
+use super::{NAME, TextError, excerpt};
 use unicode_normalization::UnicodeNormalization;
 
 /// Equal characters in a row that `nunchi-1` keeps.
@@ -52,7 +52,9 @@ impl Normalizer {
             "nunchi-2" => Ok(Normalizer::Nunchi2),
             "nfkc" => Ok(Normalizer::Nfkc),
             "none" => Ok(Normalizer::Plain),
-            _ => Err(TextError::Unknown { what: "normaliser", name: name.to_owned(), known: Self::NAMES }),
+            _ => {
+                Err(TextError::Unknown { what: "normaliser", name: excerpt(name, NAME), known: Self::NAMES })
+            }
         }
     }
 

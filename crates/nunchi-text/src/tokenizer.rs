@@ -7,7 +7,7 @@
 use super::normalize::Normalizer;
 use super::trie::{NONE, Symbol, Trie};
 use super::vocabulary::{Role, Vocabulary};
-use super::{Encoded, TextError};
+use super::{Encoded, NAME, TextError, excerpt};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -65,7 +65,11 @@ impl Tokenizer {
     /// Unknown names and damaged data.
     pub fn from_parts(kind: &str, data: &[u8], normalizer: &str) -> Result<Self, TextError> {
         if kind != KIND {
-            return Err(TextError::Unknown { what: "tokenizer.kind", name: kind.to_owned(), known: KIND });
+            return Err(TextError::Unknown {
+                what: "tokenizer.kind",
+                name: excerpt(kind, NAME),
+                known: KIND,
+            });
         }
         Tokenizer::new(Vocabulary::from_bytes(data)?, Normalizer::from_name(normalizer)?)
     }

@@ -1,6 +1,6 @@
 //! Which pieces begin here? A double-array trie over characters, with the characters renumbered densely first.
 
-use super::TextError;
+use super::{REASON, TextError, excerpt};
 use std::collections::BTreeMap;
 
 /// Most different characters that pieces may be made of: renumbered, they stay below the surrogates.
@@ -55,7 +55,7 @@ impl Trie {
             return Err(TextError::Damaged("no piece matches text".into()));
         }
         let trie = crawdad::Trie::from_records(keys.iter().map(|(key, value)| (key.as_str(), *value)))
-            .map_err(|error| TextError::Damaged(error.to_string()))?;
+            .map_err(|error| TextError::Damaged(excerpt(&error.to_string(), REASON)))?;
         Ok(Trie { pages, table, trie })
     }
 

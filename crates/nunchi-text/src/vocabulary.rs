@@ -5,7 +5,7 @@
 //! of a probability), `u16` length and that many bytes of UTF-8. Only pieces are stored; what is derived from them is
 //! derived again at load, so a file cannot smuggle in an inconsistent trie.
 
-use super::TextError;
+use super::{NAME, TextError, excerpt};
 use std::collections::HashSet;
 
 /// Most pieces that a vocabulary may have.
@@ -87,7 +87,10 @@ impl Vocabulary {
                 return damaged(format!("piece {id} has a score or length that cannot be"));
             }
             if piece.role.matches_text() && (piece.text.is_empty() || !seen.insert(piece.text.as_str())) {
-                return damaged(format!("piece {id} ({:?}) is empty or there twice", piece.text));
+                return damaged(format!(
+                    "piece {id} (`{}`) is empty or there twice",
+                    excerpt(&piece.text, NAME)
+                ));
             }
             match piece.role {
                 Role::Unknown if unknown.replace(id as u32).is_some() => {
@@ -97,7 +100,10 @@ impl Vocabulary {
                     Some(byte) if bytes[usize::from(byte)] == u32::MAX => {
                         bytes[usize::from(byte)] = id as u32
                     }
-                    _ => return damaged(format!("piece {id} ({:?}) is not a new byte piece", piece.text)),
+                    _ => {
+                        let text = excerpt(&piece.text, NAME);
+                        return damaged(format!("piece {id} (`{text}`) is not a new byte piece"));
+                    }
                 },
                 _ => {}
             }

@@ -178,7 +178,7 @@ fn list(args: &ListArgs) -> anyhow::Result<ExitStatus> {
     dead_letters.each(&choice, |dead_letter| {
         all += 1;
         sent += u64::from(dead_letter.sent);
-        *classes.entry(dead_letter.class().to_owned()).or_default() += 1;
+        *classes.entry(harmless(dead_letter.class())).or_default() += 1;
         if args.limit.is_none_or(|limit| all <= limit) {
             let line = if args.common.json { object(dead_letter).to_string() } else { line(dead_letter) };
             outln!("{line}");
@@ -195,17 +195,23 @@ fn list(args: &ListArgs) -> anyhow::Result<ExitStatus> {
 
 /// A dead letter in one line.
 fn line(dead_letter: &DeadLetterRecord) -> String {
-    let mut error = String::new();
-    push_harmless(dead_letter.error(), &mut error);
     format!(
-        "{}/{}\t{}\t{}\t{}\t{error}{}",
+        "{}/{}\t{}\t{}\t{}\t{}{}",
         dead_letter.at.partition,
         dead_letter.at.offset,
         moment(dead_letter).unwrap_or_else(|| "-".to_owned()),
-        dead_letter.class(),
+        harmless(dead_letter.class()),
         dead_letter.source().map_or_else(|| "-".to_owned(), |source| source.to_string()),
+        harmless(dead_letter.error()),
         if dead_letter.sent { "\t(redriven)" } else { "" },
     )
+}
+
+/// The text of a header, which anybody may have written, fit for a terminal.
+fn harmless(text: &str) -> String {
+    let mut out = String::new();
+    push_harmless(text, &mut out);
+    out
 }
 
 fn moment(dead_letter: &DeadLetterRecord) -> Option<String> {
@@ -275,13 +281,9 @@ fn show(args: &ShowArgs) -> anyhow::Result<ExitStatus> {
         outln!("{shown}");
         return Ok(ExitStatus::Done);
     }
-    let text = |bytes: &[u8]| {
-        let mut out = String::new();
-        match std::str::from_utf8(bytes) {
-            Ok(text) => push_harmless(text, &mut out),
-            Err(_) => out = format!("{} bytes, not UTF-8: {}", bytes.len(), bytes.escape_ascii()),
-        }
-        out
+    let text = |bytes: &[u8]| match std::str::from_utf8(bytes) {
+        Ok(text) => harmless(text),
+        Err(_) => format!("{} bytes, not UTF-8: {}", bytes.len(), bytes.escape_ascii()),
     };
     outln!("{}", line(&dead_letter));
     if let Some(key) = &dead_letter.key {
@@ -343,5 +345,25 @@ fn print_summary(done: &RedriveSummary, args: &ReplayArgs) {
     }
     if done.stopped {
         errln!("stopped before the end; run the same command to continue");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dead_letters::Position;
+
+    #[test]
+    fn no_header_steers_the_terminal() {
+        let header = |name: &str| (name.as_bytes().to_vec(), Some(b"\x1b[2J\x07".to_vec()));
+        let letter = DeadLetterRecord {
+            at: Position { topic: "dead".to_owned(), partition: 0, offset: 17 },
+            timestamp_ms: Some(0),
+            key: None,
+            value: Vec::new(),
+            headers: ["nunchi-error-class", "nunchi-error", "nunchi-source"].map(header).to_vec(),
+            sent: false,
+        };
+        assert_eq!(line(&letter), "0/17\t1970-01-01T00:00:00Z\t [2J \t-\t [2J ");
     }
 }

@@ -1,0 +1,159 @@
+//! Any bytes as the value of a record.
+//!
+//! - The reader agrees with `serde_json`: the same values are comments, with the same text, id and fields.
+//! - What is refused has the right class, and a message from a finite list: it cannot quote the value, since comments
+//!   must not get into headers and logs.
+//! - The verdict of a comment is JSON, and returns its id and fields.
+
+use crate::message;
+use nunchi::config::{Config, InputFormat};
+use nunchi::record::{Comment, DeadLetter, DeadLetterClass, Reader, Verdict};
+use nunchi_engine::Prediction;
+use serde_json::Value;
+
+/// `input.max_bytes` here: small, so that the fuzzer also tries larger values.
+const MAX_BYTES: usize = 4_096;
+
+/// What a message may say, but for its numbers and places.
+const SENTENCES: [&str; 9] = [
+    "the value has N bytes, more than the N of input.max_bytes",
+    "the value is not UTF-N: invalid utf-N sequence of N bytes from index N",
+    "the value is not UTF-N: incomplete utf-N byte sequence from index N",
+    "the object has no field `text`",
+    "the field `text` is null, not a string",
+    "the field `text` is a boolean, not a string",
+    "the field `text` is a number, not a string",
+    "the field `text` is an array, not a string",
+    "the field `text` is an object, not a string",
+];
+
+/// What the end of a message about JSON may say.
+const JSON_SENTENCES: [&str; 25] = [
+    "EOF while parsing a list",
+    "EOF while parsing a string",
+    "EOF while parsing a value",
+    "EOF while parsing an object",
+    "control character (\\uN-\\uNF) found while parsing a string",
+    "expected `,` or `]`",
+    "expected `,` or `}`",
+    "expected `:`",
+    "expected ident",
+    "expected value",
+    "invalid escape",
+    "invalid number",
+    "invalid unicode code point",
+    "it is a boolean",
+    "it is a number",
+    "it is a string",
+    "it is an array",
+    "it is null",
+    "key must be a string",
+    "lone leading surrogate in hex escape",
+    "number out of range",
+    "recursion limit exceeded",
+    "trailing characters",
+    "trailing comma",
+    "unexpected end of hex escape",
+];
+
+/// Reads `data` as a record's value, in every format.
+pub fn run(data: &[u8]) {
+    let mut config = Config::default();
+    config.input.max_bytes = MAX_BYTES;
+    check(&config, data);
+    config.output.echo = ["rating", "text", "id", "no such field"].map(str::to_owned).to_vec();
+    check(&config, data);
+    config.input.format = InputFormat::Text;
+    check(&config, data);
+}
+
+fn check(config: &Config, data: &[u8]) {
+    match Reader::new(config).read(data) {
+        Ok(comment) => accepted(config, data, &comment),
+        Err(letter) => refused(config, data, &letter),
+    }
+}
+
+fn accepted(config: &Config, data: &[u8], comment: &Comment<'_>) {
+    assert!(data.len() <= MAX_BYTES);
+    let echo = &config.output.echo;
+    assert_eq!(comment.fields.len(), echo.len());
+    if config.input.format == InputFormat::Text {
+        assert_eq!((comment.text.as_bytes(), comment.id), (data, None));
+        return;
+    }
+    // `serde_json` refuses some of what the reader only passes on: numbers out of range, deep nesting, half surrogates.
+    let Some(value) = parsed(data) else { return };
+    assert_eq!(value["text"].as_str(), Some(comment.text.as_ref()));
+    let id = value.get("id").filter(|id| id.is_string() || id.is_number());
+    assert_eq!(comment.id.map(json), id.cloned(), "the id is the one that came");
+
+    let labels = ["negative", "positive"].map(str::to_owned);
+    let prediction = Prediction::of_two(0.75);
+    let verdict = Verdict { id: comment.id, prediction: &prediction, labels: &labels, model: "0123456789ab" };
+    let mut written = Vec::new();
+    verdict.write(echo, &comment.fields, &mut written);
+    let written: Value = serde_json::from_slice(&written).expect("a verdict is JSON");
+    assert_eq!(written["id"], id.cloned().unwrap_or(Value::Null));
+    assert_eq!((&written["label"], &written["score"]), (&"positive".into(), &0.75.into()));
+    for name in echo {
+        assert_eq!(written["fields"].get(name), value.get(name), "`{name}` is repeated as it came");
+    }
+}
+
+fn refused(config: &Config, data: &[u8], letter: &DeadLetter) {
+    message::check(&letter.sentence);
+    let sentence = without_numbers(&letter.sentence);
+    match sentence.strip_prefix("the value is not a JSON object: ") {
+        Some(mut why) => {
+            // Of a field that is repeated in the verdict the place within the field stands before that in the value.
+            while let Some(shorter) = why.strip_suffix(" at line N column N") {
+                why = shorter;
+            }
+            assert!(JSON_SENTENCES.contains(&why), "a new message: {:?}", letter.sentence);
+        }
+        None => assert!(SENTENCES.contains(&sentence.as_str()), "a new message: {:?}", letter.sentence),
+    }
+
+    let right = match parsed(data) {
+        _ if data.len() > MAX_BYTES => Some(DeadLetterClass::Oversize),
+        _ if std::str::from_utf8(data).is_err() => Some(DeadLetterClass::InvalidUtf8),
+        _ if config.input.format == InputFormat::Text => panic!("every text is a comment"),
+        Some(value) if !value.is_object() => Some(DeadLetterClass::InvalidJson),
+        Some(value) => match value.get("text") {
+            None => Some(DeadLetterClass::MissingText),
+            Some(text) if text.is_string() => panic!("a comment was refused: {}", letter.sentence),
+            Some(_) => Some(DeadLetterClass::TextNotString),
+        },
+        // Not JSON, or JSON that only `serde_json` refuses, see above.
+        None => None,
+    };
+    assert!(right.is_none_or(|right| letter.class == right), "{:?}: {}", letter.class, letter.sentence);
+}
+
+/// The JSON value, if `serde_json` takes it.
+fn parsed(data: &[u8]) -> Option<Value> {
+    // `Value` reads an object with the key `$serde_json::private::RawValue` in a way of its own; a key may hold escapes.
+    let special = |what: &[u8]| data.windows(what.len()).any(|window| window == what);
+    if special(b"$serde_json") || special(b"\\u0024") {
+        return None;
+    }
+    serde_json::from_slice(data).ok()
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).expect("an id is JSON")
+}
+
+/// `text` with `N` for each run of digits.
+fn without_numbers(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        if !c.is_ascii_digit() {
+            out.push(c);
+        } else if !out.ends_with('N') {
+            out.push('N');
+        }
+    }
+    out
+}
