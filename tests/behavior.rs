@@ -17,22 +17,15 @@ fn pairs() -> Vec<pairs::Pair> {
 }
 
 /// Runs `nunchi evaluate` on the one model of `models/`.
-fn evaluate(arguments: &[&str]) -> Option<Output> {
-    let models = std::fs::read_dir("models").unwrap().map(|entry| entry.unwrap().path());
-    let Some(model) =
-        models.into_iter().find(|path| path.extension().is_some_and(|end| end == "safetensors"))
-    else {
-        eprintln!("SKIPPED: there is no model in models/");
-        return None;
-    };
-    Some(
-        Command::new(env!("CARGO_BIN_EXE_nunchi"))
-            .arg("evaluate")
-            .arg(model)
-            .args(arguments)
-            .output()
-            .unwrap(),
-    )
+fn evaluate(arguments: &[&str]) -> Output {
+    let mut files = std::fs::read_dir("models").unwrap().map(|entry| entry.unwrap().path());
+    let model = files.find(|path| path.extension().is_some_and(|end| end == "safetensors"));
+    Command::new(env!("CARGO_BIN_EXE_nunchi"))
+        .arg("evaluate")
+        .arg(model.expect("a clone has the model that ships"))
+        .args(arguments)
+        .output()
+        .unwrap()
 }
 
 fn json(output: &Output) -> Value {
@@ -84,7 +77,7 @@ fn the_file_is_tab_separated_and_every_row_has_all_six_columns() {
 
 #[test]
 fn the_shipped_model_is_measured_on_them() {
-    let Some(output) = evaluate(&["--pairs", PAIRS, "--json", "--wrong"]) else { return };
+    let output = evaluate(&["--pairs", PAIRS, "--json", "--wrong"]);
     let measured = json(&output);
     let count = |value: &Value, key: &str| usize::try_from(value[key].as_u64().unwrap()).unwrap();
     let (all, right) = (count(&measured, "pairs"), count(&measured, "right"));
@@ -115,7 +108,7 @@ fn several_models_stand_side_by_side() {
     nunchi_model::testing::model(nunchi_model::rnn::Cell::Gru, 1)
         .save(&other, nunchi_model::WeightFormat::F32)
         .unwrap();
-    let Some(output) = evaluate(&[other.to_str().unwrap(), "--pairs", PAIRS]) else { return };
+    let output = evaluate(&[other.to_str().unwrap(), "--pairs", PAIRS]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let table = String::from_utf8(output.stdout).unwrap();
     let rows: Vec<&str> = table.lines().collect();
@@ -132,33 +125,30 @@ fn comments_are_measured_with_other_spaces() {
     let measure = |more: &[&str]| {
         let mut arguments = vec![data.to_str().unwrap(), "--json"];
         arguments.extend(more);
-        evaluate(&arguments).map(|output| json(&output))
+        json(&evaluate(&arguments))
     };
     // The log loss shows which texts were classified.
     let loss = |measured: &Value| measured["log_loss"].as_f64().unwrap();
     write("1\t배송이 정말 빨라요\n0\t하루 쓰고 버렸어요\n");
-    let (Some(plain), Some(none), Some(every)) =
-        (measure(&[]), measure(&["--spacing", "none"]), measure(&["--spacing", "every"]))
-    else {
-        return;
-    };
+    let (plain, none, every) =
+        (measure(&[]), measure(&["--spacing", "none"]), measure(&["--spacing", "every"]));
     assert!(plain["spacing"].is_null());
     assert_eq!((&none["spacing"], &every["spacing"]), (&"none".into(), &"every".into()));
     write("1\t배송이정말빨라요\n0\t하루쓰고버렸어요\n");
-    assert!((loss(&none) - loss(&measure(&[]).unwrap())).abs() < 1e-12);
+    assert!((loss(&none) - loss(&measure(&[]))).abs() < 1e-12);
     write("1\t배 송 이 정 말 빨 라 요\n0\t하 루 쓰 고 버 렸 어 요\n");
-    assert!((loss(&every) - loss(&measure(&[]).unwrap())).abs() < 1e-12);
+    assert!((loss(&every) - loss(&measure(&[]))).abs() < 1e-12);
     // Spaces are no part of what the model that ships reads, but a shop's badge is told by its space.
     assert_eq!(loss(&plain), loss(&none));
     write("1\t재구매 하루 쓰고 버렸어요\n0\t배송이 정말 빨라요\n");
-    let (badge, joined) = (measure(&[]).unwrap(), measure(&["--spacing", "none"]).unwrap());
+    let (badge, joined) = (measure(&[]), measure(&["--spacing", "none"]));
     assert!(loss(&badge) != loss(&joined));
 }
 
 #[test]
 fn wrong_usage_is_said() {
     let says = |arguments: &[&str], status: i32, words: &str| {
-        let Some(output) = evaluate(arguments) else { return };
+        let output = evaluate(arguments);
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(status), "{error}");
         assert!(error.contains(words), "`{words}` is not in: {error}");

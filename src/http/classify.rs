@@ -1,14 +1,14 @@
 //! `POST /v1/classify`: one comment or several, classified as one batch.
 //!
 //! One request is classified at a time, by an engine of its own on a blocking thread; a few wait, and more are refused
-//! with 503 and `retry-after`. So requests cannot starve the workers, and memory is bounded.
+//! with 503 and `retry-after`, before their body is read. So requests cannot starve the workers, and memory is bounded:
+//! that of [`MAX_WAITING`] bodies.
 
 use super::{Admin, BODY_LIMIT, response};
 use crate::config::Config;
 use crate::record::{Comment, Reader, Verdict};
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest as _, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use nunchi_engine::{Engine, Prediction};
@@ -17,13 +17,13 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, Semaphore};
 
 /// Requests that may wait for the engine, the one that is classified included.
-const MAX_WAITING: usize = 16;
+pub(super) const MAX_WAITING: usize = 16;
 
 /// The lock that lets one request classify at a time, and the queue before it.
 #[derive(Debug)]
 pub(super) struct Classifier {
-    one_at_a_time: Arc<Mutex<()>>,
-    waiting: Semaphore,
+    pub(super) one_at_a_time: Arc<Mutex<()>>,
+    pub(super) waiting: Semaphore,
     reader: Reader,
 }
 
@@ -47,8 +47,14 @@ enum Refusal {
 }
 
 /// Answers with a verdict for an object, and with an array of verdicts for an array, in its order.
-pub(super) async fn classify(State(admin): State<Admin>, body: Result<Bytes, BytesRejection>) -> Response {
-    let body = match body {
+pub(super) async fn classify(State(admin): State<Admin>, request: Request) -> Response {
+    // First the place, then the body: bodies of requests that wait for a place would take memory without a bound.
+    let Ok(_place) = admin.classifier.waiting.try_acquire() else {
+        let busy =
+            response::error(StatusCode::SERVICE_UNAVAILABLE, "too many requests are waiting; retry in a second");
+        return ([(header::RETRY_AFTER, "1")], busy).into_response();
+    };
+    let body = match Bytes::from_request(request, &()).await {
         Ok(body) => body,
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             let message = format!("the body has more than {BODY_LIMIT} bytes; send fewer comments at once");
@@ -57,13 +63,6 @@ pub(super) async fn classify(State(admin): State<Admin>, body: Result<Bytes, Byt
         Err(rejection) => {
             return response::error(rejection.status(), rejection.body_text()).into_response();
         }
-    };
-    let Ok(_permit) = admin.classifier.waiting.try_acquire() else {
-        let busy = response::error(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too many requests are waiting; retry in a second",
-        );
-        return ([(header::RETRY_AFTER, "1")], busy).into_response();
     };
     let timer = admin.metrics.http_classify_seconds.start_timer();
     let guard = Arc::clone(&admin.classifier.one_at_a_time).lock_owned().await;

@@ -8,6 +8,8 @@ mod classify;
 mod model;
 mod probes;
 mod response;
+#[cfg(test)]
+mod tests;
 
 use crate::registry::{ModelSlot, Reload};
 use crate::telemetry::{Health, Metrics};
@@ -114,6 +116,16 @@ pub async fn serve(
     admin: Admin,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
+    serve_and_drain(listener, admin, stop, DRAIN_TIMEOUT).await
+}
+
+/// As [`serve`], with another time for open requests.
+async fn serve_and_drain(
+    listener: TcpListener,
+    admin: Admin,
+    stop: impl Future<Output = ()> + Send + 'static,
+    drain: Duration,
+) -> std::io::Result<()> {
     let (stopping, mut was_stopped) = tokio::sync::watch::channel(false);
     let graceful = async move {
         stop.await;
@@ -126,7 +138,7 @@ pub async fn serve(
         // A client that keeps its connection open must not keep the process.
         () = async {
             let _ = was_stopped.wait_for(|stopped| *stopped).await;
-            tokio::time::sleep(DRAIN_TIMEOUT).await;
+            tokio::time::sleep(drain).await;
         } => Ok(()),
     }
 }

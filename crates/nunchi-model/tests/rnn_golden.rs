@@ -1,6 +1,6 @@
 //! The mathematics against independent implementations: PyTorch's cells (small networks, committed; see
-//! `golden/make_vectors.py`) and four larger networks in plain NumPy (`NUNCHI_PEERS`: the folder that
-//! `rnn_peers.py make` wrote).
+//! `golden/make_vectors.py`) and four larger networks in plain NumPy (weights by a formula, only the answers are committed;
+//! see `golden/make_large.py`).
 
 #![allow(clippy::unwrap_used)]
 
@@ -8,6 +8,7 @@ use ndarray::{ArrayD, IxDyn};
 use nunchi_model::rnn::{Cell, HeadKind, Network, Pooling, Real, RnnError, Shape};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// PyTorch's answers must be met this closely.
@@ -87,22 +88,60 @@ fn every_cell_agrees_with_pytorch() {
     }
 }
 
+/// The `count` 64-bit numbers of `name`: SplitMix64 from the name's FNV-1a hash, as in `golden/make_large.py`.
+fn random(name: &str, count: usize) -> impl Iterator<Item = u64> + use<> {
+    let hash = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325, hash);
+    (1..=count as u64).map(move |index| {
+        let z = seed.wrapping_add(index.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    })
+}
+
+/// The network `name` of `golden/make_large.py`.
+fn large_network<F: Real>(name: &str, shape: Shape) -> Network<F> {
+    Network::from_tensors(shape, |tensor, dimensions| {
+        let bound = match tensor.split('.').next() {
+            Some("embedding") => 1.0,
+            Some("rnn") => (1.5 / (shape.hidden as f64).sqrt()) as f32,
+            _ => 0.7,
+        };
+        let numbers = random(&format!("{name}/{tensor}"), dimensions.iter().product());
+        let unit = |number: u64| (number >> 40) as f32 / (1 << 23) as f32 - 1.0;
+        let values = numbers.map(|number| F::from_f64(f64::from(unit(number) * bound))).collect();
+        Ok::<_, RnnError>(ArrayD::from_shape_vec(IxDyn(dimensions), values).unwrap())
+    })
+    .unwrap()
+}
+
+fn worst_large_error<F: Real>(name: &str, shape: Shape, want: &[f64]) -> f64 {
+    let sequences: Vec<Vec<u32>> = (0..want.len())
+        .map(|row| {
+            let length = 1 + (7 * row * row + 3 * row) % 60;
+            random(&format!("tokens/{row}"), length).map(|n| (n % shape.vocabulary as u64) as u32).collect()
+        })
+        .collect();
+    let slices: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
+    let got = large_network::<F>(name, shape).logits(&slices);
+    assert_eq!(got.dim(), (want.len(), 1));
+    got.iter().zip(want).map(|(got, want)| (got.as_f64() - want).abs()).fold(0.0, f64::max)
+}
+
 #[test]
 fn large_networks_agree_with_numpy() {
-    let Some(folder) = std::env::var_os("NUNCHI_PEERS").map(PathBuf::from) else {
-        eprintln!("skipped: NUNCHI_PEERS does not name a folder written by `rnn_peers.py make`");
-        return;
-    };
-    let sequence_bytes = std::fs::read(folder.join("sequences.safetensors")).unwrap();
-    let sequences = read_sequences(&SafeTensors::deserialize(&sequence_bytes).unwrap());
-    // A part of the 20,000: enough to meet every length, quick enough for a test.
-    let slices: Vec<&[u32]> = sequences.iter().take(2_000).map(Vec::as_slice).collect();
-    for (name, cell, embedding, hidden, layers) in [
-        ("M1", Cell::Simple, 100, 64, 1),
-        ("M2", Cell::Gru, 128, 128, 1),
-        ("M3", Cell::Lstm, 128, 256, 1),
-        ("M4", Cell::Gru, 128, 256, 2),
-    ] {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/large.json");
+    let answers: BTreeMap<String, Vec<f64>> =
+        serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let networks = [
+        ("simple", Cell::Simple, 100, 64, 1),
+        ("gru", Cell::Gru, 128, 128, 1),
+        ("lstm", Cell::Lstm, 128, 256, 1),
+        ("gru_stacked", Cell::Gru, 128, 256, 2),
+    ];
+    assert_eq!(answers.len(), networks.len());
+    for (name, cell, embedding, hidden, layers) in networks {
         let shape = Shape {
             cell,
             vocabulary: 16_000,
@@ -114,20 +153,13 @@ fn large_networks_agree_with_numpy() {
             head: HeadKind::Sigmoid,
             outputs: 1,
         };
-        let bytes = std::fs::read(folder.join(format!("{name}.safetensors"))).unwrap();
-        let network = read_network::<f32>(shape, &SafeTensors::deserialize(&bytes).unwrap());
-        let expected = std::fs::read(folder.join(format!("{name}.expected"))).unwrap();
-        let expected = SafeTensors::deserialize(&expected).unwrap();
-        let want = elements(&expected.tensor("probability").unwrap());
-        let mut worst = 0.0_f64;
-        for (chunk, want) in slices.chunks(200).zip(want.chunks(200)) {
-            let logits = network.logits(chunk);
-            for (logit, want) in logits.rows().into_iter().zip(want) {
-                let got = f64::from(HeadKind::Sigmoid.probabilities(logit, 1.0)[0]);
-                worst = worst.max((got - want).abs());
-            }
-        }
-        eprintln!("{name}: off by at most {worst:e}");
-        assert!(worst < 1e-5, "{name}: off by {worst:e}");
+        let want = &answers[name];
+        // Answers that are all alike would say little.
+        let spread = want.iter().fold(0.0_f64, |most, logit| most.max((logit - want[0]).abs()));
+        assert!(want.len() == 48 && spread > 0.5, "{name}: {} answers within {spread}", want.len());
+        let (single, double) =
+            (worst_large_error::<f32>(name, shape, want), worst_large_error::<f64>(name, shape, want));
+        assert!(single < TOLERANCE, "{name}: off by {single:e} in f32");
+        assert!(double < 1e-12, "{name}: off by {double:e} in f64");
     }
 }

@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn layouts_are_the_plain_ones() {
         if !(is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512bf16")) {
-            eprintln!("skipped: this CPU has no AVX-512 with bf16");
+            eprintln!("not tested: laying out with AVX-512 and bf16, which this CPU does not have");
             return;
         }
         for (rows, columns, stride) in

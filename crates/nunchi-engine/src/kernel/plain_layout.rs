@@ -119,3 +119,103 @@ pub(super) fn to_panels_transposed(matrix: Matrix<'_>, out: &mut [u16]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::product_tiles::panels_len;
+    use nunchi_model::WeightFormat;
+
+    /// Sizes with and without padding, and rows that are further apart than they are wide.
+    const SIZES: [(usize, usize, usize); 6] =
+        [(1, 1, 1), (32, 32, 32), (33, 17, 20), (70, 48, 48), (5, 100, 128), (64, 31, 31)];
+
+    fn data(rows: usize, stride: usize) -> Vec<f32> {
+        (0..rows * stride).map(|index| (index as f32 * 0.37).sin() * 3.0).collect()
+    }
+
+    /// An element as it must stand there, rounded by another library.
+    fn element(matrix: &Matrix<'_>, row: usize, column: usize) -> u16 {
+        if row >= matrix.rows || column >= matrix.columns {
+            return 0;
+        }
+        let value = WeightFormat::Bf16.round(matrix.data[row * matrix.stride + column]);
+        (value.to_bits() >> 16) as u16
+    }
+
+    /// The place of `input` and `column` in panels for a product with `tiles` tiles of inputs.
+    fn place(tiles: usize, input: usize, column: usize) -> usize {
+        let (panel, half, lane) = (column / PANEL, column / ROWS % 2, column % ROWS);
+        let (tile, line, parity) = (input / INPUTS, input % INPUTS / 2, input % 2);
+        ((panel * tiles + tile) * 2 + half) * TILE + line * 2 * ROWS + lane * 2 + parity
+    }
+
+    fn transposed(matrix: &Matrix<'_>) -> Vec<f32> {
+        let elements = (0..matrix.columns)
+            .flat_map(|column| (0..matrix.rows).map(move |row| (row, column)))
+            .map(|(row, column)| matrix.data[row * matrix.stride + column]);
+        elements.collect()
+    }
+
+    #[test]
+    fn every_element_is_where_a_product_reads_it_and_the_padding_is_zero() {
+        for (rows, columns, stride) in SIZES {
+            let data = data(rows, stride);
+            let matrix = Matrix { data: &data, rows, columns, stride };
+            let shape = RowsShape::new(columns);
+            let mut out = vec![0x707; shape.len(rows)];
+            to_rows(matrix, shape, &mut out);
+            for row in 0..rows {
+                for column in 0..shape.tiles * INPUTS {
+                    assert_eq!(
+                        out[row * shape.stride + column],
+                        element(&matrix, row, column),
+                        "{row} {column}"
+                    );
+                }
+            }
+            let tiles = rows.div_ceil(INPUTS);
+            let mut words = vec![7_u32; panels_len(rows, columns) / 2];
+            let out: &mut [u16] = bytemuck::cast_slice_mut(&mut words);
+            to_panels(matrix, out);
+            for input in 0..tiles * INPUTS {
+                for column in 0..columns.next_multiple_of(PANEL) {
+                    let found = out[place(tiles, input, column)];
+                    assert_eq!(
+                        found,
+                        element(&matrix, input, column),
+                        "{input} {column} of {rows} by {columns}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_transposed_layout_is_the_layout_of_the_transposed_matrix() {
+        for (rows, columns, stride) in SIZES {
+            let data = data(rows, stride);
+            let matrix = Matrix { data: &data, rows, columns, stride };
+            let other = transposed(&matrix);
+            let other = Matrix { data: &other, rows: columns, columns: rows, stride: rows };
+            let shape = RowsShape::new(rows);
+            let mut both = [vec![7_u32; shape.len(columns) / 2], vec![7_u32; shape.len(columns) / 2]];
+            to_rows_transposed(
+                matrix,
+                shape,
+                bytemuck::cast_slice_mut(&mut both[0]),
+                &mut vec![0; ROWS * columns],
+            );
+            to_rows(other, shape, bytemuck::cast_slice_mut(&mut both[1]));
+            for row in 0..columns {
+                let line = row * shape.stride / 2..(row * shape.stride + shape.tiles * INPUTS) / 2;
+                assert_eq!(both[0][line.clone()], both[1][line], "row {row} of {columns} by {rows}");
+            }
+            let len = panels_len(columns, rows) / 2;
+            let mut both = [vec![7_u32; len], vec![7_u32; len]];
+            to_panels_transposed(matrix, bytemuck::cast_slice_mut(&mut both[0]));
+            to_panels(other, bytemuck::cast_slice_mut(&mut both[1]));
+            assert_eq!(both[0], both[1], "panels of {columns} by {rows}");
+        }
+    }
+}

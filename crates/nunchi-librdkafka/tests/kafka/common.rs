@@ -1,7 +1,7 @@
 //! A real Kafka, and topics in it.
 
 #[path = "../../../../tests/needs/mod.rs"]
-mod needs;
+pub mod needs;
 
 use nunchi_librdkafka::{DescribeOptions, TopicDescription, describe_topics};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};

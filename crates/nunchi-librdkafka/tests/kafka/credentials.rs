@@ -1,6 +1,6 @@
 //! New credentials on a client that is running.
 
-use crate::common::{OPTIONS, TIMEOUT, kafka, unique, wait_for};
+use crate::common::{OPTIONS, TIMEOUT, kafka, needs, unique, wait_for};
 use nunchi_librdkafka::{DescribeOptions, describe_cluster, set_sasl_credentials};
 use rdkafka::ClientConfig;
 use rdkafka::admin::AdminClient;
@@ -15,7 +15,7 @@ fn secured() -> Option<(ClientConfig, String, String)> {
     let variable = |name: &str| {
         let value = std::env::var(name);
         if value.is_err() {
-            eprintln!("skipped: {name} is not set; this Kafka has no secured listener");
+            needs::lacking("sasl", &format!("{name} is not set; this Kafka has no secured listener"));
         }
         value.ok()
     };
