@@ -1,4 +1,4 @@
-# One target for each check and task; .ci/run and the CI workflow run the same ones.
+# One target for each check and task; `.ci/run` and the CI workflow run these and nothing else.
 
 # Benchmarks and the demo use the release build; tests use the dev profile (optimized, with assertions).
 CARGO ?= cargo
@@ -6,7 +6,8 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-retrain build test model lint deny machete typos fuzz-corpus docs sanitize fmt clean setup
+.PHONY: help demo demo-retrain build test nextest model lint fmt-check clippy doc deny machete typos fuzz-corpus docs \
+	sanitize fmt clean setup
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -27,10 +28,21 @@ test: ## Run all tests, with a real Apache Kafka (ARGS="--test demo" for one fil
 	@scripts/setup test
 	@scripts/test $(ARGS)
 
-lint: ## Check format, lints and documentation; warnings are errors
-	@scripts/setup build
+nextest: ## Run all tests by cargo-nextest, with a real Apache Kafka (.config/nextest.toml)
+	@scripts/setup test
+	@PATH="$$(scripts/tools cargo-nextest):$$PATH" NUNCHI_TEST_RUNNER=nextest scripts/test $(ARGS)
+
+lint: fmt-check clippy doc ## Check format, lints and documentation
+
+fmt-check: ## Check the format
 	$(CARGO) fmt --check
-	$(CARGO) clippy --all-targets -- -D warnings
+
+clippy: ## Check lints; warnings are errors
+	@scripts/setup build
+	$(CARGO) clippy --all-targets -- -D warnings -D clippy::incompatible_msrv
+
+doc: ## Check the API documentation; warnings are errors
+	@scripts/setup build
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
 
 deny: ## Check dependencies: bans, licenses, sources (deny.toml says how advisories are checked)

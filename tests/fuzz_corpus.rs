@@ -31,13 +31,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// A target's name, its function, and how many mutations are tried: each target takes a few seconds.
-const TARGETS: [(&str, fn(&[u8]), usize); 5] = [
+const TARGETS: [Target; 5] = [
     ("record_reader", record_reader::run, 20_000),
     ("model_file", model_file::run, 20_000),
     ("tokenizer", tokenizer::run, 20_000),
     ("settings", settings::run, 5_000),
     ("dead_letter_headers", dead_letter_headers::run, 50_000),
 ];
+
+type Target = (&'static str, fn(&[u8]), usize);
 
 /// Fewer files are no corpus.
 const MIN_FILES: usize = 12;

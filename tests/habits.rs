@@ -1,9 +1,11 @@
-//! Habits that nobody would notice the loss of: no test is skipped but through the one list of needs, and CI has all of them.
+//! Habits that nobody would notice the loss of: no test is skipped but through the one list of needs, CI has all of them and
+//! runs the checks by the names that developers use, and every crate has the lints.
 
 #![allow(clippy::unwrap_used)]
 
 mod needs;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 fn root() -> &'static Path {
@@ -60,4 +62,49 @@ fn a_test_is_skipped_only_for_a_need_of_the_list() {
     for need in needs::NEEDS {
         assert!(used.iter().any(|used| used == need), "no test needs `{need}`: take it off the list");
     }
+}
+
+/// The targets that `text` runs by `make`.
+fn targets(text: &str) -> BTreeSet<String> {
+    let named = text.split("make ").skip(1).filter_map(|rest| rest.split([' ', '\n', '"', '`']).next());
+    named
+        .filter(|name| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn ci_runs_targets_of_the_makefile_and_nothing_else() {
+    let script = read(".ci/run");
+    let (_, list) = script.split_once("for check in ").unwrap();
+    let checks: BTreeSet<String> =
+        list.split(';').next().unwrap().split_whitespace().map(str::to_owned).collect();
+    let makefile = read("Makefile");
+    for check in &checks {
+        assert!(makefile.contains(&format!("\n{check}: ")), "`make {check}` of .ci/run is no target");
+    }
+    let workflow = read(".github/workflows/ci.yml");
+    let runs: String = workflow
+        .lines()
+        .filter(|line| line.trim_start().starts_with("- run: make "))
+        .collect::<Vec<_>>()
+        .join("\n");
+    let mut elsewhere = targets(&runs);
+    elsewhere.insert("setup".to_owned());
+    assert_eq!(elsewhere, checks, "the workflow and .ci/run differ");
+    assert!(!script.contains("cargo "), ".ci/run runs make targets only");
+}
+
+#[test]
+fn every_crate_has_the_lints_and_the_oldest_compiler_of_the_workspace() {
+    let crates = std::fs::read_dir(root().join("crates")).unwrap();
+    let mut manifests: Vec<PathBuf> = crates.map(|entry| entry.unwrap().path().join("Cargo.toml")).collect();
+    manifests.push(root().join("Cargo.toml"));
+    for path in manifests {
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains("rust-version.workspace = true"), "{}", path.display());
+        assert!(text.contains("[lints]\nworkspace = true"), "{}", path.display());
+    }
+    // APIs that are newer than `rust-version` are errors.
+    assert!(read("Makefile").contains("-D clippy::incompatible_msrv"));
 }
