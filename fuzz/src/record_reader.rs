@@ -102,17 +102,17 @@ fn accepted(config: &Config, data: &[u8], comment: &Comment<'_>) {
 }
 
 fn refused(config: &Config, data: &[u8], letter: &DeadLetter) {
-    message::check(&letter.sentence);
-    let sentence = without_numbers(&letter.sentence);
+    message::check(&letter.message);
+    let sentence = without_numbers(&letter.message);
     match sentence.strip_prefix("the value is not a JSON object: ") {
         Some(mut why) => {
             // Of a field that is repeated in the verdict the place within the field stands before that in the value.
             while let Some(shorter) = why.strip_suffix(" at line N column N") {
                 why = shorter;
             }
-            assert!(JSON_SENTENCES.contains(&why), "a new message: {:?}", letter.sentence);
+            assert!(JSON_SENTENCES.contains(&why), "a new message: {:?}", letter.message);
         }
-        None => assert!(SENTENCES.contains(&sentence.as_str()), "a new message: {:?}", letter.sentence),
+        None => assert!(SENTENCES.contains(&sentence.as_str()), "a new message: {:?}", letter.message),
     }
 
     let right = match parsed(data) {
@@ -122,13 +122,13 @@ fn refused(config: &Config, data: &[u8], letter: &DeadLetter) {
         Some(value) if !value.is_object() => Some(DeadLetterClass::InvalidJson),
         Some(value) => match value.get("text") {
             None => Some(DeadLetterClass::MissingText),
-            Some(text) if text.is_string() => panic!("a comment was refused: {}", letter.sentence),
+            Some(text) if text.is_string() => panic!("a comment was refused: {}", letter.message),
             Some(_) => Some(DeadLetterClass::TextNotString),
         },
         // Not JSON, or JSON that only `serde_json` refuses, see above.
         None => None,
     };
-    assert!(right.is_none_or(|right| letter.class == right), "{:?}: {}", letter.class, letter.sentence);
+    assert!(right.is_none_or(|right| letter.class == right), "{:?}: {}", letter.class, letter.message);
 }
 
 /// The JSON value, if `serde_json` takes it.

@@ -84,7 +84,7 @@ impl Redrive<'_> {
             let now_ms = now_ms();
             let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(self.to.unwrap_or(&source.topic))
                 .payload(whole.value.as_slice())
-                .headers(whole.redriven_headers(&letter.at).build())
+                .headers(whole.redriven_headers(&dead_letter.at).build())
                 .timestamp(
                     whole.original_ms().filter(|&ms| ms > 0 && ms < now_ms + MAX_AHEAD_MS).unwrap_or(now_ms),
                 );
