@@ -3,6 +3,7 @@
 use super::error::{DataError, hint};
 use super::mapping::{Stars, Target};
 use super::rows;
+use super::shown::shown_names;
 use std::path::Path;
 
 /// Columns that hold comments, the likeliest first.
@@ -117,6 +118,6 @@ fn first<'a>(
         };
         let slip = candidates.iter().map(|name| hint(path, name, columns)).find(|hint| !hint.is_empty());
         let hint = slip.unwrap_or_default() + "; " + help;
-        DataError::Column { path: path.to_owned(), wanted, columns: columns.join(", "), hint }
+        DataError::Column { path: path.to_owned(), wanted, columns: shown_names(columns), hint }
     })
 }

@@ -1,5 +1,6 @@
 //! What is said about data files that cannot be used.
 
+use crate::shown::{is_showable, shown_names};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -60,7 +61,7 @@ pub enum DataError {
         path: PathBuf,
         /// The column that was requested, or those that would do.
         wanted: String,
-        /// The columns that there are.
+        /// The columns that there are, as far as their names may be shown.
         columns: String,
         /// What was meant, perhaps.
         hint: String,
@@ -130,7 +131,7 @@ impl DataError {
         DataError::Column {
             path: path.to_owned(),
             wanted: format!("`{name}`"),
-            columns: columns.join(", "),
+            columns: shown_names(columns),
             hint: hint(path, name, columns),
         }
     }
@@ -146,7 +147,8 @@ pub(super) fn hint(path: &Path, name: &str, columns: &[String]) -> String {
         }
     }
     let alike = |column: &String| strsim::jaro_winkler(&column.to_lowercase(), &name.to_lowercase());
-    let nearest = columns.iter().map(|column| (alike(column), column)).max_by(|a, b| a.0.total_cmp(&b.0));
+    let shown = columns.iter().filter(|column| is_showable(column));
+    let nearest = shown.map(|column| (alike(column), column)).max_by(|a, b| a.0.total_cmp(&b.0));
     match nearest {
         Some((alike, column)) if alike >= ALIKE => format!(" (is `{column}` meant?)"),
         _ => String::new(),

@@ -1,5 +1,6 @@
 //! From a value in a data file to a class.
 
+use super::shown::shown_value;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -98,15 +99,18 @@ impl Target {
             Target::Label { column, labels } => {
                 let by_number = || value.parse::<usize>().ok().filter(|&class| class < labels.len());
                 labels.iter().position(|label| label == value).or_else(by_number).map(Some).ok_or_else(|| {
-                    format!("`{column}` is `{value}`, not one of {} (--labels names them)", known(labels))
+                    format!(
+                        "`{column}` is {}, not one of {} (--labels names them)",
+                        shown_value(value),
+                        known(labels)
+                    )
                 })
             }
             Target::Stars { column, negative, positive } => {
-                let stars: f64 = value
-                    .parse()
-                    .ok()
-                    .filter(|stars: &f64| stars.is_finite())
-                    .ok_or_else(|| format!("`{column}` is `{value}`, not a number of stars"))?;
+                let stars: f64 =
+                    value.parse().ok().filter(|stars: &f64| stars.is_finite()).ok_or_else(|| {
+                        format!("`{column}` is {}, not a number of stars", shown_value(value))
+                    })?;
                 let (low, high) = scale(negative, positive);
                 if negative.0.contains(&stars) {
                     Ok(Some(0))
@@ -115,7 +119,7 @@ impl Target {
                 } else if stars < low || stars > high {
                     // Ten stars read as five would make nothing of praise and middling into praise.
                     Err(format!(
-                        "`{column}` is `{value}`, beyond the stars {negative} (negative) and {positive} (positive): \
+                        "`{column}` is `{stars}`, beyond the stars {negative} (negative) and {positive} (positive): \
                          --negative and --positive set the ranges"
                     ))
                 } else {

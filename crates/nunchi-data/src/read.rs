@@ -4,6 +4,7 @@ use super::columns::Columns;
 use super::error::DataError;
 use super::mapping::Target;
 use super::rows::{self, BadRow, Row};
+use super::shown::shown_value;
 use std::path::Path;
 
 /// Bad rows that an error shows; it counts the others.
@@ -126,7 +127,7 @@ fn probability(column: Option<&str>, value: Option<&str>) -> Result<Option<f32>,
     };
     match value.parse::<f32>() {
         Ok(probability) if (0.0..=1.0).contains(&probability) => Ok(Some(probability)),
-        _ => Err(BadRow::from(format!("`{column}` is `{value}`, not a probability"))),
+        _ => Err(BadRow::from(format!("`{column}` is {}, not a probability", shown_value(value)))),
     }
 }
 

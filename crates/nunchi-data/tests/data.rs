@@ -110,7 +110,10 @@ fn an_unknown_column_names_those_that_there_are_and_the_one_that_is_meant() {
     }
     let far = said("a.tsv", b"id\tbody\tlabel\n1\t2\t3\n");
     assert!(!far.contains("meant"), "{far}");
-    contains(&said("a.tsv", b"text,label\na,1\n"), &["it has: text,label", "should end in .csv"]);
+    contains(
+        &said("a.tsv", b"text,label\na,1\n"),
+        &["it has: 1 whose name is not shown", "should end in .csv"],
+    );
     contains(&said("a.csv", b"text\tlabel\na\t1\n"), &["should end in .tsv"]);
 }
 

@@ -3,6 +3,7 @@
 use super::input::Input;
 use super::row::{BadRow, Row};
 use crate::error::DataError;
+use crate::json::{json_fault, without_lone_surrogates};
 use std::borrow::Cow;
 
 type Object = serde_json::Map<String, serde_json::Value>;
@@ -11,7 +12,7 @@ type Object = serde_json::Map<String, serde_json::Value>;
 pub(super) fn columns(mut file: Input) -> Result<Vec<String>, DataError> {
     let (mut bytes, mut line) = (Vec::new(), 0);
     while file.next_line(&mut bytes, &mut line)? {
-        if let Ok(object) = serde_json::from_slice::<Object>(&bytes) {
+        if let Ok(object) = object(&bytes) {
             return Ok(object.keys().cloned().collect());
         }
     }
@@ -27,16 +28,10 @@ pub(super) fn read<E: From<DataError>>(
     let (mut line, mut bytes, mut first, mut blank) = (0, Vec::new(), true, true);
     while input.next_line(&mut bytes, &mut line)? {
         blank = false;
-        let object = match serde_json::from_slice::<Object>(&bytes) {
+        let object = match object(&bytes) {
             Ok(object) => object,
-            Err(error) => {
-                let encoding = std::str::from_utf8(&bytes).is_err();
-                let reason = if encoding {
-                    "is not UTF-8".to_owned()
-                } else {
-                    format!("is not a JSON object: {error}")
-                };
-                take(line, Err(BadRow { reason, encoding }))?;
+            Err(bad) => {
+                take(line, Err(bad))?;
                 continue;
             }
         };
@@ -58,6 +53,14 @@ pub(super) fn read<E: From<DataError>>(
         }
     }
     if blank { Err(DataError::Empty(input.path).into()) } else { Ok(()) }
+}
+
+/// The object in a line. Half an emoji is no reason to lose it, as it is none for `run`.
+fn object(line: &[u8]) -> Result<Object, BadRow> {
+    let text = std::str::from_utf8(line)
+        .map_err(|_| BadRow { reason: "is not UTF-8".to_owned(), encoding: true })?;
+    serde_json::from_str(&without_lone_surrogates(text))
+        .map_err(|error| BadRow::from(format!("is not a JSON object: {}", json_fault(text, &error))))
 }
 
 /// The value under `name`: a string, or else a number unless it must be `text`.

@@ -1,6 +1,7 @@
 //! Reading files of pairs.
 
 use super::{Pair, Side};
+use nunchi_data::shown_value;
 use nunchi_engine::EngineError;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -126,7 +127,8 @@ fn side(name: &str, text: &str, label: &str, labels: &[String]) -> Result<Side, 
     let class = labels.iter().position(|known| known == label).or_else(by_index);
     if class.is_none() && !label.is_empty() {
         return Err(format!(
-            "`label_{name}` is `{label}`; it must be empty, one of {}, or the number of one, from 0",
+            "`label_{name}` is {}; it must be empty, one of {}, or the number of one, from 0",
+            shown_value(label),
             labels.join(", ")
         ));
     }

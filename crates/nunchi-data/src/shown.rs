@@ -1,0 +1,52 @@
+//! What messages may show of data. The first line of a file without column names is a comment, and so is a label where
+//! columns are out of place: logs must not get them by way of an error.
+
+/// Longest name that is shown.
+const MAX_NAME: usize = 32;
+/// Longest value that is shown: enough for a label, too little for a comment.
+const MAX_VALUE: usize = 11;
+
+/// Whether messages may show this name of a column or field: up to 32 of the characters A-Z, a-z, 0-9, `_` and `.`.
+pub fn is_showable(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.';
+    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_plain)
+}
+
+/// The columns' names, as far as they may be shown.
+pub fn shown_names(names: &[String]) -> String {
+    let shown: Vec<&str> = names.iter().map(String::as_str).filter(|name| is_showable(name)).collect();
+    let hidden = match names.len() - shown.len() {
+        0 => return shown.join(", "),
+        1 => "1 whose name is not shown".to_owned(),
+        hidden => format!("{hidden} whose names are not shown"),
+    };
+    if shown.is_empty() { hidden } else { format!("{} and {hidden}", shown.join(", ")) }
+}
+
+/// A value, in backquotes if it is short and plain; else how long it is.
+pub fn shown_value(value: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.+-".contains(&byte);
+    match value.chars().count() {
+        0 => "empty".to_owned(),
+        1..=MAX_VALUE if value.bytes().all(is_plain) => format!("`{value}`"),
+        1 => "1 character".to_owned(),
+        characters => format!("{characters} characters"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_values_are_shown_only_if_they_cannot_be_comments() {
+        let names =
+            ["id", "review_text", "좋아요 정말", "a,b", &"x".repeat(33), "v1.text"].map(str::to_owned);
+        assert_eq!(shown_names(&names), "id, review_text, v1.text and 3 whose names are not shown");
+        assert_eq!(shown_names(&names[2..3]), "1 whose name is not shown");
+        assert_eq!(shown_names(&names[..2]), "id, review_text");
+        let values = ["", "7", "-1.5", "neutral", "two words", "좋", "twelve_chars"];
+        let shown = ["empty", "`7`", "`-1.5`", "`neutral`", "9 characters", "1 character", "12 characters"];
+        assert_eq!(values.map(shown_value), shown);
+    }
+}
