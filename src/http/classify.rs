@@ -11,6 +11,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest as _, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use nunchi_data::json_fault;
 use nunchi_engine::{Engine, Prediction};
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -91,6 +92,8 @@ pub(super) async fn classify(State(admin): State<Admin>, request: Request) -> Re
 fn classify_body(admin: &Admin, body: &[u8]) -> Result<Vec<u8>, Refusal> {
     let text =
         std::str::from_utf8(body).map_err(|error| Refusal::Bad(format!("the body is not UTF-8: {error}")))?;
+    // As for records: a byte order mark before JSON is passed over.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let is_array = text.trim_start().starts_with('[');
     let comments = comments(&admin.classifier.reader, text, is_array).map_err(Refusal::Bad)?;
     let texts: Vec<&str> = comments.iter().map(|comment| comment.text.as_ref()).collect();
@@ -109,8 +112,8 @@ fn comments<'a>(reader: &Reader, text: &'a str, is_array: bool) -> Result<Vec<Co
         })?;
         return Ok(vec![comment]);
     }
-    let items: Vec<&'a RawValue> =
-        serde_json::from_str(text).map_err(|error| format!("the body is not a JSON array: {error}"))?;
+    let items: Vec<&'a RawValue> = serde_json::from_str(text)
+        .map_err(|error| format!("the body is not a JSON array: {}", json_fault(text, &error)))?;
     let read = |(place, item): (usize, &&'a RawValue)| {
         reader.read(item.get().as_bytes()).map_err(|error| format!("item {place}: {error}"))
     };

@@ -125,7 +125,7 @@ impl<'t> OutputBuilder<'t> {
         let text = format!(
             "with the record's key and headers the verdict exceeds max.message.bytes of topic `{topic}`"
         );
-        let dead_letter = DeadLetter { class: DeadLetterClass::Oversize, message: text };
+        let dead_letter = DeadLetter::new(DeadLetterClass::Oversize, text);
         self.dead_letter(message, &dead_letter)
     }
 

@@ -39,18 +39,26 @@ impl DeadLetterClass {
     }
 }
 
+/// Longest message of a dead letter, in characters.
+const MAX_MESSAGE: usize = 200;
+
 /// A record that cannot be classified: its class and the message in the header `nunchi-error`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{message}")]
 pub struct DeadLetter {
     /// The class.
     pub class: DeadLetterClass,
-    /// What is wrong.
+    /// What is wrong, in at most 200 characters. Never contains a part of the value: headers and logs are read by others.
     pub message: String,
 }
 
 impl DeadLetter {
-    pub(super) fn new(class: DeadLetterClass, message: impl Into<String>) -> Self {
-        DeadLetter { class, message: message.into() }
+    /// A message longer than [`MAX_MESSAGE`] characters is cut: names of fields and topics are as long as somebody wants.
+    pub(crate) fn new(class: DeadLetterClass, message: impl Into<String>) -> Self {
+        let mut message = message.into();
+        if let Some((end, _)) = message.char_indices().nth(MAX_MESSAGE) {
+            message.truncate(end);
+        }
+        DeadLetter { class, message }
     }
 }

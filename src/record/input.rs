@@ -2,7 +2,8 @@
 
 use super::{DeadLetter, DeadLetterClass};
 use crate::config::{Config, InputFormat};
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use nunchi_data::{json_fault, without_lone_surrogates};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
@@ -48,12 +49,17 @@ impl Reader {
     /// The comment in `value`.
     ///
     /// # Errors
-    /// The class and the message of the dead letter that `value` becomes.
+    /// The class and the message of the dead letter that `value` becomes. The message never contains a part of `value`.
     pub fn read<'a>(&self, value: &'a [u8]) -> Result<Comment<'a>, DeadLetter> {
         if value.len() > self.max_bytes {
             let (bytes, limit) = (value.len(), self.max_bytes);
             let message = format!("the value has {bytes} bytes, more than the {limit} of input.max_bytes");
             return Err(DeadLetter::new(DeadLetterClass::Oversize, message));
+        }
+        if self.format == InputFormat::Json && is_framed(value) {
+            let message = "the value begins with a zero byte, the magic byte of a schema registry's format, and four \
+                           bytes of a schema id; input.format = \"json\" reads plain JSON";
+            return Err(DeadLetter::new(DeadLetterClass::InvalidJson, message));
         }
         let text = std::str::from_utf8(value).map_err(|error| {
             DeadLetter::new(DeadLetterClass::InvalidUtf8, format!("the value is not UTF-8: {error}"))
@@ -62,13 +68,15 @@ impl Reader {
             InputFormat::Text => {
                 Ok(Comment { text: Cow::Borrowed(text), id: None, fields: vec![None; self.echo.len()] })
             }
-            InputFormat::Json => self.read_json(text),
+            // RFC 8259 lets a reader pass over a byte order mark, which some editors and .NET put there.
+            InputFormat::Json => self.read_json(text.strip_prefix('\u{feff}').unwrap_or(text)),
         }
     }
 
     fn read_json<'a>(&self, text: &'a str) -> Result<Comment<'a>, DeadLetter> {
         let broken = |error: serde_json::Error| {
-            DeadLetter::new(DeadLetterClass::InvalidJson, format!("the value is not a JSON object: {error}"))
+            let message = format!("the value is not a JSON object: {}", json_fault(text, &error));
+            DeadLetter::new(DeadLetterClass::InvalidJson, message)
         };
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let object = ObjectSeed { reader: self }.deserialize(&mut deserializer).map_err(broken)?;
@@ -87,6 +95,11 @@ impl Reader {
     }
 }
 
+/// Whether JSON follows a magic byte and a schema id, as the serializers of Confluent's schema registry write it.
+fn is_framed(value: &[u8]) -> bool {
+    matches!(value, [0, _, _, _, _, rest @ ..] if rest.trim_ascii_start().starts_with(b"{"))
+}
+
 /// The fields of a JSON object. Of fields of the same name the last one counts.
 struct Object<'a> {
     text: TextValue<'a>,
@@ -100,6 +113,30 @@ enum TextValue<'a> {
     Other(&'static str),
 }
 
+impl<'a> TextValue<'a> {
+    /// From the JSON of a value that was accepted as such.
+    fn of(json: &'a str) -> Result<Self, serde_json::Error> {
+        Ok(TextValue::Other(match json.as_bytes()[0] {
+            b'"' => return Ok(TextValue::String(unescaped(json)?)),
+            b'n' => "null",
+            b't' | b'f' => "a boolean",
+            b'[' => "an array",
+            b'{' => "an object",
+            _ => "a number",
+        }))
+    }
+}
+
+/// The characters of a JSON string that was accepted as such; borrowed unless there are escapes. Half a surrogate pair,
+/// which Rust's strings cannot hold, is U+FFFD: a comment that was cut within an emoji is a comment.
+fn unescaped(json: &str) -> Result<Cow<'_, str>, serde_json::Error> {
+    let content = &json[1..json.len() - 1];
+    if !content.contains('\\') {
+        return Ok(Cow::Borrowed(content));
+    }
+    serde_json::from_str(&without_lone_surrogates(json)).map(Cow::Owned)
+}
+
 /// Reads an object whose field names are settings.
 struct ObjectSeed<'r> {
     reader: &'r Reader,
@@ -109,8 +146,7 @@ impl<'de> DeserializeSeed<'de> for ObjectSeed<'_> {
     type Value = Object<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Object<'de>, D::Error> {
-        // Not `deserialize_map`: its error would quote the value, which is a comment, and errors go into headers and logs.
-        deserializer.deserialize_any(self)
+        deserializer.deserialize_map(self)
     }
 }
 
@@ -121,56 +157,28 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
         f.write_str("a JSON object")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Object<'de>, E> {
-        Err(E::custom("it is null"))
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Object<'de>, E> {
-        Err(E::custom("it is a boolean"))
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Object<'de>, E> {
-        Err(E::custom("it is a number"))
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Object<'de>, E> {
-        Err(E::custom("it is a number"))
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Object<'de>, E> {
-        Err(E::custom("it is a number"))
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<Object<'de>, E> {
-        Err(E::custom("it is a string"))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Object<'de>, A::Error> {
-        Err(A::Error::custom("it is an array"))
-    }
-
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
         let reader = self.reader;
         let mut object = Object { text: TextValue::Missing, id: None, fields: vec![None; reader.echo.len()] };
-        while let Some(Key(key)) = map.next_key()? {
-            let echoed = reader.echo.iter().position(|name| *name == *key);
-            if let Some(place) = echoed {
-                let raw: &'de RawValue = map.next_value()?;
-                object.fields[place] = Some(raw.get());
-                // A field may be echoed and be the text or the id too.
-                if *key == *reader.text_field {
-                    let mut deserializer = serde_json::Deserializer::from_str(raw.get());
-                    object.text = TextSeed.deserialize(&mut deserializer).map_err(A::Error::custom)?;
-                }
-                if *key == *reader.id_field {
-                    object.id = string_or_number(raw.get());
-                }
-            } else if *key == *reader.text_field {
-                object.text = map.next_value_seed(TextSeed)?;
-            } else if *key == *reader.id_field {
-                object.id = string_or_number(map.next_value::<&'de RawValue>()?.get());
-            } else {
+        // Raw: as a `str` a name or a text with half a surrogate pair would be an error of the whole record.
+        while let Some(name) = map.next_key::<&'de RawValue>()? {
+            let name = unescaped(name.get()).map_err(A::Error::custom)?;
+            let echoed = reader.echo.iter().position(|field| *field == *name);
+            let (is_text, is_id) = (*name == *reader.text_field, *name == *reader.id_field);
+            if echoed.is_none() && !is_text && !is_id {
                 map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let json = map.next_value::<&'de RawValue>()?.get();
+            // A field may be echoed and be the text or the id too.
+            if let Some(place) = echoed {
+                object.fields[place] = Some(json);
+            }
+            if is_text {
+                object.text = TextValue::of(json).map_err(A::Error::custom)?;
+            }
+            if is_id {
+                object.id = string_or_number(json);
             }
         }
         Ok(object)
@@ -180,86 +188,4 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
 /// The JSON of an id, if it is of a type that an id may have.
 fn string_or_number(json: &str) -> Option<&str> {
     json.starts_with(|first: char| first == '"' || first == '-' || first.is_ascii_digit()).then_some(json)
-}
-
-/// A field's name, borrowed unless it holds escapes.
-struct Key<'a>(Cow<'a, str>);
-
-impl<'de> serde::Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyVisitor;
-        impl<'de> Visitor<'de> for KeyVisitor {
-            type Value = Key<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a field's name")
-            }
-
-            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Borrowed(name)))
-            }
-
-            fn visit_str<E>(self, name: &str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Owned(name.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(KeyVisitor)
-    }
-}
-
-/// Reads the text field: a string, or the name of what it is instead.
-struct TextSeed;
-
-impl<'de> DeserializeSeed<'de> for TextSeed {
-    type Value = TextValue<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<TextValue<'de>, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for TextSeed {
-    type Value = TextValue<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<TextValue<'de>, E> {
-        Ok(TextValue::String(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<TextValue<'de>, E> {
-        Ok(TextValue::String(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_unit<E>(self) -> Result<TextValue<'de>, E> {
-        Ok(TextValue::Other("null"))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<TextValue<'de>, E> {
-        Ok(TextValue::Other("a boolean"))
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<TextValue<'de>, E> {
-        Ok(TextValue::Other("a number"))
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<TextValue<'de>, E> {
-        Ok(TextValue::Other("a number"))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<TextValue<'de>, E> {
-        Ok(TextValue::Other("a number"))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<TextValue<'de>, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(TextValue::Other("an array"))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<TextValue<'de>, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(TextValue::Other("an object"))
-    }
 }

@@ -79,17 +79,7 @@ fn optional_fields_of_wrong_types_do_not_poison() {
 #[test]
 fn every_class_of_dead_letter() {
     assert_eq!(class(b"\xff{"), DeadLetterClass::InvalidUtf8);
-    for broken in [
-        "",
-        "{",
-        "[]",
-        "\"text\"",
-        "1",
-        "null",
-        "{\"text\":\"x\"} x",
-        "{\"text\":\"x\",}",
-        "{\"text\":\"\\ud800\"}",
-    ] {
+    for broken in ["", "{", "[]", "\"text\"", "1", "null", "{\"text\":\"x\"} x", "{\"text\":\"x\",}"] {
         assert_eq!(class(broken.as_bytes()), DeadLetterClass::InvalidJson, "{broken}");
     }
     assert_eq!(class(br#"{"id":1}"#), DeadLetterClass::MissingText);
@@ -105,19 +95,42 @@ fn messages_name_the_field_and_the_error() {
     let message = |value: &[u8]| reader().read(value).unwrap_err().message;
     assert_eq!(message(br#"{"id":1}"#), "the object has no field `text`");
     assert_eq!(message(br#"{"text":[]}"#), "the field `text` is an array, not a string");
-    for (value, kind) in [("[1]", "an array"), ("17", "a number"), ("-1.5", "a number"), ("null", "null")] {
-        let said = message(value.as_bytes());
-        assert!(
-            said.starts_with(&format!("the value is not a JSON object: it is {kind} at line 1")),
-            "{said}"
-        );
+    assert_eq!(message(b"[1]"), "the value is not a JSON object: it is an array");
+    let twice = message(br#""{\"text\":\"a secret\"}""#);
+    assert_eq!(twice, "the value is not a JSON object: it is a string (was JSON encoded twice?)");
+    let not_a_number = message(b"{\"text\":\"x\",\n \"rating\": NaN}");
+    assert_eq!(not_a_number, "the value is not a JSON object: NaN is no JSON value, at line 2, column 12");
+    for framed in [&b"\0\0\0\0\x07{\"text\":\"x\"}"[..], b"\0\xff\xff\xff\xff {}"] {
+        assert!(message(framed).contains("magic byte"), "{}", message(framed));
     }
+    let mut config = Config::default();
+    config.input.text_field = "본문".repeat(200);
+    let long = Reader::new(&config).read(b"{}").unwrap_err();
+    assert_eq!((long.class, long.message.chars().count()), (DeadLetterClass::MissingText, 200));
 }
 
 #[test]
-fn a_message_never_quotes_the_comment() {
-    let said = reader().read("\"이 글은 비밀입니다\"".as_bytes()).unwrap_err().message;
-    assert!(said.starts_with("the value is not a JSON object: it is a string at line 1"), "{said}");
+fn half_an_emoji_is_a_replacement_character_wherever_it_stands() {
+    let mut config = Config::default();
+    config.output.echo = vec!["note".to_owned()];
+    let reader = Reader::new(&config);
+    let value = r#"{"id":"\ud83d","a\ude00":1,"note":["\uD83D\ude00\ud83d"],"text":"좋\n\ud83d!"}"#;
+    let comment = reader.read(value.as_bytes()).unwrap();
+    assert_eq!(comment.text, "좋\n\u{fffd}!");
+    let mut out = Vec::new();
+    Verdict { id: comment.id, prediction: &prediction(0.75), labels: &labels(), model: "m" }.write(
+        reader.echo(),
+        &comment.fields,
+        &mut out,
+    );
+    let verdict: Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!((&verdict["id"], &verdict["fields"]["note"][0]), (&"\u{fffd}".into(), &"😀\u{fffd}".into()));
+}
+
+#[test]
+fn a_byte_order_mark_before_json_is_passed_over() {
+    let value = "\u{feff}{\"text\":\"좋아요\"}";
+    assert_eq!(reader().read(value.as_bytes()).unwrap().text, "좋아요");
 }
 
 #[test]
@@ -186,6 +199,22 @@ fn several_classes_are_all_written() {
 }
 
 proptest! {
+    /// Twelve characters of a value in the message of its dead letter would be a part of a comment.
+    #[test]
+    fn no_message_contains_a_part_of_the_value(
+        secret in "[가-힣a-z]{12,40}",
+        before in r#"[\[\]{}:,"\\0-9. tex]{0,12}"#,
+        after in r#"[\[\]{}:,"\\0-9. tex]{0,12}"#,
+    ) {
+        let value = format!("{before}{secret}{after}");
+        if let Err(letter) = reader().read(value.as_bytes()) {
+            let characters: Vec<char> = secret.chars().collect();
+            for part in characters.windows(12).map(|part| part.iter().collect::<String>()) {
+                prop_assert!(!letter.message.contains(&part), "{} of {}", letter.message, value);
+            }
+        }
+    }
+
     #[test]
     fn any_bytes_are_a_comment_or_a_dead_letter(value in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = reader().read(&value);

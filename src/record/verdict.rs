@@ -1,5 +1,6 @@
 //! What goes out: a verdict's JSON.
 
+use nunchi_data::without_lone_surrogates;
 use nunchi_engine::Prediction;
 use nunchi_engine::score::WrittenScore;
 
@@ -20,7 +21,7 @@ impl Verdict<'_> {
     /// Appends the verdict's JSON object, with `echo`'s names and JSON values under `fields` if there is any name.
     pub fn write(&self, echo: &[String], values: &[Option<&str>], out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"id\":");
-        out.extend_from_slice(self.id.unwrap_or("null").as_bytes());
+        write_json(self.id.unwrap_or("null"), out);
         self.write_prediction(out);
         if !echo.is_empty() {
             out.extend_from_slice(b",\"fields\":{");
@@ -31,7 +32,7 @@ impl Verdict<'_> {
                 }
                 write_string(name, out);
                 out.push(b':');
-                out.extend_from_slice(value.as_bytes());
+                write_json(value, out);
             }
             out.push(b'}');
         }
@@ -64,6 +65,11 @@ impl Verdict<'_> {
             out.extend_from_slice(b",\"truncated\":true");
         }
     }
+}
+
+/// Appends JSON of the record as it came, but for half surrogate pairs: strict readers refuse the whole verdict for one.
+fn write_json(json: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(without_lone_surrogates(json).as_bytes());
 }
 
 fn write_string(text: &str, out: &mut Vec<u8>) {

@@ -4,6 +4,7 @@
 use super::RetrainError;
 use crate::kafka::history::{History, Record};
 use crate::registry::TopicRange;
+use nunchi_data::without_lone_surrogates;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -161,7 +162,9 @@ impl Corrections {
 
 /// The id in the JSON of a string or a number; other text is taken literally, as in keys.
 pub(super) fn id(json: &str) -> String {
-    serde_json::from_str::<String>(json).unwrap_or_else(|_| json.trim().to_owned())
+    // Half an emoji in an id is what the verdict's id has in its place.
+    let json = without_lone_surrogates(json);
+    serde_json::from_str::<String>(&json).unwrap_or_else(|_| json.trim().to_owned())
 }
 
 #[cfg(test)]
