@@ -23,6 +23,7 @@ const NAMES: &[&str] = &[
     "nunchi_http_classify_seconds histogram {}",
     "nunchi_http_requests_total counter {code,path}",
     "nunchi_lag_records gauge {partition,topic}",
+    "nunchi_log_lines_lost_total counter {}",
     "nunchi_model_info gauge {model,precision}",
     "nunchi_model_loaded_timestamp_seconds gauge {}",
     "nunchi_model_swaps_total counter {result}",

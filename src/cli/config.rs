@@ -3,7 +3,8 @@
 use super::settings::Settings;
 use crate::cli::exit::ExitStatus;
 use crate::cli::printer::{out, outln};
-use crate::config::{Flag, Origin};
+use crate::config::{Flag, LogFormat, Origin};
+use crate::telemetry::set_message_format;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -35,7 +36,10 @@ struct Check {
 pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let Command::Check(check) = args.command;
     let flags: Vec<Flag> = check.set.iter().map(|assignment| Flag::set(assignment)).collect();
-    let settings = Settings::load(check.config.as_deref(), &flags)?;
+    let settings = Settings::load(check.config.as_deref(), &flags);
+    // Who checks reads it here, whatever form the log of `run` is to have.
+    set_message_format(LogFormat::Text);
+    let settings = settings?;
     out!("{}", listing(&settings));
     outln!("ok");
     Ok(ExitStatus::Done)

@@ -3,7 +3,8 @@
 //! `exit` has the exit statuses. Results go to standard output, progress and logs to standard error.
 
 use crate::cli::printer::errln;
-use crate::telemetry::lost_log_lines;
+use crate::config::LogFormat;
+use crate::telemetry::{lost_log_lines, messages_are_json, report_panics, set_message_format};
 use clap::{Parser, Subcommand};
 use exit::{ExitStatus, InternalError};
 use printer::finish;
@@ -101,11 +102,20 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    report_panics();
+    // The one setting that is known before the command line is: errors in it are lines of the log too.
+    if std::env::var_os("NUNCHI__LOG__FORMAT").is_some_and(|format| format == "json") {
+        set_message_format(LogFormat::Json);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             // `--help` and `--version` are errors to clap too, with exit code 0.
             let status = if error.exit_code() == 0 { ExitStatus::Done } else { ExitStatus::Usage };
+            if status == ExitStatus::Usage && messages_are_json() {
+                errln!("nunchi: {}", error.render().to_string().trim());
+                return status.into();
+            }
             return match error.print() {
                 Err(error) if status == ExitStatus::Done && error.kind() != ErrorKind::BrokenPipe => {
                     errln!("nunchi: cannot write to standard output: {error}");

@@ -46,8 +46,7 @@ pub(super) fn write_result(text: fmt::Arguments<'_>) {
 
 /// Writes to standard error; [`err!`] and [`errln!`] call this.
 pub(super) fn write_message(text: fmt::Arguments<'_>) {
-    // One write: lines of several threads and processes stay whole.
-    let _ = io::stderr().write_all(fmt::format(text).as_bytes());
+    crate::telemetry::message(&fmt::format(text));
 }
 
 /// Writes `bytes` to standard output at once; whether more can be written.

@@ -3,6 +3,7 @@
 
 use crate::config::{Config, ConfigErrors, Effective, Flag, Loaded, read};
 use crate::kafka::ClientProperties;
+use crate::telemetry::set_message_format;
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -31,6 +32,8 @@ impl Settings {
         let (loaded, mut errors) = read(file, environment, flags);
         let (clients, refused) = ClientProperties::resolve_with(&loaded.config, &loaded.origins);
         errors.extend(refused);
+        // Known by now, so that errors have the form of the log that they end.
+        set_message_format(loaded.config.log.format);
         errors.none_or(Settings { loaded, clients })
     }
 

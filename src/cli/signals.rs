@@ -6,7 +6,11 @@ use std::fmt;
 use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
+
+/// SIGTERMs that come closer together are one.
+const REPEAT: Duration = Duration::from_secs(1);
 
 /// The first signal of this process. Signals belong to the process, so there is one.
 static FIRST: OnceLock<Signal> = OnceLock::new();
@@ -42,6 +46,13 @@ impl fmt::Display for Signal {
 /// The status of work that was stopped before it was finished.
 pub(super) fn interrupted() -> ExitStatus {
     FIRST.get().map_or(ExitStatus::Interrupted, |signal| signal.status())
+}
+
+/// Whether `another` signal, so long after the `first` one, is only the first one again. Orchestrators and the shells and
+/// supervisors between them each pass a SIGTERM on: two within a second are one, and must not cut the drain short. Who
+/// presses Ctrl-C twice means it.
+fn is_repeated(first: Signal, another: Signal, after: Duration) -> bool {
+    first == Signal::Terminate && another == Signal::Terminate && after < REPEAT
 }
 
 /// From now on the first signal requests `stop`; a second one ends the process with 128 + its number.
@@ -86,10 +97,32 @@ pub(super) fn on_signals(
             })
         };
         let signal = next();
+        let at = Instant::now();
         // Another listener of this process may have received one before.
         let _ = FIRST.set(signal);
         first(signal);
-        std::process::exit(second(next()) as i32);
+        let another = loop {
+            let another = next();
+            if !is_repeated(signal, another, at.elapsed()) {
+                break another;
+            }
+        };
+        std::process::exit(second(another) as i32);
     })?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_sigterms_within_a_second_are_one() {
+        use Signal::{Interrupt, Terminate};
+        let ms = Duration::from_millis;
+        assert!(is_repeated(Terminate, Terminate, ms(999)));
+        assert!(!is_repeated(Terminate, Terminate, ms(1_000)));
+        assert!(!is_repeated(Interrupt, Interrupt, ms(1)));
+        assert!(!is_repeated(Terminate, Interrupt, ms(1)));
+    }
 }

@@ -22,7 +22,7 @@ impl ClientContext for QueryContext {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        debug!(%error, reason, "an admin client reports an error");
+        events::guarded("error", || debug!(%error, reason, "an admin client reports an error"));
     }
 }
 

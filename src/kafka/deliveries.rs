@@ -80,9 +80,11 @@ impl ProducerContext<NoCustomPartitioner> for Context {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        let failure =
-            result.as_ref().err().map(|(error, message)| (error.clone(), message.topic().to_owned()));
-        self.0.report(failure);
+        events::guarded("delivery", || {
+            let failure =
+                result.as_ref().err().map(|(error, message)| (error.clone(), message.topic().to_owned()));
+            self.0.report(failure);
+        });
     }
 }
 
@@ -92,6 +94,6 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        debug!(%error, reason, "the producer reports an error");
+        events::guarded("error", || debug!(%error, reason, "the producer reports an error"));
     }
 }

@@ -9,6 +9,7 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, TopicPartitionList};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tracing::{debug, error, info, warn};
@@ -168,8 +169,18 @@ impl EventContext {
     }
 }
 
-impl ConsumerContext for EventContext {
-    fn rebalance(&self, consumer: &BaseConsumer<Self>, err: RDKafkaRespErr, list: &mut TopicPartitionList) {
+/// Runs the work of a callback of librdkafka; whether it came to its end. A panic must not go on through C: Rust ends the
+/// process there, without a status or a message that says why.
+pub(super) fn guarded(callback: &str, work: impl FnOnce()) -> bool {
+    let done = catch_unwind(AssertUnwindSafe(work)).is_ok();
+    if !done {
+        error!(callback, "a callback of librdkafka panicked; this is a bug");
+    }
+    done
+}
+
+impl EventContext {
+    fn rebalanced(&self, consumer: &BaseConsumer<Self>, err: RDKafkaRespErr, list: &TopicPartitionList) {
         let assign = match err {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => true,
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => false,
@@ -194,6 +205,15 @@ impl ConsumerContext for EventContext {
         }
         self.happened();
     }
+}
+
+impl ConsumerContext for EventContext {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, err: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        if !guarded("rebalance", || self.rebalanced(consumer, err, list)) {
+            self.state().failure = Some("the callback of a rebalance panicked".to_owned());
+            self.happened();
+        }
+    }
 
     fn commit_callback(&self, _result: KafkaResult<()>, _offsets: &TopicPartitionList) {
         self.happened();
@@ -207,10 +227,10 @@ impl ClientContext for EventContext {
     }
 
     fn stats_raw(&self, statistics: &[u8]) {
-        match serde_json::from_slice::<Statistics>(statistics) {
+        guarded("stats", || match serde_json::from_slice::<Statistics>(statistics) {
             Ok(statistics) => self.state().statistics = Some(statistics.digest(&self.topic)),
             Err(error) => debug!(%error, "librdkafka's statistics cannot be read"),
-        }
+        });
         self.happened();
     }
 
@@ -220,8 +240,10 @@ impl ClientContext for EventContext {
             // Not an error: librdkafka reports the end of a partition this way.
             return;
         }
-        debug!(%error, reason, "the consumer reports an error");
-        self.state().errors += 1;
+        guarded("error", || {
+            debug!(%error, reason, "the consumer reports an error");
+            self.state().errors += 1;
+        });
         self.happened();
     }
 }
@@ -229,12 +251,12 @@ impl ClientContext for EventContext {
 /// Forwards librdkafka's log. Its errors about lost connections repeat often and are retried: warnings here.
 pub(super) fn log(level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
     use rdkafka::config::RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
-    match level {
+    guarded("log", || match level {
         Emerg | Alert | Critical => error!(target: "librdkafka", facility, "{message}"),
         Error | Warning => warn!(target: "librdkafka", facility, "{message}"),
         Notice | Info => info!(target: "librdkafka", facility, "{message}"),
         Debug => debug!(target: "librdkafka", facility, "{message}"),
-    }
+    });
 }
 
 /// The part of librdkafka's statistics that we read (its `STATISTICS.md`).
@@ -282,5 +304,16 @@ impl Statistics {
             first: partition.lo_offset,
         };
         (up, owned.map(digest).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_ends_at_the_callback() {
+        assert!(guarded("test", || {}));
+        assert!(!guarded("test", || panic!("of a callback")));
     }
 }

@@ -9,7 +9,7 @@ use super::worker::Worker;
 use crate::kafka::batch::Batch;
 use crate::kafka::consumer::Consumer;
 use crate::kafka::now_ms;
-use crate::telemetry::Stage;
+use crate::telemetry::{Stage, latency_seconds};
 use rdkafka::Timestamp;
 use rdkafka::message::Message;
 use std::time::Instant;
@@ -45,9 +45,8 @@ impl<C: BatchClassifier> Worker<'_, C> {
         self.breakers.commit();
         self.stats.seconds = start.elapsed().as_secs_f64();
         let now_ms = now_ms();
-        for timestamp in &self.timestamps {
-            self.metrics.observe_end_to_end((now_ms - timestamp) as f64 / 1_000.0);
-        }
+        let latencies = self.timestamps.iter().filter_map(|&timestamp| latency_seconds(timestamp, now_ms));
+        latencies.for_each(|seconds| self.metrics.observe_end_to_end(seconds));
         self.metrics.commit(&self.stats, in_transaction);
         self.records += self.stats.records();
         self.lag.advance(&batch.spans);

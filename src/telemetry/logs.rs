@@ -1,8 +1,12 @@
 //! Logs: text lines or JSON objects, to standard error. A line never holds a secret or a comment's text.
 
+use super::json::{JsonLines, message_line};
 use crate::config::{Log, LogFormat};
+use std::any::Any;
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::panic::{Location, PanicHookInfo};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use thiserror::Error;
 
 /// Why logs cannot be set up.
@@ -29,9 +33,61 @@ pub fn init_logs(log: &Log) -> Result<(), LogError> {
             let colors = io::IsTerminal::is_terminal(&io::stderr()) && std::env::var_os("NO_COLOR").is_none();
             logs.with_ansi(colors).try_init()
         }
-        LogFormat::Json => logs.json().flatten_event(true).try_init(),
+        LogFormat::Json => logs.with_ansi(false).event_format(JsonLines).try_init(),
     };
+    set_message_format(log.format);
     done.map_err(|_| LogError::Twice)
+}
+
+/// Whether messages beside the log are JSON too.
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// The form of what [`message`] writes from now on: a log that is read by a program must be readable to its last line.
+pub fn set_message_format(format: LogFormat) {
+    JSON.store(format == LogFormat::Json, Ordering::Relaxed);
+}
+
+/// Whether [`message`] writes JSON.
+pub fn messages_are_json() -> bool {
+    JSON.load(Ordering::Relaxed)
+}
+
+/// Writes text for people to standard error, beside the log. With `log.format = "json"` it becomes a line of the log: of
+/// level error if it begins with `nunchi: `, as the last words of a command do, else of level info. What cannot be written
+/// is counted, as log lines are.
+pub fn message(text: &str) {
+    let mut errors = Lossy(io::stderr());
+    // `write` fails never; one call, so that lines of several threads and processes stay whole.
+    let _ = if messages_are_json() {
+        let text = text.trim_matches(['\r', '\n']);
+        let (level, text) = text.strip_prefix("nunchi: ").map_or(("INFO", text), |text| ("ERROR", text));
+        if text.is_empty() { Ok(0) } else { errors.write(message_line(level, text).as_bytes()) }
+    } else {
+        errors.write(text.as_bytes())
+    };
+}
+
+/// Panics are reported as messages from now on: in the form of the log, and without values. A panic's text may hold a part
+/// of a comment (`str` quotes the text that it was to cut), so that only texts from the source code are repeated; the place
+/// says the rest. Unlike the standard library's hook this one cannot panic if standard error is closed.
+pub fn report_panics() {
+    std::panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
+        let thread = std::thread::current();
+        let thread = thread.name().unwrap_or("without a name");
+        let backtrace = Backtrace::capture();
+        let mut text = panic_message(thread, panic.location(), panic.payload());
+        if backtrace.status() == BacktraceStatus::Captured {
+            text.push_str(&format!("\n{backtrace}"));
+        }
+        message(&format!("nunchi: {text}\n"));
+    }));
+}
+
+fn panic_message(thread: &str, place: Option<&Location<'_>>, payload: &(dyn Any + Send)) -> String {
+    let what = payload.downcast_ref::<&'static str>().copied();
+    let what = what.unwrap_or("(the message may contain data and is not shown)");
+    let place = place.map_or_else(|| "an unknown place".to_owned(), Location::to_string);
+    format!("thread `{thread}` panicked at {place}: {what}")
 }
 
 /// Log lines of this process that could not be written.
@@ -76,6 +132,16 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Err(io::ErrorKind::StorageFull.into())
         }
+    }
+
+    #[test]
+    fn a_panic_is_told_without_its_values() {
+        let text = String::from("a secret comment");
+        let told =
+            |payload: Box<dyn Any + Send>| panic_message("worker-0", Some(Location::caller()), &*payload);
+        let told = [told(Box::new(format!("not a boundary in `{text}`"))), told(Box::new("no such key"))];
+        assert!(!told[0].contains("secret") && told[0].contains("logs.rs:"), "{}", told[0]);
+        assert!(told[1].starts_with("thread `worker-0` panicked at ") && told[1].ends_with(": no such key"));
     }
 
     #[test]

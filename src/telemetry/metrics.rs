@@ -86,6 +86,8 @@ pub struct Metrics {
     pub http_requests: IntCounterVec,
     /// `nunchi_http_classify_seconds`
     pub http_classify_seconds: Histogram,
+    /// `nunchi_log_lines_lost_total`
+    pub log_lines_lost: IntCounter,
 }
 
 impl Metrics {
@@ -207,6 +209,10 @@ impl Metrics {
                 "Time of a classification request.",
                 powers(0.000_1, 2.0, 18),
             ),
+            log_lines_lost: make.counter(
+                "nunchi_log_lines_lost_total",
+                "Log lines that could not be written to standard error.",
+            ),
             registry,
         };
         metrics.begin_at_zero();
@@ -262,6 +268,8 @@ impl Metrics {
     /// # Errors
     /// A metric that cannot be encoded.
     pub fn encode(&self) -> prometheus::Result<String> {
+        // Counted where lines are written, which knows of no metrics.
+        self.log_lines_lost.inc_by(super::lost_log_lines().saturating_sub(self.log_lines_lost.get()));
         prometheus::TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }

@@ -230,9 +230,33 @@ impl WorkerMetrics {
     }
 }
 
+/// 2000-01-01 in milliseconds of Unix time: before Kafka, and behind every time in seconds that stands where milliseconds
+/// should.
+const FIRST_PLAUSIBLE_MS: i64 = 946_684_800_000;
+/// How far ahead of ours another clock may be, as for brokers (`message.timestamp.after.max.ms`).
+const MAX_AHEAD_MS: i64 = 3_600_000;
+
+/// Seconds from a record's timestamp to `now_ms`. `None` for timestamps that cannot be, such as seconds, microseconds or 0
+/// in place of milliseconds: one of them would be decades in a sum of latencies.
+pub fn latency_seconds(timestamp_ms: i64, now_ms: i64) -> Option<f64> {
+    let is_plausible = (FIRST_PLAUSIBLE_MS..=now_ms.saturating_add(MAX_AHEAD_MS)).contains(&timestamp_ms);
+    is_plausible.then(|| (now_ms - timestamp_ms) as f64 / 1_000.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn timestamps_that_cannot_be_are_no_latency() {
+        let now_ms = 1_767_225_600_000;
+        for timestamp_ms in [i64::MIN, -1, 0, now_ms / 1_000, now_ms * 1_000, now_ms + 3_600_001, i64::MAX] {
+            assert_eq!(latency_seconds(timestamp_ms, now_ms), None, "{timestamp_ms}");
+        }
+        assert_eq!(latency_seconds(now_ms - 1_500, now_ms), Some(1.5));
+        assert_eq!(latency_seconds(now_ms + 1_000, now_ms), Some(-1.0), "which the histogram counts as 0");
+        assert!(latency_seconds(FIRST_PLAUSIBLE_MS, now_ms).is_some());
+    }
 
     fn worker(metrics: &Metrics) -> WorkerMetrics {
         WorkerMetrics::new(metrics, "comments", &["negative".to_owned(), "positive".to_owned()], "abc")
