@@ -3,7 +3,7 @@
 use crate::cli::publish::PublishError;
 use crate::config::ConfigErrors;
 use crate::dead_letters::DeadLetterError;
-use crate::kafka::ClientError;
+use crate::kafka::{BrokerError, ClientError};
 use crate::pipeline::PipelineError;
 use crate::registry::RegistryError;
 use crate::replay::ReplayError;
@@ -117,8 +117,17 @@ fn of_pipeline(error: &PipelineError) -> ExitStatus {
 fn of_client(error: &ClientError) -> ExitStatus {
     match error {
         ClientError::Configuration(_) => ExitStatus::Usage,
-        ClientError::Authentication { .. } | ClientError::Authorization { .. } => ExitStatus::Denied,
+        ClientError::Authentication { .. } | ClientError::Authorization { .. } | ClientError::Tls(_) => {
+            ExitStatus::Denied
+        }
         ClientError::Fenced { .. } => ExitStatus::Fenced,
+        _ => ExitStatus::Failed,
+    }
+}
+
+fn of_broker(error: &BrokerError) -> ExitStatus {
+    match error {
+        BrokerError::Refused { error, .. } => of_client(error),
         _ => ExitStatus::Failed,
     }
 }
@@ -127,6 +136,7 @@ fn of_replay(error: &ReplayError) -> ExitStatus {
     match error {
         ReplayError::Usage(_) => ExitStatus::Usage,
         ReplayError::Pipeline(error) => of_pipeline(error),
+        ReplayError::Kafka(error) => of_broker(error),
         _ => ExitStatus::Failed,
     }
 }
@@ -134,6 +144,7 @@ fn of_replay(error: &ReplayError) -> ExitStatus {
 fn of_dead_letters(error: &DeadLetterError) -> ExitStatus {
     match error {
         DeadLetterError::Usage(_) => ExitStatus::Usage,
+        DeadLetterError::Kafka(error) => of_broker(error),
         _ => ExitStatus::Failed,
     }
 }
@@ -142,6 +153,7 @@ fn of_retraining(error: &RetrainError) -> ExitStatus {
     match error {
         RetrainError::Usage(_) => ExitStatus::Usage,
         RetrainError::Registry(error) => of_registry(error),
+        RetrainError::History(error) => of_broker(error),
         RetrainError::Engine(error) => of_engine(error),
         _ => ExitStatus::Failed,
     }
@@ -220,6 +232,7 @@ mod tests {
         let fenced =
             || ClientError::Fenced { transactional_id: "a-b-0".to_owned(), reason: "fenced".to_owned() };
         let denied = || ClientError::Authentication { brokers: "a:1".to_owned(), reason: "no".to_owned() };
+        let refused = || BrokerError::Refused { doing: "asking".to_owned(), error: Box::new(denied()) };
         let forbidden = || ClientError::Authorization { what: "writing".to_owned(), reason: "no".to_owned() };
         let cases: Vec<(anyhow::Error, ExitStatus)> = vec![
             (anyhow::anyhow!("something"), ExitStatus::Failed),
@@ -246,6 +259,10 @@ mod tests {
             (file_error(ErrorKind::PermissionDenied).into(), ExitStatus::Failed),
             (ModelError::Damaged("x".to_owned()).into(), ExitStatus::Failed),
             (PublishError::Denied(denied()).into(), ExitStatus::Denied),
+            (ReplayError::Kafka(refused()).into(), ExitStatus::Denied),
+            (DeadLetterError::Kafka(refused()).into(), ExitStatus::Denied),
+            (RetrainError::History(refused()).into(), ExitStatus::Denied),
+            (RetrainError::History(BrokerError::NoTopic("x".to_owned())).into(), ExitStatus::Failed),
         ];
         for (error, want) in cases {
             assert_eq!(ExitStatus::of(&error), want, "{error:?}");

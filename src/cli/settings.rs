@@ -111,6 +111,7 @@ mod tests {
         ("worker.batch_records", "7", Read),
         ("worker.batch_bytes", "2048", Read),
         ("worker.poll_ms", "7", Read),
+        ("worker.linger_ms", "7", Read),
         ("worker.stall_seconds", "7", Read),
         ("worker.stop_seconds", "7", Read),
         ("engine.kernel", "portable", Read),

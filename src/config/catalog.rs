@@ -26,11 +26,9 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("kafka.brokers", "a string HOST:PORT, or several with commas between", |c| {
         brokers(&c.kafka.brokers)
     }),
-    setting("kafka.group", "a string of 1 to 200 characters without spaces", |c| name(&c.kafka.group)),
+    setting("kafka.group", MEMBER, |c| member(&c.kafka.group)),
     setting("kafka.delivery", "\"exactly_once\" or \"at_least_once\"", |_| true),
-    setting("kafka.instance", "a string of 1 to 200 characters without spaces", |c| {
-        c.kafka.instance.as_deref().is_none_or(name)
-    }),
+    setting("kafka.instance", MEMBER, |c| c.kafka.instance.as_deref().is_none_or(member)),
     setting("input.topic", TOPIC, |c| topic(&c.input.topic)),
     setting("input.format", "\"json\" or \"text\"", |_| true),
     setting("input.max_bytes", "a whole number from 1 to 1,000,000,000", |c| {
@@ -63,6 +61,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("worker.poll_ms", "a whole number from 1 to 10,000", |c| {
         (1..=10_000).contains(&c.worker.poll_ms)
     }),
+    setting("worker.linger_ms", "a whole number from 0 to 5,000", |c| c.worker.linger_ms <= 5_000),
     setting("worker.stall_seconds", "a whole number from 1 to 86,400", |c| {
         (1..=86_400).contains(&c.worker.stall_seconds)
     }),
@@ -113,6 +112,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("log.format", "\"text\" or \"json\"", |_| true),
 ];
 
+const MEMBER: &str =
+    "a string of 1 to 200 characters without spaces and `/`, which separates the parts of transactional ids";
 const TOPIC: &str = "a topic's name: 1 to 249 of the characters a-z, A-Z, 0-9, `.`, `_` and `-`";
 const SHARE: &str = "a share above 0 and at most 1";
 const BAND: &str = "a share from 0 to 1";
@@ -201,8 +202,10 @@ fn host(name: &str) -> bool {
         && !name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/')
 }
 
-fn name(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 200 && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+/// Whether `text` can be a part of a transactional id `{group}/{instance}/{worker}`.
+fn member(text: &str) -> bool {
+    let is_wrong = |c: char| c.is_whitespace() || c.is_control() || c == '/';
+    !text.is_empty() && text.len() <= 200 && !text.contains(is_wrong)
 }
 
 /// Whether `text` has the form of a version's name: `0123456789ab`, `v7`, `current`.

@@ -57,7 +57,7 @@ pub struct Kafka {
     pub group: String,
     /// Delivery guarantee.
     pub delivery: Delivery,
-    /// The name of this process within the group; `transactional.id` is `{group}-{instance}-{worker}`. Random unless set.
+    /// The name of this process within the group; `transactional.id` is `{group}/{instance}/{worker}`. Random unless set.
     pub instance: Option<String>,
     /// librdkafka properties for both clients.
     pub properties: Properties,
@@ -204,6 +204,8 @@ pub struct Worker {
     pub batch_bytes: usize,
     /// Longest wait for the first record of a batch (milliseconds).
     pub poll_ms: u64,
+    /// How long a batch waits for more records after its first one, up to its limits (milliseconds).
+    pub linger_ms: u64,
     /// `/livez` fails when a worker's batch is older than this (seconds).
     pub stall_seconds: u64,
     /// Deadline of a clean stop (seconds).
@@ -217,6 +219,7 @@ impl Default for Worker {
             batch_records: 16_384,
             batch_bytes: 16 << 20,
             poll_ms: 100,
+            linger_ms: 0,
             stall_seconds: 60,
             stop_seconds: 25,
         }

@@ -1,11 +1,13 @@
 //! Requests to the brokers: partitions of topics, end offsets, offsets by time, committed offsets.
 
-use crate::kafka::error::BrokerError;
-use crate::kafka::{ClientProperties, events};
+use crate::kafka::error::{BrokerError, code};
+use crate::kafka::topics::Refusals;
+use crate::kafka::{ClientError, ClientProperties, events, tls};
+use nunchi_librdkafka::{DescribeOptions, TopicId, describe_topics};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
-use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tracing::debug;
@@ -14,7 +16,10 @@ use tracing::debug;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The context of a client for requests: errors are returned by the requests; the end of a partition is not an error.
-pub(super) struct QueryContext;
+#[derive(Default)]
+pub(super) struct QueryContext {
+    refusals: Refusals,
+}
 
 impl ClientContext for QueryContext {
     fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
@@ -22,7 +27,10 @@ impl ClientContext for QueryContext {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        events::guarded("error", || debug!(%error, reason, "an admin client reports an error"));
+        events::guarded("error", || {
+            debug!(%error, reason, "an admin client reports an error");
+            self.refusals.note(&error);
+        });
     }
 }
 
@@ -32,6 +40,7 @@ impl ConsumerContext for QueryContext {}
 pub(crate) struct Brokers {
     consumer: BaseConsumer<QueryContext>,
     addresses: String,
+    properties: ClientConfig,
 }
 
 /// The first record at or behind an offset.
@@ -56,9 +65,39 @@ impl Brokers {
         properties.set_log_level(rdkafka::config::RDKafkaLogLevel::Critical);
         let addresses = properties.get("bootstrap.servers").unwrap_or_default().to_owned();
         let consumer = properties
-            .create_with_context(QueryContext)
+            .create_with_context(QueryContext::default())
             .map_err(|error| BrokerError::request("creating a client", error))?;
-        Ok(Brokers { consumer, addresses })
+        Ok(Brokers { consumer, addresses, properties })
+    }
+
+    /// Why a request failed: that the brokers refuse is told apart.
+    fn failed(&self, doing: impl Into<String>, error: &KafkaError) -> BrokerError {
+        let doing = doing.into();
+        // Refusals are reported to the context, from within poll.
+        drop(self.consumer.poll(Duration::from_millis(100)));
+        let refusal = self.consumer.context().refusals.refusal().or_else(|| code(error));
+        let is_lost = matches!(
+            refusal,
+            Some(
+                RDKafkaErrorCode::SSL
+                    | RDKafkaErrorCode::BrokerTransportFailure
+                    | RDKafkaErrorCode::AllBrokersDown
+                    | RDKafkaErrorCode::OperationTimedOut
+            )
+        );
+        let refused = match is_lost.then(|| tls::diagnose(&self.properties)).flatten() {
+            Some(message) => Some(ClientError::Tls(message)),
+            None => refusal.and_then(|code| ClientError::refusal(code, &self.addresses, &doing)),
+        };
+        match refused {
+            Some(error) => BrokerError::Refused { doing, error: Box::new(error) },
+            None => BrokerError::request(doing, error),
+        }
+    }
+
+    /// `kafka.brokers`.
+    pub(crate) fn addresses(&self) -> &str {
+        &self.addresses
     }
 
     /// The metadata of the group, for a transaction.
@@ -80,7 +119,7 @@ impl Brokers {
         let metadata = self
             .consumer
             .fetch_metadata(Some(topic), REQUEST_TIMEOUT)
-            .map_err(|error| BrokerError::request(doing(), error))?;
+            .map_err(|error| self.failed(doing(), &error))?;
         let Some(found) = metadata.topics().first() else { return Ok(None) };
         match found.error().map(RDKafkaErrorCode::from) {
             None if found.partitions().is_empty() => Ok(None),
@@ -95,8 +134,16 @@ impl Brokers {
                 | RDKafkaErrorCode::UnknownTopic
                 | RDKafkaErrorCode::InvalidTopic,
             ) => Ok(None),
-            Some(code) => Err(BrokerError::request(doing(), code)),
+            Some(code) => Err(self.failed(doing(), &KafkaError::MetadataFetch(code))),
         }
+    }
+
+    /// The id of `topic`, which a later topic of the same name does not have; `None` where the brokers know no ids (before
+    /// Kafka 2.8) or do not say.
+    pub(crate) fn topic_id(&self, topic: &str) -> Option<TopicId> {
+        let options = DescribeOptions { timeout: REQUEST_TIMEOUT, authorized_operations: false };
+        let described = describe_topics(self.consumer.client(), &[topic], &options).ok()?.pop()?;
+        described.ok()?.id
     }
 
     /// The first offset that is left in a partition, and the one behind the last committed record.
@@ -105,7 +152,7 @@ impl Brokers {
     /// The brokers do not answer.
     pub(crate) fn ends(&self, topic: &str, partition: i32) -> Result<(i64, i64), BrokerError> {
         self.consumer.fetch_watermarks(topic, partition, REQUEST_TIMEOUT).map_err(|error| {
-            BrokerError::request(format!("requesting the end of partition {partition} of `{topic}`"), error)
+            self.failed(format!("requesting the end of partition {partition} of `{topic}`"), &error)
         })
     }
 
@@ -124,15 +171,15 @@ impl Brokers {
         for &partition in partitions {
             // Negative times have a special meaning in the protocol.
             list.add_partition_offset(topic, partition, Offset::Offset(time_ms.max(0)))
-                .map_err(|error| BrokerError::request(doing(), error))?;
+                .map_err(|error| self.failed(doing(), &error))?;
         }
         let found = self
             .consumer
             .offsets_for_times(list, REQUEST_TIMEOUT)
-            .map_err(|error| BrokerError::request(doing(), error))?;
+            .map_err(|error| self.failed(doing(), &error))?;
         let mut offsets = BTreeMap::new();
         for element in found.elements() {
-            element.error().map_err(|error| BrokerError::request(doing(), error))?;
+            element.error().map_err(|error| self.failed(doing(), &error))?;
             let offset = match element.offset() {
                 Offset::Offset(offset) => Some(offset),
                 _ => None,
@@ -157,13 +204,11 @@ impl Brokers {
         for &partition in partitions {
             list.add_partition(topic, partition);
         }
-        let found = self
-            .consumer
-            .committed_offsets(list, limit)
-            .map_err(|error| BrokerError::request(doing(), error))?;
+        let found =
+            self.consumer.committed_offsets(list, limit).map_err(|error| self.failed(doing(), &error))?;
         let mut offsets = BTreeMap::new();
         for element in found.elements() {
-            element.error().map_err(|error| BrokerError::request(doing(), error))?;
+            element.error().map_err(|error| self.failed(doing(), &error))?;
             let offset = match element.offset() {
                 Offset::Offset(offset) => Some(offset),
                 _ => None,
@@ -204,7 +249,7 @@ impl Brokers {
         offsets: &BTreeMap<i32, i64>,
         mut see: impl FnMut(Option<&rdkafka::message::BorrowedMessage<'_>>) -> bool,
     ) -> Result<(), BrokerError> {
-        let failed = |error: KafkaError| BrokerError::request(format!("reading topic `{topic}`"), error);
+        let failed = |error: KafkaError| self.failed(format!("reading topic `{topic}`"), &error);
         let mut list = TopicPartitionList::new();
         for (&partition, &offset) in offsets {
             list.add_partition_offset(topic, partition, Offset::Offset(offset)).map_err(failed)?;

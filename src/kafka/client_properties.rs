@@ -4,9 +4,9 @@
 //! no `Debug` or error shows a value that may be secret.
 
 use super::properties::{self, Map};
-use crate::config::{Config, ConfigErrors, Delivery, Origin, Origins, is_hidden};
+use crate::config::{Config, ConfigErrors, Delivery, Origin, Origins, Properties, Value, is_hidden};
 use rdkafka::ClientConfig;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// The librdkafka properties of every client of this process, resolved once at start.
@@ -19,6 +19,19 @@ pub struct ClientProperties {
     consumer: Map,
     producer: Map,
     hidden: BTreeSet<String>,
+    /// By role, properties whose values are read from files, again for each new client: secrets rotate.
+    files: [BTreeMap<String, Value>; 3],
+}
+
+/// Which of the process's clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Without a group and without transactions.
+    Plain,
+    /// A member of the group.
+    Consumer,
+    /// A writer.
+    Producer,
 }
 
 impl ClientProperties {
@@ -46,6 +59,11 @@ impl ClientProperties {
             consumer: read("consumer", &kafka.consumer),
             producer: read("producer", &kafka.producer),
             hidden: hidden_names(config),
+            files: [
+                files(&kafka.properties, &Properties::default()),
+                files(&kafka.properties, &kafka.consumer),
+                files(&kafka.properties, &kafka.producer),
+            ],
         }
         .with_ours(config);
         if errors.0.is_empty() {
@@ -110,7 +128,7 @@ impl ClientProperties {
 
     /// The configuration of worker `worker`'s consumer.
     pub fn consumer(&self, worker: usize) -> ClientConfig {
-        let mut config = client_config(&self.consumer);
+        let mut config = self.config(Role::Consumer);
         if let Some(member) = self.consumer.get("group.instance.id") {
             // Each worker is a separate member; two with the same static id would fence each other.
             config.set("group.instance.id", format!("{member}-{worker}"));
@@ -120,7 +138,7 @@ impl ClientProperties {
 
     /// The configuration of worker `worker`'s producer; transactional with `exactly_once`.
     pub fn producer(&self, worker: usize) -> ClientConfig {
-        let mut config = client_config(&self.producer);
+        let mut config = self.config(Role::Producer);
         match self.delivery {
             Delivery::ExactlyOnce => {
                 config.set("transactional.id", self.transactional_id(worker));
@@ -135,12 +153,60 @@ impl ClientProperties {
 
     /// The configuration of a client for metadata or plain publishing: no group, no transactions.
     pub fn plain(&self) -> ClientConfig {
-        client_config(&self.common)
+        self.config(Role::Plain)
     }
 
-    /// `{group}-{instance}-{worker}`: two live producers must never share it, or they fence each other in a loop.
+    /// The properties of a role, with what the files of secrets hold now; what was read at start where they cannot be read.
+    fn config(&self, role: Role) -> ClientConfig {
+        let mut config = client_config(self.properties(role));
+        for (name, value) in &self.files[role as usize] {
+            if let Ok(text) = value.resolve() {
+                config.set(name, text);
+            }
+        }
+        config
+    }
+
+    fn properties(&self, role: Role) -> &Map {
+        match role {
+            Role::Plain => &self.common,
+            Role::Consumer => &self.consumer,
+            Role::Producer => &self.producer,
+        }
+    }
+
+    /// User name and password as the files hold them now; `None` where they are not read from files.
+    pub(super) fn credentials(&self, role: Role) -> Option<(String, String)> {
+        let names = ["sasl.username", "sasl.password"];
+        if !names.iter().any(|name| self.files[role as usize].contains_key(*name)) {
+            return None;
+        }
+        let config = self.config(role);
+        let [username, password] = names.map(|name| config.get(name).map(str::to_owned));
+        Some((username?, password?))
+    }
+
+    /// Whom the brokers take this process for, as far as the settings say.
+    pub(crate) fn principal(&self) -> String {
+        let has = |name: &str| self.common.contains_key(name);
+        match self.common.get("sasl.username") {
+            Some(_) if self.hidden.contains("sasl.username") => "the principal of sasl.username".to_owned(),
+            Some(username) => format!("the principal of sasl.username `{username}`"),
+            None if has("sasl.mechanism") || has("sasl.mechanisms") => "the principal of sasl.*".to_owned(),
+            None if ["ssl.certificate.location", "ssl.certificate.pem", "ssl.keystore.location"]
+                .into_iter()
+                .any(has) =>
+            {
+                "the principal of the client certificate".to_owned()
+            }
+            None => "the anonymous principal (neither sasl.* nor a client certificate is set)".to_owned(),
+        }
+    }
+
+    /// `{group}/{instance}/{worker}`: two live producers must never share it, or they fence each other in a loop.
     pub fn transactional_id(&self, worker: usize) -> String {
-        format!("{}-{}-{worker}", self.group, self.instance)
+        // Not with `-`, which names contain: group `a-b` with instance `c` and group `a` with `b-c` would fence each other.
+        format!("{}/{}/{worker}", self.group, self.instance)
     }
 
     /// This process's name within its group.
@@ -215,6 +281,13 @@ fn layered(below: &Map, above: &Map) -> Map {
 
 fn client_config(map: &Map) -> ClientConfig {
     map.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// The properties of a role whose values come from files; what is set for the role alone hides what is set for all.
+fn files(common: &Properties, own: &Properties) -> BTreeMap<String, Value> {
+    let all = common.iter().filter(|(name, _)| !own.contains_key(*name)).chain(own);
+    let from_files = all.filter(|(_, value)| matches!(value, Value::File { .. }));
+    from_files.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Names of properties whose values are never shown: secrets by name, and whatever came from a variable or a file.

@@ -6,13 +6,14 @@ use super::ClientProperties;
 use super::admin::{Brokers, QueryContext};
 use super::error::{BrokerError, is_fenced};
 use super::topics::block_on;
+use super::write_failures::WriteFailures;
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -24,34 +25,43 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 const CONTENTION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A transactional producer that writes to the log, and to other topics in the same transaction.
-pub(crate) struct Writer(ThreadedProducer<DefaultProducerContext>);
+pub(crate) struct Writer {
+    producer: ThreadedProducer<WriteFailures>,
+    failures: WriteFailures,
+}
 
 impl Writer {
     /// Begins a transaction.
     pub(crate) fn begin(&self) -> Result<(), KafkaError> {
-        self.0.begin_transaction()
+        self.failures.forget();
+        self.producer.begin_transaction()
     }
 
     /// Adds a record of any topic to the transaction.
     pub(crate) fn send(&self, record: BaseRecord<'_, [u8], [u8]>) -> Result<(), KafkaError> {
-        self.0.send(record).map_err(|(error, _)| error)
+        self.producer.send(record).map_err(|(error, _)| error)
     }
 
     /// Commits the transaction.
     pub(crate) fn commit(&self, timeout: Duration) -> Result<(), KafkaError> {
-        self.0.commit_transaction(timeout)
+        self.producer.commit_transaction(timeout)
     }
 
     /// Aborts the open transaction, if there is one: a fenced writer has nothing to abort, and fails here.
     pub(crate) fn abort(&self, timeout: Duration) {
-        if let Err(error) = self.0.abort_transaction(timeout) {
+        if let Err(error) = self.producer.abort_transaction(timeout) {
             debug!(%error, "nothing was aborted");
         }
     }
 
     /// Whether a newer writer of the same id took over.
     pub(crate) fn is_fenced(&self) -> bool {
-        is_fenced(self.0.client().fatal_error().as_ref())
+        is_fenced(self.producer.client().fatal_error().as_ref())
+    }
+
+    /// Why the first record of the transaction that was not delivered was not.
+    pub(crate) fn first_failure(&self) -> Option<KafkaError> {
+        self.failures.first()
     }
 }
 
@@ -181,7 +191,7 @@ impl<'a> CompactedLog<'a> {
             None => {
                 let mut properties = self.clients.plain();
                 properties.set("isolation.level", "read_uncommitted");
-                let made = properties.create_with_context(QueryContext).map_err(failed)?;
+                let made = properties.create_with_context(QueryContext::default()).map_err(failed)?;
                 self.all.get_or_init(|| made)
             }
         };
@@ -231,9 +241,12 @@ impl<'a> CompactedLog<'a> {
             match attempt {
                 Ok(then) => return Ok(then),
                 Err(error) if start.elapsed() > CONTENTION_TIMEOUT => {
-                    return Err(
-                        BrokerError::request(format!("writing to topic `{}`", self.topic), error).into()
-                    );
+                    return Err(BrokerError::client(
+                        format!("writing to topic `{}`", self.topic),
+                        &error,
+                        self.brokers.addresses(),
+                    )
+                    .into());
                 }
                 Err(error) => debug!(%error, "another process may be writing; trying again"),
             }
@@ -244,18 +257,21 @@ impl<'a> CompactedLog<'a> {
 
     /// A transactional producer; older ones of the same id are fenced, and their open transactions are aborted.
     pub(crate) fn writer(&self, id: &str) -> Result<Writer, BrokerError> {
-        let failed =
-            |error: KafkaError| BrokerError::request(format!("starting transactions as `{id}`"), error);
+        let failed = |error: KafkaError| {
+            BrokerError::client(format!("starting transactions as `{id}`"), &error, self.brokers.addresses())
+        };
         let mut properties = self.clients.producer(0);
         properties.set("transactional.id", id).set("transaction.timeout.ms", "10000");
         if properties.get("message.max.bytes").is_none() {
             // The topic's own limit applies: a record that was in the topic fits into it again.
             properties.set("message.max.bytes", "1000000000");
         }
-        let writer = Writer(properties.create().map_err(failed)?);
+        let failures = WriteFailures::default();
+        let producer = properties.create_with_context(failures.clone()).map_err(failed)?;
+        let writer = Writer { producer, failures };
         let start = Instant::now();
         loop {
-            match writer.0.init_transactions(CALL_TIMEOUT) {
+            match writer.producer.init_transactions(CALL_TIMEOUT) {
                 Ok(()) => return Ok(writer),
                 Err(KafkaError::Transaction(error))
                     if error.is_retriable() && start.elapsed() < CONTENTION_TIMEOUT => {}
@@ -290,7 +306,7 @@ impl<'a> CompactedLog<'a> {
         writer.send(BaseRecord::to(self.topic).key(key.as_bytes()).payload(value))?;
         if let Some(offsets) = offsets {
             let group = self.brokers.group().map_err(|_| KafkaError::Canceled)?;
-            writer.0.send_offsets_to_transaction(offsets, &group, CALL_TIMEOUT)?;
+            writer.producer.send_offsets_to_transaction(offsets, &group, CALL_TIMEOUT)?;
         }
         Ok(())
     }

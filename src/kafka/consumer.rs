@@ -6,6 +6,8 @@
 use super::ClientProperties;
 use super::batch::{Batch, Span};
 use super::bounds::{Admission, Bounds};
+use super::client_properties::Role;
+use super::credentials::Credentials;
 use super::error::ClientError;
 use super::events::{EventContext, PartitionStats};
 use super::positions::Positions;
@@ -50,6 +52,8 @@ pub(crate) struct Consumer {
     topic: String,
     brokers: String,
     poll: Duration,
+    linger: Duration,
+    credentials: RefCell<Credentials>,
     max_records: usize,
     max_bytes: usize,
     /// Whether fetching was stopped until records are due.
@@ -73,7 +77,7 @@ impl Consumer {
             // A partition without an offset must be an error, not a reset.
             properties.set("auto.offset.reset", "error");
         }
-        let made = Self::create(config, properties, worker, true)?;
+        let made = Self::create(config, clients, properties, worker, true)?;
         made.consumer.subscribe(&[&config.input.topic]).map_err(|error| {
             ClientError::Configuration(format!("cannot subscribe to `{}`: {error}", config.input.topic))
         })?;
@@ -88,7 +92,7 @@ impl Consumer {
     ) -> Result<Self, ClientError> {
         let mut properties = clients.consumer(0);
         properties.set("auto.offset.reset", "error");
-        let made = Self::create(config, properties, 0, false)?;
+        let made = Self::create(config, clients, properties, 0, false)?;
         let mut list = TopicPartitionList::new();
         for (&partition, &offset) in starts {
             list.add_partition_offset(&config.input.topic, partition, Offset::Offset(offset)).map_err(
@@ -110,6 +114,7 @@ impl Consumer {
 
     fn create(
         config: &Config,
+        clients: &ClientProperties,
         mut properties: ClientConfig,
         worker: usize,
         grouped: bool,
@@ -126,6 +131,8 @@ impl Consumer {
             topic: config.input.topic.clone(),
             brokers: config.kafka.brokers.clone(),
             poll: Duration::from_millis(config.worker.poll_ms),
+            linger: Duration::from_millis(config.worker.linger_ms),
+            credentials: RefCell::new(Credentials::new(clients, Role::Consumer)),
             max_records: config.worker.batch_records.max(1),
             max_bytes: config.worker.batch_bytes.max(1),
             paused: AtomicBool::new(false),
@@ -166,13 +173,14 @@ impl Consumer {
         self.consumer.context().assigned()
     }
 
-    /// Takes the records that are available now, waiting only for the first one; with `bounds` only those that are within
-    /// them and due.
+    /// Takes the records that are available now, waiting for the first one, and after it for `worker.linger_ms`; with
+    /// `bounds` only those that are within them and due.
     pub(crate) fn drain<'c>(
         &'c self,
         batch: &mut Batch<'c>,
         bounds: Option<&Bounds>,
     ) -> Result<Drained, ClientError> {
+        self.renew_credentials()?;
         let context = self.consumer.context();
         batch.clear();
         let epoch = context.epoch();
@@ -186,6 +194,9 @@ impl Consumer {
         let max_records =
             bounds.map_or(self.max_records, |bounds| bounds.pacer.batch_records(self.max_records));
         let mut wait = self.poll;
+        // A replay's rate and due times say when its batches end.
+        let linger = if bounds.is_none() { self.linger } else { Duration::ZERO };
+        let mut deadline: Option<Instant> = None;
         if let Some(bounds) = bounds
             && self.wait_for_due(batch, bounds)?
         {
@@ -196,11 +207,17 @@ impl Consumer {
         }
         while batch.seen() < max_records && batch.bytes < self.max_bytes {
             let events = context.events();
+            if let Some(deadline) = deadline {
+                wait = deadline.saturating_duration_since(Instant::now());
+            }
             match self.consumer.poll(wait) {
                 Some(Ok(message)) if !self.consume(&message) => {}
                 Some(Ok(message)) => {
                     self.admit(batch, message, bounds);
                     wait = Duration::ZERO;
+                    if !linger.is_zero() {
+                        deadline.get_or_insert_with(|| Instant::now() + linger);
+                    }
                     if !batch.held.is_empty() {
                         break;
                     }
@@ -354,7 +371,9 @@ impl Consumer {
                     ClientError::refusal(code, &self.brokers, "reading the input topic in this group");
                 match refused {
                     // Credentials that were accepted before: a restarting broker may refuse them for a while.
-                    Some(ClientError::Authentication { .. }) if self.consumer.context().joined() => {}
+                    Some(ClientError::Authentication { .. }) if self.consumer.context().joined() => {
+                        self.credentials.borrow_mut().refused();
+                    }
                     Some(error) => return Err(error),
                     None => {}
                 }
@@ -363,6 +382,20 @@ impl Consumer {
             error => debug!(%error, "the consumer reports an error that librdkafka retries"),
         }
         Ok(())
+    }
+
+    /// While the brokers refuse: takes new credentials from their files.
+    fn renew_credentials(&self) -> Result<(), ClientError> {
+        let mut credentials = self.credentials.borrow_mut();
+        credentials.renew(self.consumer.client()).map_err(|refused| ClientError::Authentication {
+            brokers: self.brokers.clone(),
+            reason: format!("for {} s while this process was running", refused.as_secs()),
+        })
+    }
+
+    /// Whether the brokers refuse the credentials of a process that they had accepted.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.credentials.borrow().are_refused()
     }
 
     /// A message about the first planned partition whose next record was deleted; `None` if there is none.
@@ -447,12 +480,19 @@ impl Consumer {
     /// The events of the callbacks since the last call.
     pub(crate) fn take_events(&self) -> Option<ConsumerEvents> {
         let context = self.consumer.context();
-        context.take_pending().then(|| ConsumerEvents {
+        if !context.take_pending() {
+            return None;
+        }
+        let statistics = context.take_statistics();
+        if matches!(statistics, Some((true, _))) {
+            self.credentials.borrow_mut().accepted();
+        }
+        Some(ConsumerEvents {
             failure: context.failure(),
             rebalanced: context.take_rebalanced(),
             assigned: context.assigned(),
             joined: !self.grouped || context.joined(),
-            statistics: context.take_statistics(),
+            statistics,
             errors: context.take_errors(),
         })
     }

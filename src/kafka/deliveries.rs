@@ -1,11 +1,12 @@
 //! Delivery reports of a producer's records: how many are outstanding, and the first failure.
 
+use super::error::{ClientError, code};
 use super::events;
 use rdkafka::ClientContext;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{NoCustomPartitioner, ProducerContext};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tracing::debug;
@@ -16,6 +17,8 @@ pub(super) struct Deliveries {
     outstanding: AtomicUsize,
     failure: Mutex<Option<(KafkaError, String)>>,
     none_outstanding: Condvar,
+    /// Whether the brokers refused the producer's credentials since somebody asked.
+    refused: AtomicBool,
 }
 
 impl Deliveries {
@@ -37,6 +40,11 @@ impl Deliveries {
 
     pub(super) fn forget_failure(&self) {
         *self.lock() = None;
+    }
+
+    /// Whether the brokers refused the credentials since the last call.
+    pub(super) fn take_refused(&self) -> bool {
+        self.refused.swap(false, Ordering::Relaxed)
     }
 
     pub(super) fn failure(&self) -> Option<(KafkaError, String)> {
@@ -94,6 +102,12 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        events::guarded("error", || debug!(%error, reason, "the producer reports an error"));
+        events::guarded("error", || {
+            debug!(%error, reason, "the producer reports an error");
+            let refusal = code(&error).and_then(|code| ClientError::refusal(code, "", ""));
+            if matches!(refusal, Some(ClientError::Authentication { .. })) {
+                self.0.refused.store(true, Ordering::Relaxed);
+            }
+        });
     }
 }

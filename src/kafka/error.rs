@@ -17,11 +17,28 @@ pub enum BrokerError {
     /// There is no such topic.
     #[error("the topic `{0}` does not exist; create it, or set another one")]
     NoTopic(String),
+    /// The brokers refuse credentials or rights, or TLS fails.
+    #[error("{doing} failed: {error}")]
+    Refused {
+        /// What was done.
+        doing: String,
+        /// What was refused.
+        error: Box<ClientError>,
+    },
 }
 
 impl BrokerError {
     pub(crate) fn request(doing: impl Into<String>, reason: impl std::fmt::Display) -> Self {
         BrokerError::Request { doing: doing.into(), reason: reason.to_string() }
+    }
+
+    /// As [`BrokerError::request`], for an error of a client: one that says that the brokers refuse is told apart.
+    pub(crate) fn client(doing: impl Into<String>, error: &KafkaError, brokers: &str) -> Self {
+        let doing = doing.into();
+        match code(error).and_then(|code| ClientError::refusal(code, brokers, &doing)) {
+            Some(error) => BrokerError::Refused { doing, error: Box::new(error) },
+            None => BrokerError::request(doing, error),
+        }
     }
 }
 
@@ -52,6 +69,9 @@ pub enum ClientError {
         /// The broker's or librdkafka's error.
         reason: String,
     },
+    /// TLS fails.
+    #[error("{0}")]
+    Tls(String),
     /// The brokers accept the credentials and deny an operation.
     #[error("the brokers deny an operation ({what}): {reason}; grant it to this client's principal")]
     Authorization {
@@ -110,7 +130,7 @@ impl ClientError {
 }
 
 /// The code in `error`, if it has one.
-pub(super) fn code(error: &KafkaError) -> Option<RDKafkaErrorCode> {
+pub(crate) fn code(error: &KafkaError) -> Option<RDKafkaErrorCode> {
     match error {
         KafkaError::Transaction(error) => Some(error.code()),
         error => error.rdkafka_error_code(),

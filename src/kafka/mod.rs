@@ -6,6 +6,7 @@ pub(crate) mod bounds;
 mod client_properties;
 pub(crate) mod compacted_log;
 pub(crate) mod consumer;
+mod credentials;
 mod deliveries;
 pub(crate) mod error;
 mod events;
@@ -17,7 +18,10 @@ mod pacer;
 mod positions;
 pub(crate) mod producer;
 pub(crate) mod properties;
+pub(crate) mod rights;
+mod tls;
 pub(crate) mod topics;
+pub(crate) mod write_failures;
 
 pub use client_properties::ClientProperties;
 pub use error::{BrokerError, ClientError};

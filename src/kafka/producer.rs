@@ -6,7 +6,9 @@
 
 use super::ClientProperties;
 use super::batch::Span;
+use super::client_properties::Role;
 use super::consumer::offsets;
+use super::credentials::Credentials;
 use super::deliveries::{Context, Deliveries};
 use super::error::{ClientError, code, is_fenced};
 use super::output::Outgoing;
@@ -18,6 +20,7 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{Producer as _, ThreadedProducer};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +58,7 @@ pub(crate) struct Producer<'a> {
     transactional: bool,
     producer: ThreadedProducer<Context>,
     deliveries: Arc<Deliveries>,
+    credentials: RefCell<Credentials>,
     /// Between `begin` and the transaction's end.
     open: bool,
 }
@@ -88,6 +92,7 @@ impl<'a> Producer<'a> {
                 transactional,
                 producer,
                 deliveries,
+                credentials: RefCell::new(Credentials::new(clients, Role::Producer)),
                 open: false,
             };
             if !transactional || made.init_transactions()? {
@@ -105,8 +110,10 @@ impl<'a> Producer<'a> {
         let mut attempts = 0;
         loop {
             self.health.beat(self.worker);
+            self.renew_credentials()?;
             let error = match self.producer.init_transactions(INIT_TIMEOUT) {
                 Ok(()) => {
+                    self.credentials.borrow_mut().accepted();
                     self.health.set_brokers_reached(self.worker, true);
                     return Ok(true);
                 }
@@ -129,6 +136,18 @@ impl<'a> Producer<'a> {
         }
     }
 
+    /// While the brokers refuse: takes new credentials from their files.
+    fn renew_credentials(&self) -> Result<(), ClientError> {
+        let mut credentials = self.credentials.borrow_mut();
+        if self.deliveries.take_refused() {
+            credentials.refused();
+        }
+        credentials.renew(self.producer.client()).map_err(|refused| ClientError::Authentication {
+            brokers: self.config.kafka.brokers.clone(),
+            reason: format!("for {} s while this process was running", refused.as_secs()),
+        })
+    }
+
     /// Whether a transaction is open.
     pub(crate) fn is_open(&self) -> bool {
         self.open
@@ -137,6 +156,7 @@ impl<'a> Producer<'a> {
     /// Begins a batch's output.
     pub(crate) fn begin(&mut self) -> Result<(), TransactionError> {
         self.deliveries.forget_failure();
+        self.renew_credentials().map_err(TransactionError::Fatal)?;
         if self.transactional {
             self.producer.begin_transaction().map_err(|error| self.transaction_error(error))?;
             self.open = true;
@@ -199,6 +219,7 @@ impl<'a> Producer<'a> {
             .commit_transaction(TRANSACTION_TIMEOUT)
             .map_err(|error| self.transaction_error(error))?;
         self.open = false;
+        self.credentials.borrow_mut().accepted();
         Ok(())
     }
 

@@ -27,7 +27,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["isolation.level"], "comments are always read `read_committed`; aborted records were never written"),
     (
         &["transactional.id"],
-        "it is always `{group}-{instance}-{worker}`; set `kafka.instance` to keep it over restarts",
+        "it is always `{group}/{instance}/{worker}`; set `kafka.instance` to keep it over restarts",
     ),
     (
         &["enable.idempotence"],

@@ -2,7 +2,8 @@
 //! brokers.
 
 use super::error::{ClientError, code};
-use super::{ClientProperties, events};
+use super::rights::lacking;
+use super::{ClientProperties, events, tls};
 use crate::config::Config;
 use crate::stop::Stop;
 use crate::telemetry::Health;
@@ -12,7 +13,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tracing::{info, warn};
+use tracing::warn;
 
 /// Kafka's default of `max.message.bytes`.
 const DEFAULT_MAX_BYTES: usize = 1_048_588;
@@ -68,6 +69,10 @@ pub(crate) fn inspect(
         match partitions(config, &client) {
             Ok(counts) => {
                 (0..workers).for_each(|worker| health.set_brokers_reached(worker, true));
+                if let Some(denied) = ask_limits.then(|| lacking(config, clients, client.client())).flatten()
+                {
+                    return Err(denied);
+                }
                 return describe(config, clients, &counts, ask_limits).map(Some);
             }
             Err(Failure::Fatal(error)) => return Err(error),
@@ -75,6 +80,12 @@ pub(crate) fn inspect(
                 // Refusals are reported to the context, from within poll.
                 client.poll(Duration::from_millis(100));
                 let refusal = refusals.refusal();
+                // librdkafka does not say which part of TLS fails, and not at all that it is our certificate.
+                if (refusal == Some(RDKafkaErrorCode::SSL) || attempts % 12 == 0)
+                    && let Some(message) = tls::diagnose(&clients.plain())
+                {
+                    return Err(ClientError::Tls(message));
+                }
                 if let Some(error) =
                     refusal.and_then(|code| ClientError::refusal(code, brokers, "reading metadata"))
                 {
@@ -148,7 +159,11 @@ fn describe(
 ) -> Result<Topics, ClientError> {
     let names = [&config.output.topic, &config.dead_letters.topic];
     let unknown = |reason| {
-        info!(reason, "the topics' settings cannot be read; using Kafka's defaults");
+        warn!(
+            reason,
+            "the settings of the output topics cannot be read, which takes DescribeConfigs on them: Kafka's defaults for \
+             size, timestamps and retention are assumed, and records beyond the real limits are refused when they are written"
+        );
         vec![None, None]
     };
     let described = if ask { ask_limits(clients, &names).unwrap_or_else(unknown) } else { vec![None, None] };
@@ -192,7 +207,14 @@ fn ask_limits(clients: &ClientProperties, topics: &[&String]) -> Result<Vec<Opti
     let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
     let results =
         block_on(admin.describe_configs(&specifiers, &options)).map_err(|error| error.to_string())?;
-    let results: Vec<_> = results.into_iter().map(|result| result.map_err(|code| code.to_string())).collect();
+    // rdkafka returns what was denied as a resource without entries; a topic always has some.
+    let known = |result: Result<ConfigResource, RDKafkaErrorCode>| match result {
+        Ok(resource) if resource.entries.is_empty() => {
+            Err(RDKafkaErrorCode::TopicAuthorizationFailed.to_string())
+        }
+        result => result.map_err(|code| code.to_string()),
+    };
+    let results: Vec<_> = results.into_iter().map(known).collect();
     if let Some(Err(code)) = results.iter().find(|result| result.is_err()) {
         return Err(code.clone());
     }
@@ -220,12 +242,20 @@ pub(super) fn block_on<F: Future>(future: F) -> F::Output {
 
 /// Keeps the last authentication or authorization error.
 #[derive(Debug, Default)]
-struct Refusals {
+pub(super) struct Refusals {
     refusal: Mutex<Option<RDKafkaErrorCode>>,
 }
 
 impl Refusals {
-    fn refusal(&self) -> Option<RDKafkaErrorCode> {
+    /// Keeps an error that is a refusal.
+    pub(super) fn note(&self, error: &KafkaError) {
+        let refusal = code(error).filter(|&code| ClientError::refusal(code, "", "").is_some());
+        if let Some(code) = refusal {
+            *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(code);
+        }
+    }
+
+    pub(super) fn refusal(&self) -> Option<RDKafkaErrorCode> {
         *self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -238,10 +268,7 @@ impl ClientContext for MetadataContext {
     }
 
     fn error(&self, error: KafkaError, _reason: &str) {
-        let code = code(&error);
-        if let Some(code) = code.filter(|&code| ClientError::refusal(code, "", "").is_some()) {
-            *self.0.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(code);
-        }
+        self.0.note(&error);
     }
 }
 

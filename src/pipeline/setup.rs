@@ -9,8 +9,9 @@ use super::supervisor::{Summary, supervise};
 use super::worker::Worker;
 use super::{ModelSlot, PipelineError};
 use crate::config::{Config, ConfigErrors, Delivery};
-use crate::kafka::ClientProperties;
+use crate::kafka::rights::lacking_now;
 use crate::kafka::topics::{Topics, inspect};
+use crate::kafka::{ClientError, ClientProperties};
 use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics};
 use arc_swap::ArcSwap;
@@ -150,7 +151,18 @@ impl Shared {
             Ok(_) => self.pipeline.health.set_stopped(worker),
             Err(_) => self.pipeline.health.set_dead(worker),
         }
-        result
+        result.map_err(|error| self.explain(error))
+    }
+
+    /// A right that was revoked while the process ran shows as a failure of the client; the brokers say which right.
+    fn explain(&self, error: PipelineError) -> PipelineError {
+        let is_unclear = matches!(
+            error,
+            PipelineError::Kafka(ClientError::Failed { .. } | ClientError::Authorization { .. })
+        );
+        let Pipeline { config, clients, .. } = &self.pipeline;
+        let denied = is_unclear.then(|| lacking_now(config, clients)).flatten();
+        denied.map_or(error, PipelineError::Kafka)
     }
 
     fn run_worker<C: BatchClassifier<Prediction = Prediction>>(

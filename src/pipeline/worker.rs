@@ -10,6 +10,7 @@ use super::source::Source;
 use crate::kafka::batch::Batch;
 use crate::kafka::consumer::{Consumer, ConsumerEvents, Drained, Unusable};
 use crate::kafka::lag::Lag;
+use crate::kafka::rights::lacking_now;
 use crate::record::Reader;
 use crate::telemetry::{BatchStats, WorkerMetrics};
 use std::collections::BTreeSet;
@@ -20,6 +21,8 @@ use tracing::{info, warn};
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause before a lost consumer is replaced.
 const REJOIN_PAUSE: Duration = Duration::from_millis(500);
+/// Failures in a row after which the brokers are asked whether this process may still read and write.
+const FAILURES_BEFORE_RIGHTS: u32 = 2;
 /// Pause after the second failure in a row; doubles with each further one.
 const MIN_RETRY_PAUSE: Duration = Duration::from_millis(20);
 /// Longest pause after a failed batch, and between two heartbeats while waiting for the rate.
@@ -174,9 +177,10 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
 
     /// Reports the events of the consumer to metrics and probes. Returns the reason if the consumer has failed.
     fn report(&mut self, consumer: &Consumer) -> Option<String> {
+        let WorkerContext { health, worker, scope, .. } = self.context;
+        health.set_refused(worker, consumer.is_refused());
         let ConsumerEvents { failure, rebalanced, assigned, joined, statistics, errors } =
             consumer.take_events()?;
-        let WorkerContext { health, worker, scope, .. } = self.context;
         health.set_group_joined(worker, joined);
         if rebalanced > 0 {
             self.metrics.rebalanced(assigned.len());
@@ -226,6 +230,12 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
             BatchError::Retry(reason) | BatchError::Rebuild(reason) => {
                 warn!(worker, reason, "batch aborted; its records are read again");
             }
+        }
+        // No retry helps where a right was revoked.
+        if *failures == FAILURES_BEFORE_RIGHTS
+            && let Some(denied) = lacking_now(self.context.config, self.context.clients)
+        {
+            return Err(denied.into());
         }
         if *failures > 0 {
             let pause = MIN_RETRY_PAUSE * 2u32.saturating_pow((*failures - 1).min(9));

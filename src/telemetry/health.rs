@@ -26,6 +26,7 @@ struct Slot {
     state: AtomicU8,
     brokers: AtomicBool,
     group: AtomicBool,
+    refused: AtomicBool,
 }
 
 const RUNNING: u8 = 0;
@@ -55,6 +56,11 @@ impl Health {
     /// Whether worker `worker` reaches its brokers.
     pub fn set_brokers_reached(&self, worker: usize, reached: bool) {
         self.workers[worker].brokers.store(reached, Ordering::Relaxed);
+    }
+
+    /// Whether the brokers refuse the credentials of worker `worker`, which they had accepted.
+    pub fn set_refused(&self, worker: usize, refused: bool) {
+        self.workers[worker].refused.store(refused, Ordering::Relaxed);
     }
 
     /// Whether worker `worker` is a member of its group (with or without partitions).
@@ -129,7 +135,13 @@ impl Health {
         if !self.workers.iter().any(member) {
             for (index, worker) in self.workers.iter().enumerate() {
                 let reached = worker.brokers.load(Ordering::Relaxed);
-                let missing = if reached { "has not joined the group" } else { "does not reach the brokers" };
+                let missing = if worker.refused.load(Ordering::Relaxed) {
+                    "is refused by the brokers: its credentials are not valid any more"
+                } else if reached {
+                    "has not joined the group"
+                } else {
+                    "does not reach the brokers"
+                };
                 reasons.push(format!("worker {index} {missing}"));
             }
         }

@@ -163,6 +163,19 @@ impl Kafka {
         done.elements()[0].error().unwrap();
     }
 
+    /// Deletes a topic, and waits until it is gone.
+    pub fn delete(&self, topic: &str) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let gone = runtime.block_on(admin.delete_topics(&[topic], &AdminOptions::new())).unwrap();
+        gone[0].as_ref().unwrap_or_else(|error| panic!("{topic}: {error:?}"));
+        let probe: BaseConsumer = self.client().create().unwrap();
+        wait_for("the end of a topic", || {
+            let metadata = probe.fetch_metadata(Some(topic), Duration::from_secs(5)).unwrap();
+            metadata.topics()[0].error().is_some()
+        });
+    }
+
     /// Writes records and waits until they are there.
     pub fn write(&self, topic: &str, records: impl IntoIterator<Item = Write>) {
         let producer: ThreadedProducer<rdkafka::producer::DefaultProducerContext> = self

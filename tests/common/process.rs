@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// `nunchi run` as a process of its own; killed when it is dropped.
@@ -15,6 +16,7 @@ pub struct Process {
     pub child: Child,
     log: Arc<Mutex<String>>,
     out: Arc<Mutex<String>>,
+    collectors: Vec<JoinHandle<()>>,
 }
 
 impl Process {
@@ -54,9 +56,9 @@ impl Process {
     fn spawn(mut command: Command) -> Self {
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let log = collect(child.stderr.take().unwrap());
-        let out = collect(child.stdout.take().unwrap());
-        Process { child, log, out }
+        let (log, errors) = collect(child.stderr.take().unwrap());
+        let (out, results) = collect(child.stdout.take().unwrap());
+        Process { child, log, out, collectors: vec![errors, results] }
     }
 
     /// What it has said on standard output so far.
@@ -92,7 +94,7 @@ impl Process {
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 // The last lines are still on their way.
-                std::thread::sleep(Duration::from_millis(50));
+                self.collectors.drain(..).for_each(|collector| collector.join().unwrap());
                 return status.code();
             }
             assert!(start.elapsed() < PATIENCE, "the process does not end:\n{}", self.log());
@@ -136,16 +138,16 @@ impl Drop for Process {
 }
 
 /// Gathers the lines of a stream.
-fn collect(stream: impl std::io::Read + Send + 'static) -> Arc<Mutex<String>> {
+fn collect(stream: impl std::io::Read + Send + 'static) -> (Arc<Mutex<String>>, JoinHandle<()>) {
     let lines = Arc::new(Mutex::new(String::new()));
-    std::thread::spawn({
+    let collector = std::thread::spawn({
         let lines = Arc::clone(&lines);
         move || {
             let stream = BufReader::new(stream);
             stream.lines().map_while(Result::ok).for_each(|line| *lines.lock().unwrap() += &(line + "\n"));
         }
     });
-    lines
+    (lines, collector)
 }
 
 /// The file of a small model with random weights.
