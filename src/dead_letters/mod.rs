@@ -37,8 +37,10 @@ pub struct RedriveSummary {
     pub sent: u64,
     /// Dead letters that were sent before.
     pub before: u64,
-    /// Dead letters that cannot be sent, and why.
+    /// Dead letters whose original cannot be had, and why.
     pub lost: Vec<String>,
+    /// Dead letters that the brokers do not take, and why. The same redrive tries them again.
+    pub refused: Vec<String>,
     /// Whether a stop was requested before the last one.
     pub stopped: bool,
 }
@@ -74,6 +76,10 @@ impl DeadLetterTopic {
         format!("dead-letters/{}", self.topic)
     }
 
+    fn transactional_id(&self) -> String {
+        format!("nunchi-dead-letters-{}", self.topic)
+    }
+
     /// First and last offsets of partitions that hold something.
     fn ends(&self) -> Result<BTreeMap<i32, (i64, i64)>, DeadLetterError> {
         let mut ends = BTreeMap::new();
@@ -86,7 +92,9 @@ impl DeadLetterTopic {
 
     /// The redrive state; empty if it belongs to an earlier topic of the same name.
     fn state(&self, log: &CompactedLog<'_>) -> Result<RedriveState, DeadLetterError> {
-        let Some(value) = log.read(&self.key())? else { return Ok(RedriveState::default()) };
+        let topic_id = self.brokers.topic_id(&self.topic).map(|id| id.to_string());
+        let empty = RedriveState { topic_id: topic_id.clone(), ..RedriveState::default() };
+        let Some(value) = log.read(&self.key())? else { return Ok(empty) };
         let state: RedriveState = serde_json::from_slice(&value).map_err(|error| {
             DeadLetterError::State(format!(
                 "the redrive state of `{}` cannot be parsed ({error}); it is in topic `{}` under key `{}`",
@@ -95,20 +103,15 @@ impl DeadLetterTopic {
                 self.key()
             ))
         })?;
-        let ends = self.ends()?;
-        let last = |partition: &i32| ends.get(partition).map_or(0, |&(_, end)| end);
-        let is_other = state
-            .sent
-            .iter()
-            .any(|(partition, ranges)| ranges.last().is_some_and(|range| range[1] > last(partition)));
-        if is_other {
+        let ends = self.ends()?.into_iter().map(|(partition, (_, end))| (partition, end)).collect();
+        if state.is_of_another(topic_id.as_deref(), &ends) {
             warn!(
                 topic = self.topic,
-                "the redrive state covers offsets beyond the end of the topic: the topic was recreated, and the state starts empty"
+                "the topic was recreated since the last redrive: the redrive state starts empty"
             );
-            return Ok(RedriveState::default());
+            return Ok(empty);
         }
-        Ok(state)
+        Ok(RedriveState { topic_id: topic_id.or(state.topic_id), ..state })
     }
 
     /// Calls `visit` with the selected records, partition by partition.
@@ -227,17 +230,18 @@ impl DeadLetterTopic {
         }
         let log = CompactedLog::open(&self.clients, &self.brokers, &self.state_topic)?;
         // This fences an earlier redrive: the state that is read now is final.
-        let writer = log.writer(&format!("nunchi-dead-letters-{}", self.topic))?;
+        let writer = log.writer(&self.transactional_id())?;
         let state = self.state(&log)?;
         let redrive = RefCell::new(Redrive {
             dead_letters: self,
             log: &log,
-            writer: &writer,
+            writer,
             to,
             state: state.clone(),
             chunk: Vec::new(),
             bytes: 0,
             done: RedriveSummary::default(),
+            targets: BTreeMap::new(),
             failure: None,
         });
         self.read(selection, &state, |dead_letter| {

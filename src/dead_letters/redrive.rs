@@ -4,9 +4,12 @@ use super::record::DeadLetterRecord;
 use super::redrive_state::RedriveState;
 use super::{DeadLetterError, DeadLetterTopic, RedriveSummary};
 use crate::kafka::compacted_log::{CompactedLog, Writer};
+use crate::kafka::error::code;
+use crate::kafka::write_failures::is_refused_record;
 use crate::kafka::{BrokerError, now_ms};
 use rdkafka::error::KafkaError;
 use rdkafka::producer::BaseRecord;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tracing::info;
 
@@ -22,13 +25,15 @@ const MAX_AHEAD_MS: i64 = 50 * 60 * 1_000;
 pub(super) struct Redrive<'a> {
     pub(super) dead_letters: &'a DeadLetterTopic,
     pub(super) log: &'a CompactedLog<'a>,
-    pub(super) writer: &'a Writer,
+    pub(super) writer: Writer,
     pub(super) to: Option<&'a str>,
     pub(super) state: RedriveState,
     /// Each dead letter and the record to send for it.
     pub(super) chunk: Vec<(DeadLetterRecord, DeadLetterRecord)>,
     pub(super) bytes: usize,
     pub(super) done: RedriveSummary,
+    /// Partitions of the topics that dead letters go back to; `None` where there is no such topic.
+    pub(super) targets: BTreeMap<String, Option<Vec<i32>>>,
     pub(super) failure: Option<DeadLetterError>,
 }
 
@@ -37,6 +42,11 @@ impl Redrive<'_> {
         if dead_letter.sent {
             self.done.before += 1;
             return;
+        }
+        match self.is_without_target(&dead_letter) {
+            Ok(None) => {}
+            Ok(Some(why)) => return self.done.refused.push(why),
+            Err(error) => return self.failure = Some(error),
         }
         match self.dead_letters.original_or_self(&dead_letter) {
             Ok(whole) => {
@@ -53,33 +63,91 @@ impl Redrive<'_> {
         self.chunk.len() >= MAX_CHUNK_RECORDS || self.bytes >= MAX_CHUNK_BYTES
     }
 
-    /// Commits the chunk and the state that covers it, or neither.
+    /// Sends the chunk, as far as the brokers take it.
     pub(super) fn flush(&mut self) {
-        if self.chunk.is_empty() || self.failure.is_some() {
+        let chunk = std::mem::take(&mut self.chunk);
+        self.bytes = 0;
+        self.commit(&chunk);
+    }
+
+    /// Commits `chunk` and the state that covers it, or neither. If a record is refused, both halves are tried: one that no
+    /// topic takes must not block those behind it.
+    fn commit(&mut self, chunk: &[(DeadLetterRecord, DeadLetterRecord)]) {
+        if chunk.is_empty() || self.failure.is_some() {
             return;
         }
         let mut state = self.state.clone();
-        for (dead_letter, _) in &self.chunk {
+        for (dead_letter, _) in chunk {
             state.add(dead_letter.at.partition, dead_letter.at.offset);
         }
-        match self.transact(&state) {
+        let error = match self.transact(chunk, &state) {
             Ok(()) => {
                 self.state = state;
-                self.done.sent += self.chunk.len() as u64;
-                info!(dead_letters = self.chunk.len(), "redriven");
+                self.done.sent += chunk.len() as u64;
+                info!(dead_letters = chunk.len(), "redriven");
+                return;
             }
-            Err(error) => {
-                self.writer.abort(CALL_TIMEOUT);
-                self.failure = Some(self.failed(&error));
-            }
+            Err(error) => error,
+        };
+        self.writer.abort(CALL_TIMEOUT);
+        // After the abort, which waits for every delivery report: a commit fails as soon as one record did.
+        let cause = self.writer.first_failure();
+        let refused = match (&error, cause) {
+            (NotCommitted::Before(error), None) if is_refused_record(error) => Some(error.clone()),
+            (NotCommitted::Before(_), cause) => cause.filter(is_refused_record),
+            (NotCommitted::Unknown(_), _) => None,
+        };
+        if self.writer.is_fenced() {
+            self.failure = Some(self.overtaken());
+            return;
         }
-        self.chunk.clear();
-        self.bytes = 0;
+        if refused.is_some()
+            && let Err(error) = self.replace_writer()
+        {
+            self.failure = Some(error);
+            return;
+        }
+        match (refused, chunk) {
+            (Some(error), [(dead_letter, _)]) => {
+                let reason = code(&error).map_or_else(|| error.to_string(), |code| code.to_string());
+                self.done.refused.push(format!("{}: {reason}", dead_letter.at));
+            }
+            (Some(_), chunk) => {
+                let (first, second) = chunk.split_at(chunk.len() / 2);
+                self.commit(first);
+                self.commit(second);
+            }
+            (None, chunk) => self.failure = Some(self.failed(chunk.len(), &error)),
+        }
     }
 
-    fn transact(&self, state: &RedriveState) -> Result<(), KafkaError> {
+    /// Another writer: the next transaction of one whose records were refused fails too ("skipped sequence numbers"), since
+    /// an idempotent producer had numbered them. It fences whoever else redrives meanwhile; then the state is not ours any
+    /// more.
+    fn replace_writer(&mut self) -> Result<(), DeadLetterError> {
+        self.writer = self.log.writer(&self.dead_letters.transactional_id())?;
+        if self.dead_letters.state(self.log)? == self.state { Ok(()) } else { Err(self.overtaken()) }
+    }
+
+    fn transact(
+        &self,
+        chunk: &[(DeadLetterRecord, DeadLetterRecord)],
+        state: &RedriveState,
+    ) -> Result<(), NotCommitted> {
+        self.write(chunk, state).map_err(NotCommitted::Before)?;
+        self.writer.commit(CALL_TIMEOUT).map_err(|error| match error {
+            KafkaError::Transaction(ref failed) if failed.txn_requires_abort() => NotCommitted::Before(error),
+            error => NotCommitted::Unknown(error),
+        })
+    }
+
+    fn write(
+        &self,
+        chunk: &[(DeadLetterRecord, DeadLetterRecord)],
+        state: &RedriveState,
+    ) -> Result<(), KafkaError> {
         self.writer.begin()?;
-        for (dead_letter, whole) in &self.chunk {
+        for (dead_letter, whole) in chunk {
             let Some(source) = dead_letter.source() else { continue };
             let now_ms = now_ms();
             let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(self.to.unwrap_or(&source.topic))
@@ -94,18 +162,65 @@ impl Redrive<'_> {
             self.writer.send(record)?;
         }
         let value = serde_json::to_vec(state).expect("a map of integers has a JSON form");
-        self.log.put(self.writer, &self.dead_letters.key(), &value, None)?;
-        self.writer.commit(CALL_TIMEOUT)
+        self.log.put(&self.writer, &self.dead_letters.key(), &value, None)
     }
 
-    fn failed(&self, error: &KafkaError) -> DeadLetterError {
-        if self.writer.is_fenced() {
-            return DeadLetterError::State(format!(
-                "another process redrives `{}` now and has fenced this one; {} were sent by this process, none twice",
-                self.dead_letters.topic, self.done.sent
-            ));
-        }
-        let doing = format!("redriving {} dead letters (none of them was sent)", self.chunk.len());
-        BrokerError::request(doing, error).into()
+    /// Why a dead letter has nowhere to go, if so: its topic or its partition is gone. Asked before it is sent, since a
+    /// producer waits half a minute for a topic that does not exist.
+    fn is_without_target(
+        &mut self,
+        dead_letter: &DeadLetterRecord,
+    ) -> Result<Option<String>, DeadLetterError> {
+        let (Some(source), None) = (dead_letter.source(), self.to) else { return Ok(None) };
+        let partitions = match self.targets.get(&source.topic) {
+            Some(partitions) => partitions,
+            None => {
+                let partitions = self.dead_letters.second.partitions(&source.topic)?;
+                self.targets.entry(source.topic.clone()).or_insert(partitions)
+            }
+        };
+        let at = &dead_letter.at;
+        Ok(match partitions {
+            None => {
+                Some(format!("{at}: its source topic does not exist any more; --to-topic names another one"))
+            }
+            Some(partitions) if !partitions.contains(&source.partition) => Some(format!(
+                "{at}: its source topic has no partition {} any more; --to-topic names another one",
+                source.partition
+            )),
+            Some(_) => None,
+        })
     }
+
+    fn overtaken(&self) -> DeadLetterError {
+        DeadLetterError::State(format!(
+            "another process redrives `{}` now and has fenced this one; {} were sent by this process, none twice",
+            self.dead_letters.topic, self.done.sent
+        ))
+    }
+
+    fn failed(&self, count: usize, error: &NotCommitted) -> DeadLetterError {
+        let brokers = self.dead_letters.brokers.addresses();
+        let (doing, error) = match error {
+            NotCommitted::Before(error) => {
+                (format!("redriving {count} dead letters (none of them was sent)"), error)
+            }
+            NotCommitted::Unknown(error) => (
+                format!(
+                    "redriving {count} dead letters (whether they were sent is not known; the same command sends those \
+                     that were not, and none twice)"
+                ),
+                error,
+            ),
+        };
+        BrokerError::client(doing, error, brokers).into()
+    }
+}
+
+/// Why a chunk may not be committed.
+enum NotCommitted {
+    /// It is not: something failed before the commit.
+    Before(KafkaError),
+    /// The commit failed, and the brokers may have carried it out.
+    Unknown(KafkaError),
 }

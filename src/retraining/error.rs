@@ -46,6 +46,19 @@ pub enum RetrainError {
         /// The bound.
         megabytes: usize,
     },
+    /// Stars of another scale.
+    #[error(
+        "{beyond} of {rated} comments with stars in `{topics}` have stars beyond the scale: --negative-stars and \
+         --positive-stars say what the stars mean, --skip-bad-rows leaves such comments out as long as they are not most"
+    )]
+    Scale {
+        /// The topics.
+        topics: String,
+        /// How many comments.
+        beyond: usize,
+        /// Of how many with stars.
+        rated: usize,
+    },
     /// A file cannot be read or written.
     #[error("{}: {reason}", path.display())]
     File {

@@ -165,7 +165,8 @@ fn learned(report: &Report) -> Markup {
         }
         p.faint.small {
             (grouped(counts.records)) " records read: " (grouped(counts.unlabelled)) " without a label, "
-            (grouped(counts.between)) " with stars in between, " (grouped(counts.unreadable)) " unreadable, "
+            (grouped(counts.between)) " with stars in between, "
+            @if counts.beyond > 0 { (grouped(counts.beyond)) " with stars beyond the scale, " } (grouped(counts.unreadable)) " unreadable, "
             (grouped(counts.outside)) " outside of the window, " (grouped(counts.superseded))
             " superseded by a later record with the same id. " (grouped(report.dev))
             " comments in the dev set, which selects the epoch and the temperature. " (grouped(report.left_out))

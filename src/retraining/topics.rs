@@ -27,6 +27,8 @@ pub struct Window {
     pub stars: Option<Target>,
     /// Most comments that are kept: the latest.
     pub max_comments: usize,
+    /// Whether comments with stars beyond the scale are left out (`--skip-bad-rows`), as long as they are not most.
+    pub skip_beyond: bool,
 }
 
 /// The comments of the window.
@@ -57,6 +59,8 @@ pub struct Counts {
     pub between: usize,
     /// Comments whose label is a person's correction.
     pub corrected: usize,
+    /// Comments whose stars are beyond the scale, such as 8 where 4-5 are positive.
+    pub beyond: usize,
     /// Earlier records with the id of a later one.
     pub superseded: usize,
     /// Oldest comments that were left out because of the limit.
@@ -93,9 +97,20 @@ pub fn collect(
             to: share.end,
         }));
     }
+    check_scale(window, &collected)?;
     collected.counts.superseded += deduplicate(&mut collected.comments);
     keep_latest(&mut collected, window.max_comments);
     Ok(collected)
+}
+
+/// Refuses stars of another scale, as for files: of ten stars, 4 would be praise.
+fn check_scale(window: &Window, collected: &Collected) -> Result<(), RetrainError> {
+    let Counts { beyond, between, .. } = collected.counts;
+    let rated = beyond + between + collected.comments.len() + collected.counts.left_out;
+    if beyond == 0 || (window.skip_beyond && 2 * beyond <= rated) {
+        return Ok(());
+    }
+    Err(RetrainError::Scale { topics: window.topics.join("`, `"), beyond, rated })
 }
 
 /// Memory is bounded: the oldest comments are dropped.
@@ -144,6 +159,10 @@ fn label(
                 counts.between += 1;
                 return None;
             }
+            Err(_) if target.is_beyond_scale(stars) => {
+                counts.beyond += 1;
+                return None;
+            }
             Err(_) => {
                 counts.unlabelled += 1;
                 return None;
@@ -175,6 +194,7 @@ mod tests {
                 positive: "4-5".parse().unwrap(),
             }),
             max_comments: 100,
+            skip_beyond: false,
         };
         let (reader, mut counts) = (Reader::new(&config), Counts::default());
         let comments = values.iter().zip(9..).filter_map(|(value, time_ms)| {
@@ -217,5 +237,34 @@ mod tests {
             ..Counts::default()
         };
         assert_eq!(counts, expected);
+    }
+
+    #[test]
+    fn stars_of_another_scale_are_refused() {
+        let (comments, counts) = read(&[
+            Some("too early"),
+            Some(r#"{"text":"좋아요","rating":8}"#),
+            Some(r#"{"text":"좋아요","rating":"4"}"#),
+            Some(r#"{"text":"별로","rating":3}"#),
+            Some(r#"{"text":"별로","rating":"many"}"#),
+        ]);
+        assert_eq!((counts.beyond, counts.between, counts.unlabelled, comments.len()), (1, 1, 1, 1));
+        let collected = Collected { comments, counts, ..Collected::default() };
+        let window = |skip_beyond| Window {
+            topics: vec!["comments".to_owned()],
+            from: None,
+            to: None,
+            stars: None,
+            max_comments: 9,
+            skip_beyond,
+        };
+        let said = check_scale(&window(false), &collected).unwrap_err().to_string();
+        assert!(
+            said.contains("1 of 3 comments with stars in `comments`") && said.contains("--positive-stars"),
+            "{said}"
+        );
+        check_scale(&window(true), &collected).unwrap();
+        let most = Collected { counts: Counts { beyond: 3, ..collected.counts.clone() }, ..collected };
+        check_scale(&window(true), &most).unwrap_err();
     }
 }

@@ -115,6 +115,74 @@ fn dead_letters_are_listed_shown_and_redriven_once() {
     assert_eq!(redrive(&place, &["--dry-run"])["sent"], 2);
 }
 
+/// A dead letter as a run would have written it.
+fn dead_letter(source: &str, value: impl Into<Vec<u8>>) -> Write {
+    Write {
+        headers: vec![
+            ("nunchi-source".to_owned(), Some(source.as_bytes().to_vec())),
+            ("nunchi-error-class".to_owned(), Some(b"missing_text".to_vec())),
+        ],
+        ..Write::value(value)
+    }
+}
+
+#[test]
+fn one_that_cannot_be_delivered_is_named_and_blocks_no_other() {
+    let Some(place) = Place::new("undeliverable") else { return };
+    let small = format!("{}-small", place.topics.input);
+    place.kafka.create(&small, 1, &[("max.message.bytes", "20000")]);
+    let secret = "a comment that no message may show ".repeat(1_000);
+    let source = format!("{small}/0/0");
+    let mut writes: Vec<Write> = (0..20).map(|id| dead_letter(&source, id.to_string())).collect();
+    // Too large for its topic; a partition and a topic that are gone.
+    writes.insert(3, dead_letter(&source, secret.as_bytes()));
+    writes.insert(5, dead_letter(&format!("{small}/7/0"), "x"));
+    writes.insert(9, dead_letter(&format!("{small}-gone/0/0"), "x"));
+    writes.push(dead_letter(&source, secret.as_bytes()));
+    place.kafka.write(&place.topics.dead_letters, writes);
+
+    for (sent, before) in [(20, 0), (0, 20)] {
+        let (status, objects, log) = start(&place, &["replay", "--json"]).end_with_objects();
+        assert_eq!(status, Some(1), "{log}");
+        let summary = objects.first().unwrap_or_else(|| panic!("no summary: {log}"));
+        assert_eq!((&summary["sent"], &summary["before"]), (&sent.into(), &before.into()), "{summary}");
+        let refused: Vec<&str> =
+            summary["refused"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+        assert_eq!(refused.len(), 4, "{refused:?}");
+        for offset in [3, 5, 9, 23] {
+            let named = format!("{}/0/{offset}: ", place.topics.dead_letters);
+            assert!(refused.iter().any(|line| line.starts_with(&named)), "{offset}: {refused:?}");
+        }
+        assert!(refused.iter().any(|line| line.contains("too large")), "{refused:?}");
+        assert!(refused.iter().any(|line| line.contains("no partition 7")), "{refused:?}");
+        assert!(!format!("{refused:?}{log}").contains("no message may show"), "{log}");
+    }
+    let back: Vec<_> = place.kafka.read(&small).into_iter().map(|record| record.value.unwrap()).collect();
+    let expected: Vec<_> = (0..20).map(|id| id.to_string().into_bytes()).collect();
+    assert_eq!(back, expected, "each once, in their order");
+    let (status, log) = start(&place, &["replay"]).end();
+    assert_eq!(status, Some(1), "{log}");
+    assert!(log.contains("4 dead letters could not be delivered"), "{log}");
+}
+
+#[test]
+fn a_recreated_topic_is_redriven_from_its_beginning_even_if_it_is_longer() {
+    let Some(place) = Place::new("recreated") else { return };
+    let source = format!("{}/0/0", place.topics.input);
+    let write = |count: usize| {
+        let letters = (0..count).map(|id| dead_letter(&source, id.to_string()));
+        place.kafka.write(&place.topics.dead_letters, letters);
+    };
+    write(5);
+    assert_eq!(redrive(&place, &[])["sent"], 5);
+    place.kafka.delete(&place.topics.dead_letters);
+    place.kafka.create(&place.topics.dead_letters, 1, &[]);
+    write(8);
+    let again = redrive(&place, &[]);
+    assert_eq!((&again["sent"], &again["before"]), (&8.into(), &0.into()), "the new topic holds others");
+    assert_eq!(redrive(&place, &[])["before"], 8);
+}
+
 #[test]
 fn killed_in_the_middle_none_is_sent_twice_or_never() {
     let Some(place) = Place::new("resent") else { return };

@@ -128,6 +128,13 @@ impl Target {
             }
         }
     }
+
+    /// Whether a value is a number of stars beyond all that mean something: stars of another scale.
+    pub fn is_beyond_scale(&self, value: &str) -> bool {
+        let Target::Stars { negative, positive, .. } = self else { return false };
+        let (low, high) = scale(negative, positive);
+        value.trim().parse::<f64>().is_ok_and(|stars| stars.is_finite() && !(low..=high).contains(&stars))
+    }
 }
 
 /// The least and the most stars that mean something.
@@ -161,6 +168,9 @@ mod tests {
         assert!(stars().class("five").unwrap_err().contains("not a number of stars"));
         assert!(stars().class("NaN").is_err());
         let beyond = stars().class("10").unwrap_err();
+        let beyond_scale =
+            ["10", " 0.5", "-1", "5", "3", "NaN", "five"].map(|value| stars().is_beyond_scale(value));
+        assert_eq!(beyond_scale, [true, true, true, false, false, false, false]);
         assert!(beyond.contains("`stars` is `10`, beyond the stars 1-2 (negative) and 4-5"), "{beyond}");
     }
 

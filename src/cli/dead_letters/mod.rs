@@ -2,7 +2,7 @@
 
 use super::color::push_harmless;
 use super::exit::UsageError;
-use super::replay::{grouped, time};
+use super::replay::{Moment, grouped, tell_zone, time, zone};
 use super::settings::Settings;
 use super::signals::{interrupted, stop_on_signals};
 use crate::cli::exit::ExitStatus;
@@ -14,6 +14,7 @@ use crate::stop::Stop;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
@@ -70,10 +71,13 @@ struct ChoiceArgs {
     class: Vec<String>,
     /// Only dead letters whose comment has this timestamp or a later one
     #[arg(long, value_name = "TIME", value_parser = time)]
-    from: Option<Timestamp>,
+    from: Option<Moment>,
     /// Only dead letters whose comment has an earlier timestamp
     #[arg(long, value_name = "TIME", value_parser = time)]
-    to: Option<Timestamp>,
+    to: Option<Moment>,
+    /// The time zone of --from and --to where they have no offset
+    #[arg(long, value_name = "NAME", default_value = "UTC", value_parser = zone)]
+    time_zone: TimeZone,
 }
 
 #[derive(Debug, clap::Args)]
@@ -158,7 +162,9 @@ fn open(common: &Common) -> anyhow::Result<(Config, DeadLetterTopic)> {
 }
 
 fn choice(args: &ChoiceArgs, only: &[(i32, i64)]) -> Result<Selection, UsageError> {
-    if let (Some(from), Some(to)) = (args.from, args.to)
+    tell_zone([args.from, args.to], &args.time_zone);
+    let [from, to] = [args.from, args.to].map(|moment| moment.map(|moment| moment.at(&args.time_zone)));
+    if let (Some(from), Some(to)) = (from, to)
         && from >= to
     {
         return Err(UsageError::new(format!("--from {from} must be before --to {to}")));
@@ -166,8 +172,8 @@ fn choice(args: &ChoiceArgs, only: &[(i32, i64)]) -> Result<Selection, UsageErro
     Ok(Selection {
         classes: args.class.iter().cloned().collect(),
         places: only.iter().copied().collect(),
-        from_ms: args.from.map(Timestamp::as_millisecond),
-        to_ms: args.to.map(Timestamp::as_millisecond),
+        from_ms: from.map(Timestamp::as_millisecond),
+        to_ms: to.map(Timestamp::as_millisecond),
     })
 }
 
@@ -328,7 +334,11 @@ fn replay(args: &ReplayArgs) -> anyhow::Result<ExitStatus> {
     };
 
     print_summary(&done, args);
-    Ok(if done.stopped { interrupted() } else { ExitStatus::Done })
+    Ok(match (done.stopped, done.refused.is_empty()) {
+        (true, _) => interrupted(),
+        (false, true) => ExitStatus::Done,
+        (false, false) => ExitStatus::Failed,
+    })
 }
 
 fn print_summary(done: &RedriveSummary, args: &ReplayArgs) {
@@ -342,6 +352,12 @@ fn print_summary(done: &RedriveSummary, args: &ReplayArgs) {
     errln!("\r{} {verb}; {} were redriven before", grouped(done.sent), grouped(done.before));
     for lost in &done.lost {
         errln!("not redriven: {lost}");
+    }
+    for refused in &done.refused {
+        errln!("not redriven: {refused}");
+    }
+    if !done.refused.is_empty() {
+        errln!("nunchi: {} dead letters could not be delivered", grouped(done.refused.len() as u64));
     }
     if done.stopped {
         errln!("stopped before the end; run the same command to continue");

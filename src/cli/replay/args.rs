@@ -1,10 +1,10 @@
 //! The flags of `nunchi replay`, and what they mean together.
 
-use super::values;
+use super::values::{self, Moment};
 use crate::config::Flag;
 use crate::kafka::Pace;
 use crate::replay::Bound;
-use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use std::path::PathBuf;
 
 /// `--late` unless given: a day.
@@ -13,7 +13,7 @@ const LATE_MS: i64 = 86_400_000;
 /// Flags of `nunchi replay`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A range is from ≤ timestamp < to; times without an offset are UTC. The end is fixed when the replay is planned. Several
+A range is from ≤ timestamp < to; times without an offset are those of --time-zone. The end is fixed when the replay is planned. Several
 processes with one --id share the partitions; killed and started again with the same --id it continues where it was.
 
 Examples:
@@ -26,10 +26,13 @@ Exit status: 0 finished, 1 failed or stopped before the end, 64 wrong usage or c
 pub struct Args {
     /// Records of this time and later [default: all that are left]
     #[arg(long, value_name = "TIME", value_parser = values::time, conflicts_with = "from_offset")]
-    pub(super) from: Option<Timestamp>,
+    pub(super) from: Option<Moment>,
     /// Records before this time [default: all at the start]
     #[arg(long, value_name = "TIME", value_parser = values::time, conflicts_with = "to_offset")]
-    pub(super) to: Option<Timestamp>,
+    pub(super) to: Option<Moment>,
+    /// The time zone of --from and --to where they have no offset
+    #[arg(long, value_name = "NAME", default_value = "UTC", value_parser = values::zone)]
+    time_zone: TimeZone,
     /// From this offset on; or one for each partition, P:N,P:N
     #[arg(long, value_name = "N", value_parser = values::offsets)]
     pub(super) from_offset: Option<Bound>,
@@ -142,14 +145,19 @@ impl Args {
             && self.where_label.is_none()
     }
 
+    /// Says in which zone times are that have no offset.
+    pub(super) fn tell_zone(&self) {
+        values::tell_zone([self.from, self.to], &self.time_zone);
+    }
+
     /// Where the range begins.
     pub(super) fn begin(&self) -> Option<Bound> {
-        self.from.map(Bound::Time).or_else(|| self.from_offset.clone())
+        self.from.map(|from| Bound::Time(from.at(&self.time_zone))).or_else(|| self.from_offset.clone())
     }
 
     /// Where it ends.
     pub(super) fn end(&self) -> Option<Bound> {
-        self.to.map(Bound::Time).or_else(|| self.to_offset.clone())
+        self.to.map(|to| Bound::Time(to.at(&self.time_zone))).or_else(|| self.to_offset.clone())
     }
 
     /// How much later records may have been written.
@@ -176,7 +184,8 @@ impl Args {
                     .to_owned(),
             );
         }
-        if let (Some(from), Some(to)) = (self.from, self.to)
+        let [from, to] = [self.from, self.to].map(|moment| moment.map(|moment| moment.at(&self.time_zone)));
+        if let (Some(from), Some(to)) = (from, to)
             && from >= to
         {
             errors.push(format!("--from {from} must be before --to {to}"));

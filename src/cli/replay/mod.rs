@@ -9,7 +9,7 @@ mod values;
 
 pub use args::Args;
 pub(super) use progress::grouped;
-pub(super) use values::{span, time};
+pub(super) use values::{Moment, span, tell_zone, time, zone, zone_name};
 
 use self::progress::{Shown, human_time};
 use super::exit::UsageError;
@@ -57,6 +57,7 @@ fn settings(args: &Args) -> anyhow::Result<Config> {
             return Err(UsageError(errors).into());
         }
     };
+    args.tell_zone();
     let mut config = loaded.into_config();
     let quiet = !args.json && std::io::stderr().is_terminal();
     if quiet && config.log.level == Log::default().level {

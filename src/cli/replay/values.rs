@@ -1,5 +1,6 @@
 //! Values of flags: times, spans, rates, partitions, offsets.
 
+use crate::cli::printer::errln;
 use crate::kafka::Pace;
 use crate::replay::Bound;
 use jiff::civil::{Date, DateTime};
@@ -7,24 +8,59 @@ use jiff::tz::TimeZone;
 use jiff::{Span, SpanRelativeTo, Timestamp, Unit};
 use std::collections::BTreeMap;
 
-/// Reads a time: RFC 3339, or a date with or without a time, which are UTC.
-pub fn time(text: &str) -> Result<Timestamp, String> {
+/// A time as it was written: with an offset, or without one, so that a time zone has to say when it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// With an offset.
+    Instant(Timestamp),
+    /// Without one.
+    Local(DateTime),
+}
+
+impl Moment {
+    /// When it is, if local times are those of `zone`. A time that a clock skips or repeats there is taken as RFC 5545
+    /// says: with the offset before the change.
+    pub fn at(self, zone: &TimeZone) -> Timestamp {
+        match self {
+            Moment::Instant(time) => time,
+            Moment::Local(local) => {
+                local.to_zoned(zone.clone()).map_or(Timestamp::MAX, |zoned| zoned.timestamp())
+            }
+        }
+    }
+}
+
+/// Reads the name of a time zone: `UTC`, `Asia/Seoul`.
+pub fn zone(text: &str) -> Result<TimeZone, String> {
+    TimeZone::get(text).map_err(|_| "the name of a time zone, such as UTC or Asia/Seoul".to_owned())
+}
+
+/// The name of a zone that [`zone`] read.
+pub fn zone_name(zone: &TimeZone) -> &str {
+    zone.iana_name().unwrap_or("UTC")
+}
+
+/// Says which zone was taken for times without an offset, if there are any.
+pub fn tell_zone(moments: [Option<Moment>; 2], zone: &TimeZone) {
+    if moments.iter().flatten().any(|moment| matches!(moment, Moment::Local(_))) {
+        errln!("times without an offset are those of {} (--time-zone)", zone_name(zone));
+    }
+}
+
+/// Reads a time: RFC 3339, or a date with or without a time.
+pub fn time(text: &str) -> Result<Moment, String> {
     let text = text.trim();
     if let Ok(time) = text.parse::<Timestamp>() {
-        return Ok(time);
+        return Ok(Moment::Instant(time));
     }
     let civil = if text.contains([':', 'T']) {
         text.parse::<DateTime>()
     } else {
         text.parse::<Date>().map(|date| date.to_datetime(jiff::civil::Time::midnight()))
     };
-    let wrong =
-        || "a time such as 2026-01-01, 2026-01-01T09:30 (UTC) or 2026-01-01T09:30:00+09:00".to_owned();
-    civil
-        .ok()
-        .and_then(|civil| civil.to_zoned(TimeZone::UTC).ok())
-        .map(|zoned| zoned.timestamp())
-        .ok_or_else(wrong)
+    let wrong = || "a time such as 2026-01-01, 2026-01-01T09:30 or 2026-01-01T09:30:00+09:00".to_owned();
+    // Years that no timestamp can have are wrong in every zone.
+    civil.ok().filter(|civil| civil.to_zoned(TimeZone::UTC).is_ok()).map(Moment::Local).ok_or_else(wrong)
 }
 
 /// Reads a span of time, in milliseconds: `1d`, `36h`, `1d 12h`, `0s`.
@@ -117,8 +153,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_without_an_offset_are_utc() {
-        let at = |text: &str| time(text).unwrap().to_string();
+    fn times_without_an_offset_are_those_of_the_zone() {
+        let at = |text: &str| time(text).unwrap().at(&TimeZone::UTC).to_string();
+        let seoul = zone("Asia/Seoul").unwrap();
+        let there = |text: &str| time(text).unwrap().at(&seoul).to_string();
+        assert_eq!(there("2026-02-01T09:30"), "2026-02-01T00:30:00Z");
+        assert_eq!(there("2026-02-01"), "2026-01-31T15:00:00Z");
+        assert_eq!(there("2026-02-01T09:30:00Z"), "2026-02-01T09:30:00Z");
+        assert!(zone("Korea").is_err() && zone("").is_err());
         assert_eq!(at("2026-01-01T00:00"), "2026-01-01T00:00:00Z");
         assert_eq!(at("2026-02-01"), "2026-02-01T00:00:00Z");
         assert_eq!(at("2026-02-01 09:30:15.5"), "2026-02-01T09:30:15.5Z");

@@ -1,13 +1,14 @@
 //! The flags of `nunchi retrain`, and what they mean together.
 
 use crate::cli::columns::ColumnArgs;
-use crate::cli::replay::{span, time};
+use crate::cli::replay::{Moment, span, tell_zone, time, zone, zone_name};
 use crate::config::{Config, Flag};
 use crate::retraining::Request;
 use crate::retraining::gate::GateThresholds;
 use crate::retraining::schedule::Schedule;
 use crate::retraining::topics::Window;
 use crate::retraining::train::Recipe;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use nunchi_data::Source;
 use nunchi_data::{Stars, Target};
@@ -72,10 +73,10 @@ struct CollectArgs {
     since: Option<i64>,
     /// Comments of this time and later
     #[arg(long, value_name = "TIME", value_parser = time)]
-    from: Option<Timestamp>,
+    from: Option<Moment>,
     /// Comments before this time [default: now]
     #[arg(long, value_name = "TIME", value_parser = time)]
-    to: Option<Timestamp>,
+    to: Option<Moment>,
     /// Stars of a comment that are negative
     #[arg(long, value_name = "RANGE", default_value = "1-2")]
     negative_stars: Stars,
@@ -181,9 +182,9 @@ pub(super) struct RunArgs {
     /// Run repeatedly, by a cron pattern: minute, hour, day of month, month, day of week
     #[arg(long, value_name = "PATTERN")]
     pub(super) schedule: Option<String>,
-    /// Time zone of --schedule
-    #[arg(long, value_name = "NAME", default_value = "UTC", requires = "schedule")]
-    time_zone: String,
+    /// Time zone of --schedule, and of --from and --to where they have no offset
+    #[arg(long, value_name = "NAME", default_value = "UTC", value_parser = zone)]
+    time_zone: TimeZone,
     /// Niceness added to this process
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(i32).range(0..=19))]
     pub(super) nice: i32,
@@ -223,13 +224,24 @@ impl Args {
     /// When to run again, if at all.
     pub(super) fn schedule(&self) -> Result<Option<Schedule>, String> {
         let pattern = self.run.schedule.as_deref();
-        pattern.map(|pattern| Schedule::new(pattern, &self.run.time_zone)).transpose()
+        pattern.map(|pattern| Schedule::new(pattern, zone_name(&self.run.time_zone))).transpose()
+    }
+
+    /// `--from` and `--to`.
+    fn bounds(&self) -> [Option<Timestamp>; 2] {
+        let at = |moment: Moment| moment.at(&self.run.time_zone);
+        [self.collect.from, self.collect.to].map(|moment| moment.map(at))
+    }
+
+    /// Says in which zone times are that have no offset.
+    pub(super) fn tell_zone(&self) {
+        tell_zone([self.collect.from, self.collect.to], &self.run.time_zone);
     }
 
     /// The error of the combination of flags.
     pub(super) fn error(&self) -> Option<String> {
         let collect = &self.collect;
-        match (collect.from, collect.to) {
+        match self.bounds().into() {
             (Some(from), Some(to)) if from >= to => Some(format!("--from {from} must be before --to {to}")),
             (_, Some(to)) if self.run.schedule.is_some() => {
                 Some(format!("--to {to} and --schedule: every run would read the same comments"))
@@ -250,8 +262,9 @@ impl Args {
             (false, topics) => topics.to_vec(),
         };
         let since = SignedDuration::from_millis(collect.since.unwrap_or(SINCE_MS));
-        let ago = || collect.to.unwrap_or(now).checked_sub(since).unwrap_or(Timestamp::UNIX_EPOCH);
-        let from = Some(collect.from.unwrap_or_else(ago));
+        let [from, to] = self.bounds();
+        let ago = || to.unwrap_or(now).checked_sub(since).unwrap_or(Timestamp::UNIX_EPOCH);
+        let from = Some(from.unwrap_or_else(ago));
         let stars = Target::Stars {
             column: config.input.rating_field.clone(),
             negative: collect.negative_stars.clone(),
@@ -265,9 +278,10 @@ impl Args {
             window: Window {
                 topics,
                 from,
-                to: collect.to,
+                to,
                 stars: (!collect.no_stars).then_some(stars),
                 max_comments: collect.most as usize,
+                skip_beyond: self.columns.skip_bad_rows(),
             },
             corrections: collect.corrections.clone(),
             data: collect.data.clone(),

@@ -35,6 +35,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         "warn".clone_into(&mut config.log.level);
     }
     init_logs(&config.log)?;
+    args.tell_zone();
     let url = config.registry.url.clone().ok_or(RegistryError::NoStore)?;
     if let Some(folder) = &args.run.report {
         // Checked before an hour of training, not after it.
