@@ -383,6 +383,11 @@ impl Running {
         (of("nunchi_records_in_total")) as u64
     }
 
+    /// Whether the pipeline has ended by itself.
+    pub fn ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
     /// Asks for a stop and waits for the end.
     pub fn stop(self) -> Result<Summary, PipelineError> {
         self.stop.request();
