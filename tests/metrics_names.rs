@@ -28,6 +28,7 @@ const NAMES: &[&str] = &[
     "nunchi_model_loaded_timestamp_seconds gauge {}",
     "nunchi_model_swaps_total counter {result}",
     "nunchi_partition_halted gauge {partition,reason,topic}",
+    "nunchi_producer_rebuilds_total counter {reason}",
     "nunchi_ready gauge {}",
     "nunchi_rebalances_total counter {}",
     "nunchi_records_in_total counter {partition,topic}",

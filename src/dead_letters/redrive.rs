@@ -76,6 +76,12 @@ impl Redrive<'_> {
         if chunk.is_empty() || self.failure.is_some() {
             return;
         }
+        if self.writer.in_doubt()
+            && let Err(error) = self.replace_writer()
+        {
+            self.failure = Some(error);
+            return;
+        }
         let mut state = self.state.clone();
         for (dead_letter, _) in chunk {
             state.add(dead_letter.at.partition, dead_letter.at.offset);
@@ -121,11 +127,15 @@ impl Redrive<'_> {
         }
     }
 
-    /// Another writer: the next transaction of one whose records were refused fails too ("skipped sequence numbers"), since
-    /// an idempotent producer had numbered them. It fences whoever else redrives meanwhile; then the state is not ours any
-    /// more.
+    /// Replaces the writer after a refused record or a commit that may have been sent twice. After a refused record the next
+    /// transaction of the same writer fails too ("skipped sequence numbers"), since an idempotent producer had numbered the
+    /// records. Another process may have taken over before, and the new writer would fence it: the state shows that, before
+    /// and, for what it wrote meanwhile, after.
     fn replace_writer(&mut self) -> Result<(), DeadLetterError> {
-        self.writer = self.log.writer(&self.dead_letters.transactional_id())?;
+        if self.dead_letters.state(self.log)? != self.state {
+            return Err(self.overtaken());
+        }
+        self.writer = self.log.writer(self.writer.id())?;
         if self.dead_letters.state(self.log)? == self.state { Ok(()) } else { Err(self.overtaken()) }
     }
 

@@ -141,6 +141,7 @@ impl ClientProperties {
         let mut config = self.config(Role::Producer);
         match self.delivery {
             Delivery::ExactlyOnce => {
+                request_timeout(&mut config);
                 config.set("transactional.id", self.transactional_id(worker));
             }
             // Known to the transactional producer only.
@@ -250,8 +251,18 @@ const CONSUMER_OURS: &[(&str, &str)] = &[
     ("isolation.level", "read_committed"),
 ];
 
+/// A request without an answer times out after half of the transaction's time-out, unless the user sets something else:
+/// librdkafka's default is 100 ms less than the whole of it, so that after one lost request no time is left to repeat it,
+/// and the broker aborts the transaction and fences its producer.
+fn request_timeout(config: &mut ClientConfig) {
+    let transaction: Option<u64> = config.get("transaction.timeout.ms").and_then(|ms| ms.parse().ok());
+    if let (None, Some(ms)) = (config.get("socket.timeout.ms"), transaction) {
+        config.set("socket.timeout.ms", (ms / 2).max(500).to_string());
+    }
+}
+
 /// Defaults that can be overridden. An open transaction blocks every `read_committed` reader until its time-out: 10 s,
-/// not 60.
+/// not 60. A shorter one would abort batches during an ordinary election of a leader, which takes a few seconds.
 const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("transaction.timeout.ms", "10000"),
     ("queue.buffering.max.messages", "200000"),

@@ -6,6 +6,7 @@ use super::ClientProperties;
 use super::admin::{Brokers, QueryContext};
 use super::error::{BrokerError, is_fenced};
 use super::topics::block_on;
+use super::transaction_limits::TransactionLimits;
 use super::write_failures::WriteFailures;
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
@@ -14,7 +15,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tracing::{debug, info, warn};
@@ -26,8 +27,11 @@ const CONTENTION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A transactional producer that writes to the log, and to other topics in the same transaction.
 pub(crate) struct Writer {
+    id: String,
     producer: ThreadedProducer<WriteFailures>,
     failures: WriteFailures,
+    limits: TransactionLimits,
+    in_doubt: Cell<bool>,
 }
 
 impl Writer {
@@ -44,7 +48,21 @@ impl Writer {
 
     /// Commits the transaction.
     pub(crate) fn commit(&self, timeout: Duration) -> Result<(), KafkaError> {
-        self.producer.commit_transaction(timeout)
+        let start = Instant::now();
+        self.producer.commit_transaction(timeout)?;
+        self.in_doubt.set(start.elapsed() >= self.limits.late_end);
+        Ok(())
+    }
+
+    /// Whether another writer has to take the place of this one before another transaction: a request of the last one may
+    /// still arrive ([`super::transaction_limits`]).
+    pub(crate) fn in_doubt(&self) -> bool {
+        self.in_doubt.get()
+    }
+
+    /// The transactional id.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
     }
 
     /// Aborts the open transaction, if there is one: a fenced writer has nothing to abort, and fails here.
@@ -261,14 +279,21 @@ impl<'a> CompactedLog<'a> {
             BrokerError::client(format!("starting transactions as `{id}`"), &error, self.brokers.addresses())
         };
         let mut properties = self.clients.producer(0);
-        properties.set("transactional.id", id).set("transaction.timeout.ms", "10000");
+        properties.set("transactional.id", id);
+        properties.set("transaction.timeout.ms", "10000").set("socket.timeout.ms", "5000");
         if properties.get("message.max.bytes").is_none() {
             // The topic's own limit applies: a record that was in the topic fits into it again.
             properties.set("message.max.bytes", "1000000000");
         }
         let failures = WriteFailures::default();
-        let producer = properties.create_with_context(failures.clone()).map_err(failed)?;
-        let writer = Writer { producer, failures };
+        let writer = Writer {
+            id: id.to_owned(),
+            producer: properties.create_with_context(failures.clone()).map_err(failed)?,
+            failures,
+            limits: TransactionLimits::of(&properties)
+                .map_err(|error| BrokerError::request(format!("starting transactions as `{id}`"), error))?,
+            in_doubt: Cell::new(false),
+        };
         let start = Instant::now();
         loop {
             match writer.producer.init_transactions(CALL_TIMEOUT) {

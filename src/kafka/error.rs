@@ -82,8 +82,8 @@ pub enum ClientError {
     },
     /// Another producer with the same transactional id fenced this one.
     #[error(
-        "fenced: another process uses the transactional id `{transactional_id}`, or a transaction exceeded its \
-         time-out ({reason}); set a different `kafka.instance` for every process"
+        "fenced: another process with the transactional id `{transactional_id}` is running, and fenced this one \
+         repeatedly ({reason}); set a different `kafka.instance` for every process"
     )]
     Fenced {
         /// The id.

@@ -2,20 +2,26 @@
 //!
 //! Always holds: after an error nothing that was written since [`Producer::begin`] becomes visible to `read_committed`
 //! readers, unless [`TransactionError::Rebuild`] reports an unknown outcome; then [`Producer::rebuild`] resolves it. No
-//! transaction stays open: dropping the producer aborts it.
+//! transaction stays open: dropping the producer aborts it. No transaction begins on a client whose earlier requests may
+//! still arrive: [`Producer::in_doubt`] says that it has to be rebuilt first ([`super::transaction_limits`] says why).
+
+mod errors;
 
 use super::ClientProperties;
 use super::batch::Span;
 use super::client_properties::Role;
+use super::commit_pace::CommitPace;
 use super::consumer::offsets;
 use super::credentials::Credentials;
 use super::deliveries::{Context, Deliveries};
-use super::error::{ClientError, code, is_fenced};
+use super::error::{ClientError, code};
+use super::fencing::{Begun, Fences};
 use super::output::Outgoing;
 use super::topics::Topics;
+use super::transaction_limits::TransactionLimits;
 use crate::config::{Config, Delivery};
 use crate::stop::Stop;
-use crate::telemetry::Health;
+use crate::telemetry::{Health, Metrics};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -23,16 +29,49 @@ use rdkafka::producer::{Producer as _, ThreadedProducer};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
-use tracing::{debug, info, warn};
+use std::time::{Duration, Instant};
+use tracing::{info, warn};
 
 /// One attempt to reach the transaction coordinator; between attempts the worker sends a heartbeat.
 const INIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest wait for a transaction's call before its outcome counts as unknown: longer than the broker's own time-out by
-/// default, and short enough that a batch with several such waits does not count as a stalled worker.
-const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(15);
+/// Longest wait for acknowledgements where no transaction limits it.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(15);
+/// Longest wait without a heartbeat.
+const BEAT_INTERVAL: Duration = Duration::from_secs(1);
+/// Longest wait for a delivery report that is being processed.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 /// librdkafka's default of `batch.size`.
 const MAX_REQUEST_BYTES: usize = 1_000_000;
+
+/// Why a producer is replaced: the label of `nunchi_producer_rebuilds_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    /// A commit may have been sent twice.
+    LateCommit,
+    /// Offsets may have been sent twice.
+    LateOffsets,
+    /// A batch was aborted: any of its requests may have been sent twice.
+    Aborted,
+    /// A call failed, and what became of it is unknown.
+    Unknown,
+    /// The brokers know a newer producer of this id, or timed its transaction out.
+    Fenced,
+    /// Another fatal error of librdkafka.
+    Failed,
+}
+
+impl Doubt {
+    fn name(self) -> &'static str {
+        match self {
+            Doubt::LateCommit => "late_commit",
+            Doubt::LateOffsets => "late_offsets",
+            Doubt::Aborted => "aborted",
+            Doubt::Unknown => "unknown",
+            Doubt::Fenced => "fenced",
+            Doubt::Failed => "failed",
+        }
+    }
+}
 
 /// Why a batch was not committed, and how to recover.
 #[derive(Debug)]
@@ -47,74 +86,115 @@ pub(crate) enum TransactionError {
     Fatal(ClientError),
 }
 
+/// Where a producer reports: heartbeats and metrics.
+#[derive(Clone, Copy)]
+pub(crate) struct Reports<'a> {
+    pub(crate) health: &'a Health,
+    pub(crate) metrics: &'a Metrics,
+}
+
 /// One producer.
 pub(crate) struct Producer<'a> {
     config: &'a Config,
     clients: &'a ClientProperties,
     topics: &'a Topics,
-    health: &'a Health,
+    reports: Reports<'a>,
     stop: &'a Stop,
     worker: usize,
     transactional: bool,
-    producer: ThreadedProducer<Context>,
+    limits: TransactionLimits,
+    client: ThreadedProducer<Context>,
     deliveries: Arc<Deliveries>,
     credentials: RefCell<Credentials>,
-    /// Between `begin` and the transaction's end.
-    open: bool,
+    /// Whether the client may begin transactions.
+    ready: bool,
+    /// From `begin` to the transaction's end.
+    open: Option<Begun>,
+    /// Why the client must not begin another transaction.
+    doubt: Option<Doubt>,
+    pace: CommitPace,
+    fences: Fences,
+    /// Fatal errors of librdkafka, other than fencing, since the last commit.
+    fatal_errors: u32,
 }
 
 impl<'a> Producer<'a> {
     /// The producer of worker `worker`, ready to write; waits without limit for brokers that do not answer, and sends
-    /// heartbeats to `health`. `None` if a stop was requested.
+    /// heartbeats. `None` if a stop was requested.
     pub(crate) fn open(
         config: &'a Config,
         clients: &'a ClientProperties,
         topics: &'a Topics,
-        health: &'a Health,
+        reports: Reports<'a>,
         stop: &'a Stop,
         worker: usize,
     ) -> Result<Option<Self>, ClientError> {
-        let transactional = config.kafka.delivery == Delivery::ExactlyOnce;
+        let limits = TransactionLimits::of(&clients.producer(worker))?;
+        let deliveries = Arc::new(Deliveries::default());
+        let client = make_client(clients, topics, worker, &deliveries)?;
+        let mut made = Producer {
+            config,
+            clients,
+            topics,
+            reports,
+            stop,
+            worker,
+            transactional: config.kafka.delivery == Delivery::ExactlyOnce,
+            limits,
+            client,
+            deliveries,
+            credentials: RefCell::new(Credentials::new(clients, Role::Producer)),
+            ready: false,
+            open: None,
+            doubt: None,
+            pace: CommitPace::default(),
+            fences: Fences::default(),
+            fatal_errors: 0,
+        };
+        Ok(made.start()?.then_some(made))
+    }
+
+    /// Initializes transactions, with another client where this one cannot. False if a stop was requested.
+    fn start(&mut self) -> Result<bool, ClientError> {
         loop {
-            let deliveries = Arc::new(Deliveries::default());
-            let producer: ThreadedProducer<Context> = properties(clients, topics, worker)
-                .create_with_context(Context(Arc::clone(&deliveries)))
-                .map_err(|error| {
-                    ClientError::Configuration(format!("the producer cannot be created: {error}"))
-                })?;
-            let made = Producer {
-                config,
-                clients,
-                topics,
-                health,
-                stop,
-                worker,
-                transactional,
-                producer,
-                deliveries,
-                credentials: RefCell::new(Credentials::new(clients, Role::Producer)),
-                open: false,
-            };
-            if !transactional || made.init_transactions()? {
-                return Ok(Some(made));
+            if !self.transactional || self.init_transactions()? {
+                (self.ready, self.doubt) = (true, None);
+                return Ok(true);
             }
-            if stop.sleep(Duration::from_millis(500)) {
-                return Ok(None);
+            if self.stop.sleep(Duration::from_millis(500)) {
+                return Ok(false);
             }
+            self.replace_client()?;
         }
+    }
+
+    fn replace_client(&mut self) -> Result<(), ClientError> {
+        self.ready = false;
+        // Not aborted: the outcome of this transaction is unknown, and the next client resolves it.
+        self.open = None;
+        self.beat();
+        self.deliveries = Arc::new(Deliveries::default());
+        // Dropped before the new one is initialized, so that the old one sends nothing afterwards.
+        self.client = make_client(self.clients, self.topics, self.worker, &self.deliveries)?;
+        self.beat();
+        Ok(())
+    }
+
+    fn beat(&self) {
+        self.reports.health.beat(self.worker);
     }
 
     /// Fences older producers of the same id and aborts their open transactions. False if a new producer is needed to try
     /// again, or if a stop was requested.
-    fn init_transactions(&self) -> Result<bool, ClientError> {
+    fn init_transactions(&mut self) -> Result<bool, ClientError> {
         let mut attempts = 0;
         loop {
-            self.health.beat(self.worker);
+            self.beat();
             self.renew_credentials()?;
-            let error = match self.producer.init_transactions(INIT_TIMEOUT) {
+            let error = match self.client.init_transactions(INIT_TIMEOUT) {
                 Ok(()) => {
                     self.credentials.borrow_mut().accepted();
-                    self.health.set_brokers_reached(self.worker, true);
+                    self.reports.health.set_brokers_reached(self.worker, true);
                     return Ok(true);
                 }
                 Err(KafkaError::Transaction(error)) => error,
@@ -124,7 +204,9 @@ impl<'a> Producer<'a> {
                 return Err(refusal);
             }
             if error.is_fatal() {
-                return Err(self.failed("initializing transactions", &error));
+                // Fenced by a newer one, or an error that only a new client recovers from.
+                self.client_failed("initializing transactions", &error)?;
+                return Ok(false);
             }
             attempts += 1;
             if attempts == 1 || attempts % 12 == 0 {
@@ -142,7 +224,7 @@ impl<'a> Producer<'a> {
         if self.deliveries.take_refused() {
             credentials.refused();
         }
-        credentials.renew(self.producer.client()).map_err(|refused| ClientError::Authentication {
+        credentials.renew(self.client.client()).map_err(|refused| ClientError::Authentication {
             brokers: self.config.kafka.brokers.clone(),
             reason: format!("for {} s while this process was running", refused.as_secs()),
         })
@@ -150,205 +232,221 @@ impl<'a> Producer<'a> {
 
     /// Whether a transaction is open.
     pub(crate) fn is_open(&self) -> bool {
-        self.open
+        self.open.is_some()
+    }
+
+    /// Whether the producer has to be rebuilt before it may begin another batch.
+    pub(crate) fn in_doubt(&self) -> bool {
+        self.doubt.is_some()
     }
 
     /// Begins a batch's output.
     pub(crate) fn begin(&mut self) -> Result<(), TransactionError> {
+        if !self.ready {
+            return Err(self.unknown("the producer was not rebuilt".to_owned()));
+        }
         self.deliveries.forget_failure();
         self.renew_credentials().map_err(TransactionError::Fatal)?;
         if self.transactional {
-            self.producer.begin_transaction().map_err(|error| self.transaction_error(error))?;
-            self.open = true;
+            self.client.begin_transaction().map_err(|error| self.transaction_error(error))?;
+            self.open = Some(Begun::now());
         }
         Ok(())
     }
 
+    /// Until when the batch's records have to be with the brokers.
+    fn delivery_deadline(&self) -> Instant {
+        let limit = self.open.map_or(DELIVERY_TIMEOUT, |begun| self.limits.age.saturating_sub(begun.age()));
+        Instant::now() + limit
+    }
+
     /// Queues a record; waits while the queue is full. Returns a record that is too large for the producer.
-    pub(crate) fn send<'r>(&self, record: Outgoing<'r>) -> Result<Option<Outgoing<'r>>, TransactionError> {
-        let mut record = record;
+    pub(crate) fn send<'r>(
+        &mut self,
+        record: Outgoing<'r>,
+    ) -> Result<Option<Outgoing<'r>>, TransactionError> {
         self.deliveries.expect_one();
+        let (error, returned) = match self.client.send(record) {
+            Ok(()) => return Ok(None),
+            Err((error, returned)) => (error, returned),
+        };
+        match code(&error) {
+            Some(RDKafkaErrorCode::QueueFull) => self.send_when_there_is_room(returned),
+            _ => self.not_sent(error, returned),
+        }
+    }
+
+    #[cold]
+    fn send_when_there_is_room<'r>(
+        &mut self,
+        record: Outgoing<'r>,
+    ) -> Result<Option<Outgoing<'r>>, TransactionError> {
+        let (mut record, deadline) = (record, self.delivery_deadline());
         loop {
-            match self.producer.send(record) {
+            // Acknowledgements make room within milliseconds.
+            std::thread::sleep(Duration::from_millis(1));
+            self.beat();
+            match self.client.send(record) {
                 Ok(()) => return Ok(None),
-                Err((error, returned)) => {
-                    record = returned;
-                    match code(&error) {
-                        // Acknowledgements make room within milliseconds.
-                        Some(RDKafkaErrorCode::QueueFull) => std::thread::sleep(Duration::from_millis(1)),
-                        Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
-                            self.deliveries.expect_one_less();
-                            return Ok(Some(record));
-                        }
-                        _ => {
-                            self.deliveries.expect_one_less();
-                            return Err(self.transaction_error(error));
-                        }
+                Err((error, returned)) if code(&error) == Some(RDKafkaErrorCode::QueueFull) => {
+                    if Instant::now() > deadline {
+                        self.deliveries.expect_one_less();
+                        return Err(
+                            self.unknown("the queue stays full: brokers acknowledge nothing".to_owned())
+                        );
                     }
+                    record = returned;
                 }
+                Err((error, returned)) => return self.not_sent(error, returned),
             }
         }
     }
 
+    fn not_sent<'r>(
+        &mut self,
+        error: KafkaError,
+        record: Outgoing<'r>,
+    ) -> Result<Option<Outgoing<'r>>, TransactionError> {
+        self.deliveries.expect_one_less();
+        match code(&error) {
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => Ok(Some(record)),
+            _ => Err(self.transaction_error(error)),
+        }
+    }
+
     /// Waits until every record of the batch is with the brokers.
-    pub(crate) fn deliver(&self) -> Result<(), TransactionError> {
-        if let Err(count) = self.deliveries.wait(TRANSACTION_TIMEOUT) {
-            return Err(TransactionError::Rebuild(format!("{count} records were not acknowledged in time")));
+    pub(crate) fn deliver(&mut self) -> Result<(), TransactionError> {
+        let deadline = self.delivery_deadline();
+        while let Err(count) = self.deliveries.wait(BEAT_INTERVAL) {
+            if Instant::now() >= deadline {
+                return Err(self.unknown(format!("{count} records were not acknowledged in time")));
+            }
+            self.beat();
         }
         if let Some((error, topic)) = self.deliveries.failure() {
             return Err(self.undelivered(&error, &topic));
         }
+        if !self.transactional {
+            self.fatal_errors = 0;
+        }
         // The last delivery report is being processed; committing before that would flush in slices of 100 ms.
-        while self.producer.in_flight_count() > 0 {
+        let start = Instant::now();
+        while self.client.in_flight_count() > 0 && start.elapsed() < REPORT_TIMEOUT {
             std::thread::yield_now();
         }
         Ok(())
     }
 
-    /// Ends the transaction: `spans` and everything written since `begin` become visible together.
+    /// Ends the transaction: `spans` and everything written since `begin` become visible together. Afterwards the
+    /// producer may be in doubt.
     pub(crate) fn commit(
         &mut self,
         topic: &str,
         spans: &BTreeMap<i32, Span>,
         group: &ConsumerGroupMetadata,
     ) -> Result<(), TransactionError> {
-        self.producer
-            .send_offsets_to_transaction(&offsets(topic, spans), group, TRANSACTION_TIMEOUT)
+        let (start, limit) = (Instant::now(), self.call_limit()?);
+        self.client
+            .send_offsets_to_transaction(&offsets(topic, spans), group, limit)
             .map_err(|error| self.transaction_error(error))?;
-        self.producer
-            .commit_transaction(TRANSACTION_TIMEOUT)
-            .map_err(|error| self.transaction_error(error))?;
-        self.open = false;
+        let offsets_took = start.elapsed();
+        self.beat();
+        let (start, limit) = (Instant::now(), self.call_limit()?);
+        self.client.commit_transaction(limit).map_err(|error| self.transaction_error(error))?;
+        let commit_took = start.elapsed();
+        (self.open, self.fatal_errors) = (None, 0);
         self.credentials.borrow_mut().accepted();
+        if commit_took >= self.limits.late_end {
+            self.doubt = Some(Doubt::LateCommit);
+        } else if offsets_took >= self.limits.late_offsets {
+            self.doubt = Some(Doubt::LateOffsets);
+        }
+        if let Some((late, commits, slowest)) = self.pace.add(commit_took, self.in_doubt(), Instant::now()) {
+            self.warn_of_slow_brokers(late, commits, slowest);
+        }
         Ok(())
     }
 
-    /// Aborts the batch.
+    /// How long a call of the open transaction may take.
+    fn call_limit(&mut self) -> Result<Duration, TransactionError> {
+        let age = self.open.map_or(Duration::ZERO, |begun| begun.age());
+        self.limits
+            .call_at(age)
+            .ok_or_else(|| self.unknown(format!("the transaction is {} ms old", age.as_millis())))
+    }
+
+    /// Warns of brokers that are normally slower than the back-off.
+    #[cold]
+    fn warn_of_slow_brokers(&self, late: u32, commits: u32, slowest: Duration) {
+        warn!(
+            worker = self.worker,
+            slowest_ms = slowest.as_millis() as u64,
+            limit_ms = self.limits.late_end.as_millis() as u64,
+            "{late} of the last {commits} commits took longer than limit_ms; each may contain a repeated request, so the \
+             producer was replaced after it. If commits always take that long on these brokers, set retry.backoff.ms in \
+             [kafka.producer] to twice that time; requests that have to be repeated are then repeated later"
+        );
+    }
+
+    /// Aborts the batch. [`Producer::rebuild`] has to follow if a transaction was open, whether the abort worked or not.
     pub(crate) fn abort(&mut self) -> Result<(), TransactionError> {
-        if !std::mem::take(&mut self.open) {
+        if self.open.is_none() {
             // Without transactions nothing can be aborted, but outstanding records must not mix with the next batch.
             return match self.deliveries.outstanding() {
                 0 => Ok(()),
-                count => Err(TransactionError::Rebuild(format!("{count} records are not acknowledged"))),
+                count => Err(self.unknown(format!("{count} records are not acknowledged"))),
             };
         }
-        let done = self.producer.abort_transaction(TRANSACTION_TIMEOUT);
-        // Aborting purges all records; delivery reports that are still pending belong to this batch.
-        let waited = self.deliveries.wait(INIT_TIMEOUT);
-        match (done, waited) {
-            (Ok(()), Ok(())) => Ok(()),
-            (Ok(()), Err(count)) => {
-                Err(TransactionError::Rebuild(format!("{count} records are not acknowledged after an abort")))
+        self.beat();
+        match self.client.abort_transaction(self.limits.call) {
+            Ok(()) => {
+                self.open = None;
+                self.doubt = self.doubt.or(Some(Doubt::Aborted));
+                Ok(())
             }
-            (Err(error), _) => match self.transaction_error(error) {
+            Err(error) => match self.transaction_error(error) {
                 TransactionError::Fatal(error) => Err(TransactionError::Fatal(error)),
                 TransactionError::Abort(reason) | TransactionError::Rebuild(reason) => {
-                    Err(TransactionError::Rebuild(reason))
+                    Err(self.unknown(format!("the abort failed: {reason}")))
                 }
-                TransactionError::ClockSkew => Err(TransactionError::Rebuild("the abort failed".to_owned())),
+                TransactionError::ClockSkew => Err(self.unknown("the abort failed".to_owned())),
             },
         }
     }
 
-    /// Replaces the producer by one of the same transactional id: the brokers end its transaction before the new one
-    /// may write. `None` if a stop was requested.
-    pub(crate) fn rebuild(self) -> Result<Option<Self>, ClientError> {
-        info!(worker = self.worker, "rebuilding the producer");
-        let mut old = self;
-        // Not aborted: the outcome of this transaction is unknown, and the next producer resolves it.
-        old.open = false;
-        let Producer { config, clients, topics, health, stop, worker, .. } = old;
-        drop(old);
-        Producer::open(config, clients, topics, health, stop, worker)
-    }
-
-    /// The recovery after a failed call.
-    fn transaction_error(&self, error: KafkaError) -> TransactionError {
-        let reason = error.to_string();
-        let error = match error {
-            KafkaError::Transaction(error) => error,
-            // Whether the commit succeeded is unknown.
-            KafkaError::Flush(_) => return TransactionError::Rebuild(reason),
-            _ => {
-                return match self.fatal_error() {
-                    Some(fatal) => TransactionError::Fatal(self.failed("producing", &fatal)),
-                    None => TransactionError::Abort(reason),
-                };
-            }
-        };
-        if let Some(refusal) = self.refusal(error.code()) {
-            return TransactionError::Fatal(refusal);
-        }
-        if error.is_fatal() {
-            return TransactionError::Fatal(self.failed("the transaction", &error));
-        }
-        debug!(worker = self.worker, code = %error.code(), reason, "a transaction's call failed");
-        if error.txn_requires_abort() {
-            TransactionError::Abort(reason)
-        } else {
-            TransactionError::Rebuild(reason)
-        }
-    }
-
-    /// The recovery after a record that could not be delivered.
-    fn undelivered(&self, error: &KafkaError, topic: &str) -> TransactionError {
-        let code = code(error);
-        if let Some(refusal) = code.and_then(|code| self.refusal(code)) {
-            return TransactionError::Fatal(refusal);
-        }
-        if let Some(fatal) = self.fatal_error() {
-            return TransactionError::Fatal(self.failed("producing", &fatal));
-        }
-        match code {
-            Some(RDKafkaErrorCode::InvalidTimestamp) => TransactionError::ClockSkew,
-            Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) => {
-                let config = self.config;
-                let output = topic == config.output.topic;
-                TransactionError::Fatal(ClientError::MissingTopic {
-                    topic: topic.to_owned(),
-                    setting: if output { "output.topic" } else { "dead_letters.topic" },
-                    brokers: config.kafka.brokers.clone(),
-                })
-            }
-            Some(RDKafkaErrorCode::MessageSizeTooLarge) => TransactionError::Fatal(ClientError::Failed {
-                worker: self.worker,
-                doing: "writing",
-                reason: format!(
-                    "topic `{topic}` accepts smaller records than when this process started; restart it"
-                ),
-            }),
-            _ => TransactionError::Abort(format!("a record for `{topic}` was not delivered: {error}")),
-        }
-    }
-
-    fn refusal(&self, code: RDKafkaErrorCode) -> Option<ClientError> {
-        ClientError::refusal(code, &self.config.kafka.brokers, "writing verdicts and dead letters")
-    }
-
-    fn fatal_error(&self) -> Option<String> {
-        let (code, reason) = self.producer.client().fatal_error()?;
-        Some(format!("{reason} ({code})"))
-    }
-
-    fn failed(&self, doing: &'static str, error: &dyn std::fmt::Display) -> ClientError {
-        let reason = error.to_string();
-        let worker = self.worker;
-        if is_fenced(self.producer.client().fatal_error().as_ref()) {
-            ClientError::Fenced { transactional_id: self.clients.transactional_id(worker), reason }
-        } else {
-            ClientError::Failed { worker, doing, reason }
-        }
+    /// Replaces the client by one of the same transactional id: the brokers end the old one's transaction before the new
+    /// one may write, and refuse requests of the old one that arrive later. False if a stop was requested; then the
+    /// producer cannot be used.
+    pub(crate) fn rebuild(&mut self) -> Result<bool, ClientError> {
+        let (start, reason) = (Instant::now(), self.doubt.unwrap_or(Doubt::Unknown));
+        self.reports.metrics.producer_rebuilds.with_label_values(&[reason.name()]).inc();
+        self.replace_client()?;
+        let ready = self.start()?;
+        let took_ms = start.elapsed().as_millis() as u64;
+        info!(worker = self.worker, reason = reason.name(), took_ms, "the producer was replaced");
+        Ok(ready)
     }
 }
 
 impl Drop for Producer<'_> {
     fn drop(&mut self) {
-        if std::mem::take(&mut self.open)
-            && let Err(error) = self.producer.abort_transaction(INIT_TIMEOUT)
+        if self.open.take().is_some()
+            && let Err(error) = self.client.abort_transaction(INIT_TIMEOUT)
         {
             warn!(worker = self.worker, %error, "an open transaction could not be aborted; it ends by its time-out");
         }
     }
+}
+
+fn make_client(
+    clients: &ClientProperties,
+    topics: &Topics,
+    worker: usize,
+    deliveries: &Arc<Deliveries>,
+) -> Result<ThreadedProducer<Context>, ClientError> {
+    properties(clients, topics, worker)
+        .create_with_context(Context(Arc::clone(deliveries)))
+        .map_err(|error| ClientError::Configuration(format!("the producer cannot be created: {error}")))
 }
 
 /// The producer's properties, with sizes that the topics allow.

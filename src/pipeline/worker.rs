@@ -122,6 +122,9 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
         while !self.context.stop.requested() && !self.source.is_exhausted(self.context) {
             self.context.health.beat(self.context.worker);
             output.between_batches()?;
+            if self.context.stop.requested() {
+                break;
+            }
             let start = Instant::now();
             self.refresh();
             self.retry_halted(consumer);
@@ -216,7 +219,8 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
         let in_transaction = output.in_transaction();
         let error = output.abort(cause);
         self.metrics.abort(in_transaction);
-        let rebuild = matches!(error, BatchError::Rebuild(_));
+        // After every abort too: what was sent in the transaction may still arrive in the next one.
+        let rebuild = in_transaction || matches!(error, BatchError::Rebuild(_));
         match error {
             BatchError::Fatal(error) => return Err(error),
             BatchError::Halt { partition, reason, message } => {

@@ -54,6 +54,8 @@ pub struct Metrics {
     pub rebalances: IntCounter,
     /// `nunchi_transactions_total{result}`: committed, aborted
     pub transactions: IntCounterVec,
+    /// `nunchi_producer_rebuilds_total{reason}`
+    pub producer_rebuilds: IntCounterVec,
     /// `nunchi_client_errors_total`
     pub client_errors: IntCounter,
     /// `nunchi_workers`
@@ -151,6 +153,11 @@ impl Metrics {
                 .gauge("nunchi_assigned_partitions", "Partitions that this process owns."),
             rebalances: make.counter("nunchi_rebalances_total", "Rebalances that changed the assignment."),
             transactions: make.counters("nunchi_transactions_total", "Transactions by result.", &["result"]),
+            producer_rebuilds: make.counters(
+                "nunchi_producer_rebuilds_total",
+                "Producers that were replaced, so that late requests of the old one are refused.",
+                &["reason"],
+            ),
             client_errors: make
                 .counter("nunchi_client_errors_total", "Errors that the Kafka clients reported."),
             workers: make.gauge("nunchi_workers", "Running workers."),
@@ -230,6 +237,9 @@ impl Metrics {
         }
         for result in ["committed", "aborted"] {
             self.transactions.with_label_values(&[result]);
+        }
+        for reason in ["late_commit", "late_offsets", "aborted", "unknown", "fenced", "failed"] {
+            self.producer_rebuilds.with_label_values(&[reason]);
         }
         for result in ["succeeded", "refused", "rolled_back"] {
             self.model_swaps.with_label_values(&[result]);

@@ -14,7 +14,7 @@ use nunchi::pipeline::{Pipeline, PipelineError, Summary, worker_count};
 use nunchi::stop::Stop;
 use nunchi::telemetry::{Health, Metrics};
 use nunchi_engine::{Classifier, EngineError, Prediction, Times};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -174,6 +174,15 @@ impl Kafka {
             let metadata = probe.fetch_metadata(Some(topic), Duration::from_secs(5)).unwrap();
             metadata.topics()[0].error().is_some()
         });
+    }
+
+    /// Changes a setting of a topic, and leaves the others as the test made them only if there were none.
+    pub fn alter(&self, topic: &str, name: &str, value: &str) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
+        let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let made = runtime.block_on(admin.alter_configs([&change], &AdminOptions::new())).unwrap();
+        made[0].as_ref().unwrap_or_else(|error| panic!("{topic}: {error:?}"));
     }
 
     /// Writes records and waits until they are there.

@@ -7,16 +7,30 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod frozen;
 #[path = "../common/proxy/mod.rs"]
 mod proxy;
 mod stale;
 
 use common::{Kafka, Read, Topics, Write, comment};
 use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+/// Held for writing by who stops the broker.
+static BROKER: RwLock<()> = RwLock::new(());
+
+/// The broker is not stopped meanwhile.
+fn shared_broker() -> RwLockReadGuard<'static, ()> {
+    BROKER.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn is_full() -> bool {
+    std::env::var_os("NUNCHI_TEST_FULL").is_some()
+}
 
 /// How often a case is provoked.
 fn rounds() -> usize {
-    if std::env::var_os("NUNCHI_TEST_FULL").is_some() { 5 } else { 1 }
+    if is_full() { 5 } else { 1 }
 }
 
 /// What a `read_committed` reader finds of `written` records.

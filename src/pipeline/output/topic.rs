@@ -7,7 +7,7 @@ use crate::kafka::batch::Batch;
 use crate::kafka::consumer::Consumer;
 use crate::kafka::now_ms;
 use crate::kafka::output::{OutputBuilder, OutputRecord, OutputValue};
-use crate::kafka::producer::{Producer, TransactionError};
+use crate::kafka::producer::{Producer, Reports, TransactionError};
 use crate::kafka::topics::Topics;
 use crate::record::{Comment, Verdict};
 use nunchi_engine::Prediction;
@@ -68,6 +68,14 @@ impl Output<Prediction> for TransactionalTopic<'_> {
 
     fn rebuild(self) -> Result<Option<Self>, PipelineError> {
         Ok(self.0.rebuild()?.map(TransactionalTopic))
+    }
+
+    /// Not only at the next batch: where none comes, what arrives late must find nothing either.
+    fn between_batches(&mut self) -> Result<(), PipelineError> {
+        if self.0.producer.in_doubt() {
+            self.0.producer.rebuild()?;
+        }
+        Ok(())
     }
 }
 
@@ -137,8 +145,8 @@ struct TopicWriter<'a> {
 
 impl<'a> TopicWriter<'a> {
     fn open(context: WorkerContext<'a>, topics: &'a Topics) -> Result<Option<Self>, PipelineError> {
-        let WorkerContext { config, clients, health, stop, scope, worker, .. } = context;
-        let producer = Producer::open(config, clients, topics, health, stop, worker)?;
+        let WorkerContext { config, clients, metrics, health, stop, scope, worker } = context;
+        let producer = Producer::open(config, clients, topics, Reports { health, metrics }, stop, worker)?;
         Ok(producer.map(|producer| TopicWriter {
             context,
             topics,
@@ -259,8 +267,8 @@ impl<'a> TopicWriter<'a> {
         }
     }
 
-    fn rebuild(self) -> Result<Option<Self>, PipelineError> {
-        Ok(self.producer.rebuild()?.map(|producer| TopicWriter { producer, ..self }))
+    fn rebuild(mut self) -> Result<Option<Self>, PipelineError> {
+        Ok(self.producer.rebuild()?.then_some(self))
     }
 }
 

@@ -9,6 +9,7 @@ pub mod api {
     pub const METADATA: i16 = 3;
     pub const OFFSET_FETCH: i16 = 9;
     pub const FIND_COORDINATOR: i16 = 10;
+    pub const JOIN_GROUP: i16 = 11;
     pub const INIT_PRODUCER_ID: i16 = 22;
     pub const ADD_PARTITIONS_TO_TXN: i16 = 24;
     pub const ADD_OFFSETS_TO_TXN: i16 = 25;
@@ -172,11 +173,8 @@ impl Cursor<'_> {
 
     /// The outer option is about the frame's end, the inner one about null.
     fn string(&mut self, flexible: bool) -> Option<Option<String>> {
-        let length = if flexible {
-            self.uvarint()?.checked_sub(1)
-        } else {
-            usize::try_from(self.i16()?).ok()
-        };
+        let length =
+            if flexible { self.uvarint()?.checked_sub(1) } else { usize::try_from(self.i16()?).ok() };
         let Some(length) = length else { return Some(None) };
         let bytes = self.bytes.get(self.position..self.position + length)?;
         self.position += length;
@@ -204,7 +202,11 @@ mod tests {
 
     #[test]
     fn requests_of_both_encodings_are_read() {
-        let end = frame(&[&[0, 26, 0, 1, 0, 0, 0, 9, 0, 1, b'c', 0, 2, b'i', b'd'], &7i64.to_be_bytes(), &[0, 3, 1]]);
+        let end = frame(&[
+            &[0, 26, 0, 1, 0, 0, 0, 9, 0, 1, b'c', 0, 2, b'i', b'd'],
+            &7i64.to_be_bytes(),
+            &[0, 3, 1],
+        ]);
         let read = Request::parse(&end).unwrap();
         assert_eq!((read.key, read.version, read.correlation), (api::END_TXN, 1, 9));
         assert_eq!((read.client.as_deref(), read.transactional_id.as_deref()), (Some("c"), Some("id")));

@@ -21,6 +21,8 @@ pub enum Held {
     /// The `EndTxn` that aborts. So that there is one, the `TxnOffsetCommit` before it is given a generation of the group
     /// that does not exist: the broker refuses it, as after a rebalance.
     Abort,
+    /// The `EndTxn` that aborts, whatever it is that the client aborts for.
+    AnyAbort,
     /// `TxnOffsetCommit`.
     Offsets,
 }
@@ -133,7 +135,10 @@ impl Proxy {
     /// Whether a copy is kept, or was.
     pub fn kept(&self) -> bool {
         let state = self.0.lock();
-        state.provocation.as_ref().is_some_and(|provocation| !matches!(provocation.phase, Phase::Spoil | Phase::Armed))
+        state
+            .provocation
+            .as_ref()
+            .is_some_and(|provocation| !matches!(provocation.phase, Phase::Spoil | Phase::Armed))
     }
 
     /// Keeps the next request of the kind, and delivers it in the next transaction. One at a time.
@@ -168,7 +173,11 @@ impl Proxy {
     /// Requests of `key` vanish until it is called with `false`.
     pub fn mute(&self, key: i16, muted: bool) {
         let mut state = self.0.lock();
-        if muted { state.muted.insert(key) } else { state.muted.remove(&key) };
+        if muted {
+            state.muted.insert(key)
+        } else {
+            state.muted.remove(&key)
+        };
     }
 
     /// The answer to the next request of `key` comes that much later, and everything behind it on its connection.
@@ -214,12 +223,8 @@ impl Shared {
         let Ok(broker) = TcpStream::connect(&self.broker) else { return };
         client.set_nodelay(true).unwrap();
         broker.set_nodelay(true).unwrap();
-        let connection = Arc::new(Connection {
-            client,
-            broker,
-            waiting: Mutex::default(),
-            answered: Condvar::new(),
-        });
+        let connection =
+            Arc::new(Connection { client, broker, waiting: Mutex::default(), answered: Condvar::new() });
         for requests in [true, false] {
             let (shared, connection) = (Arc::clone(self), Arc::clone(&connection));
             std::thread::spawn(move || {
@@ -290,7 +295,7 @@ impl Shared {
         };
         let wanted = match provocation.held {
             Held::Commit => request.committed == Some(true),
-            Held::Abort => request.committed == Some(false),
+            Held::Abort | Held::AnyAbort => request.committed == Some(false),
             Held::Offsets => request.key == api::TXN_OFFSET_COMMIT,
         };
         let action = match std::mem::replace(&mut provocation.phase, Phase::Armed) {
