@@ -6,7 +6,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-retrain build test nextest model lint fmt-check clippy doc deny machete typos fuzz-corpus docs \
+.PHONY: help demo demo-retrain build test test-full nextest model lint fmt-check clippy doc deny machete typos fuzz-corpus docs \
 	sanitize fmt clean setup
 
 help: ## List the targets
@@ -27,6 +27,10 @@ build: ## Build the release binary, target/release/nunchi
 test: ## Run all tests, with a real Apache Kafka (ARGS="--test demo" for one file)
 	@scripts/setup test
 	@scripts/test $(ARGS)
+
+test-full: ## Run all tests, with every fault of the delivery tests provoked five times as often
+	@scripts/setup test
+	@NUNCHI_TEST_FULL=1 scripts/test $(ARGS)
 
 nextest: ## Run all tests by cargo-nextest, with a real Apache Kafka (.config/nextest.toml)
 	@scripts/setup test

@@ -116,6 +116,8 @@ pub(crate) struct Producer<'a> {
     fences: Fences,
     /// Fatal errors of librdkafka, other than fencing, since the last commit.
     fatal_errors: u32,
+    /// Refusals of records that were taken for clock skew.
+    refused_records: u32,
 }
 
 impl<'a> Producer<'a> {
@@ -150,6 +152,7 @@ impl<'a> Producer<'a> {
             pace: CommitPace::default(),
             fences: Fences::default(),
             fatal_errors: 0,
+            refused_records: 0,
         };
         Ok(made.start()?.then_some(made))
     }

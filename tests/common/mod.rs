@@ -176,7 +176,7 @@ impl Kafka {
         });
     }
 
-    /// Changes a setting of a topic, and leaves the others as the test made them only if there were none.
+    /// Sets a topic's only setting.
     pub fn alter(&self, topic: &str, name: &str, value: &str) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
         let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);

@@ -173,9 +173,10 @@ fn timestamps_that_a_broker_refuses_unexpectedly_are_replaced() {
         (0..20).map(|id| Write { timestamp: Some(old), ..Write::value(comment(id, "보통이에요")) }),
     );
     wait_for("the last record", || committed(&kafka, &topics, 1) == 20);
+    // Once to learn it, and not until the records are too old for the first limit, too.
     let aborted = running.metrics.transactions.with_label_values(&["aborted"]).get();
     running.stop().unwrap();
-    assert!(aborted >= 1, "the broker took the timestamp");
+    assert!((1..=3).contains(&aborted), "{aborted} batches were aborted");
     let answers = kafka.read(&topics.output);
     assert_eq!(tally(20, &answers), Tally::default());
     let old = old.to_string();

@@ -11,6 +11,10 @@ use tracing::{debug, warn};
 /// Fatal errors of librdkafka, other than fencing, without a commit between them, before the worker ends.
 const MAX_FATAL_ERRORS: u32 = 5;
 
+/// Refusals of records without a reason that are taken for clock skew. Records can be refused for other reasons too, which
+/// more tolerance would not remove.
+const MAX_SUSPECTED_SKEW: u32 = 3;
+
 impl Producer<'_> {
     /// Whether the batch was committed is unknown.
     pub(super) fn unknown(&mut self, reason: String) -> TransactionError {
@@ -56,6 +60,13 @@ impl Producer<'_> {
         }
         match code {
             Some(RDKafkaErrorCode::InvalidTimestamp) => TransactionError::ClockSkew,
+            // What librdkafka reports instead where a broker refuses several records of a request (KIP-467).
+            Some(RDKafkaErrorCode::InvalidRecord | RDKafkaErrorCode::InvalidDifferentRecord)
+                if self.refused_records < MAX_SUSPECTED_SKEW =>
+            {
+                self.refused_records += 1;
+                TransactionError::ClockSkew
+            }
             Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) => {
                 let config = self.config;
                 let output = topic == config.output.topic;
@@ -94,7 +105,11 @@ impl Producer<'_> {
     }
 
     /// Counts a fatal error of the client. An error if the worker has to end.
-    pub(super) fn client_failed(&mut self, doing: &'static str, reason: &dyn Display) -> Result<(), ClientError> {
+    pub(super) fn client_failed(
+        &mut self,
+        doing: &'static str,
+        reason: &dyn Display,
+    ) -> Result<(), ClientError> {
         let worker = self.worker;
         if is_fenced(self.client.client().fatal_error().as_ref()) {
             self.doubt = Some(Doubt::Fenced);

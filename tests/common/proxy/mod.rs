@@ -86,8 +86,6 @@ struct Provocation {
 #[derive(Default)]
 struct State {
     provocation: Option<Provocation>,
-    /// Nothing passes while this is set.
-    frozen: bool,
     /// Requests of these APIs vanish.
     muted: BTreeSet<i16>,
     /// The answer to the next request of this API is kept for a while.
@@ -101,7 +99,6 @@ struct Shared {
     broker_port: u16,
     port: u16,
     state: Mutex<State>,
-    changed: Condvar,
 }
 
 /// A running proxy. Its threads end with the process.
@@ -118,7 +115,6 @@ impl Proxy {
             broker_port: broker_port.parse().expect("a port"),
             port: listener.local_addr().unwrap().port(),
             state: Mutex::default(),
-            changed: Condvar::new(),
         });
         std::thread::spawn({
             let shared = Arc::clone(&shared);
@@ -162,12 +158,6 @@ impl Proxy {
             Phase::Next(_) => "Next".to_owned(),
             phase => format!("{phase:?}"),
         })
-    }
-
-    /// Nothing passes in either direction, and no connection breaks, until it is called with `false`.
-    pub fn freeze(&self, frozen: bool) {
-        self.0.lock().frozen = frozen;
-        self.0.changed.notify_all();
     }
 
     /// Requests of `key` vanish until it is called with `false`.
@@ -236,16 +226,9 @@ impl Shared {
         }
     }
 
-    /// Waits while nothing may pass.
-    fn pass(&self) {
-        let state = self.lock();
-        drop(self.changed.wait_while(state, |state| state.frozen).unwrap());
-    }
-
     fn requests(&self, connection: &Connection) -> std::io::Result<()> {
         let (mut client, mut broker) = (&connection.client, &connection.broker);
         while let Some(mut frame) = read_frame(&mut client)? {
-            self.pass();
             let Some(request) = Request::parse(&frame) else {
                 broker.write_all(&frame)?;
                 continue;
@@ -340,7 +323,6 @@ impl Shared {
     fn answers(&self, connection: &Connection) -> std::io::Result<()> {
         let (mut client, mut broker) = (&connection.client, &connection.broker);
         while let Some(mut frame) = read_frame(&mut broker)? {
-            self.pass();
             let correlation = i32::from_be_bytes(frame[4..8].try_into().expect("four bytes"));
             let request = connection.waiting.lock().unwrap().remove(&correlation);
             connection.answered.notify_all();
