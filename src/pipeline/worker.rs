@@ -225,7 +225,7 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
             BatchError::Fatal(error) => return Err(error),
             BatchError::Halt { partition, reason, message } => {
                 self.halt(consumer, partition, reason, message)?;
-                return Ok(Some(output));
+                return if rebuild { output.rebuild() } else { Ok(Some(output)) };
             }
             // A single failure is expected (a rebalance); several in a row mean that a broker is unavailable.
             BatchError::Retry(reason) if *failures == 0 => {

@@ -145,7 +145,7 @@ struct TopicWriter<'a> {
 
 impl<'a> TopicWriter<'a> {
     fn open(context: WorkerContext<'a>, topics: &'a Topics) -> Result<Option<Self>, PipelineError> {
-        let WorkerContext { config, clients, metrics, health, stop, scope, worker } = context;
+        let WorkerContext { config, clients, metrics, health, stop, scope, worker, .. } = context;
         let producer = Producer::open(config, clients, topics, Reports { health, metrics }, stop, worker)?;
         Ok(producer.map(|producer| TopicWriter {
             context,
