@@ -51,8 +51,10 @@ enum Refusal {
 pub(super) async fn classify(State(admin): State<Admin>, request: Request) -> Response {
     // First the place, then the body: bodies of requests that wait for a place would take memory without a bound.
     let Ok(_place) = admin.classifier.waiting.try_acquire() else {
-        let busy =
-            response::error(StatusCode::SERVICE_UNAVAILABLE, "too many requests are waiting; retry in a second");
+        let busy = response::error(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many requests are waiting; retry in a second",
+        );
         return ([(header::RETRY_AFTER, "1")], busy).into_response();
     };
     let body = match Bytes::from_request(request, &()).await {
