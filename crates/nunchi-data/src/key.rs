@@ -1,7 +1,7 @@
 //! When two comments are the same comment.
 //!
 //! One rule for everything that must not meet itself: what is held out and what is learned, what is measured with and what is
-//! learned, files that repeat each other. Comments are the same if a network of the default normalizer reads the same
+//! learned, files that repeat each other. Comments are the same if a network of the normalizer `nunchi-2` reads the same
 //! characters: spaces, case, badges of shops and the number of exclamation marks make no difference. A network with another
 //! normalizer may read some of them differently; leaving out a few comments too many is the safe side.
 

@@ -4,11 +4,15 @@
 //! characters one by one in sentencepiece's table of rules (both read it), and runs of equal characters (`ㅋㅋㅋㅋ` to `ㅋㅋㅋ`)
 //! up to [`MAX_RULED_RUN`] there, of any length in `tokenizer.json`, which also drops badges. Characters that only
 //! normalize together (conjoining jamo, a letter and its combining accent) stay apart.
+//!
+//! Of what `nunchi-3` takes away, sentencepiece's table has what is a fixed text (`<br>`, `&nbsp;`, `[포토리뷰]`) and
+//! `tokenizer.json` what a regular expression finds (tags with attributes, addresses, masked names with a title). Neither has
+//! numeric entities, what is escaped several times around something else, or what an emoji says alone.
 
 use super::import::{ModelProto, NormalizerProto, PieceProto, TrainerProto};
 use super::tokenizer::{MARK, Tokenizer};
 use super::vocabulary::Role;
-use super::{Normalizer, normalize, rules};
+use super::{Normalizer, characters, normalize, rules, unwritten};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use prost::Message as _;
@@ -71,11 +75,14 @@ impl Tokenizer {
             self.listed().map(|(text, score, _)| json!([text, f64::from(score)])).collect();
         let replace = |pattern: &str, content: &str| json!({ "type": "Replace", "pattern": { "Regex": pattern }, "content": content });
         let mut steps = Vec::new();
+        if self.normalizer() == Normalizer::Nunchi3 {
+            steps.extend(unwritten::patterns().iter().map(|(pattern, content)| replace(pattern, content)));
+        }
         let table = rules::compile(&rules(self.normalizer(), false));
         if !table.is_empty() {
             steps.push(json!({ "type": "Precompiled", "precompiled_charsmap": STANDARD.encode(table) }));
         }
-        let own = matches!(self.normalizer(), Normalizer::Nunchi1 | Normalizer::Nunchi2);
+        let own = self.normalizer().is_own();
         // `\K`: what stands before it is looked at and stays.
         let shorten = || replace(r"(\D)\1\1\K\1+", "");
         if own {
@@ -84,7 +91,11 @@ impl Tokenizer {
         steps.push(replace(r"\s+", " "));
         steps.push(json!({ "type": "Strip", "strip_left": true, "strip_right": true }));
         if own {
-            steps.push(replace(&format!("^({})+", normalize::BADGES.join("|")), ""));
+            let badges: Vec<String> = match self.normalizer() {
+                Normalizer::Nunchi3 => unwritten::BADGES.map(|badge| format!("{badge} ")).to_vec(),
+                _ => normalize::BADGES.map(str::to_owned).to_vec(),
+            };
+            steps.push(replace(&format!("^({})+", badges.join("|")), ""));
         }
         if self.normalizer().drops_spaces() {
             steps.push(replace(" ", ""));
@@ -125,9 +136,16 @@ fn rules(normalizer: Normalizer, runs: bool) -> Vec<(String, String)> {
         .into_iter()
         .flatten()
         .filter_map(char::from_u32)
-        .filter_map(|c| single(normalizer, c))
+        .filter_map(|c| match !runs && characters::is_space(c) {
+            // `tokenizer.json` needs them, to tell badges; it drops them afterwards.
+            true => (c != ' ').then(|| (c.to_string(), " ".to_owned())),
+            false => single(normalizer, &c.to_string()),
+        })
         .collect();
-    if runs && matches!(normalizer, Normalizer::Nunchi1 | Normalizer::Nunchi2) {
+    if normalizer == Normalizer::Nunchi3 {
+        rules.extend(unwritten::literals().iter().filter_map(|text| single(normalizer, text)));
+    }
+    if runs && normalizer.is_own() {
         // Jamo, open syllables (아아아아), Latin letters and marks.
         let open = ('가'..='힣').step_by(28);
         let letters = ('\u{3131}'..='\u{3163}').chain(open).chain('a'..='z').chain('A'..='Z');
@@ -140,15 +158,15 @@ fn rules(normalizer: Normalizer, runs: bool) -> Vec<(String, String)> {
     rules
 }
 
-/// What `normalizer` makes of `c` between two letters, unless it leaves it alone or lets it melt into one of them.
-fn single(normalizer: Normalizer, c: char) -> Option<(String, String)> {
+/// What `normalizer` makes of `what` between two letters, unless it leaves it alone or lets it melt into one of them.
+fn single(normalizer: Normalizer, what: &str) -> Option<(String, String)> {
     let mut between = [String::new(), String::new()];
     for (result, letter) in between.iter_mut().zip(['가', '†']) {
-        let text = normalizer.normalize(&format!("{letter}{c}{letter}"));
+        let text = normalizer.normalize(&format!("{letter}{what}{letter}"));
         *result = text.strip_prefix(letter)?.strip_suffix(letter)?.to_owned();
     }
     let [first, second] = between;
-    (first == second && first != c.to_string()).then(|| (c.to_string(), first))
+    (first == second && first != what).then(|| (what.to_owned(), first))
 }
 
 #[cfg(test)]
@@ -160,7 +178,7 @@ mod tests {
     fn what_is_exported_comes_back_with_the_same_pieces() {
         let tokenizer = crate::train(crate::EXAMPLES, 400).unwrap();
         for content in [tokenizer.to_sentencepiece(), tokenizer.to_hugging_face()] {
-            let back = import(&content, Some(Normalizer::Nunchi2)).unwrap();
+            let back = import(&content, Some(Normalizer::Nunchi3)).unwrap();
             assert_eq!(back.to_parts(), tokenizer.to_parts());
         }
     }

@@ -139,6 +139,7 @@ fn sentencepiece(content: &[u8]) -> Result<Found, TextError> {
         "identity" => Ok(Normalizer::Plain),
         "nunchi-1" => Ok(Normalizer::Nunchi1),
         "nunchi-2" => Ok(Normalizer::Nunchi2),
+        "nunchi-3" => Ok(Normalizer::Nunchi3),
         "" => Err("rules without a name".to_owned()),
         other => Err(format!("`{}`", excerpt(other, NAME))),
     };

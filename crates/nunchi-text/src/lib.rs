@@ -12,6 +12,7 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_macros))]
 #![forbid(unsafe_code)]
 
+mod characters;
 mod export;
 pub mod import;
 pub mod normalize;
@@ -19,11 +20,13 @@ mod rules;
 mod tokenizer;
 mod train;
 mod trie;
+mod unwritten;
 mod vocabulary;
 
 pub use normalize::Normalizer;
 pub use tokenizer::{Scratch, Tokenizer};
 pub use train::train;
+pub use unwritten::Origins;
 
 use thiserror::Error;
 

@@ -12,15 +12,18 @@
 //! - More than three of the same character in a row become three; digits stay (a price is not a sigh).
 //! - A shop's badge in front (`재구매 `, `한달사용기 `) is dropped: the buyer did not write it, and it gives labels away.
 //!
-//! `nunchi-2`, the one for training, also drops all spaces. Korean typed on phones rarely has them where the
+//! `nunchi-2` also drops all spaces. Korean typed on phones rarely has them where the
 //! rules require them, and often has none: what a network learns about them is noise, and without them `잘쓰고있어요`, `잘 쓰고 있어요` and
 //! `잘 쓰 고 있 어 요` are the same comment (measured: docs/MODEL.md).
+//!
+//! `nunchi-3`, the one for training, is `nunchi-2` without what the buyer did not write (tags, entities, badges, masked names,
+//! addresses), and with one of a few pieces for an emoji: see `unwritten`.
 
+use super::characters::{MAX_RUN, compose, is_dropped, is_inert, is_space};
+use super::unwritten::{self, Origins, Spaces};
 use super::{NAME, TextError, excerpt};
 use unicode_normalization::UnicodeNormalization;
 
-/// Equal characters in a row that `nunchi-1` keeps.
-const MAX_RUN: usize = 3;
 /// What shops put in front of a comment.
 pub(super) const BADGES: [&str; 2] = ["재구매 ", "한달사용기 "];
 
@@ -30,8 +33,10 @@ pub enum Normalizer {
     /// `nunchi-1`: see the module's description.
     Nunchi1,
     /// `nunchi-2`: `nunchi-1` without spaces.
-    #[default]
     Nunchi2,
+    /// `nunchi-3`: `nunchi-2` without what the buyer did not write.
+    #[default]
+    Nunchi3,
     /// `nfkc`: NFKC and white space only; what sentencepiece does by default. For imported models.
     Nfkc,
     /// `none`: white space only. For imported models.
@@ -40,7 +45,7 @@ pub enum Normalizer {
 
 impl Normalizer {
     /// The names that [`Normalizer::from_name`] accepts.
-    pub const NAMES: &'static str = "nunchi-2, nunchi-1, nfkc, none";
+    pub const NAMES: &'static str = "nunchi-3, nunchi-2, nunchi-1, nfkc, none";
 
     /// The normalizer of this name.
     ///
@@ -50,6 +55,7 @@ impl Normalizer {
         match name {
             "nunchi-1" => Ok(Normalizer::Nunchi1),
             "nunchi-2" => Ok(Normalizer::Nunchi2),
+            "nunchi-3" => Ok(Normalizer::Nunchi3),
             "nfkc" => Ok(Normalizer::Nfkc),
             "none" => Ok(Normalizer::Plain),
             _ => {
@@ -63,6 +69,7 @@ impl Normalizer {
         match self {
             Normalizer::Nunchi1 => "nunchi-1",
             Normalizer::Nunchi2 => "nunchi-2",
+            Normalizer::Nunchi3 => "nunchi-3",
             Normalizer::Nfkc => "nfkc",
             Normalizer::Plain => "none",
         }
@@ -77,8 +84,32 @@ impl Normalizer {
 
     /// Puts the normalized `text` into `out`, whose old content is dropped.
     pub fn normalize_into(self, text: &str, out: &mut String) {
+        self.normalize_head(text, usize::MAX, out, &mut String::new());
+    }
+
+    /// The normalized `text`, and which part of the original each part of it comes from; `None` for a normalizer that does
+    /// not keep track (all but `nunchi-3`). Of a long text the head suffices: at least `most` bytes of it.
+    pub fn normalize_aligned(self, text: &str, most: usize) -> Option<(String, Origins)> {
+        (self == Normalizer::Nunchi3).then(|| unwritten::normalize_aligned(text, most))
+    }
+
+    /// The words of `text`, for finding pieces in: normalized, single spaces kept.
+    pub(super) fn words_into(self, text: &str, out: &mut String, spare: &mut String) {
+        match self {
+            Normalizer::Nunchi2 => Normalizer::Nunchi1.normalize_into(text, out),
+            Normalizer::Nunchi3 => unwritten::normalize(text, usize::MAX, Spaces::Kept, out, spare),
+            other => other.normalize_into(text, out),
+        }
+    }
+
+    /// Puts the head of the normalized `text` into `out`: at least `most` bytes, or all. `spare` is memory to work in.
+    pub(super) fn normalize_head(self, text: &str, most: usize, out: &mut String, spare: &mut String) {
+        if self == Normalizer::Nunchi3 {
+            return unwritten::normalize(text, most, Spaces::Dropped, out, spare);
+        }
         out.clear();
         match self {
+            Normalizer::Nunchi3 => {}
             // What people type is nearly always made of characters that NFKC leaves alone.
             Normalizer::Nunchi1 | Normalizer::Nunchi2 if text.chars().all(is_inert) => {
                 fold(text.chars(), MAX_RUN, out);
@@ -97,95 +128,12 @@ impl Normalizer {
 
     /// Whether spaces are dropped.
     pub(super) fn drops_spaces(self) -> bool {
-        self == Normalizer::Nunchi2
+        matches!(self, Normalizer::Nunchi2 | Normalizer::Nunchi3)
     }
-}
 
-/// Whether NFKC (with our exception) leaves `c` alone wherever it stands among inert characters.
-#[inline]
-fn is_inert(c: char) -> bool {
-    matches!(u32::from(c),
-        0..=0x7f
-        | 0xac00..=0xd7a3                               // Hangul syllables
-        | 0x3131..=0x3163 | 0x3165..=0x318e             // compatibility jamo, but for the filler
-        | 0xb7 | 0x2018 | 0x2019 | 0x201c | 0x201d      // middle dot, quotation marks
-        | 0x200b..=0x200f | 0xfe00..=0xfe0f | 0xfeff    // dropped anyway
-        | 0x2500..=0x27bf | 0x1f300..=0x1faff           // shapes, symbols, emoji
-    )
-}
-
-fn is_compatibility_jamo(c: char) -> bool {
-    matches!(c, '\u{3131}'..='\u{3163}' | '\u{3165}'..='\u{318e}')
-}
-
-/// Characters without meaning for the classification: controls, format characters, variation selectors, skin tones.
-#[inline]
-fn is_dropped(c: char) -> bool {
-    if c.is_ascii() {
-        return c.is_ascii_control();
-    }
-    matches!(u32::from(c),
-        0x80..=0x9f | 0xad | 0x34f | 0x61c | 0x180b..=0x180f | 0x200b..=0x200f | 0x202a..=0x202e
-        | 0x2060..=0x206f | 0xfe00..=0xfe0f | 0xfeff | 0xfff9..=0xfffb | 0x1f3fb..=0x1f3ff | 0xe0000..=0xe0fff)
-}
-
-/// White space, and the letters that look like it.
-#[inline]
-fn is_space(c: char) -> bool {
-    if c.is_ascii() {
-        return c == ' ' || ('\t'..='\r').contains(&c);
-    }
-    matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' | '\u{2800}') || c.is_whitespace()
-}
-
-/// The slow way of `nunchi-1` up to [`fold`]: drop, NFKC, lower case, and NFKC again, for lower-casing can make new
-/// pairs (`J` and a caron do not compose, `j` and a caron do).
-fn compose(text: &str) -> String {
-    let kept: String = text
-        .chars()
-        .filter(|&c| is_space(c) || !is_dropped(c))
-        .map(|c| if is_space(c) { ' ' } else { c })
-        .collect();
-    let lower: String = nfkc_but_jamo(&kept).chars().map(lower).collect();
-    nfkc_but_jamo(&lower)
-}
-
-/// NFKC of the stretches between compatibility jamo; conjoining jamo that are left over become compatibility jamo.
-fn nfkc_but_jamo(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for stretch in text.split_inclusive(is_compatibility_jamo) {
-        let end = stretch.chars().next_back().filter(|&c| is_compatibility_jamo(c));
-        let rest = &stretch[..stretch.len() - end.map_or(0, char::len_utf8)];
-        out.extend(rest.nfkc().map(standing_alone));
-        out.extend(end);
-    }
-    out
-}
-
-/// A modern conjoining jamo as the compatibility jamo that looks like it; every other character as it is.
-fn standing_alone(c: char) -> char {
-    const LEADING: [char; 19] = [
-        'ㄱ', 'ㄲ', 'ㄴ', 'ㄷ', 'ㄸ', 'ㄹ', 'ㅁ', 'ㅂ', 'ㅃ', 'ㅅ', 'ㅆ', 'ㅇ', 'ㅈ', 'ㅉ', 'ㅊ', 'ㅋ', 'ㅌ',
-        'ㅍ', 'ㅎ',
-    ];
-    const TRAILING: [char; 27] = [
-        'ㄱ', 'ㄲ', 'ㄳ', 'ㄴ', 'ㄵ', 'ㄶ', 'ㄷ', 'ㄹ', 'ㄺ', 'ㄻ', 'ㄼ', 'ㄽ', 'ㄾ', 'ㄿ', 'ㅀ', 'ㅁ', 'ㅂ',
-        'ㅄ', 'ㅅ', 'ㅆ', 'ㅇ', 'ㅈ', 'ㅊ', 'ㅋ', 'ㅌ', 'ㅍ', 'ㅎ',
-    ];
-    match u32::from(c) {
-        code @ 0x1100..=0x1112 => LEADING[(code - 0x1100) as usize],
-        code @ 0x1161..=0x1175 => char::from_u32(0x314f + code - 0x1161).unwrap_or(c),
-        code @ 0x11a8..=0x11c2 => TRAILING[(code - 0x11a8) as usize],
-        _ => c,
-    }
-}
-
-/// Lower case where that is one character.
-fn lower(c: char) -> char {
-    let mut lower = c.to_lowercase();
-    match (lower.next(), lower.next()) {
-        (Some(one), None) => one,
-        _ => c,
+    /// Whether it is one of those made for Korean comments, which shorten runs and drop badges.
+    pub(super) fn is_own(self) -> bool {
+        matches!(self, Normalizer::Nunchi1 | Normalizer::Nunchi2 | Normalizer::Nunchi3)
     }
 }
 
@@ -247,9 +195,13 @@ fn fold_spaces(text: impl Iterator<Item = char>, out: &mut String) {
 }
 
 fn strip_badges(out: &mut String) {
-    while let Some(badge) = BADGES.iter().find(|badge| out.starts_with(**badge)) {
-        out.drain(..badge.len());
+    // Taken away at once: text that is moved once a badge takes time that grows with their square.
+    let mut rest = out.as_str();
+    while let Some(less) = BADGES.iter().find_map(|badge| rest.strip_prefix(badge)) {
+        rest = less;
     }
+    let badges = out.len() - rest.len();
+    out.drain(..badges);
 }
 
 #[cfg(test)]
@@ -295,24 +247,6 @@ mod tests {
         assert_eq!(normal("재구매했어요"), "재구매했어요");
         assert_eq!(normal("e \u{301}"), "é");
         assert_eq!(normal(" "), "");
-    }
-
-    #[test]
-    fn inert_characters_are_inert() {
-        for c in (0..=0x10ffff).filter_map(char::from_u32) {
-            if is_inert(c) && !is_compatibility_jamo(c) {
-                assert!(std::iter::once(c).nfkc().eq(std::iter::once(c)), "{c:?} decomposes");
-                assert_eq!(unicode_normalization::char::canonical_combining_class(c), 0, "{c:?} combines");
-                assert!(c.is_ascii() || is_dropped(c) || lower(c) == c, "{c:?} has a case");
-            }
-            let mut parts = Vec::new();
-            unicode_normalization::char::decompose_canonical(c, |part| parts.push(part));
-            let composed = parts.len() > 1 && std::iter::once(c).nfkc().eq(std::iter::once(c));
-            assert!(
-                !composed || !parts.iter().all(|&part| is_inert(part)),
-                "{c:?} is made of inert characters"
-            );
-        }
     }
 
     /// Characters that cause trouble, more often than a uniform choice has them.

@@ -26,6 +26,7 @@ const NO_PIECE: u32 = u32::MAX;
 #[derive(Debug, Default)]
 pub struct Scratch {
     normal: String,
+    spare: String,
     symbols: Vec<Symbol>,
     best: Vec<Step>,
     path: Vec<Step>,
@@ -193,8 +194,10 @@ impl Inner {
         scratch: &mut Scratch,
         mut emit: impl FnMut(u32, Range<usize>),
     ) -> bool {
-        let Scratch { normal, symbols, best, path } = scratch;
-        self.normalizer.normalize_into(text, normal);
+        let Scratch { normal, spare, symbols, best, path } = scratch;
+        // What no token can reach is not even normalized.
+        let most = MAX_WORD.saturating_mul(max_tokens.max(1).saturating_add(1));
+        self.normalizer.normalize_head(text, most, normal, spare);
         let mut tokens = Tokens { left: max_tokens.max(1), last_unknown: usize::MAX, emit: &mut emit };
         if normal.is_empty() {
             tokens.push(self.vocabulary.unknown, 0..0);

@@ -74,7 +74,7 @@ fn nothing_that_people_write_is_unknown() {
         "뷁",
         "中文",
         "1,000원",
-        "<b>",
+        "<3 <M>",
         "\u{0}a",
     ] {
         let (tokens, encoded) = encode(&SMALL, text, 128);

@@ -46,10 +46,10 @@ impl Corpus {
     /// Counts the words of `texts`; at most three quarters of `wanted` pieces may be characters.
     pub fn read<T: AsRef<str>>(texts: impl IntoIterator<Item = T>, wanted: usize) -> Result<Self, TextError> {
         let mut counts: HashMap<String, u64> = HashMap::new();
-        let (mut normal, mut stretch) = (String::new(), String::new());
+        let (mut normal, mut spare, mut stretch) = (String::new(), String::new(), String::new());
         for text in texts {
             // With spaces: pieces are found inside of words, though they are looked for in texts without spaces.
-            Normalizer::Nunchi1.normalize_into(text.as_ref(), &mut normal);
+            Normalizer::Nunchi3.words_into(text.as_ref(), &mut normal, &mut spare);
             for word in normal.split(' ').filter(|word| !word.is_empty()) {
                 for_each_stretch(word, &mut stretch, |stretch| match counts.get_mut(stretch) {
                     Some(count) => *count += 1,

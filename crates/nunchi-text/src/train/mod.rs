@@ -31,7 +31,7 @@ const SHRINK: f64 = 0.75;
 const OVERSHOOT: f64 = 1.1;
 
 /// Trains a tokenizer of at most `vocabulary` pieces (fewer if the texts have no more to give) on `texts`, normalized by
-/// `nunchi-2`: one unknown piece, 256 bytes, every frequent character, and the most useful subwords.
+/// `nunchi-3`: one unknown piece, 256 bytes, every frequent character, and the most useful subwords.
 ///
 /// Half a million comments take well under a minute and some hundred megabytes; memory is bounded by counting only the more
 /// frequent of very many different words.
@@ -59,7 +59,7 @@ pub fn train<T: AsRef<str>>(
         let size = goal.max((model.pieces.len() as f64 * SHRINK) as usize);
         model.prune(&corpus.words, size)?;
     }
-    Tokenizer::new(Vocabulary::new(finish(model, wanted), false)?, Normalizer::Nunchi2)
+    Tokenizer::new(Vocabulary::new(finish(model, wanted), false)?, Normalizer::Nunchi3)
 }
 
 /// Frequent substrings of at least two characters and all characters, with their counts.
