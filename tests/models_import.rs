@@ -160,3 +160,36 @@ fn the_command_writes_a_model_that_loads() {
         assert_eq!(models_import(folder, arguments).status.code(), Some(code), "{arguments:?}");
     }
 }
+
+#[test]
+fn a_revised_model_has_the_same_weights_and_says_what_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (folder.path().join("old.safetensors"), folder.path().join("new.safetensors"));
+    let mut model = testing::model(Cell::Gru, 3);
+    model.allow(nunchi_model::Precision::Bf16, serde_json::json!({ "labels_differ": 0 }));
+    model.save(&old, WeightFormat::Bf16).unwrap();
+    let before = Model::load(&old).unwrap();
+    let revise = |more: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_nunchi"))
+            .args(["models", "revise", old.to_str().unwrap(), "--out", new.to_str().unwrap()])
+            .args(more)
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (status, said) = revise(&["--normaliser", "nunchi-1", "--max-tokens", "300"]);
+    assert_eq!(status, Some(0), "{said}");
+    let after = Model::load(&new).unwrap();
+    assert!(said.contains(&after.version) && after.version != before.version, "{said}");
+    assert_eq!(after.network.tensors(), before.network.tensors());
+    assert_eq!(after.stored_as(), before.stored_as());
+    assert_eq!((after.max_tokens, after.tokenizer.normalizer().name()), (300, "nunchi-1"));
+    assert_eq!((after.name.as_str(), after.temperature), (before.name.as_str(), before.temperature));
+    // What was measured on other tokens no longer counts.
+    assert!(before.allows(nunchi_model::Precision::Bf16) && !after.allows(nunchi_model::Precision::Bf16));
+    assert_eq!(after.report["revisions"][0]["from"], before.version.as_str());
+    assert_eq!(after.report["revisions"][0]["max_tokens"], 128);
+    assert_eq!(revise(&[]).0, Some(64));
+    assert_eq!(revise(&["--normaliser", "latin"]).0, Some(64));
+    assert_eq!(revise(&["--max-tokens", "0"]).0, Some(1));
+}

@@ -4,6 +4,7 @@
 //!
 //! - [`Model::load`], [`Model::save`]: the file.
 //! - [`import`]: networks that PyTorch trained.
+//! - [`Model::revised`]: the same weights behind another normalizer.
 //! - [`onnx`]: a model for other people's engines.
 //! - [`summary`]: layers, shapes and parameters as a table.
 //! - [`testing`]: small random models for tests and benchmarks.
@@ -19,6 +20,7 @@ mod hex;
 pub mod import;
 pub mod onnx;
 mod precision;
+mod revise;
 pub mod rnn;
 pub mod summary;
 pub mod testing;
@@ -28,6 +30,7 @@ pub use error::ModelError;
 pub use file::{MAX_BYTES, WeightFormat, read as read_file};
 pub use hex::hex;
 pub use precision::Precision;
+pub use revise::Revision;
 
 use crate::rnn::{HeadKind, Network};
 use nunchi_text::{EXAMPLES, Scratch, Tokenizer};
@@ -80,7 +83,7 @@ pub struct Model {
 }
 
 /// The entry of a report with the lower precisions that were measured on the model.
-const PRECISIONS: &str = "precisions";
+pub(crate) const PRECISIONS: &str = "precisions";
 
 impl Model {
     /// Whether kernels whose products have this precision may be chosen by default: always `f32`; `bf16` and `int8` where

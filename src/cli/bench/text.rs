@@ -5,7 +5,7 @@ use crate::cli::printer::{errln, outln};
 use anyhow::{Context, ensure};
 use flate2::read::MultiGzDecoder;
 use nunchi_engine::{Engine, EngineError, LoadedModel, Precision, Prediction, Scratch};
-use nunchi_model::{Model, WeightFormat};
+use nunchi_model::Model;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -170,11 +170,7 @@ fn allow(
     let mut model = loaded.model().clone();
     model.allow(precision, measured);
     // As the weights are stored already: none may change.
-    let as_stored = [WeightFormat::F16, WeightFormat::Bf16].into_iter().find(|precision| {
-        let same = |value: &f32| precision.round(*value) == *value;
-        model.network.tensors().iter().all(|(_, tensor)| tensor.iter().all(same))
-    });
-    let version = model.save(out, as_stored.unwrap_or(WeightFormat::F32))?;
+    let version = model.save(out, model.stored_as())?;
     errln!("wrote {} (version {version}): {precision} may be chosen by default", out.display());
     Ok(())
 }

@@ -30,7 +30,7 @@ pub struct Args {
     /// Longer comments keep their first tokens
     #[arg(long, default_value_t = 128, value_name = "N")]
     max_tokens: usize,
-    /// How texts are normalized: nunchi-2, nunchi-1, nfkc or none; without it as the tokenizer file specifies
+    /// How texts are normalized: nunchi-3, nunchi-2, nunchi-1, nfkc or none; without it as the tokenizer file specifies
     #[arg(long = "normaliser", value_parser = |name: &str| Normalizer::from_name(name), value_name = "NAME")]
     normalizer: Option<Normalizer>,
     /// How states become the head's input: last, mean or max; without it last, and mean for a bag of words

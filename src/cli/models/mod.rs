@@ -6,6 +6,7 @@ mod list;
 mod promote;
 mod prune;
 mod publish;
+mod revise;
 mod show;
 mod verify;
 
@@ -23,6 +24,7 @@ Examples:
   nunchi models publish model.safetensors --store /var/lib/nunchi/models --promote
   nunchi models list --store s3://bucket/models
   nunchi models rollback --store s3://bucket/models --why 'too many complaints are classified positive'
+  nunchi models revise model.safetensors --normaliser nunchi-3 --max-tokens 1024 --out longer.safetensors
   nunchi models export v3 --store s3://bucket/models --onnx model.onnx")]
 pub struct Args {
     #[command(subcommand)]
@@ -47,6 +49,8 @@ enum Command {
     Prune(prune::Args),
     /// Convert a PyTorch state dict (saved as safetensors) and its tokenizer to a model file
     Import(Box<import::Args>),
+    /// Write a model file with the same weights and another normalizer, maximum length or name
+    Revise(revise::Args),
     /// Export a model for ONNX Runtime, with its tokenizer
     Export(export::Args),
 }
@@ -62,6 +66,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         Command::Verify(args) => verify::run(args),
         Command::Prune(args) => prune::run(args),
         Command::Import(args) => import::run(*args),
+        Command::Revise(args) => revise::run(args),
         Command::Export(args) => export::run(args),
     }
 }
