@@ -146,6 +146,44 @@ fn comments_are_measured_with_other_spaces() {
 }
 
 #[test]
+fn figures_are_broken_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("comments.tsv");
+    let rows = "shop\tlabel\ttext\nb\t1\t배송이 정말 빨라요\na\t0\t하루 쓰고 버렸어요\nb\t0\t정말 좋아요 추천합니다\n";
+    std::fs::write(&data, rows).unwrap();
+    let data = data.to_str().unwrap();
+    let Some(output) = evaluate(&[data, "--json", "--by", "shop"]) else { return };
+    let measured = json(&output);
+    assert_eq!((&measured["records"], &measured["by"]), (&3.into(), &"shop".into()));
+    let recall =
+        |at: usize| (measured["recall"][at]["records"].as_u64(), measured["recall"][at]["recall"].as_f64());
+    assert_eq!((recall(0), recall(1)), ((Some(2), Some(0.5)), (Some(1), Some(1.0))));
+    let groups: Vec<(&str, u64, f64)> = measured["groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|group| {
+            (
+                group["name"].as_str().unwrap(),
+                group["records"].as_u64().unwrap(),
+                group["accuracy"].as_f64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(groups, [("a", 1, 1.0), ("b", 2, 0.5)]);
+    assert_eq!((&measured["lengths"][0]["from"], &measured["lengths"][0]["records"]), (&6.into(), &2.into()));
+    assert_eq!(measured["coverage"][0]["coverage"], 1.0);
+    let table = String::from_utf8(evaluate(&[data, "--by", "shop"]).unwrap().stdout).unwrap();
+    for title in ["found, by class", "right, by length", "wrong, of the surest", "right, by shop"] {
+        assert!(table.contains(title), "{table}");
+    }
+    assert!(!json(&evaluate(&[data, "--json"]).unwrap()).as_object().unwrap().contains_key("groups"));
+    let missing = evaluate(&[data, "--by", "domain"]).unwrap();
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("domain"));
+}
+
+#[test]
 fn wrong_usage_is_said() {
     let says = |arguments: &[&str], status: i32, words: &str| {
         let output = evaluate(arguments);

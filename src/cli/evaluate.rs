@@ -1,6 +1,7 @@
 //! `nunchi evaluate`
 
 mod pairs;
+mod tables;
 
 use super::columns::ColumnArgs;
 use super::exit::UsageError;
@@ -16,6 +17,7 @@ use nunchi_eval::metrics::Metrics;
 use nunchi_eval::report::models::{Report, Subject, json_beside};
 use nunchi_eval::spacing::Spacing;
 use nunchi_model::Model;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// Flags of `nunchi evaluate`.
@@ -32,9 +34,13 @@ pub struct Args {
     store: StoreArgs,
     #[command(flatten)]
     columns: ColumnArgs,
-    /// Print a JSON object a model: records, accuracy, f1, auc, log_loss, ece (fractions)
+    /// Print a JSON object a model: records, accuracy, f1, auc, log_loss, ece (fractions); recall by class, accuracy by
+    /// length (`lengths`), risk against coverage (`coverage`), and with --by `groups`
     #[arg(long)]
     json: bool,
+    /// Also show accuracy and recall by the values of this column of DATA (a domain, a product)
+    #[arg(long, value_name = "COLUMN", conflicts_with = "pairs")]
+    by: Option<String>,
     /// Measure on pairs of comments instead, of which the first must have the lower score (see samples/README.md)
     #[arg(long, value_name = "FILE")]
     pairs: Option<PathBuf>,
@@ -88,11 +94,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         bail!("stars give two classes, and {} has {} labels; use --label-column", names[0], labels.len());
     }
     let columns = args.columns.columns(Path::new(data), &labels)?;
-    let seen = observe(&mut models, Path::new(data), &columns)?;
+    let seen = observe(&mut models, Path::new(data), &columns, args.by.as_deref())?;
     let metrics: Vec<Metrics> = seen.outcomes.iter().map(|outcomes| Metrics::of(outcomes)).collect();
     if args.json {
-        for (model, metrics) in models.iter().zip(&metrics) {
+        for ((model, metrics), outcomes) in models.iter().zip(&metrics).zip(&seen.outcomes) {
             let mut object = serde_json::to_value(metrics)?;
+            tables::add_json(&mut object, outcomes, &labels, &seen)?;
             object["model"] = model.model().version.as_str().into();
             if let Some(spacing) = args.spacing {
                 object["spacing"] = spacing.name().into();
@@ -101,6 +108,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         }
     } else {
         print_table(&models, &metrics);
+        tables::print(&columns_of(&models), &labels, &seen);
     }
     if let Some(page) = &args.report {
         let subjects: Vec<Subject<'_>> =
@@ -166,18 +174,34 @@ fn draw_influence_decay(
 }
 
 /// Classifies the file's comments with all models, and prints the number of rows that were left out.
-fn observe(models: &mut [ModelUnderTest], data: &Path, columns: &Columns) -> anyhow::Result<Observations> {
+fn observe(
+    models: &mut [ModelUnderTest],
+    data: &Path,
+    columns: &Columns,
+    by: Option<&str>,
+) -> anyhow::Result<Observations> {
     let style = ProgressStyle::with_template("{spinner} {human_pos} comments classified, {per_sec}")
         .expect("the template is valid");
     let bar = ProgressBar::new_spinner().with_style(style);
-    let seen =
-        evaluation::observe(models, &[Part::whole(data)], columns, |classified| bar.inc(classified as u64))?;
+    let seen = evaluation::observe(models, &[Part::whole(data)], columns, by, |classified| {
+        bar.inc(classified as u64)
+    })?;
     bar.finish_and_clear();
     let (dropped, bad) = seen.left_out;
     if dropped + bad > 0 {
         errln!("left out: {dropped} rows of no class, {bad} unreadable");
     }
     Ok(seen)
+}
+
+/// The models' names; their versions where names occur twice.
+fn columns_of(models: &[ModelUnderTest]) -> Vec<&str> {
+    let names: Vec<&str> = models.iter().map(|model| model.model().name.as_str()).collect();
+    let different: HashSet<&str> = names.iter().copied().collect();
+    match different.len() == names.len() {
+        true => names,
+        false => models.iter().map(|model| model.model().version.as_str()).collect(),
+    }
 }
 
 /// One row a model, best accuracy marked where there are several.

@@ -32,7 +32,7 @@ pub use examples::Examples;
 pub use json::{json_fault, without_lone_surrogates};
 pub use key::{CommentKey, CommentKeys};
 pub use mapping::{Stars, Target, two_labels};
-pub use read::{Comment, Counts, Example, read, read_comments, require_classes, try_read};
+pub use read::{Comment, Counts, Example, read, read_by, read_comments, require_classes, try_read};
 pub use sets::{EncodedSet, LabeledSet};
 pub use shown::{is_showable, shown_names, shown_value};
 pub use source::Source;

@@ -60,6 +60,22 @@ pub fn read(path: &Path, columns: &Columns, mut visit: impl FnMut(Example<'_>)) 
     })
 }
 
+/// As [`read`], with the value of column `by` of each row.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_by(
+    path: &Path,
+    columns: &Columns,
+    by: &str,
+    mut visit: impl FnMut(Example<'_>, &str),
+) -> Result<Counts, DataError> {
+    read_rows(path, columns, None, Some(by), |example, value| {
+        visit(example, value);
+        Ok(())
+    })
+}
+
 /// As [`read`], until `visit` fails; with the soft labels in column `soft`, if one is named.
 ///
 /// # Errors
@@ -70,20 +86,34 @@ pub fn try_read<E: From<DataError>>(
     soft: Option<&str>,
     mut visit: impl FnMut(Example<'_>) -> Result<(), E>,
 ) -> Result<Counts, E> {
+    read_rows(path, columns, soft, None, |example, _| visit(example))
+}
+
+/// Reads every labeled comment with its soft label in `soft` and its value in `by`, where these columns are named.
+fn read_rows<E: From<DataError>>(
+    path: &Path,
+    columns: &Columns,
+    soft: Option<&str>,
+    by: Option<&str>,
+    mut visit: impl FnMut(Example<'_>, &str) -> Result<(), E>,
+) -> Result<Counts, E> {
     let mut counts = Counts { classes: vec![0; columns.target.classes()], ..Counts::default() };
     let mut tally = Tally::default();
-    let names: Vec<&str> = [columns.text.as_str(), columns.target.column()].into_iter().chain(soft).collect();
+    let names: Vec<&str> =
+        [columns.text.as_str(), columns.target.column()].into_iter().chain(by).chain(soft).collect();
     rows::read(path, &names, |line, row: Row<'_>| {
         let example = row.and_then(|values| {
             let class = columns.target.class(values[1])?;
-            Ok((values[0], class, probability(soft, values.get(2).copied())?))
+            let value = if by.is_some() { values[2] } else { "" };
+            let soft = probability(soft, values.get(2 + usize::from(by.is_some())).copied())?;
+            Ok((values[0], class, soft, value))
         });
         match tally.count(line, example) {
-            Some((text, Some(class), soft)) => {
+            Some((text, Some(class), soft, value)) => {
                 counts.classes[class] += 1;
-                visit(Example { text, class, soft })
+                visit(Example { text, class, soft }, value)
             }
-            Some((_, None, _)) => {
+            Some((_, None, ..)) => {
                 counts.dropped += 1;
                 Ok(())
             }

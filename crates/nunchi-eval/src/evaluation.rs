@@ -1,11 +1,12 @@
 //! Measuring models on labelled comments, read as a stream: scores and lengths are kept, and the texts of a few mistakes.
 
+use crate::breakdown::Groups;
 use crate::calibration;
 use crate::metrics::{Metrics, Outcome};
 use crate::spacing::Spacing;
 use crate::top::Top;
 use nunchi_data::LabeledSet;
-use nunchi_data::{Columns, DataError};
+use nunchi_data::{Columns, DataError, Example};
 use nunchi_engine::{Engine, EngineError, LoadedModel, Prediction};
 use nunchi_model::Model;
 use nunchi_text::Scratch;
@@ -201,6 +202,8 @@ pub struct Observations {
     pub left_out: (usize, usize),
     /// The comments' lengths in characters.
     pub lengths: Vec<u32>,
+    /// The comments' groups, if a column was named.
+    pub groups: Option<Groups>,
     /// Every model's outcomes.
     pub outcomes: Vec<Vec<Outcome>>,
     /// Every model's worst mistakes, the worst first.
@@ -209,8 +212,8 @@ pub struct Observations {
     pub disagreements: Vec<Case>,
 }
 
-/// Classifies the same parts with every model; each is read once. `on_progress` gets the number of comments classified since
-/// its last call.
+/// Classifies the same parts with every model; each is read once. Keeps each comment's group in column `by`, if one is named.
+/// `on_progress` gets the number of comments classified since its last call.
 ///
 /// # Errors
 /// Files that cannot be read or understood, or hold one class alone; a model that cannot classify a comment.
@@ -218,17 +221,29 @@ pub fn observe(
     models: &mut [ModelUnderTest],
     parts: &[Part],
     columns: &Columns,
+    by: Option<&str>,
     mut on_progress: impl FnMut(usize),
 ) -> Result<Observations, EvaluationError> {
     let mut observer = Observer::new(models);
+    let mut groups = by.map(|column| Groups { column: column.to_owned(), ..Groups::default() });
     let mut observations = Observations::default();
     for part in parts {
         let before = observer.lengths.len();
-        let counts = nunchi_data::read(&part.path, columns, |example| {
+        let mut take = |example: Example<'_>| {
             if observer.take(example.text, example.class) {
                 on_progress(observer.classify());
             }
-        })?;
+        };
+        let counts = match &mut groups {
+            Some(groups) => {
+                nunchi_data::read_by(&part.path, columns, &groups.column.clone(), |example, value| {
+                    let group = groups.number(value);
+                    groups.of.push(group);
+                    take(example);
+                })
+            }
+            None => nunchi_data::read(&part.path, columns, take),
+        }?;
         on_progress(observer.classify());
         nunchi_data::require_classes(&part.path, &columns.target, &counts)?;
         let records = observer.lengths.len() - before;
@@ -239,6 +254,7 @@ pub fn observe(
         observations.left_out.1 += counts.bad;
     }
     observer.finish(&mut observations)?;
+    observations.groups = groups;
     Ok(observations)
 }
 

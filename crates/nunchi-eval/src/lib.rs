@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_macros))]
 #![forbid(unsafe_code)]
 
+pub mod breakdown;
 pub mod calibration;
 pub mod comparison;
 pub mod drift;

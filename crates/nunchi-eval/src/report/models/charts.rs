@@ -2,7 +2,7 @@
 
 use super::super::chart::{Axis, Chart, HALF, SMALL, SQUARE, Unit, WIDE, color};
 use super::super::format::{counted, grouped, percent};
-use super::measures::{LengthBin, SCORE_BINS};
+use super::measures::SCORE_BINS;
 use super::{ModelResult, Report};
 use maud::Markup;
 
@@ -156,13 +156,6 @@ pub(super) fn reliability(report: &Report) -> Markup {
     chart.finish()
 }
 
-fn length_name(bin: &LengthBin) -> String {
-    match bin.to {
-        Some(to) => format!("{}–{to}", bin.from.max(1)),
-        None => format!("{}+", bin.from),
-    }
-}
-
 /// Accuracy by the comments' lengths, and pale bars for how many there are.
 pub(super) fn lengths(report: &Report, wide: bool) -> Option<Markup> {
     let first = &report.models.first()?.lengths;
@@ -178,9 +171,12 @@ pub(super) fn lengths(report: &Report, wide: bool) -> Option<Markup> {
     let mut chart = Chart::new("accuracy by length", if wide { WIDE } else { HALF }, x, y);
     for (at, bin) in first.iter().enumerate() {
         let top = low + (high - low) * 0.45 * bin.records as f64 / most;
-        let title = format!("{} characters: {}", length_name(bin), counted(bin.records, "comment"));
+        let title = format!("{} characters: {}", bin.name(), counted(bin.records, "comment"));
         chart.bar("ideal pale", [at as f64 + 0.14, at as f64 + 0.86], [low, top], &title);
-        chart.name(at as f64 + 0.5, &length_name(bin));
+        // In half the width every other name has room; the last one is always there.
+        if wide || first.len() <= 9 || (first.len() - 1 - at).is_multiple_of(2) {
+            chart.name(at as f64 + 0.5, &bin.name());
+        }
     }
     for (index, model) in report.models.iter().enumerate() {
         let class = color(index);
@@ -194,11 +190,37 @@ pub(super) fn lengths(report: &Report, wide: bool) -> Option<Markup> {
             let title = format!(
                 "{}, {} characters: {} of {}",
                 model.name,
-                length_name(bin),
+                bin.name(),
                 percent(bin.accuracy),
                 counted(bin.records, "comment")
             );
             chart.dot(class, [x(at), bin.accuracy], 4.0, &title);
+        }
+    }
+    Some(chart.finish())
+}
+
+/// Risk against coverage: how often a model is wrong if only its most confident verdicts count.
+pub(super) fn coverage(report: &Report, wide: bool) -> Option<Markup> {
+    let risks = || report.models.iter().flat_map(|model| &model.coverage);
+    let most = risks()
+        .map(|one| one.risk)
+        .fold(None, |most: Option<f64>, risk| Some(most.map_or(risk, |most| most.max(risk))))?;
+    let lowest = risks().map(|one| one.coverage).fold(1.0, f64::min);
+    let x = Axis::new("share of the comments that are kept, the most confident", Unit::Percent, lowest, 1.0);
+    let y = Axis::new("share of wrong verdicts among them", Unit::Percent, 0.0, (most * 1.15).max(0.01));
+    let mut chart = Chart::new("risk against coverage", if wide { WIDE } else { HALF }, x, y);
+    for (at, model) in report.models.iter().enumerate() {
+        chart.line(color(at), model.coverage.iter().map(|one| [one.coverage, one.risk]));
+        for one in &model.coverage {
+            let title = format!(
+                "{}: {} kept (from {} on), {} wrong",
+                model.name,
+                percent(one.coverage),
+                percent(one.confidence),
+                percent(one.risk)
+            );
+            chart.dot(color(at), [one.coverage, one.risk], 4.0, &title);
         }
     }
     Some(chart.finish())

@@ -1,10 +1,8 @@
-//! What a report counts beside the figures of [`crate::metrics`]: reliability, lengths, scores.
+//! What a report counts beside the figures of [`crate::metrics`]: reliability, scores.
 
 use crate::metrics::{self, Outcome};
 use serde::Serialize;
 
-/// Longest comments of a bin of lengths, in characters; a last bin holds what is longer.
-const LENGTHS: [u32; 9] = [5, 10, 20, 30, 40, 60, 80, 120, 200];
 /// Equal bins of scores.
 pub(super) const SCORE_BINS: usize = 40;
 
@@ -15,21 +13,6 @@ pub struct Reliability {
     pub records: usize,
     /// The mean probability of the chosen class.
     pub confidence: f64,
-    /// The share of right verdicts.
-    pub accuracy: f64,
-    /// Where that lies with 95 % certainty.
-    pub accuracy_95: [f64; 2],
-}
-
-/// Comments of about the same length.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct LengthBin {
-    /// The shortest that belong here, in characters.
-    pub from: u32,
-    /// The longest that belong here; the last bin has no end.
-    pub to: Option<u32>,
-    /// How many.
-    pub records: usize,
     /// The share of right verdicts.
     pub accuracy: f64,
     /// Where that lies with 95 % certainty.
@@ -68,25 +51,6 @@ pub(super) fn reliability(outcomes: &[Outcome]) -> Vec<Reliability> {
         .collect()
 }
 
-/// Accuracy by length; `lengths` are those of the comments, in characters. Bins of nothing are left out.
-pub(super) fn by_length(outcomes: &[Outcome], lengths: &[u32]) -> Vec<LengthBin> {
-    let mut counts = [(0_usize, 0_usize); LENGTHS.len() + 1];
-    for (outcome, length) in outcomes.iter().zip(lengths) {
-        let bin = &mut counts[LENGTHS.partition_point(|longest| longest < length)];
-        bin.0 += 1;
-        bin.1 += usize::from(outcome.is_right());
-    }
-    let bins = counts.iter().enumerate().filter(|(_, (records, _))| *records > 0);
-    bins.map(|(at, &(records, right))| LengthBin {
-        from: at.checked_sub(1).map_or(0, |before| LENGTHS[before] + 1),
-        to: LENGTHS.get(at).copied(),
-        records,
-        accuracy: right as f64 / records as f64,
-        accuracy_95: metrics::interval_95(right, records),
-    })
-    .collect()
-}
-
 /// The distribution of the scores.
 pub(super) fn scores(outcomes: &[Outcome], labels: &[String]) -> Scores {
     let mut counts = [vec![0; SCORE_BINS], vec![0; SCORE_BINS]];
@@ -114,16 +78,6 @@ pub(super) fn scores(outcomes: &[Outcome], labels: &[String]) -> Scores {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lengths_fall_into_bins_by_their_longest() {
-        let right = Outcome::of_two(1, 0.9);
-        let wrong = Outcome::of_two(0, 0.9);
-        let bins = by_length(&[right.clone(), wrong, right.clone(), right], &[10, 10, 11, 5_000]);
-        let shape: Vec<_> = bins.iter().map(|bin| (bin.from, bin.to, bin.records, bin.accuracy)).collect();
-        assert_eq!(shape, [(6, Some(10), 2, 0.5), (11, Some(20), 1, 1.0), (201, None, 1, 1.0)]);
-        assert!(by_length(&[], &[]).is_empty());
-    }
 
     #[test]
     fn scores_are_grouped_by_class_or_by_being_right() {

@@ -10,8 +10,10 @@ mod measures;
 mod page;
 mod tables;
 
-pub use measures::{LengthBin, Reliability, ScoreGroup, Scores};
+pub use crate::breakdown::LengthBin;
+pub use measures::{Reliability, ScoreGroup, Scores};
 
+use crate::breakdown::{self, Coverage, Group, Recall};
 use crate::evaluation::{Case, Observations};
 use crate::history::History;
 use crate::metrics::{self, Metrics, Outcome};
@@ -64,6 +66,9 @@ pub struct Data {
     pub labels: Vec<String>,
     /// Comments of each class.
     pub classes: Vec<usize>,
+    /// The column that `groups` of the models are by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// Rows of no class, which were left out.
     pub dropped: usize,
     /// Rows that could not be read, which were left out.
@@ -108,6 +113,12 @@ pub struct ModelResult {
     pub reliability: Vec<Reliability>,
     /// Accuracy by the comments' lengths.
     pub lengths: Vec<LengthBin>,
+    /// How much of each class is found.
+    pub recall: Vec<Recall>,
+    /// Accuracy by the column that was asked for; empty if none was.
+    pub groups: Vec<Group>,
+    /// Risk if only the surest verdicts count.
+    pub coverage: Vec<Coverage>,
     /// How its scores are distributed.
     pub scores: Scores,
     /// Its worst mistakes, the worst first.
@@ -163,6 +174,7 @@ impl Report {
                 classes: confusion.iter().map(|row| row.iter().sum()).collect(),
                 dropped: observations.left_out.0,
                 unreadable: observations.left_out.1,
+                by: observations.groups.as_ref().map(|groups| groups.column.clone()),
                 labels: labels.clone(),
             },
             models: (subjects.iter().zip(&observations.outcomes).zip(&observations.mistakes))
@@ -234,7 +246,13 @@ fn measured(
         confusion: metrics::confusion(outcomes),
         roc: metrics::roc(outcomes),
         reliability: measures::reliability(outcomes),
-        lengths: measures::by_length(outcomes, &observations.lengths),
+        lengths: breakdown::by_length(outcomes, &observations.lengths),
+        recall: breakdown::recall(outcomes, &model.labels),
+        groups: observations
+            .groups
+            .as_ref()
+            .map_or_else(Vec::new, |groups| breakdown::by_group(outcomes, groups)),
+        coverage: breakdown::risk_coverage(outcomes),
         scores: measures::scores(outcomes, &model.labels),
         mistakes: mistakes.iter().map(|case| reported(case, &model.labels)).collect(),
         history: subject.history.clone().or_else(|| History::of_report(&model.report)),

@@ -146,6 +146,17 @@ fn quality(report: &Report) -> Markup {
         @if let Some(lengths) = charts::lengths(report, width == Width::Full) {
             (card(width, "Length against accuracy", "", &html! { (legend) (lengths) }))
         }
+        @if let Some(groups) = tables::groups(report) {
+            (card(Width::Full, &format!("By {}", report.data.by.as_deref().unwrap_or("group")), "", &groups))
+        }
+        @if let Some(coverage) = charts::coverage(report, true) {
+            (card(
+                Width::Full,
+                "Risk against coverage",
+                "How often it is wrong if only its surest verdicts count and somebody looks at the others.",
+                &html! { (legend) (coverage) },
+            ))
+        }
         (card(
             Width::Full,
             "Distribution of the scores",

@@ -1,7 +1,7 @@
 //! The tables of a report on models.
 
 use super::super::chart::color;
-use super::super::format::{counted, grouped, percent, span};
+use super::super::format::{counted, grouped, percent, percent_to, span};
 use super::super::page::{meter, nothing};
 use super::{ModelResult, Report, ReportedCase};
 use crate::metrics::Metrics;
@@ -82,6 +82,39 @@ pub(super) fn files(report: &Report) -> Option<Markup> {
                             @if several { td { (key(index, &model.name)) } }
                             td { (grouped(file.records)) }
                             (file_figures(&model.files[at]))
+                        }
+                    }
+                }
+            }
+        }
+    })
+}
+
+/// Accuracy and recall by the column that was asked for; nothing if none was.
+pub(super) fn groups(report: &Report) -> Option<Markup> {
+    let first = &report.models.first()?.groups;
+    let several = report.models.len() > 1;
+    (!first.is_empty()).then(|| {
+        html! {
+            table {
+                tr {
+                    th { (report.data.by.as_deref().unwrap_or("group")) }
+                    @if several { th { "model" } }
+                    @for name in ["comments", "accuracy", "95 % interval"] { th { (name) } }
+                    @for label in &report.data.labels { th { (label) " found" } }
+                }
+                @for (at, group) in first.iter().enumerate() {
+                    @for (index, model) in report.models.iter().enumerate() {
+                        @let one = &model.groups[at];
+                        tr {
+                            td { @if index == 0 { (group.name) } }
+                            @if several { td { (key(index, &model.name)) } }
+                            td { (grouped(one.records)) }
+                            td { (percent(one.accuracy)) }
+                            td { (format!("{:.1} – {}", one.accuracy_95[0] * 100.0, percent_to(one.accuracy_95[1], 1))) }
+                            @for recall in &one.recall {
+                                td { @if let Some(recall) = recall { (percent(*recall)) } @else { "–" } }
+                            }
                         }
                     }
                 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::breakdown::Groups;
 use crate::report::well_formed::{HOSTILE, read_markup};
 use nunchi_model::rnn::Cell;
 
@@ -36,6 +37,11 @@ fn hostile_report(count: usize) -> Report {
         parts: vec![(HOSTILE.to_owned(), 4), (HOSTILE.to_owned(), 4)],
         left_out: (1, 1),
         lengths: vec![3, 8, 15, 25, 35, 50, 70, 300],
+        groups: Some(Groups {
+            column: HOSTILE.to_owned(),
+            names: vec![HOSTILE.to_owned(), format!("{HOSTILE}2")],
+            of: vec![0, 1, 0, 1, 0, 1, 0, 1],
+        }),
         mistakes: vec![vec![case(2), case(3)]; count],
         disagreements: if count > 1 { vec![case(0), case(1)] } else { Vec::new() },
         outcomes: all.clone(),
@@ -68,11 +74,11 @@ fn the_json_has_the_names_that_others_read() {
         value.as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>().join(" ")
     };
     assert_eq!(names(&json), "made_by data models disagreements");
-    assert_eq!(names(&json["data"]), "files records labels classes dropped unreadable");
+    assert_eq!(names(&json["data"]), "files records labels classes by dropped unreadable");
     assert_eq!(
         names(&json["models"][0]),
         "name version network parameters max_tokens temperature metrics accuracy_95 files confusion roc reliability lengths \
-         scores mistakes history training"
+         recall groups coverage scores mistakes history training"
     );
     assert_eq!(names(&json["disagreements"][0]), "text label verdicts");
     assert_eq!(names(&json["disagreements"][0]["verdicts"][0]), "label score");
