@@ -7,7 +7,7 @@ use nunchi_train::trainer::{Keep, Settings};
 use std::path::PathBuf;
 
 /// Longer comments keep their first tokens.
-const DEFAULT_MAX_TOKENS: usize = 128;
+const DEFAULT_MAX_TOKENS: usize = 1_024;
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum CellName {
@@ -77,7 +77,7 @@ pub struct NetworkArgs {
     /// Take the tokenizer of this model instead of training one
     #[arg(long, value_name = "MODEL", conflicts_with = "vocabulary")]
     pub tokenizer: Option<PathBuf>,
-    /// Longer comments keep their first tokens (default: 128, or with --from that model's)
+    /// Longer comments keep their first tokens (default: 1024, or with --from that model's)
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     max_tokens: Option<u32>,
 }
