@@ -148,10 +148,10 @@ pub fn by_group(outcomes: &[Outcome], groups: &Groups) -> Vec<Group> {
     all
 }
 
-/// What is wrong among the verdicts that a model is surest of.
+/// What is wrong among the verdicts with the highest confidence.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Coverage {
-    /// The share of the comments that are kept, the surest.
+    /// The share of the comments that are kept, the most confident.
     pub coverage: f64,
     /// How many these are.
     pub records: usize,
@@ -161,7 +161,7 @@ pub struct Coverage {
     pub risk: f64,
 }
 
-/// Risk against coverage: how often a model is wrong if only its surest verdicts count.
+/// Risk against coverage: how often a model is wrong if only its most confident verdicts count.
 pub fn risk_coverage(outcomes: &[Outcome]) -> Vec<Coverage> {
     let confidence = |outcome: &Outcome| outcome.probabilities[outcome.chosen()];
     let mut sorted: Vec<(f64, bool)> =
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn the_surest_verdicts_are_kept() {
+    fn the_most_confident_verdicts_are_kept() {
         // Wrong with 0.8, right with 0.9: of the surer half none is wrong.
         let outcomes = [wrong(), right(), wrong(), right()];
         let risks = risk_coverage(&outcomes);

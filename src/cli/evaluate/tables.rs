@@ -33,21 +33,21 @@ pub(super) fn print(models: &[&str], labels: &[String], seen: &Observations) {
     };
     let mut parts = vec![
         (
-            "found, by class".to_owned(),
+            "recall, by class".to_owned(),
             all(&|outcomes| {
                 let classes = breakdown::recall(outcomes, labels);
                 classes.into_iter().map(|one| (one.label, one.records, one.recall)).collect()
             }),
         ),
         (
-            "right, by length".to_owned(),
+            "accuracy, by length".to_owned(),
             all(&|outcomes| {
                 let bins = breakdown::by_length(outcomes, &seen.lengths);
                 bins.into_iter().map(|bin| (bin.name(), bin.records, Some(bin.accuracy))).collect()
             }),
         ),
         (
-            "wrong, of the surest".to_owned(),
+            "risk, by coverage".to_owned(),
             all(&|outcomes| {
                 let risks = breakdown::risk_coverage(outcomes);
                 risks
@@ -59,7 +59,7 @@ pub(super) fn print(models: &[&str], labels: &[String], seen: &Observations) {
     ];
     if let Some(groups) = &seen.groups {
         parts.push((
-            format!("right, by {}", groups.column),
+            format!("accuracy, by {}", groups.column),
             all(&|outcomes| {
                 let found = breakdown::by_group(outcomes, groups);
                 found.into_iter().map(|one| (one.name, one.records, Some(one.accuracy))).collect()

@@ -117,7 +117,7 @@ pub struct ModelResult {
     pub recall: Vec<Recall>,
     /// Accuracy by the column that was asked for; empty if none was.
     pub groups: Vec<Group>,
-    /// Risk if only the surest verdicts count.
+    /// Risk if only the most confident verdicts count.
     pub coverage: Vec<Coverage>,
     /// How its scores are distributed.
     pub scores: Scores,

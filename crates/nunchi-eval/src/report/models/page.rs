@@ -153,7 +153,7 @@ fn quality(report: &Report) -> Markup {
             (card(
                 Width::Full,
                 "Risk against coverage",
-                "How often it is wrong if only its surest verdicts count and somebody looks at the others.",
+                "How often it is wrong if only its most confident verdicts count and somebody looks at the others.",
                 &html! { (legend) (coverage) },
             ))
         }
