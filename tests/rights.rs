@@ -27,7 +27,10 @@ impl Secured {
         let variable = |name: &str| {
             let value = std::env::var(name).ok();
             if value.is_none() {
-                eprintln!("skipped: {name} is not set; run scripts/kafka/with-kafka cargo test");
+                common::needs::lacking(
+                    "sasl",
+                    &format!("{name} is not set; run scripts/kafka/with-kafka cargo test"),
+                );
             }
             value
         };

@@ -121,7 +121,7 @@ fn an_outage_that_is_longer_than_the_time_outs() {
     let _guard = BROKER.write().unwrap_or_else(PoisonError::into_inner);
     let Some(place) = Place::new("outage") else { return };
     let Ok(broker) = std::env::var("KAFKA_PID") else {
-        eprintln!("skipped: KAFKA_PID is not set; this broker cannot be stopped");
+        crate::common::needs::lacking("kafka", "KAFKA_PID is not set; this broker cannot be stopped");
         return;
     };
     let running = Running::start(&place.config, Fake::default()).ready();
