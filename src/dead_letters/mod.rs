@@ -228,7 +228,8 @@ impl DeadLetterTopic {
         if let Some(to) = to {
             self.brokers.partitions(to)?.ok_or_else(|| DeadLetterError::unknown_topic(to, "--to-topic"))?;
         }
-        let log = CompactedLog::open(&self.clients, &self.brokers, &self.state_topic)?;
+        // Not the client that reads the dead letters: the state may be read again while that goes on.
+        let log = CompactedLog::open(&self.clients, &self.second, &self.state_topic)?;
         // This fences an earlier redrive: the state that is read now is final.
         let writer = log.writer(&self.transactional_id())?;
         let state = self.state(&log)?;

@@ -2,8 +2,7 @@
 //!
 //! The broker's answer is the same for both. A process that was frozen, or cut off from its brokers, finds its producer
 //! fenced by the transaction's time-out; a new producer goes on where it stood. Two living processes with one id fence
-//! each other in turn, which would never end. The one that was there first is fenced first, so that it is also the first
-//! to be fenced too often.
+//! each other in turn, which would never end; the one that is fenced too often first ends, and the other continues.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};

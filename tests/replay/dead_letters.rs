@@ -222,6 +222,24 @@ fn killed_in_the_middle_none_is_sent_twice_or_never() {
     assert_eq!(ids, (0..COUNT).collect::<Vec<_>>());
 }
 
+/// As [`killed_in_the_middle_none_is_sent_twice_or_never`], where every commit may have been sent twice.
+#[test]
+fn late_commits_replace_the_producer_of_a_redrive() {
+    let Some(place) = Place::new("resent-late") else { return };
+    const COUNT: usize = 2_600;
+    let source = format!("{}/1/0", place.topics.input);
+    place.kafka.write(
+        &place.topics.dead_letters,
+        (0..COUNT).map(|id| Write {
+            headers: vec![("nunchi-source".to_owned(), Some(source.clone().into_bytes()))],
+            ..Write::value(id.to_string())
+        }),
+    );
+    let done = redrive(&place, &["--set", "kafka.producer.retry.backoff.ms=1"]);
+    assert_eq!(done["sent"], COUNT, "{done}");
+    assert_eq!(place.kafka.read(&place.topics.input).len(), COUNT);
+}
+
 #[test]
 fn what_cannot_be_is_refused() {
     let Some(place) = Place::new("dead-letters-refused") else { return };
