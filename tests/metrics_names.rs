@@ -24,6 +24,7 @@ const NAMES: &[&str] = &[
     "nunchi_http_requests_total counter {code,path}",
     "nunchi_lag_records gauge {partition,topic}",
     "nunchi_log_lines_lost_total counter {}",
+    "nunchi_lag_uncommitted_records gauge {partition,topic}",
     "nunchi_model_info gauge {model,precision}",
     "nunchi_model_loaded_timestamp_seconds gauge {}",
     "nunchi_model_swaps_total counter {result}",
@@ -66,6 +67,7 @@ fn exported() -> BTreeSet<String> {
     let worker =
         WorkerMetrics::new(&metrics, "comments", &["negative".to_owned(), "positive".to_owned()], "abc");
     worker.set_lag(0, 1);
+    worker.set_uncommitted_lag(0, 1);
     worker.set_halted(0, "poison", true);
     worker.commit(&BatchStats { records_in: [(0, 1)].into(), ..BatchStats::default() }, true);
     metrics.set_model("abc", "f32", "avx2");

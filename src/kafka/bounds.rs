@@ -53,7 +53,11 @@ impl Bounds {
     /// The statistics of a partition, limited to the bounds.
     pub(crate) fn limit(&self, partition: &PartitionStats) -> PartitionStats {
         let end = self.ends.get(&partition.partition).copied().unwrap_or(0);
-        PartitionStats { last_stable: partition.last_stable.min(end), ..*partition }
+        PartitionStats {
+            last_stable: partition.last_stable.min(end),
+            high: partition.high.min(end),
+            ..*partition
+        }
     }
 
     /// Whether every partition has reached its end; `reached` holds, by partition, the next offset to read.

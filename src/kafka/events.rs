@@ -45,6 +45,8 @@ pub(crate) struct PartitionStats {
     pub(crate) partition: i32,
     /// The last stable offset: where `read_committed` readers end.
     pub(crate) last_stable: i64,
+    /// The high watermark: behind the last record, of open transactions too.
+    pub(crate) high: i64,
     /// The next offset to fetch.
     pub(crate) next: i64,
     /// The committed offset when the partition was assigned; negative if there was none.
@@ -285,6 +287,7 @@ struct PartitionStatistics {
     partition: i32,
     desired: bool,
     ls_offset: i64,
+    hi_offset: i64,
     lo_offset: i64,
     next_offset: i64,
     committed_offset: i64,
@@ -299,6 +302,7 @@ impl Statistics {
         let digest = |partition: &PartitionStatistics| PartitionStats {
             partition: partition.partition,
             last_stable: partition.ls_offset,
+            high: partition.hi_offset,
             next: partition.next_offset,
             committed: partition.committed_offset,
             first: partition.lo_offset,

@@ -27,6 +27,7 @@ impl Lag {
     pub(crate) fn observe(&mut self, partition: &PartitionStats, at_end: bool, metrics: &WorkerMetrics) {
         if let Some(records) = lag(partition, self.committed.get(&partition.partition).copied(), at_end) {
             metrics.set_lag(partition.partition, records);
+            metrics.set_uncommitted_lag(partition.partition, uncommitted(partition));
             self.reported.insert(partition.partition);
         }
     }
@@ -59,12 +60,17 @@ fn lag(partition: &PartitionStats, processed: Option<i64>, at_end: bool) -> Opti
     Some((partition.last_stable - reached).max(0))
 }
 
+/// Records that no `read_committed` reader may see yet, since a transaction with records before them is open.
+fn uncommitted(partition: &PartitionStats) -> i64 {
+    (partition.high - partition.last_stable).max(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const PARTITION: PartitionStats =
-        PartitionStats { partition: 0, last_stable: 100, next: 100, committed: 40, first: 10 };
+        PartitionStats { partition: 0, last_stable: 100, high: 100, next: 100, committed: 40, first: 10 };
 
     #[test]
     fn lag_counts_from_what_was_processed() {
@@ -78,6 +84,15 @@ mod tests {
         assert_eq!(lag(&fresh, None, false), Some(90), "nothing committed yet: from the first record");
         let unknown = PartitionStats { last_stable: -1001, ..PARTITION };
         assert_eq!(lag(&unknown, Some(90), false), None);
+    }
+
+    #[test]
+    fn records_behind_an_open_transaction_are_counted_apart() {
+        assert_eq!(uncommitted(&PARTITION), 0);
+        let open = PartitionStats { high: 130, ..PARTITION };
+        assert_eq!((lag(&open, Some(100), true), uncommitted(&open)), (Some(0), 30));
+        let unknown = PartitionStats { high: -1001, ..PARTITION };
+        assert_eq!(uncommitted(&unknown), 0);
     }
 
     #[test]

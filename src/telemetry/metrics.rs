@@ -46,6 +46,8 @@ pub struct Metrics {
     pub end_to_end_seconds: Histogram,
     /// `nunchi_lag_records{topic,partition}`
     pub lag_records: IntGaugeVec,
+    /// `nunchi_lag_uncommitted_records{topic,partition}`
+    pub lag_uncommitted_records: IntGaugeVec,
     /// `nunchi_partition_halted{topic,partition,reason}`: poison, beyond_end, corrupt, refused
     pub partition_halted: IntGaugeVec,
     /// `nunchi_assigned_partitions`
@@ -144,6 +146,11 @@ impl Metrics {
                 powers(0.001, 2.0, 22),
             ),
             lag_records: make.gauges("nunchi_lag_records", "Records not read yet.", &["topic", "partition"]),
+            lag_uncommitted_records: make.gauges(
+                "nunchi_lag_uncommitted_records",
+                "Records behind the last stable offset: a writer's transaction is open.",
+                &["topic", "partition"],
+            ),
             partition_halted: make.gauges(
                 "nunchi_partition_halted",
                 "1 for a partition that is halted; the others go on.",

@@ -204,7 +204,17 @@ impl WorkerMetrics {
     /// `partition` was revoked: its new owner reports its lag.
     pub fn forget_lag(&self, partition: i32) {
         // The series is missing if the lag was never set.
-        let _ = self.metrics.lag_records.remove_label_values(&[&self.topic, &partition.to_string()]);
+        let labels = [self.topic.as_str(), &partition.to_string()];
+        let _ = self.metrics.lag_records.remove_label_values(&labels);
+        let _ = self.metrics.lag_uncommitted_records.remove_label_values(&labels);
+    }
+
+    /// Records of `partition` between the last stable offset and the high watermark.
+    pub fn set_uncommitted_lag(&self, partition: i32, records: i64) {
+        self.metrics
+            .lag_uncommitted_records
+            .with_label_values(&[&self.topic, &partition.to_string()])
+            .set(records);
     }
 
     /// `partition` is halted for `reason`, or not any more.
@@ -296,12 +306,13 @@ mod tests {
         let mut worker = worker(&metrics);
         worker.rebalanced(2);
         worker.set_lag(0, 7);
+        worker.set_uncommitted_lag(0, 7);
         worker.set_lag(1, -1);
         worker.forget_lag(0);
         worker.forget_lag(5);
         worker.rebalanced(1);
         let text = metrics.encode().unwrap();
-        assert!(!text.contains("nunchi_lag_records{partition=\"0\""), "{text}");
+        assert!(!text.contains("_records{partition=\"0\""), "{text}");
         assert!(text.contains("nunchi_lag_records{partition=\"1\",topic=\"comments\"} 0"), "{text}");
         assert!(text.contains("nunchi_assigned_partitions 1"), "{text}");
     }
