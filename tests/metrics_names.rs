@@ -33,6 +33,7 @@ const NAMES: &[&str] = &[
     "nunchi_ready gauge {}",
     "nunchi_rebalances_total counter {}",
     "nunchi_records_in_total counter {partition,topic}",
+    "nunchi_records_lost_total counter {partition,reason,topic}",
     "nunchi_records_out_total counter {label,model}",
     "nunchi_registry_asked_timestamp_seconds gauge {}",
     "nunchi_registry_stale gauge {}",
@@ -68,6 +69,7 @@ fn exported() -> BTreeSet<String> {
         WorkerMetrics::new(&metrics, "comments", &["negative".to_owned(), "positive".to_owned()], "abc");
     worker.set_lag(0, 1);
     worker.set_uncommitted_lag(0, 1);
+    worker.records_lost(0, "corrupt", 1);
     worker.set_halted(0, "poison", true);
     worker.commit(&BatchStats { records_in: [(0, 1)].into(), ..BatchStats::default() }, true);
     metrics.set_model("abc", "f32", "avx2");

@@ -97,6 +97,7 @@ mod tests {
         ("input.format", "text", Built(comment)),
         ("input.max_bytes", "5", Built(comment)),
         ("input.start", "latest", Clients(|c| format!("{:?}", c.consumer(0).get("auto.offset.reset")))),
+        ("input.on_corrupt", "skip", Read),
         ("input.text_field", "body", Built(comment)),
         ("input.id_field", "no", Built(comment)),
         ("input.rating_field", "stars", Read),

@@ -35,6 +35,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         (1..=1_000_000_000).contains(&c.input.max_bytes)
     }),
     setting("input.start", "\"earliest\" or \"latest\"", |_| true),
+    setting("input.on_corrupt", "\"stop\" or \"skip\"", |_| true),
     setting("input.text_field", FIELD, |c| !c.input.text_field.is_empty()),
     setting("input.id_field", FIELD, |c| !c.input.id_field.is_empty()),
     setting("input.rating_field", FIELD, |c| !c.input.rating_field.is_empty()),

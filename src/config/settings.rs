@@ -104,6 +104,8 @@ pub struct Input {
     pub max_bytes: usize,
     /// Where a group without offsets begins: `earliest` or `latest`.
     pub start: Start,
+    /// What to do about records that cannot be read.
+    pub on_corrupt: OnCorrupt,
     /// Name of the text field.
     pub text_field: String,
     /// Name of the id field.
@@ -125,6 +127,17 @@ pub enum Start {
     Latest,
 }
 
+/// What to do about records that cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnCorrupt {
+    /// Their partition is halted.
+    #[default]
+    Stop,
+    /// A dead letter stands for them, and reading goes on behind them.
+    Skip,
+}
+
 impl Default for Input {
     fn default() -> Self {
         Input {
@@ -132,6 +145,7 @@ impl Default for Input {
             format: InputFormat::default(),
             max_bytes: 900_000,
             start: Start::default(),
+            on_corrupt: OnCorrupt::default(),
             text_field: "text".into(),
             id_field: "id".into(),
             rating_field: "rating".into(),

@@ -286,6 +286,13 @@ impl DeadLetterTopic {
 
     /// The record to send for a dead letter.
     fn original_or_self(&self, dead_letter: &DeadLetterRecord) -> Result<DeadLetterRecord, DeadLetterError> {
+        if let Some(offsets) = dead_letter.unreadable() {
+            return Err(DeadLetterError::State(format!(
+                "{}: it stands for the offsets {offsets} of {}, which cannot be read: there is nothing to send",
+                dead_letter.at,
+                dead_letter.source().map_or_else(|| "its source".to_owned(), |source| source.topic),
+            )));
+        }
         if dead_letter.is_described() {
             return self.original(dead_letter);
         }

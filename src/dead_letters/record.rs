@@ -1,5 +1,6 @@
 //! A dead letter as it is read from its topic, and the selection of some.
 
+use crate::record::DeadLetterClass;
 use nunchi_librdkafka::{HeadersBuilder, RawHeaders};
 use rdkafka::message::{BorrowedMessage, Message};
 use std::collections::BTreeSet;
@@ -114,6 +115,11 @@ impl DeadLetterRecord {
         }
         headers.add("nunchi-resent", Some(dead_letter.to_string().as_bytes()));
         headers
+    }
+
+    /// The offsets that it stands for, if it stands for records that cannot be read: there is nothing to send then.
+    pub fn unreadable(&self) -> Option<&str> {
+        self.header("nunchi-offsets").filter(|_| self.class() == DeadLetterClass::Corrupt.name())
     }
 
     /// The timestamp that the original had.

@@ -1,5 +1,6 @@
 //! Requests to the brokers: partitions of topics, end offsets, offsets by time, committed offsets.
 
+use crate::kafka::corrupt::{Corruption, Found, Probe};
 use crate::kafka::error::{BrokerError, code};
 use crate::kafka::topics::Refusals;
 use crate::kafka::{ClientError, ClientProperties, events, tls};
@@ -9,6 +10,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::debug;
 
@@ -19,6 +21,14 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Default)]
 pub(super) struct QueryContext {
     refusals: Refusals,
+    /// The last batch that could not be read.
+    corrupt: Mutex<Option<Corruption>>,
+}
+
+impl QueryContext {
+    fn take_corrupt(&self) -> Option<Corruption> {
+        self.corrupt.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 impl ClientContext for QueryContext {
@@ -30,6 +40,9 @@ impl ClientContext for QueryContext {
         events::guarded("error", || {
             debug!(%error, reason, "an admin client reports an error");
             self.refusals.note(&error);
+            if let Some(corruption) = Corruption::of(&error, reason) {
+                *self.corrupt.lock().unwrap_or_else(PoisonError::into_inner) = Some(corruption);
+            }
         });
     }
 }
@@ -255,14 +268,24 @@ impl Brokers {
             list.add_partition_offset(topic, partition, Offset::Offset(offset)).map_err(failed)?;
         }
         let mut open: BTreeSet<i32> = offsets.keys().copied().collect();
+        let mut next = offsets.clone();
+        self.consumer.context().take_corrupt();
         self.consumer.assign(&list).map_err(failed)?;
         let mut last_record = Instant::now();
         let result = loop {
             if open.is_empty() {
                 break Ok(());
             }
-            match self.consumer.poll(Duration::from_millis(100)) {
+            let polled = self.consumer.poll(Duration::from_millis(100));
+            if let Some(corruption) = self.consumer.context().take_corrupt() {
+                next.retain(|partition, _| open.contains(partition));
+                if let Some(error) = self.corrupt(topic, &next, &corruption) {
+                    break Err(error);
+                }
+            }
+            match polled {
                 Some(Ok(message)) => {
+                    next.insert(message.partition(), message.offset() + 1);
                     last_record = Instant::now();
                     if open.contains(&message.partition()) && !see(Some(&message)) {
                         open.remove(&message.partition());
@@ -281,5 +304,33 @@ impl Brokers {
         };
         self.consumer.unassign().map_err(failed)?;
         result
+    }
+
+    /// The error about a batch that cannot be read, if it is one of a partition that is still being read, from `next` on.
+    fn corrupt(
+        &self,
+        topic: &str,
+        next: &BTreeMap<i32, i64>,
+        corruption: &Corruption,
+    ) -> Option<BrokerError> {
+        let probe = match Probe::with(self.properties.clone(), topic) {
+            Ok(probe) => probe,
+            Err(error) => return Some(BrokerError::request(format!("reading topic `{topic}`"), error)),
+        };
+        for (&partition, &next) in next {
+            match probe.look(partition, next.max(corruption.offset), &|| {}) {
+                Ok(Found::Corrupt(seen)) => {
+                    return Some(BrokerError::Corrupt {
+                        topic: topic.to_owned(),
+                        partition,
+                        offset: next.max(seen.offset),
+                        reason: seen.reason,
+                    });
+                }
+                Ok(Found::Readable(_) | Found::Absent) => {}
+                Err(error) => return Some(BrokerError::request(format!("reading topic `{topic}`"), error)),
+            }
+        }
+        None
     }
 }

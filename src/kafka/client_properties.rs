@@ -242,6 +242,8 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("fetch.max.bytes", "16777216"),
     // A full queue is checked again soon: with the default of a second a fast worker would run out of records.
     ("fetch.queue.backoff.ms", "10"),
+    // As in Java's consumer, and unlike librdkafka's default.
+    ("check.crcs", "true"),
 ];
 
 /// Properties that no setting may change: offsets are committed with the verdicts only, and aborted records are not read.

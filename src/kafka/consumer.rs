@@ -47,9 +47,9 @@ pub(crate) struct Unusable(pub(crate) String);
 
 /// One consumer: a member of the group, or a reader of assigned partitions.
 pub(crate) struct Consumer {
-    consumer: BaseConsumer<EventContext>,
+    pub(super) consumer: BaseConsumer<EventContext>,
     worker: usize,
-    topic: String,
+    pub(super) topic: String,
     brokers: String,
     poll: Duration,
     linger: Duration,
@@ -59,9 +59,9 @@ pub(crate) struct Consumer {
     /// Whether fetching was stopped until records are due.
     paused: AtomicBool,
     /// Where reading goes on. Only the worker's own thread uses it.
-    positions: RefCell<Positions>,
+    pub(super) positions: RefCell<Positions>,
     /// Whether a group assigns the partitions.
-    grouped: bool,
+    pub(super) grouped: bool,
 }
 
 impl Consumer {
@@ -103,6 +103,7 @@ impl Consumer {
                 },
             )?;
         }
+        made.consumer.context().assign(starts.keys().copied().collect());
         made.consumer.assign(&list).map_err(|error| {
             ClientError::Configuration(format!(
                 "cannot assign partitions of `{}`: {error}",
@@ -185,6 +186,10 @@ impl Consumer {
         batch.clear();
         let epoch = context.epoch();
         self.positions.borrow_mut().assigned(&context.take_newly_assigned());
+        if context.has_corrupt() {
+            // What follows it must not be handed out: the worker halts its partition or passes over it first.
+            return Ok(Drained::Nothing);
+        }
         // Before the first record, or metadata of a later generation would commit records of an earlier one.
         batch.group = self.consumer.group_metadata();
         let drained = |batch: &mut Batch<'_>| {
@@ -226,6 +231,9 @@ impl Consumer {
                 // `None` also means that an event was handled; behind it more records may wait.
                 None if batch.spans.is_empty() || context.events() == events => break,
                 None => {}
+            }
+            if context.has_corrupt() {
+                break;
             }
             if context.epoch() != epoch {
                 return Ok(if batch.is_untouched() { Drained::Nothing } else { Drained::Rebalanced });

@@ -1,9 +1,10 @@
-//! Delivery reports of a producer's records: how many are outstanding, and the first failure.
+//! Delivery reports of a producer's records: how many are outstanding, the first failure, and what was refused.
 
 use super::error::{ClientError, code};
 use super::events;
+use super::refusals::Refusal;
 use rdkafka::ClientContext;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{NoCustomPartitioner, ProducerContext};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,6 +17,7 @@ use tracing::debug;
 pub(super) struct Deliveries {
     outstanding: AtomicUsize,
     failure: Mutex<Option<(KafkaError, String)>>,
+    refused_records: Mutex<Vec<Refusal>>,
     none_outstanding: Condvar,
     /// Whether the brokers refused the producer's credentials since somebody asked.
     refused: AtomicBool,
@@ -40,6 +42,12 @@ impl Deliveries {
 
     pub(super) fn forget_failure(&self) {
         *self.lock() = None;
+        self.refused_records.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The records that were refused, complete once nothing is outstanding.
+    pub(super) fn take_refused_records(&self) -> Vec<Refusal> {
+        std::mem::take(&mut self.refused_records.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether the brokers refused the credentials since the last call.
@@ -51,15 +59,20 @@ impl Deliveries {
         self.lock().clone()
     }
 
-    /// Waits until nothing is outstanding; how much still is after `limit`.
-    pub(super) fn wait(&self, limit: Duration) -> Result<(), usize> {
+    /// Waits until nothing is outstanding, or with `until_failure` until the first failure; how much still is outstanding
+    /// after `limit`.
+    pub(super) fn wait(&self, limit: Duration, until_failure: bool) -> Result<(), usize> {
         let waiting = self.lock();
         let (waiting, _) = self
             .none_outstanding
-            .wait_timeout_while(waiting, limit, |_| self.outstanding() > 0)
+            .wait_timeout_while(waiting, limit, |failure| {
+                self.outstanding() > 0 && !(until_failure && is_failed(failure))
+            })
             .unwrap_or_else(PoisonError::into_inner);
+        let has_failed = until_failure && is_failed(&waiting);
         drop(waiting);
         match self.outstanding() {
+            _ if has_failed => Ok(()),
             0 => Ok(()),
             outstanding => Err(outstanding),
         }
@@ -69,8 +82,9 @@ impl Deliveries {
     fn report(&self, failure: Option<(KafkaError, String)>) {
         if failure.is_some() {
             let mut first = self.lock();
-            if first.is_none() {
+            if first.as_ref().is_none_or(|(error, _)| code(error).is_some_and(is_consequence)) {
                 *first = failure;
+                self.none_outstanding.notify_one();
             }
         }
         if self.outstanding.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -81,16 +95,38 @@ impl Deliveries {
     }
 }
 
+/// Whether the cause of a failure is known: the report of an innocent record may come before that of the guilty one.
+fn is_failed(failure: &Option<(KafkaError, String)>) -> bool {
+    let innocent = Some(RDKafkaErrorCode::InvalidDifferentRecord);
+    failure.as_ref().is_some_and(|(error, _)| code(error) != innocent)
+}
+
+/// Whether a record failed only because of another one.
+fn is_consequence(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::InvalidDifferentRecord
+            | RDKafkaErrorCode::PurgeQueue
+            | RDKafkaErrorCode::PurgeInflight
+    )
+}
+
 /// The producer's context.
 pub(super) struct Context(pub(super) Arc<Deliveries>);
 
 impl ProducerContext<NoCustomPartitioner> for Context {
-    type DeliveryOpaque = ();
+    /// The record's number within its batch.
+    type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+    fn delivery(&self, result: &DeliveryResult<'_>, record: usize) {
         events::guarded("delivery", || {
-            let failure =
-                result.as_ref().err().map(|(error, message)| (error.clone(), message.topic().to_owned()));
+            let failure = result.as_ref().err().map(|(error, message)| {
+                // Not with the broker's explanation: librdkafka 2.12 has freed it (`rd_kafka_message_produce_errstr`).
+                if let Some(refusal) = code(error).and_then(|code| Refusal::of(record, code)) {
+                    self.0.refused_records.lock().unwrap_or_else(PoisonError::into_inner).push(refusal);
+                }
+                (error.clone(), message.topic().to_owned())
+            });
             self.0.report(failure);
         });
     }

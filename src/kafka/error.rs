@@ -14,6 +14,21 @@ pub enum BrokerError {
         /// librdkafka's error.
         reason: String,
     },
+    /// A batch of a partition cannot be read.
+    #[error(
+        "partition {partition} of `{topic}` cannot be read at offset {offset}: {reason}; restore the partition from \
+         another replica or a backup (input.on_corrupt is about `run` and `replay`; see OPERATIONS.md, Halted partitions)"
+    )]
+    Corrupt {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The first offset that cannot be read.
+        offset: i64,
+        /// librdkafka's error.
+        reason: String,
+    },
     /// There is no such topic.
     #[error("the topic `{0}` does not exist; create it, or set another one")]
     NoTopic(String),

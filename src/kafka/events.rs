@@ -3,6 +3,7 @@
 //! All callbacks run on the worker's own thread, within `poll` (or, at the end, on the thread that closes the
 //! consumer); the locks here are never contended.
 
+use super::corrupt::Corruption;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
@@ -24,6 +25,8 @@ pub(super) struct EventContext {
     events: AtomicU64,
     pending: AtomicBool,
     joined: AtomicBool,
+    /// Whether a batch could not be read.
+    corrupt: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -37,6 +40,7 @@ struct State {
     statistics: Option<(bool, Vec<PartitionStats>)>,
     ends: BTreeSet<i32>,
     errors: u64,
+    corrupt: Vec<Corruption>,
 }
 
 /// The statistics of a partition that is owned.
@@ -96,8 +100,30 @@ impl EventContext {
         std::mem::take(&mut self.state().errors)
     }
 
+    /// Whether a batch could not be read since the last call of [`EventContext::take_corrupt`].
+    pub(super) fn has_corrupt(&self) -> bool {
+        self.corrupt.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn take_corrupt(&self) -> Vec<Corruption> {
+        if !self.corrupt.swap(false, Ordering::Relaxed) {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.state().corrupt)
+    }
+
+    pub(super) fn put_back_corrupt(&self, corrupt: &[Corruption]) {
+        self.state().corrupt.extend_from_slice(corrupt);
+        self.corrupt.fetch_or(!corrupt.is_empty(), Ordering::Relaxed);
+    }
+
     pub(super) fn assigned(&self) -> BTreeSet<i32> {
         self.state().assigned.clone()
+    }
+
+    /// These partitions are read without a group.
+    pub(super) fn assign(&self, partitions: BTreeSet<i32>) {
+        self.state().assigned = partitions;
     }
 
     /// The partitions that were assigned since the last call.
@@ -243,8 +269,12 @@ impl ClientContext for EventContext {
             return;
         }
         guarded("error", || {
+            let corruption = Corruption::of(&error, reason);
+            let mut state = self.state();
             debug!(%error, reason, "the consumer reports an error");
-            self.state().errors += 1;
+            self.corrupt.fetch_or(corruption.is_some(), Ordering::Relaxed);
+            state.corrupt.extend(corruption);
+            state.errors += 1;
         });
         self.happened();
     }

@@ -37,10 +37,12 @@ pub(crate) enum OutputValue<'a> {
     Tombstone,
     /// A record that cannot be classified.
     DeadLetter(&'a DeadLetter),
+    /// The same; its value is described by headers, since the topic of dead letters refused it.
+    Described(&'a DeadLetter),
 }
 
-/// A record to be written.
-pub(crate) type Outgoing<'a> = BaseRecord<'a, [u8], [u8]>;
+/// A record to be written; its opaque is its number within the batch.
+pub(crate) type Outgoing<'a> = BaseRecord<'a, [u8], [u8], usize>;
 
 /// Builds output records; [`OutputBuilder::start`] begins a batch.
 #[derive(Debug)]
@@ -92,7 +94,8 @@ impl<'t> OutputBuilder<'t> {
         let _ = write!(self.source, "{}/{}/{}", message.topic(), message.partition(), message.offset());
         let output = &self.topics.output;
         match value {
-            OutputValue::DeadLetter(dead_letter) => self.dead_letter(message, dead_letter),
+            OutputValue::DeadLetter(dead_letter) => self.dead_letter(message, dead_letter, true),
+            OutputValue::Described(dead_letter) => self.dead_letter(message, dead_letter, false),
             OutputValue::Tombstone => {
                 let headers = self.headers(message, output, true, 1);
                 match self.fit(output, message, message.key(), None, headers) {
@@ -126,7 +129,7 @@ impl<'t> OutputBuilder<'t> {
             "with the record's key and headers the verdict exceeds max.message.bytes of topic `{topic}`"
         );
         let dead_letter = DeadLetter::new(DeadLetterClass::Oversize, text);
-        self.dead_letter(message, &dead_letter)
+        self.dead_letter(message, &dead_letter, true)
     }
 
     /// The smallest dead letter: only the source of the record. For a record whose output the producer refused although it
@@ -150,16 +153,56 @@ impl<'t> OutputBuilder<'t> {
         (record, dead_letter.class)
     }
 
-    fn dead_letter<'a>(&self, message: &'a BorrowedMessage<'_>, dead_letter: &DeadLetter) -> OutputRecord<'a>
+    /// The dead letter that stands for the records of `partition` from the first to the last of `offsets`, which cannot be
+    /// read.
+    pub(crate) fn build_for_lost<'a>(
+        &self,
+        topic: &str,
+        partition: i32,
+        offsets: (i64, i64),
+        dead_letter: &DeadLetter,
+    ) -> Outgoing<'a>
+    where
+        't: 'a,
+    {
+        let (first, last) = offsets;
+        let mut headers = HeadersBuilder::with_capacity(5);
+        headers.add("nunchi-source", Some(format!("{topic}/{partition}/{first}").as_bytes()));
+        if let Some(replay) = self.replay {
+            headers.add("nunchi-replay", Some(replay.as_bytes()));
+        }
+        headers.add("nunchi-error-class", Some(dead_letter.class.name().as_bytes()));
+        headers.add("nunchi-error", Some(dead_letter.message.as_bytes()));
+        headers.add("nunchi-offsets", Some(format!("{first}-{last}").as_bytes()));
+        BaseRecord {
+            topic: &self.topics.dead_letters.topic,
+            partition: None,
+            payload: Some(&[]),
+            key: None,
+            timestamp: Some(self.now_ms),
+            headers: Some(headers.build()),
+            delivery_opaque: 0,
+        }
+    }
+
+    /// A dead letter, `whole` if it may hold the original value.
+    fn dead_letter<'a>(
+        &self,
+        message: &'a BorrowedMessage<'_>,
+        dead_letter: &DeadLetter,
+        whole: bool,
+    ) -> OutputRecord<'a>
     where
         't: 'a,
     {
         let target = &self.topics.dead_letters;
         let value = message.payload().unwrap_or_default();
         let dead = Some(dead_letter.class);
-        let whole = self.classified(message, dead_letter, true);
-        if let Some(record) = self.fit(target, message, message.key(), Some(value), whole) {
-            return OutputRecord { record, dead };
+        if whole {
+            let headers = self.classified(message, dead_letter, true);
+            if let Some(record) = self.fit(target, message, message.key(), Some(value), headers) {
+                return OutputRecord { record, dead };
+            }
         }
         for (kept, key) in [(true, message.key()), (false, message.key())] {
             let described = self.described(message, dead_letter, value, kept);
@@ -283,7 +326,7 @@ impl<'t> OutputBuilder<'t> {
             key,
             timestamp: Some(self.timestamp(message, target).written),
             headers: Some(headers.build()),
-            delivery_opaque: (),
+            delivery_opaque: 0,
         }
     }
 }

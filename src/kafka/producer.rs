@@ -17,6 +17,7 @@ use super::deliveries::{Context, Deliveries};
 use super::error::{ClientError, code};
 use super::fencing::{Begun, Fences};
 use super::output::Outgoing;
+use super::refusals::Refusal;
 use super::topics::Topics;
 use super::transaction_limits::TransactionLimits;
 use crate::config::{Config, Delivery};
@@ -30,7 +31,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 /// One attempt to reach the transaction coordinator; between attempts the worker sends a heartbeat.
 const INIT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -116,8 +117,6 @@ pub(crate) struct Producer<'a> {
     fences: Fences,
     /// Fatal errors of librdkafka, other than fencing, since the last commit.
     fatal_errors: u32,
-    /// Refusals of records that were taken for clock skew.
-    refused_records: u32,
 }
 
 impl<'a> Producer<'a> {
@@ -152,7 +151,6 @@ impl<'a> Producer<'a> {
             pace: CommitPace::default(),
             fences: Fences::default(),
             fatal_errors: 0,
-            refused_records: 0,
         };
         Ok(made.start()?.then_some(made))
     }
@@ -320,7 +318,8 @@ impl<'a> Producer<'a> {
     /// Waits until every record of the batch is with the brokers.
     pub(crate) fn deliver(&mut self) -> Result<(), TransactionError> {
         let deadline = self.delivery_deadline();
-        while let Err(count) = self.deliveries.wait(BEAT_INTERVAL) {
+        // A failed record ends a transaction: librdkafka keeps the others until it is aborted.
+        while let Err(count) = self.deliveries.wait(BEAT_INTERVAL, self.transactional) {
             if Instant::now() >= deadline {
                 return Err(self.unknown(format!("{count} records were not acknowledged in time")));
             }
@@ -415,6 +414,15 @@ impl<'a> Producer<'a> {
                 TransactionError::ClockSkew => Err(self.unknown("the abort failed".to_owned())),
             },
         }
+    }
+
+    /// The records of the batch that were refused: after [`Producer::abort`], and before [`Producer::rebuild`].
+    pub(crate) fn take_refused(&self) -> Vec<Refusal> {
+        // Aborting purges what was not sent yet; the last reports may still be on their way.
+        if let Err(count) = self.deliveries.wait(INIT_TIMEOUT, false) {
+            debug!(worker = self.worker, count, "not all delivery reports have arrived");
+        }
+        self.deliveries.take_refused_records()
     }
 
     /// Replaces the client by one of the same transactional id: the brokers end the old one's transaction before the new

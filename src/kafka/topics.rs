@@ -1,6 +1,7 @@
 //! The three topics, inspected before the first batch: whether they exist, their partitions, and the limits of their
 //! brokers.
 
+use super::compaction::{Compaction, Role};
 use super::error::{ClientError, code};
 use super::rights::lacking;
 use super::{ClientProperties, events, tls};
@@ -35,6 +36,8 @@ pub(crate) struct Target {
     pub(crate) after_ms: i64,
     /// `retention.ms`, if records are deleted by age at all.
     pub(crate) retention_ms: Option<i64>,
+    /// Whether `cleanup.policy` contains `compact`. Whoever learns of another policy notes it here.
+    pub(crate) compaction: Compaction,
 }
 
 /// The topics as they were found.
@@ -173,11 +176,16 @@ fn describe(
         .get("message.max.bytes")
         .and_then(|bytes| bytes.parse().ok())
         .unwrap_or(usize::MAX);
-    let mut targets = names.iter().zip(&counts[1..]).zip(described).map(|((topic, &partitions), found)| {
+    let roles = [Role::Output, Role::DeadLetters];
+    let mut targets = names.iter().zip(roles).zip(&counts[1..]).zip(described).map(|(((topic, role), &partitions), found)| {
         let entry = |name: &str| Some(found.as_ref()?.get(name)?.value.as_deref()?.to_owned());
         let number = |name: &str| entry(name)?.parse::<i64>().ok();
         if entry("message.timestamp.type").as_deref() == Some("LogAppendTime") {
             warn!(topic, "the topic sets timestamps itself (message.timestamp.type=LogAppendTime): the timestamps of comments are lost");
+        }
+        let compaction = Compaction::default();
+        if let Some(policy) = entry("cleanup.policy") {
+            compaction.note(topic, role, &policy);
         }
         let expires = entry("cleanup.policy").is_none_or(|policy| policy.contains("delete"));
         Target {
@@ -190,6 +198,7 @@ fn describe(
             before_ms: number("message.timestamp.before.max.ms").unwrap_or(i64::MAX),
             after_ms: number("message.timestamp.after.max.ms").unwrap_or(DEFAULT_AFTER_MS),
             retention_ms: number("retention.ms").filter(|&retention| expires && retention >= 0),
+            compaction,
         }
     });
     let (Some(output), Some(dead_letters)) = (targets.next(), targets.next()) else {

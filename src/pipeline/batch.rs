@@ -42,6 +42,18 @@ impl<C: BatchClassifier> Worker<'_, C> {
             return Err(error);
         }
 
+        self.committed(consumer, batch, start, in_transaction);
+        Ok(())
+    }
+
+    /// `batch`, which began at `start`, is committed: its records count.
+    pub(super) fn committed(
+        &mut self,
+        consumer: &Consumer,
+        batch: &Batch<'_>,
+        start: Instant,
+        in_transaction: bool,
+    ) {
         self.breakers.commit();
         self.stats.seconds = start.elapsed().as_secs_f64();
         let now_ms = now_ms();
@@ -57,7 +69,6 @@ impl<C: BatchClassifier> Worker<'_, C> {
             scope.count(&self.stats, batch.outside, &batch.spans);
             consumer.retire(&batch.finished);
         }
-        Ok(())
     }
 
     /// Decodes, classifies and hands the outcome of every record to the output, in order.
@@ -67,7 +78,7 @@ impl<C: BatchClassifier> Worker<'_, C> {
         batch: &Batch<'_>,
         clock: &mut Clock,
     ) -> Result<(), BatchError> {
-        let decoded = self.decode(batch, O::STOPS_AT_POISON)?;
+        let decoded = self.decode(output, batch)?;
         self.stats.set_stage(Stage::Decode, clock.lap());
 
         self.classify(&decoded)?;
@@ -92,19 +103,19 @@ impl<C: BatchClassifier> Worker<'_, C> {
     }
 
     /// Reads every record; trips the breaker before anything is written.
-    fn decode<'m>(
+    fn decode<'m, O: Output<C::Prediction>>(
         &mut self,
+        output: &O,
         batch: &'m Batch<'_>,
-        stops_at_poison: bool,
     ) -> Result<Vec<Decoded<'m>>, BatchError> {
         let mut decoded = Vec::with_capacity(batch.messages.len());
         self.timestamps.clear();
         for message in &batch.messages {
             let value = message.payload();
-            let found = Decoded::read(&self.reader, value);
+            let found = Decoded::read(&self.reader, value).or_refused(|| output.refused(message));
             let is_poisoned = matches!(found, Decoded::Poisoned(_));
             decoded.push(found);
-            if stops_at_poison && self.breakers.of(message.partition()).record(is_poisoned) {
+            if O::STOPS_AT_POISON && self.breakers.of(message.partition()).record(is_poisoned) {
                 return Err(self.poisoned(message.partition(), batch, &decoded));
             }
             self.stats.bytes_in += value.map_or(0, <[u8]>::len) as u64;

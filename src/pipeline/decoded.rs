@@ -22,6 +22,14 @@ impl<'m> Decoded<'m> {
         }
     }
 
+    /// This, or a dead letter if the brokers are known to refuse what would be written.
+    pub(super) fn or_refused(self, refused: impl FnOnce() -> Option<DeadLetter>) -> Self {
+        match self {
+            Decoded::Poisoned(dead_letter) => Decoded::Poisoned(dead_letter),
+            sound => refused().map_or(sound, Decoded::Poisoned),
+        }
+    }
+
     /// The comment's text, if it is one.
     pub(super) fn text(&self) -> Option<&str> {
         match self {

@@ -9,6 +9,7 @@ mod batch;
 mod breaker;
 mod classifier;
 mod context;
+mod corrupt;
 mod decoded;
 mod error;
 mod halting;

@@ -84,6 +84,11 @@ impl LabelFilter {
         self.0.as_ref().is_none_or(|wanted| wanted.get(label).copied().unwrap_or(false))
     }
 
+    /// Whether every verdict and tombstone is written.
+    pub(crate) fn takes_all(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Whether tombstones are written.
     pub(crate) fn takes_tombstones(&self) -> bool {
         self.0.is_none()

@@ -3,6 +3,7 @@
 use super::PipelineError;
 use super::breaker::Breakers;
 use super::context::WorkerContext;
+use super::corrupt::Failed;
 use super::halts::Halts;
 use super::model_pair::BatchClassifier;
 use super::output::{BatchError, Output};
@@ -90,6 +91,7 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
         };
         loop {
             let ended = self.consume(&consumer, output);
+            self.context.health.beat(self.context.worker);
             // The transaction ends first (in `consume`), then the membership: other members wait for both.
             consumer.close(CLOSE_TIMEOUT);
             self.context.health.set_group_joined(self.context.worker, false);
@@ -127,6 +129,18 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
             }
             let start = Instant::now();
             self.refresh();
+            match self.handle_corrupt(consumer, &mut output) {
+                Ok(()) => {}
+                Err(Failed::Consumer(Unusable(reason))) => return Ok((Ended::Lost(reason), Some(output))),
+                Err(Failed::Worker(error)) => return Err(error),
+                Err(Failed::Batch(error)) => {
+                    output = match self.recover(error, output, consumer, &mut failures)? {
+                        Some(output) => output,
+                        None => return Ok((Ended::Done, None)),
+                    };
+                    continue;
+                }
+            }
             self.retry_halted(consumer);
             let drained = consumer.drain(&mut batch, bounds)?;
             if let Some(reason) = self.report(consumer) {
@@ -149,6 +163,7 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
                 None => return Ok((Ended::Done, None)),
             };
             batch.release();
+            self.context.health.beat(self.context.worker);
             if let Err(Unusable(reason)) = consumer.rewind(&batch) {
                 return Ok((Ended::Lost(reason), Some(output)));
             }
@@ -225,6 +240,10 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
             BatchError::Fatal(error) => return Err(error),
             BatchError::Halt { partition, reason, message } => {
                 self.halt(consumer, partition, reason, message)?;
+                return if rebuild { output.rebuild() } else { Ok(Some(output)) };
+            }
+            BatchError::Learned(reason) => {
+                info!(worker, reason, "batch aborted; its records are read again, and written differently");
                 return if rebuild { output.rebuild() } else { Ok(Some(output)) };
             }
             // A single failure is expected (a rebalance); several in a row mean that a broker is unavailable.

@@ -15,16 +15,22 @@ pub enum DeadLetterClass {
     TextNotString,
     /// The value is larger than `input.max_bytes`, or its output record exceeds the limit of its topic.
     Oversize,
+    /// The brokers refuse its output record.
+    Refused,
+    /// Its record batch cannot be read.
+    Corrupt,
 }
 
 impl DeadLetterClass {
     /// All classes.
-    pub const ALL: [DeadLetterClass; 5] = [
+    pub const ALL: [DeadLetterClass; 7] = [
         DeadLetterClass::InvalidUtf8,
         DeadLetterClass::InvalidJson,
         DeadLetterClass::MissingText,
         DeadLetterClass::TextNotString,
         DeadLetterClass::Oversize,
+        DeadLetterClass::Refused,
+        DeadLetterClass::Corrupt,
     ];
 
     /// The name in headers and metrics.
@@ -35,6 +41,8 @@ impl DeadLetterClass {
             DeadLetterClass::MissingText => "missing_text",
             DeadLetterClass::TextNotString => "text_not_string",
             DeadLetterClass::Oversize => "oversize",
+            DeadLetterClass::Refused => "refused",
+            DeadLetterClass::Corrupt => "corrupt",
         }
     }
 }

@@ -7,8 +7,8 @@ use prometheus::{
 };
 
 /// Error classes of dead letters, in the order of [`super::BatchStats::dead_letters`].
-pub const ERROR_CLASSES: [&str; 5] =
-    ["invalid_utf8", "invalid_json", "missing_text", "text_not_string", "oversize"];
+pub const ERROR_CLASSES: [&str; 7] =
+    ["invalid_utf8", "invalid_json", "missing_text", "text_not_string", "oversize", "refused", "corrupt"];
 
 /// Every metric of the process. Cheap to share; label look-ups hash and lock, so workers keep their children in
 /// [`super::WorkerMetrics`].
@@ -48,6 +48,8 @@ pub struct Metrics {
     pub lag_records: IntGaugeVec,
     /// `nunchi_lag_uncommitted_records{topic,partition}`
     pub lag_uncommitted_records: IntGaugeVec,
+    /// `nunchi_records_lost_total{topic,partition,reason}`
+    pub records_lost: IntCounterVec,
     /// `nunchi_partition_halted{topic,partition,reason}`: poison, beyond_end, corrupt, refused
     pub partition_halted: IntGaugeVec,
     /// `nunchi_assigned_partitions`
@@ -150,6 +152,11 @@ impl Metrics {
                 "nunchi_lag_uncommitted_records",
                 "Records behind the last stable offset: a writer's transaction is open.",
                 &["topic", "partition"],
+            ),
+            records_lost: make.counters(
+                "nunchi_records_lost_total",
+                "Offsets of the input topic that were passed over unread.",
+                &["topic", "partition", "reason"],
             ),
             partition_halted: make.gauges(
                 "nunchi_partition_halted",

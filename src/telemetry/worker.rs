@@ -229,6 +229,12 @@ impl WorkerMetrics {
         }
     }
 
+    /// `offsets` of `partition` were passed over unread, for `reason`.
+    pub fn records_lost(&self, partition: i32, reason: &str, offsets: u64) {
+        let labels = [self.topic.as_str(), &partition.to_string(), reason];
+        self.metrics.records_lost.with_label_values(&labels).inc_by(offsets);
+    }
+
     /// A dead letter of a batch that was aborted because its partition is halted.
     pub fn withheld(&self, class: &str) {
         self.metrics.dead_letters_withheld.with_label_values(&[class]).inc();
@@ -323,6 +329,6 @@ mod tests {
         assert_eq!(stats.records(), 4);
         stats.clear();
         assert_eq!(stats.records(), 0);
-        assert_eq!((stats.tokens, stats.dead_letters), (0, [0; 5]));
+        assert_eq!((stats.tokens, stats.dead_letters), (0, [0; ERROR_CLASSES.len()]));
     }
 }

@@ -2,10 +2,12 @@
 #![allow(dead_code, unused_imports, reason = "every test uses its own part")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
+mod damage;
 #[path = "../needs/mod.rs"]
 pub mod needs;
 mod process;
 
+pub use damage::damage;
 pub use process::{Process, random_model};
 
 use nunchi::config::Config;
@@ -151,6 +153,18 @@ impl Kafka {
             assert!(start.elapsed() < PATIENCE, "{topic} does not appear");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Replaces the settings of `topic` by these.
+    pub fn alter(&self, topic: &str, settings: &[(&str, &str)]) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
+        let mut config = AlterConfig::new(ResourceSpecifier::Topic(topic));
+        for (name, value) in settings {
+            config = config.set(name, value);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let done = runtime.block_on(admin.alter_configs([&config], &AdminOptions::new())).unwrap();
+        done[0].as_ref().unwrap_or_else(|error| panic!("{topic}: {error:?}"));
     }
 
     /// Deletes the records of `partition` before `offset`, as an operator does with `kafka-delete-records`.

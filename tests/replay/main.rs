@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod compare;
+mod corrupt;
 mod dead_letters;
 mod files;
 mod refused;

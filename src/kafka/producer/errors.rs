@@ -11,10 +11,6 @@ use tracing::{debug, warn};
 /// Fatal errors of librdkafka, other than fencing, without a commit between them, before the worker ends.
 const MAX_FATAL_ERRORS: u32 = 5;
 
-/// Refusals of records without a reason that are taken for clock skew. Records can be refused for other reasons too, which
-/// more tolerance would not remove.
-const MAX_SUSPECTED_SKEW: u32 = 3;
-
 impl Producer<'_> {
     /// Whether the batch was committed is unknown.
     pub(super) fn unknown(&mut self, reason: String) -> TransactionError {
@@ -60,13 +56,6 @@ impl Producer<'_> {
         }
         match code {
             Some(RDKafkaErrorCode::InvalidTimestamp) => TransactionError::ClockSkew,
-            // What librdkafka reports instead where a broker refuses several records of a request (KIP-467).
-            Some(RDKafkaErrorCode::InvalidRecord | RDKafkaErrorCode::InvalidDifferentRecord)
-                if self.refused_records < MAX_SUSPECTED_SKEW =>
-            {
-                self.refused_records += 1;
-                TransactionError::ClockSkew
-            }
             Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) => {
                 let config = self.config;
                 let output = topic == config.output.topic;
@@ -76,13 +65,6 @@ impl Producer<'_> {
                     brokers: config.kafka.brokers.clone(),
                 })
             }
-            Some(RDKafkaErrorCode::MessageSizeTooLarge) => TransactionError::Fatal(ClientError::Failed {
-                worker: self.worker,
-                doing: "writing",
-                reason: format!(
-                    "topic `{topic}` accepts smaller records than when this process started; restart it"
-                ),
-            }),
             _ => TransactionError::Abort(format!("a record for `{topic}` was not delivered: {error}")),
         }
     }

@@ -2,6 +2,7 @@
 //! file and a comparison of two models.
 
 mod counts;
+mod refusals;
 mod topic;
 
 pub(crate) use counts::BatchCounts;
@@ -31,6 +32,21 @@ pub(crate) enum RecordOutcome<'r, P> {
     DeadLetter(&'r DeadLetter),
 }
 
+/// Records of a partition that cannot be read.
+#[derive(Clone, Debug)]
+pub(crate) struct LostRecords<'r> {
+    /// The input topic.
+    pub(crate) topic: &'r str,
+    /// The partition.
+    pub(crate) partition: i32,
+    /// The first offset.
+    pub(crate) first: i64,
+    /// The last offset.
+    pub(crate) last: i64,
+    /// What is written for all of them.
+    pub(crate) dead_letter: DeadLetter,
+}
+
 /// Which model classified a batch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BatchModel<'m> {
@@ -45,6 +61,8 @@ pub(crate) struct BatchModel<'m> {
 pub(crate) enum BatchError {
     /// The batch is aborted; its records are read again.
     Retry(String),
+    /// As [`BatchError::Retry`], at once: something was learned from it, and the next attempt differs.
+    Learned(String),
     /// Whether the batch was committed is unknown: the output has to be rebuilt before its records are read again.
     Rebuild(String),
     /// Nothing of the batch stays, and this partition is halted; the records of the others come again.
@@ -86,6 +104,11 @@ pub(crate) trait Output<P>: Sized {
         false
     }
 
+    /// The dead letter that `message` becomes because the brokers refuse its verdict or tombstone, if that is known.
+    fn refused(&self, _message: &BorrowedMessage<'_>) -> Option<DeadLetter> {
+        None
+    }
+
     /// Begins a batch whose oldest record has the timestamp `oldest_ms` (milliseconds of Unix time), if any has one.
     fn begin(&mut self, oldest_ms: Option<i64>) -> Result<(), BatchError>;
 
@@ -97,6 +120,16 @@ pub(crate) trait Output<P>: Sized {
         model: BatchModel<'_>,
         counts: &mut BatchCounts<'_>,
     ) -> Result<(), BatchError>;
+
+    /// Writes a dead letter that stands for records that cannot be read, and counts it. Outputs without dead letters write
+    /// nothing.
+    fn write_lost(
+        &mut self,
+        _lost: &LostRecords<'_>,
+        _counts: &mut BatchCounts<'_>,
+    ) -> Result<(), BatchError> {
+        Ok(())
+    }
 
     /// Waits until everything that was written is delivered. The messages are already freed.
     fn flush(&mut self) -> Result<(), BatchError>;

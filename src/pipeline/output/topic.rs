@@ -2,16 +2,17 @@
 
 use super::super::context::WorkerContext;
 use super::super::scope::LabelFilter;
-use super::{BatchCounts, BatchError, BatchModel, Output, PipelineError, RecordOutcome};
+use super::refusals::{Names, Refusals, Sent, keyless};
+use super::{BatchCounts, BatchError, BatchModel, LostRecords, Output, PipelineError, RecordOutcome};
 use crate::kafka::batch::Batch;
 use crate::kafka::consumer::Consumer;
 use crate::kafka::now_ms;
 use crate::kafka::output::{OutputBuilder, OutputRecord, OutputValue};
 use crate::kafka::producer::{Producer, Reports, TransactionError};
 use crate::kafka::topics::Topics;
-use crate::record::{Comment, Verdict};
+use crate::record::{Comment, DeadLetter, Verdict};
 use nunchi_engine::Prediction;
-use rdkafka::message::BorrowedMessage;
+use rdkafka::message::{BorrowedMessage, Message};
 use tracing::warn;
 
 /// Added to the tolerance of timestamps after a broker refused one that should have been fine.
@@ -37,6 +38,10 @@ impl Output<Prediction> for TransactionalTopic<'_> {
         self.0.producer.is_open()
     }
 
+    fn refused(&self, message: &BorrowedMessage<'_>) -> Option<DeadLetter> {
+        self.0.refused(message)
+    }
+
     fn begin(&mut self, oldest_ms: Option<i64>) -> Result<(), BatchError> {
         self.0.begin(oldest_ms)
     }
@@ -51,6 +56,10 @@ impl Output<Prediction> for TransactionalTopic<'_> {
         self.0.write(message, outcome, model, counts)
     }
 
+    fn write_lost(&mut self, lost: &LostRecords<'_>, counts: &mut BatchCounts<'_>) -> Result<(), BatchError> {
+        self.0.write_lost(lost, counts)
+    }
+
     fn flush(&mut self) -> Result<(), BatchError> {
         self.0.flush()
     }
@@ -59,7 +68,9 @@ impl Output<Prediction> for TransactionalTopic<'_> {
         let group =
             batch.group.as_ref().ok_or_else(|| BatchError::Retry("not a member of the group".to_owned()))?;
         let topic = &self.0.context.config.input.topic;
-        Ok(self.0.producer.commit(topic, &batch.spans, group)?)
+        self.0.producer.commit(topic, &batch.spans, group)?;
+        self.0.refusals.committed(&batch.spans);
+        Ok(())
     }
 
     fn abort(&mut self, cause: BatchError) -> BatchError {
@@ -95,6 +106,10 @@ impl<'a> AtLeastOnceTopic<'a> {
 impl Output<Prediction> for AtLeastOnceTopic<'_> {
     const STOPS_AT_POISON: bool = true;
 
+    fn refused(&self, message: &BorrowedMessage<'_>) -> Option<DeadLetter> {
+        self.0.refused(message)
+    }
+
     fn begin(&mut self, oldest_ms: Option<i64>) -> Result<(), BatchError> {
         self.0.begin(oldest_ms)
     }
@@ -109,6 +124,10 @@ impl Output<Prediction> for AtLeastOnceTopic<'_> {
         self.0.write(message, outcome, model, counts)
     }
 
+    fn write_lost(&mut self, lost: &LostRecords<'_>, counts: &mut BatchCounts<'_>) -> Result<(), BatchError> {
+        self.0.write_lost(lost, counts)
+    }
+
     fn flush(&mut self) -> Result<(), BatchError> {
         self.0.flush()
     }
@@ -116,6 +135,7 @@ impl Output<Prediction> for AtLeastOnceTopic<'_> {
     /// Everything is delivered: nothing is lost if the commit fails. If this worker is not a member any more, the new owner
     /// writes these records again.
     fn commit(&mut self, consumer: &Consumer, batch: &Batch<'_>) -> Result<(), BatchError> {
+        self.0.refusals.committed(&batch.spans);
         if let Err(error) = consumer.commit(&batch.spans) {
             let worker = self.0.context.worker;
             warn!(worker, %error, "offsets were not committed; some records may be processed again");
@@ -140,6 +160,9 @@ struct TopicWriter<'a> {
     builder: OutputBuilder<'a>,
     verdicts: VerdictBuffers,
     labels: LabelFilter,
+    refusals: Refusals,
+    /// What was sent since `begin`, by number.
+    sent: Vec<Sent>,
     warned_of_retention: bool,
 }
 
@@ -154,6 +177,8 @@ impl<'a> TopicWriter<'a> {
             builder: OutputBuilder::new(topics, scope.map(|scope| scope.replay.as_str())),
             verdicts: VerdictBuffers::default(),
             labels: scope.map_or_else(LabelFilter::default, |scope| scope.labels.clone()),
+            refusals: Refusals::default(),
+            sent: Vec::new(),
             warned_of_retention: false,
         }))
     }
@@ -161,6 +186,8 @@ impl<'a> TopicWriter<'a> {
     fn begin(&mut self, oldest_ms: Option<i64>) -> Result<(), BatchError> {
         let now_ms = now_ms();
         self.builder.start(now_ms);
+        self.refusals.begin();
+        self.sent.clear();
         if let Some(oldest_ms) = oldest_ms.filter(|_| !self.warned_of_retention) {
             self.warn_of_retention(now_ms - oldest_ms);
         }
@@ -201,6 +228,11 @@ impl<'a> TopicWriter<'a> {
                 return Ok(());
             }
             RecordOutcome::Tombstone => (OutputValue::Tombstone, None),
+            RecordOutcome::DeadLetter(dead_letter)
+                if self.refusals.is_described((message.partition(), message.offset())) =>
+            {
+                (OutputValue::Described(dead_letter), None)
+            }
             RecordOutcome::DeadLetter(dead_letter) => (OutputValue::DeadLetter(dead_letter), None),
             RecordOutcome::Classified { comment, prediction } => {
                 let BatchModel { labels, version } = model;
@@ -209,8 +241,21 @@ impl<'a> TopicWriter<'a> {
                 (self.verdicts.write(&verdict, echo, comment), Some(prediction))
             }
         };
-        let OutputRecord { record, dead } = self.builder.build_for(message, value);
-        let bytes = record.payload.map_or(0, <[u8]>::len) as u64;
+        let OutputRecord { mut record, dead } = self.builder.build_for(message, value);
+        let value_bytes = record.payload.map_or(0, <[u8]>::len);
+        let bytes = value_bytes as u64;
+        let sent = Sent {
+            place: (message.partition(), message.offset()),
+            dead: dead.is_some(),
+            keyed: message.key().is_some(),
+            bytes: value_bytes + message.key_len(),
+        };
+        if self.refusals.must_deliver_before(sent.place, sent.bytes) {
+            let delivered = self.producer.deliver();
+            delivered.map_err(|error| learn_of_skew(&mut self.builder, &mut self.refusals, error))?;
+        }
+        record.delivery_opaque = self.sent.len();
+        self.sent.push(sent);
         if self.producer.send(record)?.is_some() {
             return self.write_bare(message, counts);
         }
@@ -234,25 +279,37 @@ impl<'a> TopicWriter<'a> {
         message: &BorrowedMessage<'_>,
         counts: &mut BatchCounts<'_>,
     ) -> Result<(), BatchError> {
-        let (record, class) = self.builder.bare(message);
+        let (mut record, class) = self.builder.bare(message);
+        record.delivery_opaque = self.sent.len() - 1;
+        if let Some(sent) = self.sent.last_mut() {
+            sent.dead = true;
+        }
         if self.producer.send(record)?.is_some() {
-            return Err(BatchError::Fatal(PipelineError::Configuration(
-                "message.max.bytes is too small for the smallest dead letter".to_owned(),
-            )));
+            return Err(too_small());
         }
         counts.dead_letter(class, 0);
         Ok(())
     }
 
+    fn write_lost(&mut self, lost: &LostRecords<'_>, counts: &mut BatchCounts<'_>) -> Result<(), BatchError> {
+        let mut record = self.builder.build_for_lost(
+            lost.topic,
+            lost.partition,
+            (lost.first, lost.last),
+            &lost.dead_letter,
+        );
+        record.delivery_opaque = self.sent.len();
+        self.sent.push(Sent { place: (lost.partition, lost.first), dead: true, keyed: false, bytes: 0 });
+        if self.producer.send(record)?.is_some() {
+            return Err(too_small());
+        }
+        counts.dead_letter(lost.dead_letter.class, 0);
+        Ok(())
+    }
+
     fn flush(&mut self) -> Result<(), BatchError> {
-        self.producer.deliver().map_err(|error| {
-            if matches!(error, TransactionError::ClockSkew) {
-                let tolerance_ms = self.builder.tolerate_skew(CLOCK_STEP_MS);
-                let worker = self.context.worker;
-                warn!(worker, tolerance_ms, "a broker's clock differs: it refused a timestamp");
-            }
-            error.into()
-        })
+        let delivered = self.producer.deliver();
+        delivered.map_err(|error| learn_of_skew(&mut self.builder, &mut self.refusals, error))
     }
 
     fn abort(&mut self, cause: BatchError) -> BatchError {
@@ -260,16 +317,61 @@ impl<'a> TopicWriter<'a> {
             // The next producer resolves the transaction's outcome.
             return cause;
         }
-        match (cause, self.producer.abort()) {
+        let aborted = self.producer.abort();
+        // Complete only now, with the reports of what was sent last.
+        let refused = self.producer.take_refused();
+        match (cause, aborted) {
             (BatchError::Fatal(error), _) => BatchError::Fatal(error),
             (_, Err(worse)) => worse.into(),
-            (cause, Ok(())) => cause,
+            (cause, Ok(())) if refused.is_empty() => cause,
+            (cause, Ok(())) => match (self.refusals.learn(&refused, &self.sent, self.names()), cause) {
+                (Some(halt), _) => halt,
+                (None, BatchError::Retry(reason)) => BatchError::Learned(reason),
+                (None, cause) => cause,
+            },
         }
+    }
+
+    fn names(&self) -> Names<'a> {
+        let Topics { output, dead_letters, .. } = self.topics;
+        Names {
+            input: &self.context.config.input.topic,
+            output: &output.topic,
+            dead_letters: &dead_letters.topic,
+        }
+    }
+
+    /// The dead letter that `message` becomes instead of a verdict or a tombstone, if the brokers refuse these.
+    fn refused(&self, message: &BorrowedMessage<'_>) -> Option<DeadLetter> {
+        let output = &self.topics.output;
+        if message.key().is_none() && output.compaction.is_compacted() && self.labels.takes_all() {
+            return Some(keyless(&output.topic));
+        }
+        self.refusals.verdict((message.partition(), message.offset())).cloned()
     }
 
     fn rebuild(mut self) -> Result<Option<Self>, PipelineError> {
         Ok(self.producer.rebuild()?.then_some(self))
     }
+}
+
+/// A delivery failed: if a broker refused a timestamp that should have been fine, more is tolerated from now on.
+fn learn_of_skew(
+    builder: &mut OutputBuilder<'_>,
+    refusals: &mut Refusals,
+    error: TransactionError,
+) -> BatchError {
+    if matches!(error, TransactionError::ClockSkew) {
+        refusals.were_timestamps();
+        let tolerance_ms = builder.tolerate_skew(CLOCK_STEP_MS);
+        warn!(tolerance_ms, "a broker's clock differs: it refused a timestamp");
+    }
+    error.into()
+}
+
+fn too_small() -> BatchError {
+    let message = "message.max.bytes is too small for the smallest dead letter".to_owned();
+    BatchError::Fatal(PipelineError::Configuration(message))
 }
 
 /// The JSON of a verdict, with and without echoed fields. Reused from record to record.
