@@ -29,6 +29,7 @@ const NAMES: &[&str] = &[
     "nunchi_model_loaded_timestamp_seconds gauge {}",
     "nunchi_model_swaps_total counter {result}",
     "nunchi_partition_halted gauge {partition,reason,topic}",
+    "nunchi_position_age_seconds gauge {partition,topic}",
     "nunchi_producer_rebuilds_total counter {reason}",
     "nunchi_ready gauge {}",
     "nunchi_rebalances_total counter {}",
@@ -69,6 +70,7 @@ fn exported() -> BTreeSet<String> {
         WorkerMetrics::new(&metrics, "comments", &["negative".to_owned(), "positive".to_owned()], "abc");
     worker.set_lag(0, 1);
     worker.set_uncommitted_lag(0, 1);
+    worker.set_position_age(0, 1);
     worker.records_lost(0, "corrupt", 1);
     worker.set_halted(0, "poison", true);
     worker.commit(&BatchStats { records_in: [(0, 1)].into(), ..BatchStats::default() }, true);

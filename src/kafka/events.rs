@@ -4,6 +4,7 @@
 //! consumer); the locks here are never contended.
 
 use super::corrupt::Corruption;
+use super::warnings::Warnings;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
@@ -41,6 +42,7 @@ struct State {
     ends: BTreeSet<i32>,
     errors: u64,
     corrupt: Vec<Corruption>,
+    warnings: Warnings,
 }
 
 /// The statistics of a partition that is owned.
@@ -57,6 +59,8 @@ pub(crate) struct PartitionStats {
     pub(crate) committed: i64,
     /// The first offset that is left.
     pub(crate) first: i64,
+    /// Whether its leader answers.
+    pub(crate) leader_reached: bool,
 }
 
 impl EventContext {
@@ -271,7 +275,9 @@ impl ClientContext for EventContext {
         guarded("error", || {
             let corruption = Corruption::of(&error, reason);
             let mut state = self.state();
-            debug!(%error, reason, "the consumer reports an error");
+            if corruption.is_none() {
+                state.warnings.warn(&self.topic, &error, reason);
+            }
             self.corrupt.fetch_or(corruption.is_some(), Ordering::Relaxed);
             state.corrupt.extend(corruption);
             state.errors += 1;
@@ -315,6 +321,7 @@ struct TopicStatistics {
 #[derive(Deserialize)]
 struct PartitionStatistics {
     partition: i32,
+    leader: i64,
     desired: bool,
     ls_offset: i64,
     hi_offset: i64,
@@ -326,7 +333,8 @@ struct PartitionStatistics {
 impl Statistics {
     /// Whether a broker answers, and the partitions that are owned.
     fn digest(self, topic: &str) -> (bool, Vec<PartitionStats>) {
-        let up = self.brokers.values().any(|broker| broker.nodeid >= 0 && broker.state == "UP");
+        let is_up = |broker: &&BrokerStatistics| broker.nodeid >= 0 && broker.state == "UP";
+        let up: BTreeSet<i64> = self.brokers.values().filter(is_up).map(|broker| broker.nodeid).collect();
         let partitions = self.topics.get(topic).into_iter().flat_map(|topic| topic.partitions.values());
         let owned = partitions.filter(|partition| partition.partition >= 0 && partition.desired);
         let digest = |partition: &PartitionStatistics| PartitionStats {
@@ -336,8 +344,9 @@ impl Statistics {
             next: partition.next_offset,
             committed: partition.committed_offset,
             first: partition.lo_offset,
+            leader_reached: up.contains(&partition.leader),
         };
-        (up, owned.map(digest).collect())
+        (!up.is_empty(), owned.map(digest).collect())
     }
 }
 

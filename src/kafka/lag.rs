@@ -23,13 +23,20 @@ impl Lag {
         }
     }
 
-    /// Reports the lag of a partition that is owned.
-    pub(crate) fn observe(&mut self, partition: &PartitionStats, at_end: bool, metrics: &WorkerMetrics) {
-        if let Some(records) = lag(partition, self.committed.get(&partition.partition).copied(), at_end) {
+    /// Reports the lag of a partition that is owned, and returns it; `None` while the end of the partition is unknown.
+    pub(crate) fn observe(
+        &mut self,
+        partition: &PartitionStats,
+        at_end: bool,
+        metrics: &WorkerMetrics,
+    ) -> Option<i64> {
+        let lag = lag(partition, self.committed.get(&partition.partition).copied(), at_end);
+        if let Some(records) = lag {
             metrics.set_lag(partition.partition, records);
             metrics.set_uncommitted_lag(partition.partition, uncommitted(partition));
             self.reported.insert(partition.partition);
         }
+        lag
     }
 
     /// Removes the lag of other partitions: their owners report it.
@@ -69,8 +76,15 @@ fn uncommitted(partition: &PartitionStats) -> i64 {
 mod tests {
     use super::*;
 
-    const PARTITION: PartitionStats =
-        PartitionStats { partition: 0, last_stable: 100, high: 100, next: 100, committed: 40, first: 10 };
+    const PARTITION: PartitionStats = PartitionStats {
+        partition: 0,
+        last_stable: 100,
+        high: 100,
+        next: 100,
+        committed: 40,
+        first: 10,
+        leader_reached: true,
+    };
 
     #[test]
     fn lag_counts_from_what_was_processed() {

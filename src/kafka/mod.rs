@@ -13,7 +13,7 @@ pub(crate) mod corrupt;
 mod credentials;
 mod deliveries;
 pub(crate) mod error;
-mod events;
+pub(crate) mod events;
 mod fencing;
 mod headers;
 pub(crate) mod history;
@@ -29,6 +29,7 @@ mod tls;
 pub(crate) mod topics;
 mod transaction_limits;
 pub(crate) mod write_failures;
+mod warnings;
 
 pub use client_properties::ClientProperties;
 pub use error::{BrokerError, ClientError};

@@ -72,6 +72,11 @@ impl Pacer {
         begin.checked_add(Duration::from_secs_f64(since.min(3e10)))
     }
 
+    /// Whether records are held back, so that a partition with lag may stand still.
+    pub(crate) fn holds_back(&self) -> bool {
+        self.pace != Pace::Free || self.is_closed()
+    }
+
     /// Closes or opens the gate.
     pub fn close(&self, closed: bool) {
         self.closed.store(closed, Ordering::Relaxed);

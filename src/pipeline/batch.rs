@@ -23,6 +23,7 @@ impl<C: BatchClassifier> Worker<'_, C> {
         batch: &mut Batch<'_>,
         start: Instant,
     ) -> Result<(), BatchError> {
+        self.progress.attempt();
         self.stats.clear();
         self.stats.verdicts.resize(self.classifier.labels().len(), 0);
         let mut clock = Clock { last: start };
@@ -63,6 +64,8 @@ impl<C: BatchClassifier> Worker<'_, C> {
         self.records += self.stats.records();
         self.lag.advance(&batch.spans);
         self.source.advance(&batch.spans);
+        self.progress.moved(&batch.spans);
+        self.context.health.set_stalled(self.context.worker, None);
         consumer.moved(&batch.spans);
         self.note_progress(batch);
         if let Some(scope) = self.context.scope {

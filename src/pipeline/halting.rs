@@ -45,6 +45,7 @@ impl<C: BatchClassifier> Worker<'_, C> {
     /// Tries the partitions again whose interval is over.
     pub(super) fn retry_halted(&mut self, consumer: &Consumer) {
         for (partition, _) in self.halts.take_due() {
+            self.context.health.beat(self.context.worker);
             consumer.resume(partition);
         }
     }

@@ -87,6 +87,11 @@ impl Halts {
         self.by_partition.get(&partition).is_some_and(|halt| halt.due.is_some())
     }
 
+    /// Whether `partition` is halted, or being tried again.
+    pub(super) fn concerns(&self, partition: i32) -> bool {
+        self.by_partition.contains_key(&partition)
+    }
+
     /// Whether nothing is halted, nor being tried again.
     pub(super) fn is_empty(&self) -> bool {
         self.by_partition.is_empty()

@@ -16,6 +16,7 @@ mod halting;
 mod halts;
 mod model_pair;
 pub(crate) mod output;
+mod progress;
 mod scope;
 mod setup;
 mod source;

@@ -7,6 +7,7 @@ use super::corrupt::Failed;
 use super::halts::Halts;
 use super::model_pair::BatchClassifier;
 use super::output::{BatchError, Output};
+use super::progress::Progress;
 use super::source::Source;
 use crate::kafka::batch::Batch;
 use crate::kafka::consumer::{Consumer, ConsumerEvents, Drained, Unusable};
@@ -41,6 +42,7 @@ pub(super) struct Worker<'a, C: BatchClassifier> {
     pub(super) breakers: Breakers,
     pub(super) halts: Halts,
     pub(super) lag: Lag,
+    pub(super) progress: Progress,
     pub(super) stats: BatchStats,
     pub(super) predictions: Vec<C::Prediction>,
     /// Timestamps of the batch's records, for the end-to-end latency.
@@ -68,6 +70,7 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
             breakers: Breakers::new(&config.dead_letters),
             halts: Halts::default(),
             lag: Lag::default(),
+            progress: Progress::new(Duration::from_secs(config.worker.stall_seconds)),
             stats: BatchStats::default(),
             predictions: Vec::new(),
             timestamps: Vec::new(),
@@ -96,6 +99,8 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
             consumer.close(CLOSE_TIMEOUT);
             self.context.health.set_group_joined(self.context.worker, false);
             self.lag.forget(&self.metrics);
+            self.progress.keep_only(&BTreeSet::new(), &self.metrics);
+            self.context.health.set_stalled(self.context.worker, None);
             // Its successor pauses nothing: every partition is tried again.
             let WorkerContext { config, health, .. } = self.context;
             self.halts.keep_only(&config.input.topic, &BTreeSet::new(), health, &self.metrics);
@@ -205,6 +210,7 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
         }
         self.lag.keep_only(&assigned, &self.metrics);
         self.breakers.keep_only(&assigned);
+        self.progress.keep_only(&assigned, &self.metrics);
         let topic = &self.context.config.input.topic;
         self.halts.keep_only(topic, &assigned, health, &self.metrics);
         (0..errors).for_each(|_| self.metrics.client_error());
@@ -213,11 +219,16 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
             for partition in partitions.iter().filter(|partition| assigned.contains(&partition.partition)) {
                 let partition = scope.map_or(*partition, |scope| scope.bounds.limit(partition));
                 let at_end = consumer.at_end(partition.partition);
-                self.lag.observe(&partition, at_end, &self.metrics);
+                let lag = self.lag.observe(&partition, at_end, &self.metrics);
                 if at_end {
                     self.halts.progressed((topic, partition.partition), health, &self.metrics);
                 }
+                let explained = !partition.leader_reached
+                    || self.halts.concerns(partition.partition)
+                    || scope.is_some_and(|scope| scope.bounds.pacer.holds_back());
+                self.progress.observe(&partition, at_end, lag, explained, &self.metrics);
             }
+            health.set_stalled(worker, self.progress.stalled());
         }
         failure
     }
@@ -243,14 +254,17 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
                 return if rebuild { output.rebuild() } else { Ok(Some(output)) };
             }
             BatchError::Learned(reason) => {
+                self.progress.aborted(&reason);
                 info!(worker, reason, "batch aborted; its records are read again, and written differently");
                 return if rebuild { output.rebuild() } else { Ok(Some(output)) };
             }
             // A single failure is expected (a rebalance); several in a row mean that a broker is unavailable.
             BatchError::Retry(reason) if *failures == 0 => {
+                self.progress.aborted(&reason);
                 info!(worker, reason, "batch aborted; its records are read again");
             }
             BatchError::Retry(reason) | BatchError::Rebuild(reason) => {
+                self.progress.aborted(&reason);
                 warn!(worker, reason, "batch aborted; its records are read again");
             }
         }
@@ -265,6 +279,13 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
             self.context.stop.sleep(pause.min(MAX_RETRY_PAUSE));
         }
         *failures = failures.saturating_add(1);
-        if rebuild { output.rebuild() } else { Ok(Some(output)) }
+        if !rebuild {
+            return Ok(Some(output));
+        }
+        let start = Instant::now();
+        let rebuilt = output.rebuild();
+        // Waiting for the transaction's coordinator is no standstill.
+        self.progress.waited(start.elapsed());
+        rebuilt
     }
 }

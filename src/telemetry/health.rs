@@ -16,6 +16,10 @@ pub struct Health {
     model_loaded: AtomicBool,
     stopping: AtomicBool,
     workers: Vec<Slot>,
+    /// Why workers do not make progress, by worker.
+    stalled: Mutex<BTreeMap<usize, String>>,
+    /// Whether there is anything in `stalled`.
+    any_stalled: AtomicBool,
     /// Why partitions are halted, by topic and partition.
     halted: Mutex<BTreeMap<(String, i32), String>>,
 }
@@ -42,6 +46,8 @@ impl Health {
             model_loaded: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             workers: (0..workers).map(|_| Slot::default()).collect(),
+            stalled: Mutex::default(),
+            any_stalled: AtomicBool::new(false),
             halted: Mutex::default(),
         }
     }
@@ -66,6 +72,20 @@ impl Health {
     /// Whether worker `worker` is a member of its group (with or without partitions).
     pub fn set_group_joined(&self, worker: usize, joined: bool) {
         self.workers[worker].group.store(joined, Ordering::Relaxed);
+    }
+
+    /// Why worker `worker` makes no progress although its loop turns; `None` if it does.
+    pub fn set_stalled(&self, worker: usize, reason: Option<String>) {
+        // Called for every batch: mostly there is nothing to remove.
+        if reason.is_none() && !self.any_stalled.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut stalled = self.stalled.lock().unwrap_or_else(PoisonError::into_inner);
+        match reason {
+            Some(reason) => stalled.insert(worker, reason),
+            None => stalled.remove(&worker),
+        };
+        self.any_stalled.store(!stalled.is_empty(), Ordering::Relaxed);
     }
 
     /// `partition` of `topic` is halted for this reason, or goes on. Says nothing about [`Health::not_live`] and
@@ -107,6 +127,7 @@ impl Health {
     /// Why the process should be restarted; empty if it is alive.
     pub fn not_live(&self) -> Vec<String> {
         let elapsed = self.started.elapsed();
+        let stalled = self.stalled.lock().unwrap_or_else(PoisonError::into_inner);
         let problem = |(index, worker): (usize, &Slot)| {
             let age = elapsed.saturating_sub(Duration::from_millis(worker.beat_ms.load(Ordering::Relaxed)));
             match worker.state.load(Ordering::Relaxed) {
@@ -114,6 +135,7 @@ impl Health {
                 RUNNING if age > self.stall => {
                     Some(format!("worker {index} has been in the same batch for {} s", age.as_secs()))
                 }
+                RUNNING => stalled.get(&index).map(|reason| format!("worker {index} {reason}")),
                 _ => None,
             }
         };
@@ -175,6 +197,20 @@ mod tests {
         health.set_stopping();
         assert_eq!(health.not_ready(), ["stopping"]);
         assert!(health.not_live().is_empty(), "a process that stops is alive");
+    }
+
+    #[test]
+    fn a_worker_without_progress_is_not_alive_until_it_moves() {
+        let health = Health::new(2, Duration::from_secs(60));
+        health.set_stalled(1, Some("has not moved for 61 s".to_owned()));
+        assert_eq!(health.not_live(), ["worker 1 has not moved for 61 s"]);
+        health.set_stalled(0, None);
+        assert_eq!(health.not_live().len(), 1);
+        health.set_stalled(1, None);
+        assert!(health.not_live().is_empty());
+        health.set_stalled(1, Some("has not moved for 61 s".to_owned()));
+        health.set_stopped(1);
+        assert!(health.not_live().is_empty(), "it ended");
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub struct Metrics {
     pub lag_uncommitted_records: IntGaugeVec,
     /// `nunchi_records_lost_total{topic,partition,reason}`
     pub records_lost: IntCounterVec,
+    /// `nunchi_position_age_seconds{topic,partition}`
+    pub position_age: IntGaugeVec,
     /// `nunchi_partition_halted{topic,partition,reason}`: poison, beyond_end, corrupt, refused
     pub partition_halted: IntGaugeVec,
     /// `nunchi_assigned_partitions`
@@ -157,6 +159,11 @@ impl Metrics {
                 "nunchi_records_lost_total",
                 "Offsets of the input topic that were passed over unread.",
                 &["topic", "partition", "reason"],
+            ),
+            position_age: make.gauges(
+                "nunchi_position_age_seconds",
+                "How long a partition with lag has not moved.",
+                &["topic", "partition"],
             ),
             partition_halted: make.gauges(
                 "nunchi_partition_halted",

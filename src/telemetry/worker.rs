@@ -217,6 +217,17 @@ impl WorkerMetrics {
             .set(records);
     }
 
+    /// How long `partition` has not moved although it has lag, in seconds.
+    pub fn set_position_age(&self, partition: i32, seconds: i64) {
+        self.metrics.position_age.with_label_values(&[&self.topic, &partition.to_string()]).set(seconds);
+    }
+
+    /// `partition` was revoked: its new owner reports its age.
+    pub fn forget_position_age(&self, partition: i32) {
+        // The series is missing if the age was never set.
+        let _ = self.metrics.position_age.remove_label_values(&[&self.topic, &partition.to_string()]);
+    }
+
     /// `partition` is halted for `reason`, or not any more.
     pub fn set_halted(&self, partition: i32, reason: &str, halted: bool) {
         let partition = partition.to_string();
