@@ -29,7 +29,7 @@ fn a_worker_that_does_not_move_fails_the_probe_with_the_reason() {
     assert!(reason.starts_with("worker 0 has not moved for "), "{reason}");
     assert!(reason.contains("refused a timestamp"), "the last failure says why: {reason}");
 
-    kafka.alter(&topics.output, &[]);
+    kafka.configure(&topics.output, &[]);
     wait_for("the answers", || running.answered() == 20);
     wait_for("the probe", || running.health.not_live().is_empty());
     wait_for("the ages", || age("0") + age("1") == 0);
@@ -40,7 +40,7 @@ fn a_worker_that_does_not_move_fails_the_probe_with_the_reason() {
 fn a_halted_partition_and_a_quiet_topic_are_no_stall() {
     let Some(kafka) = kafka() else { return };
     let topics = kafka.topics("halted-alive", 2);
-    kafka.alter(&topics.dead_letters, &[("cleanup.policy", "compact")]);
+    kafka.configure(&topics.dead_letters, &[("cleanup.policy", "compact")]);
     let poison = common::Write { partition: Some(0), ..common::Write::value("poison") };
     kafka.write(&topics.input, [poison]);
     let mut config = kafka.config(&topics);

@@ -46,7 +46,7 @@ fn refused(kafka: &Kafka, topics: &Topics) -> Vec<(i64, String)> {
 fn a_record_without_a_key_for_a_compacted_topic_becomes_a_dead_letter() {
     let Some(kafka) = kafka() else { return };
     let topics = kafka.topics("refused-known", 1);
-    kafka.alter(&topics.output, COMPACT);
+    kafka.configure(&topics.output, COMPACT);
     let mut records: Vec<Write> = (0..50).map(|id| keyed(0, id)).collect();
     records[20] = keyless(0, 20);
     records[30] = Write { value: None, ..keyless(0, 30) };
@@ -74,7 +74,7 @@ fn a_record_that_the_broker_refuses_while_running_becomes_a_dead_letter() {
         kafka.write(&topics.input, [keyless(0, 0)]);
         wait_for("a verdict before", || running.answered() == 1);
         // No process is told: the broker's answer has to do.
-        kafka.alter(&topics.output, COMPACT);
+        kafka.configure(&topics.output, COMPACT);
         kafka.write(
             &topics.input,
             (1..100).map(|id| if [33, 70].contains(&id) { keyless(0, id) } else { keyed(0, id) }),
@@ -97,7 +97,7 @@ fn a_record_that_the_broker_refuses_while_running_becomes_a_dead_letter() {
 fn a_dead_letter_that_is_refused_halts_its_partition_until_the_topic_is_repaired() {
     let Some(kafka) = kafka() else { return };
     let topics = kafka.topics("refused-dead", 2);
-    kafka.alter(&topics.dead_letters, COMPACT);
+    kafka.configure(&topics.dead_letters, COMPACT);
     let poison = |key: Option<&str>| Write {
         partition: Some(0),
         key: key.map(|key| key.as_bytes().to_vec()),
@@ -118,7 +118,7 @@ fn a_dead_letter_that_is_refused_halts_its_partition_until_the_topic_is_repaired
         assert!(halted.contains(part), "{part} in {halted}");
     }
     assert!(running.health.not_live().is_empty());
-    kafka.alter(&topics.dead_letters, &[("cleanup.policy", "delete")]);
+    kafka.configure(&topics.dead_letters, &[("cleanup.policy", "delete")]);
     wait_for("the end of the halt", || running.answered() == 25);
     assert_eq!(kafka.read(&topics.dead_letters).len(), 2);
     assert_eq!(kafka.read(&topics.output).len(), 23, "each once");
@@ -130,7 +130,7 @@ fn a_dead_letter_that_is_refused_halts_its_partition_until_the_topic_is_repaired
 fn a_stream_of_refused_records_is_poison() {
     let Some(kafka) = kafka() else { return };
     let topics = kafka.topics("refused-stream", 2);
-    kafka.alter(&topics.output, COMPACT);
+    kafka.configure(&topics.output, COMPACT);
     kafka.write(&topics.input, (0..1_500).map(|id| keyless(0, id)).chain((0..20).map(|id| keyed(1, id))));
     let mut config = kafka.config(&topics);
     config.worker.batch_records = 300;
@@ -173,7 +173,7 @@ fn a_limit_that_is_lowered_while_running_stops_nothing() {
     let running = Running::start(&kafka.config(&topics), Fake::default()).ready();
     kafka.write(&topics.input, [keyed(0, 0)]);
     wait_for("a verdict before", || running.answered() == 1);
-    kafka.alter(&topics.output, &[("max.message.bytes", "3000")]);
+    kafka.configure(&topics.output, &[("max.message.bytes", "3000")]);
     let mut records: Vec<Write> = (1..300).map(|id| keyed(0, id)).collect();
     records[100].headers = vec![("long".to_owned(), Some(vec![b'x'; 5_000]))];
     kafka.write(&topics.input, records);
@@ -188,7 +188,7 @@ fn several_timestamps_out_of_range_are_replaced_and_not_refused() {
     let Some(kafka) = kafka() else { return };
     let topics = kafka.topics("refused-times", 1);
     let running = Running::start(&kafka.config(&topics), Fake::default()).ready();
-    kafka.alter(&topics.output, &[("message.timestamp.after.max.ms", "600000")]);
+    kafka.configure(&topics.output, &[("message.timestamp.after.max.ms", "600000")]);
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
     let ahead = |id| Write { timestamp: Some(now_ms + 1_800_000), ..keyed(0, id) };
     kafka.write(&topics.input, [keyed(0, 0), ahead(1), ahead(2), keyed(0, 3)]);

@@ -1,7 +1,8 @@
 //! Requests to the brokers: partitions of topics, end offsets, offsets by time, committed offsets.
 
-use crate::kafka::corrupt::{Corruption, Found, Probe};
+use crate::kafka::corruption::Corruption;
 use crate::kafka::error::{BrokerError, code};
+use crate::kafka::probe::{Found, Probe};
 use crate::kafka::topics::Refusals;
 use crate::kafka::{ClientError, ClientProperties, events, tls};
 use nunchi_librdkafka::{DescribeOptions, TopicId, describe_topics};

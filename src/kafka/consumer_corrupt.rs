@@ -3,7 +3,8 @@
 use super::batch::{Batch, Span};
 use super::bounds::Bounds;
 use super::consumer::{Consumer, Unusable};
-use super::corrupt::{Corruption, Found, Probe};
+use super::corruption::Corruption;
+use super::probe::{Found, Probe};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::{Offset, TopicPartitionList};
 use std::time::Duration;

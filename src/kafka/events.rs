@@ -3,7 +3,7 @@
 //! All callbacks run on the worker's own thread, within `poll` (or, at the end, on the thread that closes the
 //! consumer); the locks here are never contended.
 
-use super::corrupt::Corruption;
+use super::corruption::Corruption;
 use super::warnings::Warnings;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};

@@ -1,38 +1,28 @@
 //! What the worker does about batches that cannot be read: it halts their partition, or passes over them.
 
-use super::PipelineError;
+use super::corrupt_error::Failed;
 use super::halts::HaltReason;
 use super::model_pair::BatchClassifier;
-use super::output::{BatchCounts, BatchError, LostRecords, Output};
+use super::output::{BatchCounts, LostRecords, Output};
 use super::worker::Worker;
 use crate::config::OnCorrupt;
 use crate::kafka::consumer::{Consumer, Unusable};
 use crate::kafka::consumer_corrupt::CorruptBatch;
-use crate::kafka::corrupt::Probe;
+use crate::kafka::probe::Probe;
 use crate::record::{DeadLetter, DeadLetterClass};
 use std::time::Instant;
 use tracing::warn;
 
-/// Why the batches that cannot be read could not be dealt with.
-pub(super) enum Failed {
-    /// The consumer must be replaced.
-    Consumer(Unusable),
-    /// The batch that passes over them was not committed.
-    Batch(BatchError),
-    /// The worker has to end.
-    Worker(PipelineError),
-}
-
 impl<C: BatchClassifier> Worker<'_, C> {
-    /// Deals with the batches that could not be read.
+    /// Deals with the batches that could not be read; whether there were any.
     pub(super) fn handle_corrupt<O: Output<C::Prediction>>(
         &mut self,
         consumer: &Consumer,
         output: &mut O,
-    ) -> Result<(), Failed> {
+    ) -> Result<bool, Failed> {
         let reported = consumer.take_corrupt();
         if reported.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let (health, worker) = (self.context.health, self.context.worker);
         let beat = || health.beat(worker);
@@ -53,7 +43,7 @@ impl<C: BatchClassifier> Worker<'_, C> {
             }
             done?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Halts the partition of `corrupt`, or passes over it.
@@ -94,6 +84,8 @@ impl<C: BatchClassifier> Worker<'_, C> {
         last: i64,
         is_beyond: bool,
     ) -> Result<(), Failed> {
+        // The commit of another one may have left the producer in doubt.
+        output.between_batches().map_err(Failed::Worker)?;
         let start = Instant::now();
         let CorruptBatch { partition, first, reason } = corrupt;
         let bounds = self.context.scope.map(|scope| &scope.bounds);

@@ -10,6 +10,7 @@ mod breaker;
 mod classifier;
 mod context;
 mod corrupt;
+mod corrupt_error;
 mod decoded;
 mod error;
 mod halting;

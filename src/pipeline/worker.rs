@@ -3,7 +3,7 @@
 use super::PipelineError;
 use super::breaker::Breakers;
 use super::context::WorkerContext;
-use super::corrupt::Failed;
+use super::corrupt_error::Failed;
 use super::halts::Halts;
 use super::model_pair::BatchClassifier;
 use super::output::{BatchError, Output};
@@ -135,7 +135,8 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
             let start = Instant::now();
             self.refresh();
             match self.handle_corrupt(consumer, &mut output) {
-                Ok(()) => {}
+                Ok(false) => {}
+                Ok(true) => continue,
                 Err(Failed::Consumer(Unusable(reason))) => return Ok((Ended::Lost(reason), Some(output))),
                 Err(Failed::Worker(error)) => return Err(error),
                 Err(Failed::Batch(error)) => {

@@ -156,7 +156,7 @@ impl Kafka {
     }
 
     /// Replaces the settings of `topic` by these.
-    pub fn alter(&self, topic: &str, settings: &[(&str, &str)]) {
+    pub fn configure(&self, topic: &str, settings: &[(&str, &str)]) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
         let mut config = AlterConfig::new(ResourceSpecifier::Topic(topic));
         for (name, value) in settings {
