@@ -1,8 +1,7 @@
 //! `log.level`: which lines are logged.
 
 use super::Log;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 /// What `log.level` may be.
 pub const LOG_LEVELS: &str =
@@ -10,14 +9,15 @@ pub const LOG_LEVELS: &str =
 
 impl Log {
     /// The filter of `log.level`, such as `info` or `nunchi=debug,warn`; `None` if it cannot be read. A bare word must
-    /// be a level: a misspelt one would otherwise be taken for a target.
-    pub fn filter(&self) -> Option<EnvFilter> {
+    /// be a level: a misspelt one would otherwise be taken for a target. `Targets` and not `EnvFilter`, which also takes spans
+    /// and fields, of which there are none here, and needs a library of regular expressions for them.
+    pub fn filter(&self) -> Option<Targets> {
         for part in self.level.split(',').map(str::trim) {
             let level = part.rsplit_once('=').map_or(part, |(_, level)| level);
             // The parser takes an empty word as the level `error`; here it is refused.
             level.parse::<LevelFilter>().ok().filter(|_| !level.is_empty())?;
         }
-        EnvFilter::builder().parse(&self.level).ok()
+        self.level.replace(char::is_whitespace, "").parse().ok()
     }
 }
 

@@ -8,6 +8,8 @@ use std::io::{self, Write};
 use std::panic::{Location, PanicHookInfo};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use thiserror::Error;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Why logs cannot be set up.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -26,14 +28,15 @@ pub enum LogError {
 /// A filter that cannot be read; logs that are set up already.
 pub fn init_logs(log: &Log) -> Result<(), LogError> {
     let logs = tracing_subscriber::fmt()
-        .with_env_filter(log.filter().ok_or(LogError::Filter)?)
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
         .with_writer(|| Lossy(io::stderr()));
+    let filter = log.filter().ok_or(LogError::Filter)?;
     let done = match log.format {
         LogFormat::Text => {
             let colors = io::IsTerminal::is_terminal(&io::stderr()) && std::env::var_os("NO_COLOR").is_none();
-            logs.with_ansi(colors).try_init()
+            logs.with_ansi(colors).finish().with(filter).try_init()
         }
-        LogFormat::Json => logs.with_ansi(false).event_format(JsonLines).try_init(),
+        LogFormat::Json => logs.with_ansi(false).event_format(JsonLines).finish().with(filter).try_init(),
     };
     set_message_format(log.format);
     done.map_err(|_| LogError::Twice)
