@@ -128,3 +128,30 @@ fn the_trainer_finds_the_columns_by_itself() {
         assert_eq!(counts.classes, [rows.len() / 2, rows.len() / 2], "{}", path.display());
     }
 }
+
+#[test]
+fn product_comments_have_stars_and_are_none_of_the_tests() {
+    let comments = rows(&root().join("lessons/products/comments.tsv"));
+    let none = rows(&root().join("lessons/products/no-opinion.tsv"));
+    assert!(comments.len() >= 4_000 && none.len() >= 600, "{} and {}", comments.len(), none.len());
+    let long = comments.iter().filter(|row| (100..=800).contains(&row[2].chars().count())).count();
+    assert!(long * 2 >= comments.len(), "{long} of {} have 100 to 800 characters", comments.len());
+    for stars in ["1", "2", "3", "4", "5"] {
+        let count = comments.iter().filter(|row| row[1] == stars).count();
+        assert!(count * 6 >= comments.len(), "{count} with {stars} stars");
+    }
+    let mut tests = HashSet::new();
+    for name in ["pairs.tsv", "pairs-dev.tsv", "pairs-blind.tsv"] {
+        tests.extend(
+            rows(&root().join("samples").join(name))
+                .iter()
+                .flat_map(|row| [letters(&row[1]), letters(&row[3])]),
+        );
+    }
+    let texts = comments.iter().map(|row| &row[2]).chain(none.iter().map(|row| &row[1]));
+    let mut seen = HashSet::new();
+    for text in texts {
+        assert!(!text.trim().is_empty() && seen.insert(text.clone()), "twice, or nothing: {text}");
+        assert!(!tests.contains(&letters(text)), "a test: {text}");
+    }
+}
