@@ -46,6 +46,7 @@ fn exported_series() -> BTreeSet<String> {
     let worker = WorkerMetrics::new(&metrics, "comments", &["negative".into(), "positive".into()], "abc");
     worker.set_lag(0, 1);
     worker.set_uncommitted_lag(0, 1);
+    worker.lost(0, "deleted", 1);
     worker.set_halted(0, "poison", true);
     worker.commit(&BatchStats { records_in: [(0, 1)].into(), ..BatchStats::default() }, true);
     metrics.set_model("abc", "f32", "avx2");

@@ -71,8 +71,9 @@ fn exported() -> BTreeSet<String> {
     worker.set_lag(0, 1);
     worker.set_uncommitted_lag(0, 1);
     worker.set_position_age(0, 1);
-    worker.records_lost(0, "corrupt", 1);
+    worker.lost(0, "corrupt", 1);
     worker.set_halted(0, "poison", true);
+    worker.lost(0, "deleted", 1);
     worker.commit(&BatchStats { records_in: [(0, 1)].into(), ..BatchStats::default() }, true);
     metrics.set_model("abc", "f32", "avx2");
     metrics.http_requests.with_label_values(&["/metrics", "200"]).inc();

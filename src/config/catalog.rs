@@ -36,6 +36,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     }),
     setting("input.start", "\"earliest\" or \"latest\"", |_| true),
     setting("input.on_corrupt", "\"stop\" or \"skip\"", |_| true),
+    setting("input.beyond_end", "\"fail\" or \"end\"", |_| true),
     setting("input.text_field", FIELD, |c| !c.input.text_field.is_empty()),
     setting("input.id_field", FIELD, |c| !c.input.id_field.is_empty()),
     setting("input.rating_field", FIELD, |c| !c.input.rating_field.is_empty()),

@@ -106,6 +106,8 @@ pub struct Input {
     pub start: Start,
     /// What to do about records that cannot be read.
     pub on_corrupt: OnCorrupt,
+    /// What happens to a partition whose committed offset is beyond the end of its log.
+    pub beyond_end: BeyondEnd,
     /// Name of the text field.
     pub text_field: String,
     /// Name of the id field.
@@ -138,6 +140,17 @@ pub enum OnCorrupt {
     Skip,
 }
 
+/// What happens to a partition whose position is beyond the end of its log, or in a part that was truncated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BeyondEnd {
+    /// It is halted: somebody has to decide.
+    #[default]
+    Fail,
+    /// Reading goes on at the end of what the log still has.
+    End,
+}
+
 impl Default for Input {
     fn default() -> Self {
         Input {
@@ -146,6 +159,7 @@ impl Default for Input {
             max_bytes: 900_000,
             start: Start::default(),
             on_corrupt: OnCorrupt::default(),
+            beyond_end: BeyondEnd::default(),
             text_field: "text".into(),
             id_field: "id".into(),
             rating_field: "rating".into(),

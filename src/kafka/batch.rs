@@ -2,6 +2,7 @@
 
 use super::bounds::{Admission, Bounds};
 use super::headers::header_bytes;
+use nunchi_librdkafka::{TopicId, message_leader_epoch};
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::message::{BorrowedMessage, Message};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,8 @@ pub(crate) struct Span {
     pub(crate) first: i64,
     /// After the last record: what is committed.
     pub(crate) next: i64,
+    /// The leader epoch of the last record (KIP-320), which is committed with the offset.
+    pub(crate) epoch: Option<i32>,
 }
 
 /// The records of one batch.
@@ -27,6 +30,8 @@ pub(crate) struct Batch<'c> {
     pub(crate) bytes: usize,
     /// The metadata of the group before the first record was polled.
     pub(crate) group: Option<ConsumerGroupMetadata>,
+    /// The ID of the topic that they are from, which is committed too.
+    pub(crate) topic_id: Option<TopicId>,
     /// Records that were skipped because of their time.
     pub(crate) outside: u64,
     /// Partitions that are done with this batch.
@@ -45,22 +50,27 @@ impl<'c> Batch<'c> {
         self.spans.clear();
         self.bytes = 0;
         self.group = None;
+        self.topic_id = None;
         self.outside = 0;
         self.finished.clear();
     }
 
     pub(super) fn push(&mut self, message: BorrowedMessage<'c>) {
         self.bytes += message.payload_len() + message.key_len() + header_bytes(&message);
-        self.extend(message.partition(), message.offset(), message.offset() + 1);
+        self.cover(&message);
         self.messages.push(message);
     }
 
-    /// The offsets from `first` to `next` are covered by this batch.
-    fn extend(&mut self, partition: i32, first: i64, next: i64) {
-        self.spans
-            .entry(partition)
-            .and_modify(|span| span.next = next)
-            .or_insert(Span { first: first.min(next), next });
+    /// The offset of `message` is covered by this batch.
+    fn cover(&mut self, message: &BorrowedMessage<'_>) {
+        let epoch = message_leader_epoch(message);
+        self.extend(message.partition(), Span { first: message.offset(), next: message.offset() + 1, epoch });
+    }
+
+    /// These offsets are covered by this batch.
+    fn extend(&mut self, partition: i32, covered: Span) {
+        let span = self.spans.entry(partition).or_insert(covered);
+        (span.next, span.epoch) = (covered.next, covered.epoch);
     }
 
     /// `partition` is done: its end is committed, whatever the last record's offset.
@@ -69,7 +79,8 @@ impl<'c> Batch<'c> {
             // No offset is known of a partition outside of the bounds, and none is committed.
             self.unplanned.push(partition);
         } else if !self.finished.contains(&partition) {
-            self.extend(partition, end, end);
+            // Not the epoch of the last record: what follows it up to the end may be of a later one.
+            self.extend(partition, Span { first: end, next: end, epoch: None });
             self.finished.push(partition);
         }
     }
@@ -84,7 +95,7 @@ impl<'c> Batch<'c> {
         match admission {
             Admission::Beyond(end) => self.finish(message.partition(), end),
             Admission::Outside => {
-                self.extend(message.partition(), message.offset(), message.offset() + 1);
+                self.cover(&message);
                 self.outside += 1;
             }
             Admission::Inside(_) => self.push(message),
@@ -113,9 +124,12 @@ impl<'c> Batch<'c> {
     /// Releases the records that are not due yet; after [`super::consumer::Consumer::rewind`] they are read again.
     pub(crate) fn release(&mut self) {
         for (_, message) in std::mem::take(&mut self.held) {
-            self.spans
-                .entry(message.partition())
-                .or_insert(Span { first: message.offset(), next: message.offset() });
+            let offset = message.offset();
+            self.spans.entry(message.partition()).or_insert(Span {
+                first: offset,
+                next: offset,
+                epoch: None,
+            });
         }
         self.held_to_end.clear();
         self.messages.clear();

@@ -90,13 +90,9 @@ impl ClientProperties {
                 ],
             );
         }
-        let start = match config.input.start {
-            crate::config::Start::Earliest => "earliest",
-            crate::config::Start::Latest => "latest",
-        };
         defaults(&mut self.consumer, CONSUMER_DEFAULTS);
         always(&mut self.consumer, CONSUMER_OURS);
-        always(&mut self.consumer, &[("group.id", &self.group), ("auto.offset.reset", start)]);
+        always(&mut self.consumer, &[("group.id", &self.group), ("auto.offset.reset", "error")]);
         defaults(&mut self.producer, PRODUCER_DEFAULTS);
         always(&mut self.producer, PRODUCER_OURS);
         self
@@ -244,9 +240,12 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("fetch.queue.backoff.ms", "10"),
     // As in Java's consumer, and unlike librdkafka's default.
     ("check.crcs", "true"),
+    // New partitions are noticed within it; the default is five minutes.
+    ("topic.metadata.refresh.interval.ms", "5000"),
 ];
 
 /// Properties that no setting may change: offsets are committed with the verdicts only, and aborted records are not read.
+/// `auto.offset.reset` is `error`: where reading goes on is decided in `resume.rs`.
 const CONSUMER_OURS: &[(&str, &str)] = &[
     ("enable.auto.commit", "false"),
     ("enable.auto.offset.store", "false"),
@@ -270,6 +269,7 @@ const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("queue.buffering.max.messages", "200000"),
     ("queue.buffering.max.kbytes", "65536"),
     ("linger.ms", "5"),
+    ("topic.metadata.refresh.interval.ms", "5000"),
     ("partitioner", "murmur2_random"),
 ];
 

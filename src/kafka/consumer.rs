@@ -10,20 +10,26 @@ use super::client_properties::Role;
 use super::credentials::Credentials;
 use super::error::ClientError;
 use super::events::{EventContext, PartitionStats};
+use super::live_topics::LiveTopics;
+use super::placement::{Notice, Placer};
 use super::positions::Positions;
+use super::quiet_tails::QuietTails;
+use super::resume::{Position, metadata};
 use crate::config::Config;
+use nunchi_librdkafka::{TopicId, message_leader_epoch, set_leader_epoch};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tracing::{debug, warn};
 
 /// How long the brokers may take to return committed offsets, and librdkafka to seek.
-const REWIND_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const REWIND_TIMEOUT: Duration = Duration::from_secs(10);
 /// A record that is due within this time is waited for; for a later one the partitions are paused, and polled meanwhile.
 const MAX_WAIT_FOR_DUE: Duration = Duration::from_millis(200);
 /// Longest wait in one poll.
@@ -62,22 +68,34 @@ pub(crate) struct Consumer {
     pub(super) positions: RefCell<Positions>,
     /// Whether a group assigns the partitions.
     pub(super) grouped: bool,
+    /// Of its own, or of the partitions that were placed.
+    pub(super) notices: RefCell<Vec<Notice>>,
+    pub(super) tails: RefCell<QuietTails>,
+    /// Whether the last drain saw the queue empty.
+    pub(super) idle: Cell<bool>,
+    /// Partitions that librdkafka did not fetch at the time of the last statistics.
+    pub(super) stopped: RefCell<BTreeSet<i32>>,
+    /// Positions whose leader epochs are still to be validated.
+    pub(super) unvalidated: RefCell<BTreeMap<i32, Position>>,
+    pub(super) validation_attempts: Cell<u32>,
 }
 
 impl Consumer {
-    /// Joins the group as worker `worker`; a bounded group has committed offsets before the first member joins.
+    /// Joins the group as worker `worker`. With `live`, what happens to a partition whose committed offset is missing or out of
+    /// range is decided by the settings; without, it is an error: a bounded group has committed offsets before the first
+    /// member joins.
     pub(crate) fn join(
         config: &Config,
         clients: &ClientProperties,
         worker: usize,
-        bounded: bool,
+        live: Option<Arc<LiveTopics>>,
     ) -> Result<Self, ClientError> {
-        let mut properties = clients.consumer(worker);
-        if bounded {
-            // A partition without an offset must be an error, not a reset.
-            properties.set("auto.offset.reset", "error");
-        }
-        let made = Self::create(config, clients, properties, worker, true)?;
+        let placer = live.map(|live| Placer {
+            topic: config.input.topic.clone(),
+            beyond_end: config.input.beyond_end,
+            live,
+        });
+        let made = Self::create(config, clients, clients.consumer(worker), worker, true, placer)?;
         made.consumer.subscribe(&[&config.input.topic]).map_err(|error| {
             ClientError::Configuration(format!("cannot subscribe to `{}`: {error}", config.input.topic))
         })?;
@@ -90,9 +108,7 @@ impl Consumer {
         clients: &ClientProperties,
         starts: &BTreeMap<i32, i64>,
     ) -> Result<Self, ClientError> {
-        let mut properties = clients.consumer(0);
-        properties.set("auto.offset.reset", "error");
-        let made = Self::create(config, clients, properties, 0, false)?;
+        let made = Self::create(config, clients, clients.consumer(0), 0, false, None)?;
         let mut list = TopicPartitionList::new();
         for (&partition, &offset) in starts {
             list.add_partition_offset(&config.input.topic, partition, Offset::Offset(offset)).map_err(
@@ -119,11 +135,25 @@ impl Consumer {
         mut properties: ClientConfig,
         worker: usize,
         grouped: bool,
+        placer: Option<Placer>,
     ) -> Result<Self, ClientError> {
+        let mut log_level = None;
+        if placer.is_some() {
+            // The only place where librdkafka tells that a topic has another ID; nothing else of it is forwarded.
+            let debug = match properties.get("debug") {
+                Some(debug) if !debug.is_empty() => format!("{debug},metadata"),
+                _ => {
+                    log_level = Some(properties.log_level);
+                    "metadata".to_owned()
+                }
+            };
+            properties.set("debug", debug).set_log_level(rdkafka::config::RDKafkaLogLevel::Debug);
+        }
+        let context = EventContext::new(&config.input.topic, placer, log_level);
         // Once a second: whether brokers answer, and the lag. The end of a partition means a lag of zero.
         properties.set("statistics.interval.ms", "1000").set("enable.partition.eof", "true");
         let consumer: BaseConsumer<EventContext> =
-            properties.create_with_context(EventContext::new(&config.input.topic)).map_err(|error| {
+            properties.create_with_context(context).map_err(|error| {
                 ClientError::Configuration(format!("the consumer cannot be created: {error}"))
             })?;
         Ok(Consumer {
@@ -139,33 +169,24 @@ impl Consumer {
             paused: AtomicBool::new(false),
             positions: RefCell::default(),
             grouped,
+            notices: RefCell::default(),
+            tails: RefCell::default(),
+            idle: Cell::new(false),
+            stopped: RefCell::default(),
+            unvalidated: RefCell::default(),
+            validation_attempts: Cell::new(0),
         })
     }
 
     /// Stops handing out and fetching records of `partition`, until [`Consumer::resume`].
     pub(crate) fn halt(&self, partition: i32) {
         self.positions.borrow_mut().halt(partition);
+        // It is to be read to its end again before the halt counts as over.
+        self.consumer.context().moved([partition].iter());
         let mut list = TopicPartitionList::new();
         list.add_partition(&self.topic, partition);
         if let Err(error) = self.consumer.pause(&list) {
             debug!(%error, partition, "the halted partition cannot be paused; its records are dropped");
-        }
-    }
-
-    /// Goes on with `partition` where it was halted.
-    pub(crate) fn resume(&self, partition: i32) {
-        let next = {
-            let mut positions = self.positions.borrow_mut();
-            positions.resume(partition);
-            positions.next(partition)
-        };
-        let mut list = TopicPartitionList::new();
-        list.add_partition(&self.topic, partition);
-        let sought = next.map_or(Ok(()), |next| {
-            self.consumer.seek(&self.topic, partition, Offset::Offset(next), REWIND_TIMEOUT)
-        });
-        if let Err(error) = sought.and_then(|()| self.consumer.resume(&list)) {
-            warn!(%error, partition, "the halted partition cannot be resumed");
         }
     }
 
@@ -185,11 +206,16 @@ impl Consumer {
         let context = self.consumer.context();
         batch.clear();
         let epoch = context.epoch();
-        self.positions.borrow_mut().assigned(&context.take_newly_assigned());
+        self.idle.set(false);
+        self.take_assigned();
         if context.has_corrupt() {
             // What follows it must not be handed out: the worker halts its partition or passes over it first.
             return Ok(Drained::Nothing);
         }
+        if !self.validate() {
+            return Ok(Drained::Nothing);
+        }
+        batch.topic_id = context.topic_id();
         // Before the first record, or metadata of a later generation would commit records of an earlier one.
         batch.group = self.consumer.group_metadata();
         let drained = |batch: &mut Batch<'_>| {
@@ -229,7 +255,10 @@ impl Consumer {
                 }
                 Some(Err(error)) => self.absorb(error, batch, bounds)?,
                 // `None` also means that an event was handled; behind it more records may wait.
-                None if batch.spans.is_empty() || context.events() == events => break,
+                None if batch.spans.is_empty() || context.events() == events => {
+                    self.idle.set(context.events() == events);
+                    break;
+                }
                 None => {}
             }
             if context.has_corrupt() {
@@ -239,12 +268,20 @@ impl Consumer {
                 return Ok(if batch.is_untouched() { Drained::Nothing } else { Drained::Rebalanced });
             }
         }
+        if context.is_recreated() {
+            self.leave_old_topic();
+            return Ok(Drained::Nothing);
+        }
+        if !batch.spans.is_empty() {
+            self.tails.borrow_mut().disturb();
+        }
         Ok(drained(batch))
     }
 
     /// Whether `message` is handed out: not if it was before, nor if its partition is halted.
     fn consume(&self, message: &BorrowedMessage<'_>) -> bool {
-        self.positions.borrow_mut().consume(message.partition(), message.offset())
+        let epoch = message_leader_epoch(message);
+        self.positions.borrow_mut().consume(message.partition(), message.offset(), epoch)
     }
 
     /// Adds a record to the batch, or to those that are not due.
@@ -367,6 +404,12 @@ impl Consumer {
                 }
                 debug!("a partition that is not planned has no offset");
             }
+            // The topic may come back; the topic monitor says how long that is waited for.
+            KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition)
+                if self.consumer.context().placer().is_some() =>
+            {
+                debug!("the input topic is missing");
+            }
             KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition) => {
                 return Err(ClientError::MissingTopic {
                     topic: self.topic.clone(),
@@ -458,7 +501,9 @@ impl Consumer {
         let mut targets = TopicPartitionList::new();
         for element in committed.elements() {
             element.error().map_err(|error| unusable("reading committed offsets", error))?;
+            let moved = self.positions.borrow().moved_to(element.partition());
             let offset = match element.offset() {
+                _ if let Some(moved) = moved => moved,
                 Offset::Offset(offset) => offset,
                 _ => batch.spans[&element.partition()].first,
             };
@@ -476,12 +521,17 @@ impl Consumer {
         }
         // What was read to its end before is not at its end any more.
         self.moved(&batch.spans);
+        self.tails.borrow_mut().disturb();
         Ok(())
     }
 
     /// Commits a batch's offsets, where no transaction carries them.
-    pub(crate) fn commit(&self, spans: &BTreeMap<i32, Span>) -> Result<(), KafkaError> {
-        let offsets = offsets(&self.topic, spans);
+    pub(crate) fn commit(
+        &self,
+        spans: &BTreeMap<i32, Span>,
+        topic_id: Option<TopicId>,
+    ) -> Result<(), KafkaError> {
+        let offsets = offsets(&self.topic, spans, topic_id);
         self.consumer.commit(&offsets, rdkafka::consumer::CommitMode::Sync)
     }
 
@@ -511,7 +561,7 @@ impl Consumer {
     }
 
     /// Records of these partitions were read: they are not at their ends.
-    pub(crate) fn moved(&self, spans: &BTreeMap<i32, Span>) {
+    pub(super) fn moved(&self, spans: &BTreeMap<i32, Span>) {
         self.consumer.context().moved(spans.keys());
     }
 
@@ -547,13 +597,38 @@ pub(crate) struct ConsumerEvents {
     pub(crate) errors: u64,
 }
 
-/// The offsets to commit for `spans`.
-pub(super) fn offsets(topic: &str, spans: &BTreeMap<i32, Span>) -> TopicPartitionList {
+/// The offsets to commit for `spans`, which are from the topic with this ID.
+pub(super) fn offsets(
+    topic: &str,
+    spans: &BTreeMap<i32, Span>,
+    topic_id: Option<TopicId>,
+) -> TopicPartitionList {
     let mut offsets = TopicPartitionList::with_capacity(spans.len());
+    let text = topic_id.map(metadata);
     for (&partition, span) in spans {
-        offsets
-            .add_partition_offset(topic, partition, Offset::Offset(span.next))
-            .expect("a record's offset is not negative");
+        let mut element = offsets.add_partition(topic, partition);
+        element.set_offset(Offset::Offset(span.next)).expect("a record's offset is not negative");
+        if let Some(text) = &text {
+            element.set_metadata(text);
+        }
+        set_leader_epoch(&mut offsets, topic, partition, span.epoch).expect("it was added just now");
     }
     offsets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_is_committed_with_its_epoch_and_topic() {
+        let spans =
+            [(1, Span { first: 3, next: 9, epoch: Some(4) }), (2, Span { first: 0, next: 1, epoch: None })];
+        let id = TopicId::from_halves(1, 2).unwrap();
+        let offsets = offsets("comments", &spans.into(), Some(id));
+        let epoch = |partition| nunchi_librdkafka::leader_epoch(&offsets, "comments", partition).unwrap();
+        assert_eq!((epoch(1), epoch(2)), (Some(4), None));
+        let first = offsets.find_partition("comments", 1).unwrap();
+        assert_eq!((first.offset(), first.metadata()), (Offset::Offset(9), metadata(id).as_str()));
+    }
 }

@@ -45,7 +45,7 @@ impl Consumer {
         found: &[i32],
         beat: &dyn Fn(),
     ) -> Result<CorruptBatch, Unusable> {
-        let position = |partition| self.positions.borrow().next(partition);
+        let position = |partition| Some(self.positions.borrow().next(partition)?.offset);
         let mut candidates: Vec<i32> =
             self.assigned().into_iter().filter(|partition| !found.contains(partition)).collect();
         // Those that are in front of it first.
@@ -66,7 +66,7 @@ impl Consumer {
     /// The position in `partition`, which becomes `start` or the committed offset if it is not known yet.
     fn pin(&self, partition: i32, start: i64) -> Result<i64, Unusable> {
         self.consumer.context().moved(std::iter::once(&partition));
-        let known = self.positions.borrow().next(partition);
+        let known = self.positions.borrow().next(partition).map(|position| position.offset);
         let next = match known {
             Some(next) => next,
             None if !self.grouped => start,
@@ -99,14 +99,18 @@ impl Consumer {
         last: i64,
         bounds: Option<&Bounds>,
     ) -> Batch<'_> {
-        let mut batch = Batch { group: self.consumer.group_metadata(), ..Batch::default() };
+        let mut batch = Batch {
+            group: self.consumer.group_metadata(),
+            topic_id: self.consumer.context().topic_id(),
+            ..Batch::default()
+        };
         match bounds.and_then(|bounds| bounds.ends.get(&partition)).copied() {
             Some(end) if last + 1 >= end => {
-                batch.spans.insert(partition, Span { first: first.min(end), next: end });
+                batch.spans.insert(partition, Span { first: first.min(end), next: end, epoch: None });
                 batch.finished.push(partition);
             }
             _ => {
-                batch.spans.insert(partition, Span { first, next: last + 1 });
+                batch.spans.insert(partition, Span { first, next: last + 1, epoch: None });
             }
         }
         batch

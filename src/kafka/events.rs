@@ -4,7 +4,11 @@
 //! consumer); the locks here are never contended.
 
 use super::corruption::Corruption;
+use super::placement::{Notice, NoticeKind, Placement, Placer};
+use super::resume::Position;
 use super::warnings::Warnings;
+use nunchi_librdkafka::TopicId;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
@@ -20,6 +24,12 @@ use tracing::{debug, error, info, warn};
 #[derive(Debug, Default)]
 pub(super) struct EventContext {
     topic: String,
+    /// Places assigned partitions; without it they begin at their committed offsets.
+    placer: Option<Placer>,
+    /// The most verbose level that is forwarded; `None` for all.
+    log_level: Option<RDKafkaLogLevel>,
+    /// Counts how often librdkafka saw the topic under another ID.
+    id_changes: AtomicU64,
     /// Counts changes of the assignment.
     epoch: AtomicU64,
     /// Counts callbacks of any kind.
@@ -43,10 +53,47 @@ struct State {
     errors: u64,
     corrupt: Vec<Corruption>,
     warnings: Warnings,
+    /// The ID of the topic that the partitions are from.
+    topic_id: Option<TopicId>,
+    /// When all partitions were placed: librdkafka's changes of the ID, and how often the monitor had looked.
+    known_changes: (u64, u64),
+    /// Placed since the consumer asked last.
+    placed: Placed,
+    /// What librdkafka said when it refused to go on.
+    resets: Vec<String>,
+}
+
+/// Partitions that were placed.
+#[derive(Debug, Default)]
+pub(super) struct Placed {
+    pub(super) positions: BTreeMap<i32, Position>,
+    pub(super) moved: BTreeSet<i32>,
+    pub(super) notices: Vec<Notice>,
+}
+
+impl Placed {
+    pub(super) fn extend(&mut self, placement: Placement) {
+        self.positions.extend(placement.positions);
+        self.moved.extend(placement.moved);
+        self.notices.extend(placement.notices);
+    }
+
+    /// Forgets partitions that are not `owned` any more.
+    pub(super) fn keep_only(&mut self, owned: &BTreeSet<i32>) {
+        self.positions.retain(|partition, _| owned.contains(partition));
+        self.moved.retain(|partition| owned.contains(partition));
+        self.notices.retain(|notice| owned.contains(&notice.partition));
+    }
+
+    /// The partitions that cannot be read.
+    pub(super) fn unreadable(&self) -> impl Iterator<Item = i32> {
+        let notices = self.notices.iter();
+        notices.filter(|notice| notice.kind == NoticeKind::BeyondEnd).map(|notice| notice.partition)
+    }
 }
 
 /// The statistics of a partition that is owned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PartitionStats {
     pub(crate) partition: i32,
     /// The last stable offset: where `read_committed` readers end.
@@ -61,11 +108,52 @@ pub(crate) struct PartitionStats {
     pub(crate) first: i64,
     /// Whether its leader answers.
     pub(crate) leader_reached: bool,
+    /// The epoch of the partition's leader.
+    pub(crate) leader_epoch: Option<i32>,
+    /// Whether librdkafka does not fetch it, nor prepares to: it refused to go on (`auto.offset.reset=error`).
+    pub(crate) stopped: bool,
 }
 
 impl EventContext {
-    pub(super) fn new(topic: &str) -> Self {
-        EventContext { topic: topic.to_owned(), ..EventContext::default() }
+    /// Of a consumer of `topic`. `log_level` is the most verbose level that is forwarded; `None` for all.
+    pub(super) fn new(topic: &str, placer: Option<Placer>, log_level: Option<RDKafkaLogLevel>) -> Self {
+        EventContext { topic: topic.to_owned(), placer, log_level, ..EventContext::default() }
+    }
+
+    pub(super) fn placer(&self) -> Option<&Placer> {
+        self.placer.as_ref()
+    }
+
+    /// The ID of the topic that the partitions are from.
+    pub(super) fn topic_id(&self) -> Option<TopicId> {
+        self.state().topic_id
+    }
+
+    /// Whether the topic was made again since the partitions were placed. Exact where brokers fetch by topic ID (Kafka 3.1):
+    /// librdkafka tells of another ID before it fetches anything from that topic.
+    pub(super) fn is_recreated(&self) -> bool {
+        let Some(placer) = &self.placer else { return false };
+        let state = self.state();
+        let (changes, looks) = state.known_changes;
+        state.topic_id.is_some_and(|id| {
+            self.id_changes.load(Ordering::Acquire) != changes || placer.live.is_recreated(id, looks)
+        })
+    }
+
+    /// The consumer cannot go on.
+    pub(super) fn fail(&self, reason: String) {
+        self.state().failure.get_or_insert(reason);
+        self.happened();
+    }
+
+    /// Partitions that were placed since the last call.
+    pub(super) fn take_placed(&self) -> Placed {
+        std::mem::take(&mut self.state().placed)
+    }
+
+    /// What librdkafka said when it refused to go on with partitions, since the last call.
+    pub(super) fn take_resets(&self) -> Vec<String> {
+        std::mem::take(&mut self.state().resets)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -159,13 +247,23 @@ impl EventContext {
         }
     }
 
+    fn changes(&self) -> (u64, u64) {
+        let looks = self.placer.as_ref().map_or(0, |placer| placer.live.looks());
+        (self.id_changes.load(Ordering::Acquire), looks)
+    }
+
     /// Carries out a rebalance, and compares the resulting assignment with the expected one.
     fn carry_out(
         &self,
         consumer: &BaseConsumer<Self>,
         assign: bool,
-        list: &TopicPartitionList,
+        list: &mut TopicPartitionList,
     ) -> Result<(), String> {
+        let changes = self.changes();
+        let placement = match &self.placer {
+            Some(placer) if assign && list.count() > 0 => Some(placer.place(consumer, list)?),
+            _ => None,
+        };
         let cooperative = matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
         let done: KafkaResult<()> = match (assign, cooperative) {
             (true, true) => consumer.incremental_assign(list),
@@ -193,6 +291,16 @@ impl EventContext {
         if assign {
             state.newly_assigned.extend(&partitions);
         }
+        if let Some(placement) = placement {
+            let is_all = actual == partitions;
+            if !is_all && placement.topic_id != state.topic_id {
+                return Err("the input topic was created again".to_owned());
+            }
+            if is_all {
+                (state.topic_id, state.known_changes) = (placement.topic_id, changes);
+            }
+            state.placed.extend(placement);
+        }
         if actual == expected {
             Ok(())
         } else {
@@ -212,7 +320,7 @@ pub(super) fn guarded(callback: &str, work: impl FnOnce()) -> bool {
 }
 
 impl EventContext {
-    fn rebalanced(&self, consumer: &BaseConsumer<Self>, err: RDKafkaRespErr, list: &TopicPartitionList) {
+    fn rebalanced(&self, consumer: &BaseConsumer<Self>, err: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let assign = match err {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => true,
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => false,
@@ -254,6 +362,13 @@ impl ConsumerContext for EventContext {
 
 impl ClientContext for EventContext {
     fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
+        if self.placer.is_some() && is_id_change(message, &self.topic) {
+            self.id_changes.fetch_add(1, Ordering::Release);
+            self.happened();
+        }
+        if self.log_level.is_some_and(|most| level as i32 > most as i32) {
+            return;
+        }
         self.events.fetch_add(1, Ordering::Relaxed);
         log(level, facility, message);
     }
@@ -275,7 +390,11 @@ impl ClientContext for EventContext {
         guarded("error", || {
             let corruption = Corruption::of(&error, reason);
             let mut state = self.state();
-            if corruption.is_none() {
+            if matches!(error, KafkaError::Global(RDKafkaErrorCode::AutoOffsetReset)) {
+                // Not a fault: the worker decides where reading goes on, and says so.
+                debug!(%error, reason, "the position is to be decided");
+                state.resets.push(reason.to_owned());
+            } else if corruption.is_none() {
                 state.warnings.warn(&self.topic, &error, reason);
             }
             self.corrupt.fetch_or(corruption.is_some(), Ordering::Relaxed);
@@ -284,6 +403,14 @@ impl ClientContext for EventContext {
         });
         self.happened();
     }
+}
+
+/// Whether `message`, a line of librdkafka's log, says that `topic` has another ID than before. librdkafka 2.12 knows the IDs and
+/// fetches by them, but tells of a change only here (`rd_kafka_topic_metadata_update`, `debug=metadata`); it goes on at the
+/// old offset. The first ID of a topic replaces zero.
+fn is_id_change(message: &str, topic: &str) -> bool {
+    let Some((before, ids)) = message.split_once(" changed id from ") else { return false };
+    before.ends_with(&format!("Topic {topic}")) && !ids.starts_with("AAAAAAAAAAAAAAAAAAAAAA")
 }
 
 /// Forwards librdkafka's log. Its errors about lost connections repeat often and are retried: warnings here.
@@ -326,8 +453,16 @@ struct PartitionStatistics {
     ls_offset: i64,
     hi_offset: i64,
     lo_offset: i64,
+    #[serde(default)]
+    fetch_state: String,
+    #[serde(default = "unknown_epoch")]
+    leader_epoch: i32,
     next_offset: i64,
     committed_offset: i64,
+}
+
+fn unknown_epoch() -> i32 {
+    -1
 }
 
 impl Statistics {
@@ -345,6 +480,8 @@ impl Statistics {
             committed: partition.committed_offset,
             first: partition.lo_offset,
             leader_reached: up.contains(&partition.leader),
+            leader_epoch: (partition.leader_epoch >= 0).then_some(partition.leader_epoch),
+            stopped: partition.fetch_state == "none",
         };
         (!up.is_empty(), owned.map(digest).collect())
     }
@@ -358,5 +495,15 @@ mod tests {
     fn a_panic_ends_at_the_callback() {
         assert!(guarded("test", || {}));
         assert!(!guarded("test", || panic!("of a callback")));
+    }
+
+    #[test]
+    fn another_id_of_the_topic_is_found_in_librdkafkas_log() {
+        let line = |ids| format!("[thrd:main]: Topic comments changed id from {ids}");
+        let changed = line("YLjNW9q7QTqTGQmGmfWFvw to 9d6C3C9MQ0yvTBsHLqNy6g");
+        assert!(is_id_change(&changed, "comments"));
+        assert!(!is_id_change(&changed, "other"));
+        assert!(!is_id_change(&line("AAAAAAAAAAAAAAAAAAAAAA to 9d6C3C9MQ0yvTBsHLqNy6g"), "comments"));
+        assert!(!is_id_change("[thrd:main]: Topic comments [0] Leader 1 Epoch 0", "comments"));
     }
 }

@@ -23,6 +23,11 @@ impl Lag {
         }
     }
 
+    /// Reading of `partition` began at `offset`, unless something of it was committed since.
+    pub(crate) fn begin(&mut self, partition: i32, offset: i64) {
+        self.committed.entry(partition).or_insert(offset);
+    }
+
     /// Reports the lag of a partition that is owned, and returns it; `None` while the end of the partition is unknown.
     pub(crate) fn observe(
         &mut self,
@@ -84,6 +89,8 @@ mod tests {
         committed: 40,
         first: 10,
         leader_reached: true,
+        leader_epoch: None,
+        stopped: false,
     };
 
     #[test]

@@ -317,8 +317,8 @@ impl<'t> OutputBuilder<'t> {
     {
         // Dead letters are partitioned by key; other records keep their partition if both topics have as many.
         let same_partition = std::ptr::eq(target, &self.topics.output)
-            && target.partitions == self.topics.input_partitions
-            && message.partition() < target.partitions;
+            && self.topics.live.partitions_match()
+            && message.partition() < self.topics.live.input_partitions();
         BaseRecord {
             topic: &target.topic,
             partition: same_partition.then(|| message.partition()),

@@ -4,33 +4,57 @@
 //! when a record batch cannot be read (`check.crcs`), it reports an error and fetches again from before the batch, so that
 //! sound records in front of it are delivered again and again.
 
+use super::resume::Position;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The positions of one consumer.
 #[derive(Debug, Default)]
 pub(super) struct Positions {
-    next: BTreeMap<i32, i64>,
+    next: BTreeMap<i32, Position>,
+    /// Where partitions go on that were moved, until a batch of them is committed: the committed offset is an old one.
+    moved: BTreeMap<i32, i64>,
     halted: BTreeSet<i32>,
 }
 
 impl Positions {
     /// Whether the record at `offset` of `partition` is handed out; if so, it is consumed.
-    pub(super) fn consume(&mut self, partition: i32, offset: i64) -> bool {
-        let next = self.next.entry(partition).or_insert(offset);
-        if offset < *next || self.halted.contains(&partition) {
+    pub(super) fn consume(&mut self, partition: i32, offset: i64, epoch: Option<i32>) -> bool {
+        let next = self.next.entry(partition).or_insert(Position { offset, epoch });
+        if offset < next.offset || self.halted.contains(&partition) {
             return false;
         }
-        *next = offset + 1;
+        *next = Position { offset: offset + 1, epoch };
         true
     }
 
     /// Reading of `partition` goes on at `offset`.
     pub(super) fn seek(&mut self, partition: i32, offset: i64) {
-        self.next.insert(partition, offset);
+        self.place(partition, Position { offset, epoch: None });
+    }
+
+    /// Reading of `partition` goes on at `position`.
+    pub(super) fn place(&mut self, partition: i32, position: Position) {
+        self.next.insert(partition, position);
+    }
+
+    /// Reading of `partition` goes on at `offset`, whatever is committed.
+    pub(super) fn move_to(&mut self, partition: i32, offset: i64) {
+        self.seek(partition, offset);
+        self.moved.insert(partition, offset);
+    }
+
+    /// Where `partition` was moved to, if nothing of it is committed since.
+    pub(super) fn moved_to(&self, partition: i32) -> Option<i64> {
+        self.moved.get(&partition).copied()
+    }
+
+    /// A batch with records of `partition` is committed.
+    pub(super) fn committed(&mut self, partition: i32) {
+        self.moved.remove(&partition);
     }
 
     /// Where reading of `partition` goes on, if that is known.
-    pub(super) fn next(&self, partition: i32) -> Option<i64> {
+    pub(super) fn next(&self, partition: i32) -> Option<Position> {
         self.next.get(&partition).copied()
     }
 
@@ -53,6 +77,7 @@ impl Positions {
     pub(super) fn assigned(&mut self, partitions: &BTreeSet<i32>) {
         for partition in partitions {
             self.next.remove(partition);
+            self.moved.remove(partition);
             self.halted.remove(partition);
         }
     }
@@ -66,26 +91,31 @@ mod tests {
     fn a_record_that_is_delivered_again_is_not_handed_out_again() {
         let mut positions = Positions::default();
         let offsets = [5, 6, 8, 5, 6, 8, 9];
-        let handed_out: Vec<_> = offsets.into_iter().filter(|&offset| positions.consume(0, offset)).collect();
+        let handed_out: Vec<_> =
+            offsets.into_iter().filter(|&offset| positions.consume(0, offset, None)).collect();
         assert_eq!(handed_out, [5, 6, 8, 9], "gaps are normal: compaction, control records");
-        assert!(positions.consume(1, 5), "positions are by partition");
+        assert!(positions.consume(1, 5, None), "positions are by partition");
         positions.seek(0, 6);
         assert!(
-            !positions.consume(0, 5) && positions.consume(0, 6),
+            !positions.consume(0, 5, None) && positions.consume(0, 6, None),
             "a batch that was aborted is read again"
         );
         positions.assigned(&BTreeSet::from([0]));
-        assert!(positions.consume(0, 2), "a new assignment begins at the committed offset");
+        assert!(positions.consume(0, 2, None), "a new assignment begins at the committed offset");
     }
 
     #[test]
     fn nothing_of_a_halted_partition_is_consumed() {
         let mut positions = Positions::default();
-        assert!(positions.consume(0, 5));
+        assert!(positions.consume(0, 5, Some(3)));
         positions.halt(0);
-        assert!(!positions.consume(0, 6));
-        assert_eq!(positions.next(0), Some(6), "so that it can be read after the halt");
+        assert!(!positions.consume(0, 6, Some(3)));
+        assert_eq!(
+            positions.next(0),
+            Some(Position { offset: 6, epoch: Some(3) }),
+            "so that it can be read after the halt"
+        );
         positions.resume(0);
-        assert!(positions.consume(0, 6));
+        assert!(positions.consume(0, 6, Some(3)));
     }
 }

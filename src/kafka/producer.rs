@@ -8,7 +8,7 @@
 mod errors;
 
 use super::ClientProperties;
-use super::batch::Span;
+use super::batch::Batch;
 use super::client_properties::Role;
 use super::commit_pace::CommitPace;
 use super::consumer::offsets;
@@ -28,7 +28,6 @@ use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{Producer as _, ThreadedProducer};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::{debug, info, warn};
@@ -339,17 +338,17 @@ impl<'a> Producer<'a> {
         Ok(())
     }
 
-    /// Ends the transaction: `spans` and everything written since `begin` become visible together. Afterwards the
-    /// producer may be in doubt.
+    /// Ends the transaction: the offsets of `batch` and everything written since `begin` become visible together. Afterwards
+    /// the producer may be in doubt.
     pub(crate) fn commit(
         &mut self,
         topic: &str,
-        spans: &BTreeMap<i32, Span>,
+        batch: &Batch<'_>,
         group: &ConsumerGroupMetadata,
     ) -> Result<(), TransactionError> {
         let (start, limit) = (Instant::now(), self.call_limit()?);
         self.client
-            .send_offsets_to_transaction(&offsets(topic, spans), group, limit)
+            .send_offsets_to_transaction(&offsets(topic, &batch.spans, batch.topic_id), group, limit)
             .map_err(|error| self.transaction_error(error))?;
         let offsets_took = start.elapsed();
         self.beat();

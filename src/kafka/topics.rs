@@ -3,6 +3,7 @@
 
 use super::compaction::{Compaction, Role};
 use super::error::{ClientError, code};
+use super::live_topics::LiveTopics;
 use super::rights::lacking;
 use super::{ClientProperties, events, tls};
 use crate::config::Config;
@@ -41,10 +42,10 @@ pub(crate) struct Target {
 }
 
 /// The topics as they were found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Topics {
-    /// Partitions of the input topic.
-    pub(crate) input_partitions: i32,
+    /// What changes while they are used.
+    pub(crate) live: Arc<LiveTopics>,
     pub(crate) output: Target,
     pub(crate) dead_letters: Target,
 }
@@ -204,7 +205,8 @@ fn describe(
     let (Some(output), Some(dead_letters)) = (targets.next(), targets.next()) else {
         unreachable!("two names make two targets")
     };
-    Ok(Topics { input_partitions: counts[0], output, dead_letters })
+    let live = Arc::new(LiveTopics::new(counts[0], counts[1], ask));
+    Ok(Topics { live, output, dead_letters })
 }
 
 fn ask_limits(clients: &ClientProperties, topics: &[&String]) -> Result<Vec<Option<ConfigResource>>, String> {

@@ -66,7 +66,7 @@ impl<C: BatchClassifier> Worker<'_, C> {
         self.source.advance(&batch.spans);
         self.progress.moved(&batch.spans);
         self.context.health.set_stalled(self.context.worker, None);
-        consumer.moved(&batch.spans);
+        consumer.committed(&batch.spans);
         self.note_progress(batch);
         if let Some(scope) = self.context.scope {
             scope.count(&self.stats, batch.outside, &batch.spans);

@@ -3,8 +3,10 @@
 use super::scope::Scope;
 use crate::config::Config;
 use crate::kafka::ClientProperties;
+use crate::kafka::live_topics::LiveTopics;
 use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics};
+use std::sync::Arc;
 
 /// What a worker needs.
 #[derive(Clone, Copy)]
@@ -21,8 +23,8 @@ pub(crate) struct WorkerContext<'a> {
     pub(super) stop: &'a Stop,
     /// The limits of a replay, if this is one.
     pub(super) scope: Option<&'a Scope>,
-    /// How many partitions the input topic has, where all of them are read.
-    pub(super) input_partitions: Option<usize>,
+    /// The topics as they are now, where they are monitored.
+    pub(super) live: Option<&'a Arc<LiveTopics>>,
     /// The worker's number.
     pub(super) worker: usize,
 }

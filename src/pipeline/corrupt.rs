@@ -112,7 +112,7 @@ impl<C: BatchClassifier> Worker<'_, C> {
         let in_transaction = write().map_err(Failed::Batch)?;
         self.committed(consumer, &batch, start, in_transaction);
         if !is_beyond {
-            self.metrics.records_lost(*partition, "corrupt", u64::try_from(offsets).unwrap_or(0));
+            self.metrics.lost(*partition, "corrupt", u64::try_from(offsets).unwrap_or(0));
             warn!(
                 topic,
                 partition,

@@ -43,11 +43,17 @@ impl<C: BatchClassifier> Worker<'_, C> {
     }
 
     /// Tries the partitions again whose interval is over.
-    pub(super) fn retry_halted(&mut self, consumer: &Consumer) {
-        for (partition, _) in self.halts.take_due() {
+    ///
+    /// # Errors
+    /// As [`Worker::halt`], for those that cannot be tried.
+    pub(super) fn retry_halted(&mut self, consumer: &Consumer) -> Result<(), PipelineError> {
+        for (partition, reason) in self.halts.take_due() {
             self.context.health.beat(self.context.worker);
-            consumer.resume(partition);
+            if let Err(error) = consumer.resume(partition) {
+                self.halt(consumer, partition, reason, format!("it cannot be tried again now: {error}"))?;
+            }
         }
+        Ok(())
     }
 
     /// A batch was committed: partitions with records in it that were being tried again are well.
@@ -65,10 +71,10 @@ impl<C: BatchClassifier> Worker<'_, C> {
     /// its halted partitions where they are visible; within a scope, which has an end, of this worker's unfinished ones.
     fn is_all_halted(&self, consumer: &Consumer) -> bool {
         match self.context.scope {
-            None => self
-                .context
-                .input_partitions
-                .is_some_and(|partitions| self.context.health.halted().len() >= partitions),
+            None => {
+                let halted = i32::try_from(self.context.health.halted().len()).unwrap_or(i32::MAX);
+                self.context.live.is_some_and(|live| halted >= live.input_partitions())
+            }
             Some(scope) => consumer
                 .assigned()
                 .into_iter()

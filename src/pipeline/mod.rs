@@ -18,6 +18,7 @@ mod halts;
 mod model_pair;
 pub(crate) mod output;
 mod progress;
+mod resuming;
 mod scope;
 mod setup;
 mod source;

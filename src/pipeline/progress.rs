@@ -27,7 +27,7 @@ struct Clock {
     moved: Instant,
     /// The same, or when there was a reason not to move.
     explained: Instant,
-    /// Next offset to fetch, as it was observed last.
+    /// The highest offset to fetch next that was observed.
     next: i64,
     lags: bool,
 }
@@ -91,7 +91,8 @@ impl Progress {
         if !clock.lags || reads_on || explained {
             clock.explained = now;
         }
-        clock.next = next;
+        // What is read again after an abort is no progress.
+        clock.next = clock.next.max(next);
         let age = now.duration_since(clock.moved).as_secs();
         metrics.set_position_age(partition.partition, i64::try_from(age).unwrap_or(i64::MAX));
     }
@@ -146,6 +147,8 @@ mod tests {
             committed: 0,
             first: 0,
             leader_reached: true,
+            leader_epoch: None,
+            stopped: false,
         }
     }
 
@@ -161,7 +164,7 @@ mod tests {
         };
         assert_eq!(observe(&mut progress), None);
         std::thread::sleep(Duration::from_millis(30));
-        progress.moved(&[(1, Span { first: 0, next: 9 })].into());
+        progress.moved(&[(1, Span { first: 0, next: 9, epoch: None })].into());
         assert_eq!(observe(&mut progress), None, "one of them moved");
         std::thread::sleep(Duration::from_millis(30));
         progress.aborted("a record was not delivered");
@@ -188,5 +191,8 @@ mod tests {
         progress.attempt();
         progress.observe(&at(0, 70), false, Some(50), false, &metrics);
         assert!(progress.stalled().is_some(), "fetched, and aborted again and again");
+        progress.observe(&at(0, 40), false, Some(50), false, &metrics);
+        progress.observe(&at(0, 70), false, Some(50), false, &metrics);
+        assert!(progress.stalled().is_some(), "read again between two attempts");
     }
 }

@@ -111,8 +111,8 @@ mod tests {
     #[test]
     fn positions_follow_what_is_committed() {
         let scope = Scope::default();
-        scope.count(&BatchStats::default(), 3, &[(2, Span { first: 5, next: 9 })].into());
-        scope.count(&BatchStats::default(), 1, &[(2, Span { first: 9, next: 12 })].into());
+        scope.count(&BatchStats::default(), 3, &[(2, Span { first: 5, next: 9, epoch: None })].into());
+        scope.count(&BatchStats::default(), 1, &[(2, Span { first: 9, next: 12, epoch: None })].into());
         assert_eq!(scope.positions(), [(2, 12)].into());
         assert_eq!(scope.counts.outside.load(Ordering::Relaxed), 4);
     }

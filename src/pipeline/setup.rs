@@ -9,9 +9,10 @@ use super::supervisor::{Summary, supervise};
 use super::worker::Worker;
 use super::{ModelSlot, PipelineError};
 use crate::config::{Config, ConfigErrors, Delivery};
+use crate::kafka::live_topics::LiveTopics;
 use crate::kafka::rights::lacking_now;
 use crate::kafka::topics::{Topics, inspect};
-use crate::kafka::{ClientError, ClientProperties};
+use crate::kafka::{ClientError, ClientProperties, group_start, topic_monitor};
 use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics};
 use arc_swap::ArcSwap;
@@ -94,6 +95,14 @@ impl Pipeline {
         let Some(topics) = inspect(config, clients, health, stop, workers, *ask_limits)? else {
             return Ok(Summary::default());
         };
+        if scope.is_none() {
+            if !group_start::begin(config, clients, &topics.live, health, stop, workers)? {
+                return Ok(Summary::default());
+            }
+            if *ask_limits {
+                topic_monitor::start(config, clients, &topics.live, health, stop)?;
+            }
+        }
         let shared = Arc::new(Shared { pipeline: self.clone(), topics, scope: scope.map(Arc::clone) });
         supervise(workers, stop, config.worker.stop_seconds, |worker, ended| {
             let (shared, classifier) = (Arc::clone(&shared), classifier());
@@ -128,10 +137,10 @@ impl Pipeline {
         &'a self,
         worker: usize,
         scope: Option<&'a Scope>,
-        input_partitions: Option<usize>,
+        live: Option<&'a Arc<LiveTopics>>,
     ) -> WorkerContext<'a> {
         let Pipeline { config, clients, metrics, health, stop, .. } = self;
-        WorkerContext { config, clients, metrics, health, stop, scope, input_partitions, worker }
+        WorkerContext { config, clients, metrics, health, stop, scope, live, worker }
     }
 }
 
@@ -170,8 +179,7 @@ impl Shared {
         worker: usize,
         classifier: C,
     ) -> Result<u64, PipelineError> {
-        let partitions = usize::try_from(self.topics.input_partitions).ok();
-        let context = self.pipeline.context(worker, self.scope.as_deref(), partitions);
+        let context = self.pipeline.context(worker, self.scope.as_deref(), Some(&self.topics.live));
         let worker = Worker::new(context, Source::Group, classifier);
         match self.pipeline.config.kafka.delivery {
             Delivery::ExactlyOnce => {

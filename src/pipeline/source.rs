@@ -5,6 +5,7 @@ use crate::kafka::ClientError;
 use crate::kafka::batch::Span;
 use crate::kafka::consumer::Consumer;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Where a worker's records come from.
 #[derive(Debug)]
@@ -19,9 +20,12 @@ pub(crate) enum Source {
 impl Source {
     /// A consumer that starts at the source's position.
     pub(super) fn open(&self, context: WorkerContext<'_>) -> Result<Consumer, ClientError> {
-        let WorkerContext { config, clients, health, scope, worker, .. } = context;
+        let WorkerContext { config, clients, health, scope, live, worker, .. } = context;
         match self {
-            Source::Group => Consumer::join(config, clients, worker, scope.is_some()),
+            Source::Group => {
+                let live = live.filter(|_| scope.is_none());
+                Consumer::join(config, clients, worker, live.map(Arc::clone))
+            }
             Source::Partitions(next) => {
                 let consumer = Consumer::assign(config, clients, next)?;
                 health.set_brokers_reached(worker, true);
@@ -55,7 +59,7 @@ mod tests {
     #[test]
     fn named_partitions_advance_with_what_is_committed() {
         let mut source = Source::Partitions([(0, 3), (1, 8)].into());
-        source.advance(&[(1, Span { first: 8, next: 11 })].into());
+        source.advance(&[(1, Span { first: 8, next: 11, epoch: None })].into());
         assert!(matches!(&source, Source::Partitions(next) if *next == [(0, 3), (1, 11)].into()));
     }
 }

@@ -12,6 +12,7 @@ use super::source::Source;
 use crate::kafka::batch::Batch;
 use crate::kafka::consumer::{Consumer, ConsumerEvents, Drained, Unusable};
 use crate::kafka::lag::Lag;
+use crate::kafka::resume::LossReason;
 use crate::kafka::rights::lacking_now;
 use crate::record::Reader;
 use crate::telemetry::{BatchStats, WorkerMetrics};
@@ -147,13 +148,17 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
                     continue;
                 }
             }
-            self.retry_halted(consumer);
+            self.retry_halted(consumer)?;
             let drained = consumer.drain(&mut batch, bounds)?;
             if let Some(reason) = self.report(consumer) {
                 return Ok((Ended::Lost(reason), Some(output)));
             }
+            self.report_partitions(consumer)?;
             let error = match drained {
-                Drained::Nothing => continue,
+                Drained::Nothing => match self.commit_quiet_tails(consumer) {
+                    Ok(()) => continue,
+                    Err(Unusable(reason)) => return Ok((Ended::Lost(reason), Some(output))),
+                },
                 Drained::Rebalanced => BatchError::Retry("the assignment changed".to_owned()),
                 Drained::Records if self.wait_for_rate(&batch) => break,
                 Drained::Records => match self.process(consumer, &mut output, &mut batch, start) {
@@ -203,11 +208,14 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
     fn report(&mut self, consumer: &Consumer) -> Option<String> {
         let WorkerContext { health, worker, scope, .. } = self.context;
         health.set_refused(worker, consumer.is_refused());
-        let ConsumerEvents { failure, rebalanced, assigned, joined, statistics, errors } =
+        let ConsumerEvents { mut failure, rebalanced, assigned, joined, statistics, errors } =
             consumer.take_events()?;
         health.set_group_joined(worker, joined);
         if rebalanced > 0 {
             self.metrics.rebalanced(assigned.len());
+            for &partition in &assigned {
+                self.metrics.begin_lost(partition, LossReason::ALL.map(LossReason::name));
+            }
         }
         self.lag.keep_only(&assigned, &self.metrics);
         self.breakers.keep_only(&assigned);
@@ -217,8 +225,12 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
         (0..errors).for_each(|_| self.metrics.client_error());
         if let Some((brokers_reached, partitions)) = statistics {
             health.set_brokers_reached(worker, brokers_reached);
+            failure = failure.or_else(|| consumer.observe(&partitions));
             for partition in partitions.iter().filter(|partition| assigned.contains(&partition.partition)) {
                 let partition = scope.map_or(*partition, |scope| scope.bounds.limit(partition));
+                if let Some(next) = consumer.position(partition.partition) {
+                    self.lag.begin(partition.partition, next);
+                }
                 let at_end = consumer.at_end(partition.partition);
                 let lag = self.lag.observe(&partition, at_end, &self.metrics);
                 if at_end {

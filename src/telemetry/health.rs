@@ -15,6 +15,7 @@ pub struct Health {
     stall: Duration,
     model_loaded: AtomicBool,
     stopping: AtomicBool,
+    input_missing: AtomicBool,
     workers: Vec<Slot>,
     /// Why workers do not make progress, by worker.
     stalled: Mutex<BTreeMap<usize, String>>,
@@ -45,6 +46,7 @@ impl Health {
             stall,
             model_loaded: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            input_missing: AtomicBool::new(false),
             workers: (0..workers).map(|_| Slot::default()).collect(),
             stalled: Mutex::default(),
             any_stalled: AtomicBool::new(false),
@@ -124,6 +126,11 @@ impl Health {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
+    /// The input topic does not exist any more, or exists again.
+    pub fn set_input_missing(&self, missing: bool) {
+        self.input_missing.store(missing, Ordering::Relaxed);
+    }
+
     /// Why the process should be restarted; empty if it is alive.
     pub fn not_live(&self) -> Vec<String> {
         let elapsed = self.started.elapsed();
@@ -150,6 +157,9 @@ impl Health {
         }
         if !self.model_loaded.load(Ordering::Relaxed) {
             reasons.push("the model is not loaded yet".to_owned());
+        }
+        if self.input_missing.load(Ordering::Relaxed) {
+            reasons.push("the input topic does not exist".to_owned());
         }
         // One member suffices: it owns the partitions that the others take over once the rebalance is complete.
         let member =

@@ -48,12 +48,12 @@ pub struct Metrics {
     pub lag_records: IntGaugeVec,
     /// `nunchi_lag_uncommitted_records{topic,partition}`
     pub lag_uncommitted_records: IntGaugeVec,
-    /// `nunchi_records_lost_total{topic,partition,reason}`
-    pub records_lost: IntCounterVec,
     /// `nunchi_position_age_seconds{topic,partition}`
     pub position_age: IntGaugeVec,
     /// `nunchi_partition_halted{topic,partition,reason}`: poison, beyond_end, corrupt, refused
     pub partition_halted: IntGaugeVec,
+    /// `nunchi_records_lost_total{topic,partition,reason}`: deleted, truncated, recreated, corrupt
+    pub records_lost: IntCounterVec,
     /// `nunchi_assigned_partitions`
     pub assigned_partitions: IntGauge,
     /// `nunchi_rebalances_total`

@@ -240,10 +240,17 @@ impl WorkerMetrics {
         }
     }
 
-    /// `offsets` of `partition` were passed over unread, for `reason`.
-    pub fn records_lost(&self, partition: i32, reason: &str, offsets: u64) {
+    /// Series of `partition` that begin at 0, so that their first increase is seen as one.
+    pub fn begin_lost<const N: usize>(&self, partition: i32, reasons: [&str; N]) {
+        for reason in reasons {
+            self.lost(partition, reason, 0);
+        }
+    }
+
+    /// `records` of `partition` are not read.
+    pub fn lost(&self, partition: i32, reason: &str, records: u64) {
         let labels = [self.topic.as_str(), &partition.to_string(), reason];
-        self.metrics.records_lost.with_label_values(&labels).inc_by(offsets);
+        self.metrics.records_lost.with_label_values(&labels).inc_by(records);
     }
 
     /// A dead letter of a batch that was aborted because its partition is halted.

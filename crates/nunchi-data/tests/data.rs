@@ -1,4 +1,4 @@
-//! Labelled comments from files, and what is said about files that are wrong.
+//! Labeled comments from files, and what is said about files that are wrong.
 
 #![allow(clippy::unwrap_used)]
 
@@ -261,7 +261,7 @@ fn files_without_a_use_are_refused() {
     );
     let (_, counts) = collect(&write(&folder, "e.tsv", b"label\ttext\n1\ta\n1\tb\n"), &by_label()).unwrap();
     let error = require_classes(Path::new("e.tsv"), &by_label().target, &counts).unwrap_err().to_string();
-    contains(&error, &["all 2 labelled rows", "positive"]);
+    contains(&error, &["all 2 labeled rows", "positive"]);
 }
 
 #[cfg(unix)]
@@ -274,7 +274,7 @@ fn a_file_that_may_not_be_read_is_told() {
     std::fs::create_dir(&path).unwrap();
     contains(
         &collect(&path, &by_label()).unwrap_err().to_string(),
-        &["cannot read", "folder.tsv", "directory"],
+        &["folder.tsv is a folder", "name the data file"],
     );
     let path = write(&folder, "a.tsv", b"label\ttext\n1\ta\n");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();

@@ -61,7 +61,7 @@ fn known(epoch: i32) -> Option<i32> {
 }
 
 /// The first element of `list` for this partition.
-fn find(
+pub(crate) fn find(
     list: &TopicPartitionList,
     topic: &str,
     partition: i32,

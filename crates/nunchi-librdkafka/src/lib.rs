@@ -4,11 +4,13 @@
 //! # Layout
 //! - [`headers`](RawHeaders): reading and building headers whose names are any bytes.
 //! - [`leader_epoch()`]: of messages and of lists of partitions.
+//! - [`commit_metadata()`]: the text beside a committed offset.
 //! - `admin`: [`describe_topics`], [`describe_cluster`], [`describe_consumer_group`].
 //! - [`set_sasl_credentials`]: new credentials for a client that is running.
 //! - [`Error`], [`ResponseError`].
 
 mod admin;
+mod commit_metadata;
 mod credentials;
 mod error;
 mod ffi;
@@ -20,6 +22,7 @@ pub use admin::{
     PartitionDescription, TopicDescription, TopicError, TopicId, describe_cluster, describe_consumer_group,
     describe_topics,
 };
+pub use commit_metadata::commit_metadata;
 pub use credentials::set_sasl_credentials;
 pub use error::{Error, ResponseError};
 pub use headers::{HeadersBuilder, RawHeader, RawHeaders, RawHeadersIter};

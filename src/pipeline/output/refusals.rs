@@ -331,7 +331,7 @@ mod tests {
         let attempts = send_until_accepted(&mut refusals, &guilty, usize::MAX, 1_000);
         assert!(attempts <= 24, "{attempts}");
         assert_eq!(refusals.marks.keys().map(|place| place.1).collect::<BTreeSet<_>>(), guilty);
-        refusals.committed(&[(0, Span { first: 0, next: 1_000 })].into());
+        refusals.committed(&[(0, Span { first: 0, next: 1_000, epoch: None })].into());
         assert!(refusals.marks.is_empty() && refusals.suspects.is_empty());
     }
 

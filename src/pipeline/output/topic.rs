@@ -68,7 +68,7 @@ impl Output<Prediction> for TransactionalTopic<'_> {
         let group =
             batch.group.as_ref().ok_or_else(|| BatchError::Retry("not a member of the group".to_owned()))?;
         let topic = &self.0.context.config.input.topic;
-        self.0.producer.commit(topic, &batch.spans, group)?;
+        self.0.producer.commit(topic, batch, group)?;
         self.0.refusals.committed(&batch.spans);
         Ok(())
     }
@@ -136,7 +136,7 @@ impl Output<Prediction> for AtLeastOnceTopic<'_> {
     /// writes these records again.
     fn commit(&mut self, consumer: &Consumer, batch: &Batch<'_>) -> Result<(), BatchError> {
         self.0.refusals.committed(&batch.spans);
-        if let Err(error) = consumer.commit(&batch.spans) {
+        if let Err(error) = consumer.commit(&batch.spans, batch.topic_id) {
             let worker = self.0.context.worker;
             warn!(worker, %error, "offsets were not committed; some records may be processed again");
         }
