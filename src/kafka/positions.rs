@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Default)]
 pub(super) struct Positions {
     next: BTreeMap<i32, Position>,
+    /// Where reading began last: records from there on may be handed out, and need not be committed yet.
+    begun: BTreeMap<i32, i64>,
     /// Where partitions go on that were moved, until a batch of them is committed: the committed offset is an old one.
     moved: BTreeMap<i32, i64>,
     halted: BTreeSet<i32>,
@@ -35,6 +37,7 @@ impl Positions {
     /// Reading of `partition` goes on at `position`.
     pub(super) fn place(&mut self, partition: i32, position: Position) {
         self.next.insert(partition, position);
+        self.begun.insert(partition, position.offset);
     }
 
     /// Reading of `partition` goes on at `offset`, whatever is committed.
@@ -58,6 +61,11 @@ impl Positions {
         self.next.get(&partition).copied()
     }
 
+    /// Where reading of `partition` began last, if that is known.
+    pub(super) fn begun(&self, partition: i32) -> Option<i64> {
+        self.begun.get(&partition).copied()
+    }
+
     /// From now on no record of `partition` is handed out.
     pub(super) fn halt(&mut self, partition: i32) {
         self.halted.insert(partition);
@@ -77,6 +85,7 @@ impl Positions {
     pub(super) fn assigned(&mut self, partitions: &BTreeSet<i32>) {
         for partition in partitions {
             self.next.remove(partition);
+            self.begun.remove(partition);
             self.moved.remove(partition);
             self.halted.remove(partition);
         }

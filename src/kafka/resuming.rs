@@ -134,9 +134,9 @@ impl Consumer {
         self.notices.take()
     }
 
-    /// The next offset of `partition` that is handed out, if that is known.
-    pub(crate) fn position(&self, partition: i32) -> Option<i64> {
-        self.positions.borrow().next(partition).map(|next| next.offset)
+    /// Where reading of `partition` began last, if that is known.
+    pub(crate) fn begun(&self, partition: i32) -> Option<i64> {
+        self.positions.borrow().begun(partition)
     }
 
     /// Takes over partitions that were assigned.

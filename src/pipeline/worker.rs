@@ -228,8 +228,8 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
             failure = failure.or_else(|| consumer.observe(&partitions));
             for partition in partitions.iter().filter(|partition| assigned.contains(&partition.partition)) {
                 let partition = scope.map_or(*partition, |scope| scope.bounds.limit(partition));
-                if let Some(next) = consumer.position(partition.partition) {
-                    self.lag.begin(partition.partition, next);
+                if let Some(begun) = consumer.begun(partition.partition) {
+                    self.lag.begin(partition.partition, begun);
                 }
                 let at_end = consumer.at_end(partition.partition);
                 let lag = self.lag.observe(&partition, at_end, &self.metrics);
