@@ -11,7 +11,6 @@ const UNWRITABLE: &[(&str, &str)] =
     &[("message.timestamp.before.max.ms", "0"), ("message.timestamp.after.max.ms", "0")];
 
 #[test]
-#[ignore = "the age of a position stays 0 here since positions are decided by nunchi; to be repaired"]
 fn a_worker_that_does_not_move_fails_the_probe_with_the_reason() {
     let Some(kafka) = kafka() else { return };
     let topics = kafka.topics_with("stalled", 2, 2, UNWRITABLE);

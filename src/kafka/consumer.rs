@@ -181,8 +181,6 @@ impl Consumer {
     /// Stops handing out and fetching records of `partition`, until [`Consumer::resume`].
     pub(crate) fn halt(&self, partition: i32) {
         self.positions.borrow_mut().halt(partition);
-        // It is to be read to its end again before the halt counts as over.
-        self.consumer.context().moved([partition].iter());
         let mut list = TopicPartitionList::new();
         list.add_partition(&self.topic, partition);
         if let Err(error) = self.consumer.pause(&list) {
@@ -386,7 +384,7 @@ impl Consumer {
     ) -> Result<(), ClientError> {
         match error {
             KafkaError::PartitionEOF(partition) => {
-                self.consumer.context().reached_end(partition);
+                self.positions.borrow_mut().reached_end(partition);
                 if let Some(bounds) = bounds {
                     batch.reached_end(partition, bounds);
                 }
@@ -519,8 +517,6 @@ impl Consumer {
         for element in sought.elements() {
             element.error().map_err(|error| unusable("seeking", error))?;
         }
-        // What was read to its end before is not at its end any more.
-        self.moved(&batch.spans);
         self.tails.borrow_mut().disturb();
         Ok(())
     }
@@ -555,14 +551,9 @@ impl Consumer {
         })
     }
 
-    /// Whether `partition` was read to its end, and nothing since.
-    pub(crate) fn at_end(&self, partition: i32) -> bool {
-        self.consumer.context().at_end(partition)
-    }
-
-    /// Records of these partitions were read: they are not at their ends.
-    pub(super) fn moved(&self, spans: &BTreeMap<i32, Span>) {
-        self.consumer.context().moved(spans.keys());
+    /// Whether `partition` was read to its end and all of it is committed.
+    pub(crate) fn is_done(&self, partition: i32) -> bool {
+        self.positions.borrow().is_done(partition)
     }
 
     /// Leaves the group, within `deadline`: dropping a consumer has no time-out.

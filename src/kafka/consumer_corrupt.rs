@@ -65,7 +65,6 @@ impl Consumer {
 
     /// The position in `partition`, which becomes `start` or the committed offset if it is not known yet.
     fn pin(&self, partition: i32, start: i64) -> Result<i64, Unusable> {
-        self.consumer.context().moved(std::iter::once(&partition));
         let known = self.positions.borrow().next(partition).map(|position| position.offset);
         let next = match known {
             Some(next) => next,

@@ -49,7 +49,6 @@ struct State {
     rebalanced: usize,
     failure: Option<String>,
     statistics: Option<(bool, Vec<PartitionStats>)>,
-    ends: BTreeSet<i32>,
     errors: u64,
     corrupt: Vec<Corruption>,
     warnings: Warnings,
@@ -231,22 +230,6 @@ impl EventContext {
         self.state().failure.clone()
     }
 
-    /// `partition` was read to its end.
-    pub(super) fn reached_end(&self, partition: i32) {
-        self.state().ends.insert(partition);
-    }
-
-    pub(super) fn at_end(&self, partition: i32) -> bool {
-        self.state().ends.contains(&partition)
-    }
-
-    pub(super) fn moved<'p>(&self, partitions: impl Iterator<Item = &'p i32>) {
-        let mut state = self.state();
-        for partition in partitions {
-            state.ends.remove(partition);
-        }
-    }
-
     fn changes(&self) -> (u64, u64) {
         let looks = self.placer.as_ref().map_or(0, |placer| placer.live.looks());
         (self.id_changes.load(Ordering::Acquire), looks)
@@ -283,10 +266,6 @@ impl EventContext {
         let assignment = consumer.assignment().map_err(|error| error.to_string())?;
         let actual = assignment.elements().iter().map(|element| element.partition()).collect::<BTreeSet<_>>();
         let mut state = self.state();
-        // An assigned partition starts at its committed offset, wherever it was before.
-        state
-            .ends
-            .retain(|partition| actual.contains(partition) && !(assign && partitions.contains(partition)));
         state.assigned = actual.clone();
         if assign {
             state.newly_assigned.extend(&partitions);

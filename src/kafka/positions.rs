@@ -1,4 +1,4 @@
-//! The next offset that a consumer expects, by partition, and the partitions that are halted.
+//! The next offset that a consumer expects, by partition, and which partitions are halted or read to their ends.
 //!
 //! Always holds: no record is handed out twice without a [`Positions::seek`] in between. librdkafka alone does not hold it:
 //! when a record batch cannot be read (`check.crcs`), it reports an error and fetches again from before the batch, so that
@@ -16,6 +16,10 @@ pub(super) struct Positions {
     /// Where partitions go on that were moved, until a batch of them is committed: the committed offset is an old one.
     moved: BTreeMap<i32, i64>,
     halted: BTreeSet<i32>,
+    /// Partitions with records that were handed out and are not committed.
+    uncommitted: BTreeSet<i32>,
+    /// Partitions that were read to their ends, and no record handed out since.
+    ends: BTreeSet<i32>,
 }
 
 impl Positions {
@@ -26,6 +30,8 @@ impl Positions {
             return false;
         }
         *next = Position { offset: offset + 1, epoch };
+        self.uncommitted.insert(partition);
+        self.ends.remove(&partition);
         true
     }
 
@@ -38,6 +44,8 @@ impl Positions {
     pub(super) fn place(&mut self, partition: i32, position: Position) {
         self.next.insert(partition, position);
         self.begun.insert(partition, position.offset);
+        self.uncommitted.remove(&partition);
+        self.ends.remove(&partition);
     }
 
     /// Reading of `partition` goes on at `offset`, whatever is committed.
@@ -54,6 +62,18 @@ impl Positions {
     /// A batch with records of `partition` is committed.
     pub(super) fn committed(&mut self, partition: i32) {
         self.moved.remove(&partition);
+        self.uncommitted.remove(&partition);
+    }
+
+    /// `partition` was read to its end.
+    pub(super) fn reached_end(&mut self, partition: i32) {
+        self.ends.insert(partition);
+    }
+
+    /// Whether `partition` was read to its end since reading of it began last, and all of it is committed. A batch that is
+    /// still to be processed, or was aborted, is not: its records were read, and have to be read again.
+    pub(super) fn is_done(&self, partition: i32) -> bool {
+        self.ends.contains(&partition) && !self.uncommitted.contains(&partition)
     }
 
     /// Where reading of `partition` goes on, if that is known.
@@ -69,6 +89,8 @@ impl Positions {
     /// From now on no record of `partition` is handed out.
     pub(super) fn halt(&mut self, partition: i32) {
         self.halted.insert(partition);
+        // It is to be read to its end again before the halt counts as over.
+        self.ends.remove(&partition);
     }
 
     /// Records of `partition` are handed out again.
@@ -88,6 +110,8 @@ impl Positions {
             self.begun.remove(partition);
             self.moved.remove(partition);
             self.halted.remove(partition);
+            self.uncommitted.remove(partition);
+            self.ends.remove(partition);
         }
     }
 }
@@ -111,6 +135,28 @@ mod tests {
         );
         positions.assigned(&BTreeSet::from([0]));
         assert!(positions.consume(0, 2, None), "a new assignment begins at the committed offset");
+    }
+
+    #[test]
+    fn a_partition_is_done_at_its_end_when_all_of_it_is_committed() {
+        let mut positions = Positions::default();
+        positions.seek(0, 5);
+        assert!(positions.consume(0, 5, None));
+        positions.reached_end(0);
+        assert!(!positions.is_done(0), "the record is not committed");
+        positions.seek(0, 5);
+        assert!(!positions.is_done(0), "after an abort it is read again");
+        assert_eq!(positions.begun(0), Some(5));
+        assert!(positions.consume(0, 5, None));
+        positions.reached_end(0);
+        positions.committed(0);
+        assert!(positions.is_done(0), "an end that was reached before the commit counts after it");
+        assert!(positions.consume(0, 6, None) && !positions.is_done(0));
+        positions.committed(0);
+        assert!(!positions.is_done(0), "whether more follows is not known");
+        positions.reached_end(0);
+        positions.halt(0);
+        assert!(!positions.is_done(0), "it is to be read to its end again");
     }
 
     #[test]

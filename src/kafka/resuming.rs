@@ -185,7 +185,6 @@ impl Consumer {
 
     /// A batch with these offsets is committed.
     pub(crate) fn committed(&self, spans: &BTreeMap<i32, Span>) {
-        self.moved(spans);
         for (&partition, span) in spans {
             self.positions.borrow_mut().committed(partition);
             self.tails.borrow_mut().committed(partition, span.next);
@@ -241,7 +240,9 @@ impl Consumer {
             }
             if partition.stopped {
                 stopped.insert(number);
-            } else {
+            } else if positions.is_done(number) {
+                // Only there: after an abort the statistics may be those of before, with records below their position that
+                // are to be read again.
                 tails.observe(partition, positions.next(number).map(|next| next.offset), now);
             }
         }

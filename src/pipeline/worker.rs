@@ -231,15 +231,15 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
                 if let Some(begun) = consumer.begun(partition.partition) {
                     self.lag.begin(partition.partition, begun);
                 }
-                let at_end = consumer.at_end(partition.partition);
-                let lag = self.lag.observe(&partition, at_end, &self.metrics);
-                if at_end {
+                let is_done = consumer.is_done(partition.partition);
+                let lag = self.lag.observe(&partition, is_done, &self.metrics);
+                if is_done {
                     self.halts.progressed((topic, partition.partition), health, &self.metrics);
                 }
                 let explained = !partition.leader_reached
                     || self.halts.concerns(partition.partition)
                     || scope.is_some_and(|scope| scope.bounds.pacer.holds_back());
-                self.progress.observe(&partition, at_end, lag, explained, &self.metrics);
+                self.progress.observe(&partition, is_done, lag, explained, &self.metrics);
             }
             health.set_stalled(worker, self.progress.stalled());
         }
