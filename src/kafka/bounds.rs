@@ -1,7 +1,7 @@
 //! The bounds of a replay's consumer: a range of offsets and times, and a rate.
 
-use super::events::PartitionStats;
 use super::pacer::Pacer;
+use super::statistics::PartitionStats;
 use rdkafka::message::{BorrowedMessage, Message};
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -4,7 +4,7 @@
 //! control records that no consumer receives. A partition read to its end has lag 0 regardless of the offsets.
 
 use super::batch::Span;
-use super::events::PartitionStats;
+use super::statistics::PartitionStats;
 use crate::telemetry::WorkerMetrics;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -7,7 +7,7 @@
 //! that librdkafka fetches from; records below it are queued already. So the queue has to be seen empty after that.
 
 use super::batch::Span;
-use super::events::PartitionStats;
+use super::statistics::PartitionStats;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

@@ -5,7 +5,7 @@
 //! records of an open transaction are not part of the lag.
 
 use crate::kafka::batch::Span;
-use crate::kafka::events::PartitionStats;
+use crate::kafka::statistics::PartitionStats;
 use crate::telemetry::WorkerMetrics;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};

@@ -266,7 +266,7 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
                 self.halt(consumer, partition, reason, message)?;
                 return if rebuild { output.rebuild() } else { Ok(Some(output)) };
             }
-            BatchError::Learned(reason) => {
+            BatchError::RetryChanged(reason) => {
                 self.progress.aborted(&reason);
                 info!(worker, reason, "batch aborted; its records are read again, and written differently");
                 return if rebuild { output.rebuild() } else { Ok(Some(output)) };

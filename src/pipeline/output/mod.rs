@@ -61,8 +61,8 @@ pub(crate) struct BatchModel<'m> {
 pub(crate) enum BatchError {
     /// The batch is aborted; its records are read again.
     Retry(String),
-    /// As [`BatchError::Retry`], at once: something was learned from it, and the next attempt differs.
-    Learned(String),
+    /// As [`BatchError::Retry`], at once: refused records are known now, and the next attempt writes them differently.
+    RetryChanged(String),
     /// Whether the batch was committed is unknown: the output has to be rebuilt before its records are read again.
     Rebuild(String),
     /// Nothing of the batch stays, and this partition is halted; the records of the others come again.

@@ -326,7 +326,7 @@ impl<'a> TopicWriter<'a> {
             (cause, Ok(())) if refused.is_empty() => cause,
             (cause, Ok(())) => match (self.refusals.learn(&refused, &self.sent, self.names()), cause) {
                 (Some(halt), _) => halt,
-                (None, BatchError::Retry(reason)) => BatchError::Learned(reason),
+                (None, BatchError::Retry(reason)) => BatchError::RetryChanged(reason),
                 (None, cause) => cause,
             },
         }

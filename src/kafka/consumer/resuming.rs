@@ -1,11 +1,12 @@
-//! The consumer's side of [`resume`](super::resume): takes over where partitions were placed, has the leader epochs validated,
+//! The consumer's side of [`resume`](crate::kafka::resume): takes over where partitions were placed, has the leader epochs validated,
 //! goes on with halted partitions, and commits the positions of quiet ones.
 
-use super::batch::Span;
-use super::consumer::{Consumer, REWIND_TIMEOUT, Unusable};
-use super::events::{PartitionStats, Placed};
-use super::placement::Notice;
-use super::resume::{Position, Reset, Seen};
+use super::{Consumer, REWIND_TIMEOUT, Unusable};
+use crate::kafka::batch::Span;
+use crate::kafka::events::Placed;
+use crate::kafka::placement::Notice;
+use crate::kafka::resume::{Position, Reset, Seen};
+use crate::kafka::statistics::PartitionStats;
 use nunchi_librdkafka::set_leader_epoch;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};

@@ -1,16 +1,12 @@
 //! What a consumer knows of batches that it cannot read: which of its partitions they are in, and how to go on behind them.
 
-use super::batch::{Batch, Span};
-use super::bounds::Bounds;
-use super::consumer::{Consumer, Unusable};
-use super::corruption::Corruption;
-use super::probe::{Found, Probe};
+use super::{Consumer, REWIND_TIMEOUT, Unusable};
+use crate::kafka::batch::{Batch, Span};
+use crate::kafka::bounds::Bounds;
+use crate::kafka::corruption::Corruption;
+use crate::kafka::probe::{Found, Probe};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::{Offset, TopicPartitionList};
-use std::time::Duration;
-
-/// How long the brokers may take to return committed offsets, and librdkafka to seek.
-const SEEK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A batch that cannot be read, in a partition of this consumer.
 #[derive(Clone, Debug)]
@@ -74,7 +70,7 @@ impl Consumer {
                 list.add_partition(&self.topic, partition);
                 let committed = self
                     .consumer
-                    .committed_offsets(list, SEEK_TIMEOUT)
+                    .committed_offsets(list, REWIND_TIMEOUT)
                     .map_err(|error| Unusable(format!("reading committed offsets: {error}")))?;
                 match committed
                     .elements()
@@ -119,7 +115,7 @@ impl Consumer {
     pub(crate) fn go_on_at(&self, partition: i32, offset: i64) -> Result<(), Unusable> {
         self.positions.borrow_mut().seek(partition, offset);
         self.consumer
-            .seek(&self.topic, partition, Offset::Offset(offset), SEEK_TIMEOUT)
+            .seek(&self.topic, partition, Offset::Offset(offset), REWIND_TIMEOUT)
             .map_err(|error| Unusable(format!("seeking behind a batch that cannot be read: {error}")))
     }
 }
