@@ -33,13 +33,21 @@ impl<C: BatchClassifier> Worker<'_, C> {
                 message,
             });
         }
-        if self.is_all_halted(consumer) {
-            return Err(PipelineError::AllHalted {
-                topic: topic.to_owned(),
-                halted: self.context.health.halted(),
-            });
-        }
-        Ok(())
+        if self.is_all_halted(consumer) { Err(self.all_halted()) } else { Ok(()) }
+    }
+
+    /// A batch was committed: whether it was the last one of a scope in which other partitions are halted.
+    ///
+    /// # Errors
+    /// [`PipelineError::AllHalted`] then: a replay has an end, and does not wait for a repair.
+    pub(super) fn end_halted_scope(&self, consumer: &Consumer) -> Result<(), PipelineError> {
+        let has_halts = self.context.scope.is_some() && !self.halts.is_empty();
+        if has_halts && self.is_all_halted(consumer) { Err(self.all_halted()) } else { Ok(()) }
+    }
+
+    fn all_halted(&self) -> PipelineError {
+        let topic = self.context.config.input.topic.clone();
+        PipelineError::AllHalted { topic, halted: self.context.health.halted() }
     }
 
     /// Tries the partitions again whose interval is over.

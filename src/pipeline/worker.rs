@@ -164,6 +164,7 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
                 Drained::Records => match self.process(consumer, &mut output, &mut batch, start) {
                     Ok(()) => {
                         failures = 0;
+                        self.end_halted_scope(consumer)?;
                         continue;
                     }
                     Err(error) => error,

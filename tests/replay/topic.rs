@@ -359,3 +359,20 @@ fn a_month_is_that_month_although_the_topic_is_shuffled() {
     assert_eq!(got.len(), want.len());
     assert_eq!(got.into_iter().collect::<BTreeSet<_>>(), want);
 }
+
+#[test]
+fn a_halted_partition_ends_a_replay_once_the_others_are_done() {
+    let Some(place) = Place::new("halted") else { return };
+    let poison = |_| Write { partition: Some(0), timestamp: Some(JANUARY), ..Write::value(*b"poison") };
+    place.kafka.write(&place.topics.input, (0..1_500).map(poison));
+    fill(&place, 6_000, |id| JANUARY + id as i64);
+    let start = Instant::now();
+    // So slow that the others are done long after the halt.
+    let small = ["--id", "halted", "--set", "worker.batch_records=500", "--rate", "1k/s"];
+    let (status, log) = place.replay(&small).end();
+    assert_eq!(status, Some(65), "{log}");
+    assert!(log.contains("of the last 1000 records of partition 0 are poisoned"), "{log}");
+    let answered = place.output();
+    let of = |partition| answered.iter().filter(|record| record.source().0 == partition).count();
+    assert_eq!([of(1), of(2), of(3)], [1_500; 3], "the others were not held up, {:?}", start.elapsed());
+}
