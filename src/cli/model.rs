@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct StoreArgs {
     /// The store of versions: a folder, file://, s3://, gs:// or az://
-    #[arg(long, env = "NUNCHI__REGISTRY__URL", value_name = "URL")]
+    #[arg(long, env = "NUNCHI__REGISTRY__URL", hide_env_values = true, value_name = "URL")]
     store: Option<String>,
     /// A configuration file (TOML); its `[registry] url` is used without --store
     #[arg(long, value_name = "FILE")]

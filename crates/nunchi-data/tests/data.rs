@@ -261,7 +261,7 @@ fn files_without_a_use_are_refused() {
     );
     let (_, counts) = collect(&write(&folder, "e.tsv", b"label\ttext\n1\ta\n1\tb\n"), &by_label()).unwrap();
     let error = require_classes(Path::new("e.tsv"), &by_label().target, &counts).unwrap_err().to_string();
-    contains(&error, &["all 2 labeled rows", "positive"]);
+    contains(&error, &["all 2 labelled rows", "positive"]);
 }
 
 #[cfg(unix)]

@@ -37,7 +37,7 @@ const MEASUREMENT_TIMEOUT: Duration = Duration::from_secs(600);
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The Kafka to measure with; topics are made there and deleted again
-    #[arg(long, env = "KAFKA_BOOTSTRAP", value_name = "HOST:PORT,…")]
+    #[arg(long, env = "KAFKA_BOOTSTRAP", hide_env_values = true, value_name = "HOST:PORT,…")]
     brokers: String,
     /// What to measure
     #[arg(long, value_delimiter = ',', default_value = "run,copy,text")]

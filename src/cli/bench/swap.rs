@@ -34,7 +34,7 @@ const MIN_STEADY_TIME: Duration = Duration::from_millis(1_500);
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The Kafka to measure with; topics are made there and deleted again
-    #[arg(long, env = "KAFKA_BOOTSTRAP", value_name = "HOST:PORT,…")]
+    #[arg(long, env = "KAFKA_BOOTSTRAP", hide_env_values = true, value_name = "HOST:PORT,…")]
     brokers: String,
     #[command(flatten)]
     model: ModelArgs,
