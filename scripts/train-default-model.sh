@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Trains the model that ships in models/ (docs/MODEL.md says why so): three networks that learn to predict tokens and then to
-# classify; the last of them once more, with all three as its teachers; and that one once more on the lessons in lessons/, its own
-# teacher on real comments. NUNCHI_DATA names the folder with the reviews (default: ../shared/data). Everything in between goes to
-# the folder named by the first argument (default: target/model); what is there already is taken as it is, and a training that was
-# interrupted goes on.
+# Trains the model that ships in models/ (docs/MODEL.md has the reasons and the data). Three networks are pre-trained on tokens
+# and then trained to classify; the last of them is trained further with all three as teachers, and then on the lessons in
+# lessons/, with itself as the teacher on real comments. NUNCHI_DATA names the folder with the reviews (default:
+# ../shared/data). Intermediate files are written to the folder named by the first argument (default: target/model); files that
+# exist are used as they are, and an interrupted training is resumed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 data=${NUNCHI_DATA:-../shared/data}
