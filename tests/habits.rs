@@ -108,3 +108,34 @@ fn every_crate_has_the_lints_and_the_oldest_compiler_of_the_workspace() {
     // APIs that are newer than `rust-version` are errors.
     assert!(read("Makefile").contains("-D clippy::incompatible_msrv"));
 }
+
+/// Whether a message of `#[error(…)]` contains the source of its variant.
+fn repeats_its_source(message: &str, variant: &str) -> bool {
+    let named = message.contains("{source}") && variant.contains(" source: ");
+    let unnamed = variant.contains("(#[from]") || variant.contains("(#[source]");
+    named || unnamed && message.contains("{0}")
+}
+
+#[test]
+fn no_error_repeats_its_source() {
+    // Commands print an error and its sources (`{error:#}`): a message that contains its source would show it twice.
+    assert!(repeats_its_source("\"cannot read: {source}\"", "Read {\n        source: io::Error,"));
+    assert!(repeats_its_source("\"cannot read: {0}\"", "Read(#[from] io::Error),"));
+    assert!(!repeats_its_source("transparent", "Read(#[from] io::Error),"));
+    assert!(!repeats_its_source("\"cannot read: {reason}\"", "Read {\n        reason: io::Error,"));
+    let mut files = Vec::new();
+    for folder in ["crates", "src"] {
+        sources(&root().join(folder), &mut files);
+    }
+    let mut checked = 0;
+    for path in files {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for (message, rest) in text.split("#[error(").skip(1).filter_map(|rest| rest.split_once(")]")) {
+            // A variant ends where the documentation of the next one begins.
+            let variant = rest.split("\n    /// ").next().unwrap();
+            assert!(!repeats_its_source(message, variant), "{}: name it `reason`: {message}", path.display());
+            checked += 1;
+        }
+    }
+    assert!(checked > 100, "{checked} messages found");
+}

@@ -51,12 +51,12 @@ pub enum PipelineError {
     #[error(transparent)]
     Output(Box<dyn Error + Send + Sync>),
     /// A worker's thread cannot be started.
-    #[error("cannot start the thread of worker {worker}: {source}")]
+    #[error("cannot start the thread of worker {worker}: {reason}")]
     Thread {
         /// The worker's number.
         worker: usize,
         /// The system's error.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// A worker's thread panicked.
     #[error("worker {0} panicked; this is a bug, and the process ends so that another can take over")]

@@ -32,9 +32,9 @@ pub(super) fn supervise(
     let (sender, ended) = mpsc::channel();
     let (mut running, mut failure) = (0, None);
     for worker in 0..workers {
-        if let Err(source) = start(worker, sender.clone()) {
-            error!(worker, %source, "a worker cannot start; the others stop");
-            failure = Some(PipelineError::Thread { worker, source });
+        if let Err(reason) = start(worker, sender.clone()) {
+            error!(worker, %reason, "a worker cannot start; the others stop");
+            failure = Some(PipelineError::Thread { worker, reason });
             stop.request();
             break;
         }

@@ -26,7 +26,7 @@ pub enum RetrainError {
     #[error(
         "the history cannot be read: {0}. Nothing was published; the next run reads the same window again"
     )]
-    History(#[from] BrokerError),
+    History(BrokerError),
     /// A file cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -69,13 +69,13 @@ pub enum RetrainError {
     },
     /// A network cannot be loaded.
     #[error("the network cannot be loaded into the engine: {0}")]
-    Engine(#[from] EngineError),
+    Engine(EngineError),
     /// The candidate cannot be written as a model.
     #[error("the candidate cannot be stored: {0}")]
-    Model(#[from] ModelError),
+    Model(ModelError),
     /// No tokenizer can be trained.
     #[error("the tokenizer cannot be trained: {0}")]
-    Text(#[from] TextError),
+    Text(TextError),
     /// The network cannot be made.
     #[error(transparent)]
     Network(#[from] RnnError),
@@ -101,6 +101,31 @@ pub enum RetrainError {
     /// A stop was requested.
     #[error("stopped before the end; nothing was published, and the next run starts from the beginning")]
     Stopped,
+}
+
+// Not `#[from]`: the message contains the cause, which would be printed a second time as the source.
+impl From<BrokerError> for RetrainError {
+    fn from(error: BrokerError) -> Self {
+        RetrainError::History(error)
+    }
+}
+
+impl From<EngineError> for RetrainError {
+    fn from(error: EngineError) -> Self {
+        RetrainError::Engine(error)
+    }
+}
+
+impl From<ModelError> for RetrainError {
+    fn from(error: ModelError) -> Self {
+        RetrainError::Model(error)
+    }
+}
+
+impl From<TextError> for RetrainError {
+    fn from(error: TextError) -> Self {
+        RetrainError::Text(error)
+    }
 }
 
 impl RetrainError {

@@ -25,12 +25,12 @@ pub enum PairOrder {
 #[derive(Debug, Error)]
 pub enum PairsError {
     /// The file cannot be opened or read.
-    #[error("cannot read the pairs in {path}: {source}")]
+    #[error("cannot read the pairs in {path}: {reason}")]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        source: csv::Error,
+        reason: csv::Error,
     },
     /// The model cannot classify a comment.
     #[error(transparent)]
@@ -74,7 +74,7 @@ pub enum PairsError {
 /// # Errors
 /// A file that cannot be read, lacks a column, has a row that is no pair, or has no rows.
 pub fn read(path: &Path, labels: &[String], order: PairOrder) -> Result<Vec<Pair>, PairsError> {
-    let unreadable = |source| PairsError::Unreadable { path: path.to_owned(), source };
+    let unreadable = |reason| PairsError::Unreadable { path: path.to_owned(), reason };
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(b'\t')
         .quoting(false)

@@ -31,14 +31,14 @@ pub enum CheckpointError {
     )]
     Full(PathBuf),
     /// It cannot be written or read.
-    #[error("cannot {verb} the checkpoint {path}: {source}")]
+    #[error("cannot {verb} the checkpoint {path}: {reason}")]
     Io {
         /// `write` or `read`.
         verb: &'static str,
         /// Where.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        reason: io::Error,
     },
     /// It belongs to another training.
     #[error(
@@ -146,10 +146,10 @@ fn checksum(metadata: &HashMap<String, String>, mut tensors: Vec<(&str, &[u8])>)
     hex(&hash.finalize())
 }
 
-fn failed(verb: &'static str, path: &Path, source: io::Error) -> CheckpointError {
-    match source.kind() {
+fn failed(verb: &'static str, path: &Path, reason: io::Error) -> CheckpointError {
+    match reason.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => CheckpointError::Full(path.to_owned()),
-        _ => CheckpointError::Io { verb, path: path.to_owned(), source },
+        _ => CheckpointError::Io { verb, path: path.to_owned(), reason },
     }
 }
 

@@ -60,13 +60,20 @@ pub struct Trained {
 pub enum TrainError {
     /// The comments cannot be read again.
     #[error("cannot read the comments to train on again: {0}")]
-    Corpus(#[from] std::io::Error),
+    Corpus(std::io::Error),
     /// A checkpoint cannot be written or read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// It diverged again and again, before there was anything that classifies.
     #[error(transparent)]
     Diverged(#[from] Diverged),
+}
+
+// Not `#[from]`: the message contains the cause, which would be printed a second time as the source.
+impl From<std::io::Error> for TrainError {
+    fn from(error: std::io::Error) -> Self {
+        TrainError::Corpus(error)
+    }
 }
 
 /// The loss ran away, or was not a number, too often.

@@ -33,12 +33,12 @@ pub enum ReportError {
     #[error("the report {0} must be named *.html; its figures are written beside it as *.json")]
     Name(PathBuf),
     /// A file cannot be written.
-    #[error("cannot write the report {path}: {source}; name a folder that exists and can be written")]
+    #[error("cannot write the report {path}: {reason}; name a folder that exists and can be written")]
     Write {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
 }
 
@@ -197,7 +197,7 @@ impl Report {
         let json = json_beside(html)?;
         let failed = |path: &Path| {
             let path = path.to_owned();
-            move |source| ReportError::Write { path, source }
+            move |reason| ReportError::Write { path, reason }
         };
         std::fs::write(html, self.html()).map_err(failed(html))?;
         let figures = serde_json::to_string(self).expect("figures and texts can be written as JSON");
