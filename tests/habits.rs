@@ -139,3 +139,42 @@ fn no_error_repeats_its_source() {
     }
     assert!(checked > 100, "{checked} messages found");
 }
+
+/// The packages that the section `name` of a manifest names; with `optional` also those that a feature adds.
+fn packages(manifest: &toml::Table, name: &str, optional: bool) -> BTreeSet<String> {
+    let Some(section) = manifest.get(name).and_then(toml::Value::as_table) else { return BTreeSet::new() };
+    let wanted = |value: &toml::Value| optional || value.get("optional").is_none();
+    let name = |(key, value): (&String, &toml::Value)| {
+        value.get("package").and_then(toml::Value::as_str).unwrap_or(key).to_owned()
+    };
+    section.iter().filter(|(_, value)| wanted(value)).map(name).collect()
+}
+
+#[test]
+fn the_lock_file_of_fuzz_has_the_dependencies_of_the_crates() {
+    // `fuzz/` is a workspace of its own, so that nothing else notices a lock file that is out of date.
+    let lock: toml::Table = toml::from_str(&read("fuzz/Cargo.lock")).unwrap();
+    let crates = std::fs::read_dir(root().join("crates")).unwrap();
+    let mut manifests: Vec<PathBuf> = crates.map(|entry| entry.unwrap().path().join("Cargo.toml")).collect();
+    manifests.push(root().join("Cargo.toml"));
+    for path in manifests {
+        let manifest: toml::Table = toml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let name = manifest["package"]["name"].as_str().unwrap();
+        let mut locked = lock["package"].as_array().unwrap().iter();
+        let package = locked.find(|package| package["name"].as_str() == Some(name)).unwrap();
+        let locked: BTreeSet<String> = package["dependencies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|line| line.as_str().unwrap().split(' ').next().unwrap().to_owned())
+            .collect();
+        let advice = format!("{name}: run `cargo check` in fuzz/ and commit Cargo.lock");
+        assert!(packages(&manifest, "dependencies", false).is_subset(&locked), "{advice}");
+        let mut allowed = packages(&manifest, "dependencies", true);
+        allowed.extend(packages(&manifest, "build-dependencies", true));
+        for target in manifest.get("target").and_then(toml::Value::as_table).into_iter().flatten() {
+            allowed.extend(packages(target.1.as_table().unwrap(), "dependencies", true));
+        }
+        assert!(locked.is_subset(&allowed), "{advice}");
+    }
+}
