@@ -184,7 +184,7 @@ fn wrong_usage_and_bad_models_have_their_exit_status() {
         (&["--format", "xml"][..], 64, "xml"),
         (&["--kernel", "abacus"], 64, "abacus"),
         (&["--model", "/no/such/file"], 64, "/no/such/file"),
-        (&["--model", "Cargo.toml"], 1, "no complete safetensors"),
+        (&["--model", "Cargo.toml"], 1, "not a complete safetensors"),
     ] {
         let output = classify(arguments, b"");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -100,7 +100,7 @@ fn what_does_not_fit_is_said() {
         (without("weight_hh"), "`rnn.weight_hh_l0` is missing"),
         (without("bias_hh"), "`rnn.bias_hh_l0` is missing"),
         (state_dict(&network, |name| Some(name.replace("bias_hh", "weight_hr"))), "belongs to no part"),
-        (b"not a file".to_vec(), "no complete safetensors"),
+        (b"not a file".to_vec(), "not a complete safetensors"),
     ] {
         let said = refusal(&dict);
         assert!(said.contains(want), "{want}: {said}");

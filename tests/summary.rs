@@ -77,5 +77,5 @@ fn the_command_prints_the_table() {
     let refused =
         Command::new(env!("CARGO_BIN_EXE_nunchi")).args(["summary", "Cargo.toml"]).output().unwrap();
     assert_eq!(refused.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("no complete safetensors file"));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("not a complete safetensors file"));
 }

@@ -228,7 +228,7 @@ fn training_goes_on_from_a_model_and_wrong_models_are_refused() {
             "the labels of the model of --from are 나쁨, 좋음, 보통, not negative, positive",
         ),
         (["--teacher", three], 1, "a teacher must have two labels, this one has 3"),
-        (["--teacher", file], 1, "this is no complete safetensors file"),
+        (["--teacher", file], 1, "this is not a complete safetensors file"),
     ] {
         let (code, said) = run(&more);
         assert_eq!(code, Some(status), "{said}");

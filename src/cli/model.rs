@@ -3,9 +3,8 @@
 use super::settings::Settings;
 use crate::cli::exit::UsageError;
 use crate::registry::{Name, Store, Version};
-use anyhow::Context as _;
 use nunchi_engine::LoadedModel;
-use nunchi_model::Model;
+use nunchi_model::{Model, ModelError};
 use std::path::{Path, PathBuf};
 
 /// The flags `--store` and `--config`.
@@ -86,5 +85,9 @@ fn from_file(name: &str) -> anyhow::Result<Model> {
             format!("there is no file {name}; if it names a version, name its store too: --store URL");
         return Err(UsageError::new(message).into());
     }
-    Model::load(Path::new(name)).with_context(|| format!("the model {name} is refused"))
+    Model::load(Path::new(name)).map_err(|error| match error {
+        // It names the file itself.
+        ModelError::File { .. } => error.into(),
+        error => anyhow::Error::new(error).context(format!("the model {name} is refused")),
+    })
 }

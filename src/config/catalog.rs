@@ -148,7 +148,7 @@ pub(super) fn unknown(key: &str) -> String {
         .map(|setting| (strsim::damerau_levenshtein(setting.key, &key), setting.key))
         .min()
         .filter(|(distance, _)| *distance <= 3)
-        .map_or_else(String::new, |(_, nearest)| format!("; did you mean `{nearest}`?"));
+        .map_or_else(String::new, |(_, nearest)| format!(" (did you mean `{nearest}`?)"));
     let in_section: Vec<&str> =
         SETTINGS.iter().filter_map(|setting| setting.key.strip_prefix(section)?.strip_prefix('.')).collect();
     if in_section.is_empty() {

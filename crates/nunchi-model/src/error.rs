@@ -27,7 +27,7 @@ pub enum ModelError {
         most: u64,
     },
     /// The bytes are no safetensors file: truncated, or something else.
-    #[error("this is no complete safetensors file: {0}")]
+    #[error("this is not a complete safetensors file (it was cut off, or is another kind of file): {0}")]
     Damaged(String),
     /// A safetensors file, but no model of ours.
     #[error(

@@ -117,7 +117,7 @@ fn a_missing_file_and_one_that_is_something_else() {
         testing::model(Cell::Bag, 1).save(&folder.path().join("no/such/folder"), WeightFormat::F32);
     assert!(matches!(unwritable, Err(ModelError::File { verb: "write", .. })));
     for file in [&b""[..], b"PK\x03\x04", b"{}", &[0xff; 64]] {
-        assert!(refusal(file).contains("no complete safetensors file"));
+        assert!(refusal(file).contains("not a complete safetensors file"));
     }
 }
 
@@ -222,7 +222,7 @@ fn tensors_that_do_not_fit_are_refused() {
     let said = refusal(&forge(|header, _| header["head.bias"]["dtype"] = "I16".into()));
     assert!(said.contains("I16"), "{said}");
     let said = refusal(&forge(|header, _| header["head.bias"]["dtype"] = "Q3".into()));
-    assert!(said.contains("no complete safetensors"), "{said}");
+    assert!(said.contains("not a complete safetensors"), "{said}");
     // A row more than the tokenizer has tokens.
     let said = refusal(&forge(|header, tensors| {
         tensors.splice(0..0, [0; 32]);
