@@ -6,7 +6,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-retrain build test test-full nextest model lint fmt-check clippy doc deny machete typos fuzz-corpus docs \
+.PHONY: help demo demo-retrain build test test-full test-dynamic nextest model lint fmt-check clippy doc deny machete typos fuzz-corpus docs \
 	sanitize fmt clean setup
 
 help: ## List the targets
@@ -31,6 +31,12 @@ test: ## Run all tests, with a real Apache Kafka (ARGS="--test demo" for one fil
 test-full: ## Run all tests, with every fault of the delivery tests provoked five times as often
 	@scripts/setup test
 	@NUNCHI_TEST_FULL=1 scripts/test $(ARGS)
+
+test-dynamic: ## Run all tests with the system's librdkafka (pkg-config rdkafka, 2.12.1 or newer)
+	@pkg-config --atleast-version=2.12.1 rdkafka \
+		|| { echo "pkg-config finds no rdkafka of 2.12.1 or newer: set PKG_CONFIG_PATH" >&2; exit 1; }
+	@scripts/setup test
+	@scripts/test --features dynamic-librdkafka $(ARGS)
 
 nextest: ## Run all tests by cargo-nextest, with a real Apache Kafka (.config/nextest.toml)
 	@scripts/setup test

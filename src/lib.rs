@@ -24,6 +24,12 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::disallowed_macros))]
 
+#[cfg(all(feature = "dynamic-librdkafka", feature = "vendored"))]
+compile_error!(
+    "choose one of the features `dynamic-librdkafka` and `vendored`: the system's librdkafka would find the OpenSSL that is \
+     compiled in beside the one that it was built with"
+);
+
 pub mod cli;
 pub mod config;
 pub mod dead_letters;

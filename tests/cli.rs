@@ -82,6 +82,15 @@ fn wrong_usage_ends_with_64() {
 }
 
 #[test]
+fn the_version_names_the_library_that_speaks_to_kafka() {
+    let first = concat!("nunchi ", env!("CARGO_PKG_VERSION"));
+    assert_eq!(printed(&nunchi(&["-V"])), format!("{first}\n"));
+    let kind = if nunchi_librdkafka::IS_SYSTEM { "system" } else { "bundled" };
+    let second = format!("librdkafka {} ({kind})", nunchi_librdkafka::version());
+    assert_eq!(printed(&nunchi(&["--version"])), format!("{first}\n{second}\n"));
+}
+
+#[test]
 fn completions_know_every_command() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let output = nunchi(&["completions", shell]);

@@ -183,6 +183,19 @@ fn properties_that_do_not_go_together_are_found_too() {
 }
 
 #[test]
+fn the_new_group_protocol_is_discouraged_where_librdkafka_speaks_it_badly() {
+    let fixed = nunchi_librdkafka::version() >= nunchi_librdkafka::Version::new(2, 15, 0);
+    for (protocol, discouraged) in [("consumer", !fixed), ("CONSUMER", !fixed), ("classic", false)] {
+        let output = Check::new(&format!("[kafka.consumer]\ngroup.protocol = \"{protocol}\"\n")).run();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{errors}");
+        assert!(output.stdout.ends_with(b"\nok\n"));
+        let line = "nunchi: warning: group.protocol = \"consumer\" is not reliable with librdkafka";
+        assert_eq!(errors.starts_with(line), discouraged, "{protocol}: {errors}");
+    }
+}
+
+#[test]
 fn no_secret_is_ever_shown() {
     const SECRET: &str = "hunter2-열려라참깨";
     let file = r#"

@@ -2,7 +2,7 @@
 
 use super::settings::Settings;
 use crate::cli::exit::ExitStatus;
-use crate::cli::printer::{out, outln};
+use crate::cli::printer::{errln, out, outln};
 use crate::config::{Flag, LogFormat, Origin};
 use crate::telemetry::set_message_format;
 use std::fmt::Write as _;
@@ -40,6 +40,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     // Who checks reads it here, whatever form the log of `run` is to have.
     set_message_format(LogFormat::Text);
     let settings = settings?;
+    for warning in settings.clients.warnings() {
+        errln!("nunchi: warning: {warning}");
+    }
     out!("{}", listing(&settings));
     outln!("ok");
     Ok(ExitStatus::Done)

@@ -4,6 +4,7 @@
 
 use crate::cli::printer::errln;
 use crate::config::LogFormat;
+use crate::kafka::library;
 use crate::telemetry::{lost_log_lines, messages_are_json, report_panics, set_message_format};
 use clap::{Parser, Subcommand};
 use exit::{ExitStatus, InternalError};
@@ -11,6 +12,7 @@ use printer::finish;
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 mod bench;
 mod classify;
@@ -57,9 +59,13 @@ Start here:
     )
 }
 
+/// What `--version` prints; `-V` prints the first line alone.
+static VERSION: LazyLock<String> =
+    LazyLock::new(|| format!("{}\nlibrdkafka {}", env!("CARGO_PKG_VERSION"), library()));
+
 /// nunchi (눈치): classifies streams of product comments with a recurrent neural network.
 #[derive(Debug, Parser)]
-#[command(name = "nunchi", version, about, max_term_width = 100, after_help = after_help())]
+#[command(name = "nunchi", version, long_version = VERSION.as_str(), about, max_term_width = 100, after_help = after_help())]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -6,6 +6,7 @@ use crate::cli::exit::ExitStatus;
 use crate::config::{Config, Flag};
 use crate::http;
 use crate::http::Admin;
+use crate::kafka::library;
 use crate::pipeline::{Pipeline, SlotClassifier, worker_count};
 use crate::registry::{CanaryThresholds, FollowSettings, Follower, Log, actor, load_current};
 use crate::stop::Stop;
@@ -161,6 +162,7 @@ fn log_configuration(config: &Config, loaded: &LoadedModel) {
     );
     tracing::info!(
         brokers = config.kafka.brokers,
+        librdkafka = library(),
         group = config.kafka.group,
         delivery = ?config.kafka.delivery,
         workers = worker_count(config),

@@ -23,6 +23,8 @@ pub enum Origin {
     Together(&'static str),
     /// A command-line flag, as `--brokers` or `--set`.
     Flag(String),
+    /// A library of the system.
+    Library(&'static str),
 }
 
 impl fmt::Display for Origin {
@@ -34,6 +36,7 @@ impl fmt::Display for Origin {
             Origin::Environment(name) => write!(f, "environment {name}"),
             Origin::Together(what) => f.write_str(what),
             Origin::Flag(flag) => write!(f, "flag {flag}"),
+            Origin::Library(name) => f.write_str(name),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Always holds: no property that a guarantee depends on can be overridden, names and values were accepted by librdkafka, and
 //! no `Debug` or error shows a value that may be secret.
 
+use super::library;
 use super::properties::{self, Map};
 use crate::config::{Config, ConfigErrors, Delivery, Origin, Origins, Properties, Value, is_hidden};
 use rdkafka::ClientConfig;
@@ -38,7 +39,7 @@ impl ClientProperties {
     /// Resolves secrets, and has librdkafka check every name and value. `kafka.instance` becomes random unless set.
     ///
     /// # Errors
-    /// All errors at once: refused properties, unknown names, refused values, missing variables and files.
+    /// All errors at once: a librdkafka of the system that cannot be used, refused properties, unknown names, refused values, missing variables and files.
     pub fn resolve(config: &Config) -> Result<Self, ConfigErrors> {
         let (resolved, errors) = Self::resolve_with(config, &Origins::default());
         errors.none_or(resolved)
@@ -47,6 +48,7 @@ impl ClientProperties {
     /// As [`ClientProperties::resolve`], and errors name where the property was set.
     pub(crate) fn resolve_with(config: &Config, origins: &Origins) -> (Self, ConfigErrors) {
         let mut errors = ConfigErrors::default();
+        library::check(&mut errors);
         let kafka = &config.kafka;
         let mut read = |section: &str, properties| {
             properties::resolve(&format!("kafka.{section}"), properties, origins, &mut errors)
@@ -78,7 +80,8 @@ impl ClientProperties {
         defaults(&mut self.common, &[("client.id", "nunchi")]);
         self.consumer = layered(&self.common, &self.consumer);
         self.producer = layered(&self.common, &self.producer);
-        let modern = self.consumer.get("group.protocol").is_some_and(|protocol| protocol == "consumer");
+        let modern =
+            self.consumer.get("group.protocol").is_some_and(|protocol| library::is_new_protocol(protocol));
         if !modern {
             // KIP-848 leaves these to the broker and librdkafka refuses them there.
             defaults(
@@ -204,6 +207,12 @@ impl ClientProperties {
     pub fn transactional_id(&self, worker: usize) -> String {
         // Not with `-`, which names contain: group `a-b` with instance `c` and group `a` with `b-c` would fence each other.
         format!("{}/{}/{worker}", self.group, self.instance)
+    }
+
+    /// What is allowed and not recommended, each a sentence.
+    pub fn warnings(&self) -> Vec<String> {
+        let protocol = self.consumer.get("group.protocol").map(String::as_str);
+        library::protocol_warning(protocol).into_iter().collect()
     }
 
     /// This process's name within its group.

@@ -18,6 +18,7 @@ pub(crate) mod group_start;
 mod headers;
 pub(crate) mod history;
 pub(crate) mod lag;
+mod library;
 pub(crate) mod live_topics;
 pub(crate) mod output;
 mod pacer;
@@ -40,6 +41,7 @@ pub(crate) mod write_failures;
 
 pub use client_properties::ClientProperties;
 pub use error::{BrokerError, ClientError};
+pub use library::library;
 pub use pacer::{Pace, Pacer};
 
 use std::time::{SystemTime, UNIX_EPOCH};

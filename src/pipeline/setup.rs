@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::warn;
 
 /// How many workers `config` sets: `worker.workers`, or one a core if that is 0.
 pub fn worker_count(config: &Config) -> usize {
@@ -92,6 +93,7 @@ impl Pipeline {
     ) -> Result<Summary, PipelineError> {
         let workers = worker_count(&self.config);
         let Pipeline { config, clients, health, stop, ask_limits, .. } = self;
+        clients.warnings().iter().for_each(|warning| warn!("{warning}"));
         let Some(topics) = inspect(config, clients, health, stop, workers, *ask_limits)? else {
             return Ok(Summary::default());
         };

@@ -7,6 +7,7 @@
 //! - [`commit_metadata()`]: the text beside a committed offset.
 //! - `admin`: [`describe_topics`], [`describe_cluster`], [`describe_consumer_group`].
 //! - [`set_sasl_credentials`]: new credentials for a client that is running.
+//! - [`version()`], [`check_version`]: which librdkafka runs, and whether it will do.
 //! - [`Error`], [`ResponseError`].
 
 mod admin;
@@ -16,6 +17,7 @@ mod error;
 mod ffi;
 mod headers;
 mod leader_epoch;
+mod version;
 
 pub use admin::{
     ClusterDescription, DescribeOptions, GroupDescription, GroupState, Node, Operation, Operations,
@@ -27,3 +29,4 @@ pub use credentials::set_sasl_credentials;
 pub use error::{Error, ResponseError};
 pub use headers::{HeadersBuilder, RawHeader, RawHeaders, RawHeadersIter};
 pub use leader_epoch::{leader_epoch, message_leader_epoch, set_leader_epoch};
+pub use version::{IS_SYSTEM, OLDEST_VERSION, Unsuitable, Version, check_version, version};
