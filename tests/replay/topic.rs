@@ -232,6 +232,26 @@ fn what_is_gone_is_said() {
     assert_eq!(by_time[0]["offsets"], serde_json::Value::Null, "how many is not known");
     assert_eq!(by_time[0]["first_left"], "2026-05-01T00:00:00Z");
     assert_eq!(gone(&["--id", "c", "--from", "2026-05-02"]), serde_json::json!([]));
+
+    // As a person reads it: a line for the partition, each word behind one blank.
+    let arguments = place.arguments(&["--topic", &place.topics.input, "--to-topic", &place.topics.output]);
+    let words = |more: &[&'static str]| -> Vec<String> {
+        let all = arguments.iter().map(String::as_str).filter(|word| *word != "--json");
+        let (status, log) = Process::nunchi(&all.chain(more.iter().copied()).collect::<Vec<_>>()).end();
+        assert_eq!(status, Some(0), "{log}");
+        log.lines().filter(|line| line.contains("beyond retention")).map(str::to_owned).collect()
+    };
+    let first_left = "the first record that is left is of 2026-05-01T00:00:00Z";
+    assert_eq!(
+        words(&["--id", "d", "--from-offset", "10", "--to-offset", "40"]),
+        [format!("partition 0: 20 offsets of the range are beyond retention; {first_left}")]
+    );
+    assert_eq!(
+        words(&["--id", "e", "--from", "2026-02-01", "--to", "2026-06-01"]),
+        [format!(
+            "partition 0: what the range holds before its first record that is left is beyond retention; {first_left}"
+        )]
+    );
 }
 
 #[test]
