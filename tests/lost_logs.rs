@@ -7,13 +7,13 @@ mod admin;
 mod common;
 
 use admin::try_request;
-use common::{Kafka, Topics, Write, comment, kafka, random_model, wait_for};
+use common::{Kafka, Topics, Write, comment, kafka, needs, random_model, wait_for};
 use std::fs::File;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
-/// `nunchi run` that logs to `log`, and its admin server's address.
-fn start(kafka: &Kafka, topics: &Topics, model: &str, log: Stdio) -> (Child, String) {
+/// `nunchi run` that `spawn` starts with a log of its kind, and its admin server's address.
+fn start(kafka: &Kafka, topics: &Topics, model: &str, spawn: &dyn Fn(Command) -> Child) -> (Child, String) {
     // Its port cannot be read from its log: one that is free now.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let address = format!("127.0.0.1:{port}");
@@ -21,8 +21,7 @@ fn start(kafka: &Kafka, topics: &Topics, model: &str, log: Stdio) -> (Child, Str
     command.args(["run", "--http", &address, "--brokers", &kafka.bootstrap, "--model", model]);
     command.args(["--input", &topics.input, "--output", &topics.output, "--group", &topics.group]);
     command.args(["--dead-letters", &topics.dead_letters, "--set", "log.level=debug"]);
-    let child = command.stdin(Stdio::null()).stderr(log).spawn().unwrap();
-    (child, format!("http://{address}"))
+    (spawn(command), format!("http://{address}"))
 }
 
 fn terminate(child: &mut Child) -> Option<i32> {
@@ -48,21 +47,35 @@ fn a_log_that_cannot_be_written_changes_nothing_and_is_counted() {
     let folder = tempfile::tempdir().unwrap();
     let model = random_model(folder.path(), 7);
     let model = model.to_str().unwrap();
-    let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
-    let closed = || {
+    let log_to = |mut command: Command, log: Stdio| command.stdin(Stdio::null()).stderr(log).spawn().unwrap();
+    let full = |command| log_to(command, File::options().write(true).open("/dev/full").unwrap().into());
+    let closed = |command| {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        Stdio::from(writer)
+        log_to(command, writer.into())
     };
-    let logs: [(&str, &dyn Fn() -> Stdio); 2] = [("full", &full), ("closed", &closed)];
+    let small = folder.path().join("small");
+    std::fs::create_dir(&small).unwrap();
+    let way = needs::own_mounts();
+    // `exec`: signals go to the process itself.
+    let tmpfs = |command: Command| {
+        let line = "exec \"$0\" \"$@\" 2>>$full/err";
+        let mut command = needs::on_a_full_tmpfs(way.unwrap(), &small, &command, line);
+        command.stdin(Stdio::null()).spawn().unwrap()
+    };
+    let logs: [(&str, &dyn Fn(Command) -> Child); 3] =
+        [("full", &full), ("closed", &closed), ("tmpfs", &tmpfs)];
     for (name, log) in logs {
+        if name == "tmpfs" && way.is_none() {
+            continue;
+        }
         let topics = kafka.topics(&format!("lost-logs-{name}"), 2);
         kafka.write(&topics.input, (0..200).map(|id| Write::value(comment(id, "좋아요"))));
-        let (mut first, url) = start(&kafka, &topics, model, log());
+        let (mut first, url) = start(&kafka, &topics, model, log);
         let committed = || kafka.committed(&topics.group, &topics.input, 2).iter().sum::<i64>();
         wait_for("the records", || committed() == 200);
         // Rebalances log from within callbacks of librdkafka.
-        let (mut second, other) = start(&kafka, &topics, model, log());
+        let (mut second, other) = start(&kafka, &topics, model, log);
         wait_for("one partition each", || {
             metric(&url, "nunchi_assigned_partitions") == 1.0
                 && metric(&other, "nunchi_assigned_partitions") == 1.0

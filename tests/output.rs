@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)] // Outside of `#[test]` functions too a failure fails the test.
 
+mod needs;
+
 use nunchi_model::rnn::Cell;
 use nunchi_model::{WeightFormat, testing};
 use std::fs::File;
@@ -112,6 +114,55 @@ fn a_full_disk_is_an_error_that_is_told() {
         let status = place.command(arguments).stdout(full()).stderr(full()).status().unwrap();
         assert_eq!(status.code(), Some(1), "{arguments:?}");
     }
+}
+
+#[test]
+fn a_full_tmpfs_is_an_error_that_is_told() {
+    let Some(way) = needs::own_mounts() else { return };
+    let place = Place::new();
+    let folder = place.0.path().join("small");
+    std::fs::create_dir(&folder).unwrap();
+    let lines = || File::open(place.path("lines.txt")).unwrap();
+    for arguments in PRINTING {
+        let on_it = |redirections: &str| {
+            let line = format!("\"$0\" \"$@\" {redirections}");
+            let mut command = needs::on_a_full_tmpfs(way, &folder, &place.command(arguments), &line);
+            command.stdin(lines()).output().unwrap()
+        };
+        let output = on_it(">>$full/out");
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(
+            said.contains("nunchi: cannot write to standard output: No space left"),
+            "{arguments:?}: {said}"
+        );
+        assert!(!said.contains("panicked"), "{arguments:?}: {said}");
+        // What is only said can be lost.
+        let output = on_it("2>>$full/err");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert_eq!(on_it(">>$full/out 2>>$full/err").status.code(), Some(1), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_store_on_a_full_tmpfs_takes_no_half_version() {
+    let Some(way) = needs::own_mounts() else { return };
+    let place = Place::new();
+    let folder = place.0.path().join("small");
+    std::fs::create_dir(&folder).unwrap();
+    let store = folder.join("store").display().to_string();
+    let publish = place.command(&["models", "publish", "MODEL", "--store", &store]);
+    // With room again: nothing of the first attempt is in the way, and there is one version, which is whole.
+    let line = "\"$0\" \"$@\"; status=$?
+        rm $full/filling && \"$0\" \"$@\" 2>/dev/null || exit 98
+        \"$0\" models verify --store $full/store || exit 97
+        \"$0\" models list --store $full/store || exit 96
+        exit $status";
+    let output = needs::on_a_full_tmpfs(way, &folder, &publish, line).output().unwrap();
+    let (said, out) = (said(&output), String::from_utf8(output.stdout.clone()).unwrap());
+    assert_eq!(output.status.code(), Some(1), "{said}{out}");
+    assert!(said.contains("No space left") && !said.contains("panicked"), "{said}");
+    assert!(out.contains("v1") && !out.contains("v2"), "{out}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! returns: loudly skipped by hand, a failure where `NUNCHI_TEST_REQUIRE` (a comma-separated list) promises the thing.
 //! `scripts/test` promises all of them.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Everything that a test may lack; `tests/habits.rs` compares it with `scripts/test`.
@@ -30,4 +31,42 @@ pub fn runs(program: &str, args: &[&str]) -> bool {
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success())
+}
+
+/// Arguments of `unshare` for a command that may mount file systems, which are gone when it ends. `None` where the system
+/// allows none: the calling test is skipped.
+#[allow(dead_code)]
+pub fn own_mounts() -> Option<&'static [&'static str]> {
+    const WAYS: [&[&str]; 2] = [&["-m"], &["-r", "-m"]];
+    let works = |way: &&&[&str]| {
+        let probe = "mount -t tmpfs -o size=64k tmpfs /mnt";
+        runs("unshare", &[**way, &["sh", "-c", probe]].concat())
+    };
+    let found = WAYS.iter().find(works).copied();
+    if found.is_none() {
+        lacking("mounts", "a small file system cannot be mounted here (`unshare -m` and `unshare -rm` fail)");
+    }
+    found
+}
+
+/// `command` beside a file system that is full: a tmpfs of 8 MB at `folder`, which must exist, with the empty files `out` and
+/// `err`. A shell runs `line`, in which `"$0" "$@"` is the command and `$full` the folder.
+#[allow(dead_code)]
+pub fn on_a_full_tmpfs(way: &[&str], folder: &Path, command: &Command, line: &str) -> Command {
+    let folder = folder.display();
+    let script = format!(
+        "mount -t tmpfs -o size=8m tmpfs {folder} && cd {folder} && : >out && : >err && cd - >/dev/null || exit 99
+        cat /dev/zero >{folder}/filling 2>/dev/null
+        full={folder}
+        {line}"
+    );
+    let mut outer = Command::new("unshare");
+    outer.args(way).args(["sh", "-c", &script]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    outer
 }
