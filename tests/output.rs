@@ -145,6 +145,36 @@ fn a_full_tmpfs_is_an_error_that_is_told() {
 }
 
 #[test]
+fn a_file_on_a_full_tmpfs_is_absent_and_not_empty() {
+    let Some(way) = needs::own_mounts() else { return };
+    let place = Place::new();
+    let folder = place.0.path().join("small");
+    std::fs::create_dir(&folder).unwrap();
+    let file = |name: &str| folder.join(name).display().to_string();
+    let (page, drawing, graph, model) =
+        (file("r.html"), file("f.svg"), file("g.onnx"), file("m.safetensors"));
+    let vocabulary = ["--vocabulary", "300", "--hidden", "8", "--embedding", "8", "--epochs", "1"];
+    let train = [&["train", "DATA", "--out", &model], &vocabulary[..]].concat();
+    let commands: [(&[&str], &str); 5] = [
+        (&["evaluate", "MODEL", "DATA", "--report", &page], "cannot write the report"),
+        (&["evaluate", "MODEL", "DATA", "--fading", &drawing], "cannot write "),
+        (&["models", "export", "MODEL", "--onnx", &graph], "cannot write "),
+        (&["models", "revise", "MODEL", "--out", &model, "--name", "other"], "cannot write "),
+        (&train, "the disk is full: the checkpoint"),
+    ];
+    for (arguments, message) in commands {
+        let line = "\"$0\" \"$@\" >/dev/null; status=$?; ls $full; exit $status";
+        let output = needs::on_a_full_tmpfs(way, &folder, &place.command(arguments), line).output().unwrap();
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        let last = said.lines().last().unwrap();
+        assert!(last.starts_with(&format!("nunchi: {message}")), "{arguments:?}: {said}");
+        assert!(last.matches("No space left").count() <= 1, "{arguments:?}: {said}");
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), "err\nfilling\nout\n", "{arguments:?}");
+    }
+}
+
+#[test]
 fn a_store_on_a_full_tmpfs_takes_no_half_version() {
     let Some(way) = needs::own_mounts() else { return };
     let place = Place::new();

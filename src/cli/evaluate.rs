@@ -6,9 +6,10 @@ mod tables;
 use super::columns::ColumnArgs;
 use super::exit::UsageError;
 use super::model::{StoreArgs, find_model};
+use super::whole_file::write_whole;
 use crate::cli::exit::ExitStatus;
 use crate::cli::printer::{errln, outln};
-use anyhow::{Context, bail};
+use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 use nunchi_data::Columns;
 use nunchi_eval::evaluation::{self, ModelUnderTest, Observations, Part};
@@ -152,8 +153,7 @@ fn draw_influence_decay(
 ) -> anyhow::Result<()> {
     let models: Vec<&Model> = models.iter().map(ModelUnderTest::model).collect();
     let measured = influence_decay::measure(&models, data, columns)?;
-    std::fs::write(file, influence_decay::chart(&measured))
-        .with_context(|| format!("cannot write {}", file.display()))?;
+    write_whole(file, influence_decay::chart(&measured))?;
     let places = [10, 20, influence_decay::TOKENS - 1];
     for one in &measured {
         let left = |shares: &[f64]| places.map(|at| format!("{:.0}", shares[at] * 100.0)).join(", ");

@@ -39,6 +39,7 @@ mod settings;
 mod signals;
 mod summary;
 mod train;
+mod whole_file;
 
 /// First commands to try, and the exit statuses.
 fn after_help() -> String {

@@ -1,11 +1,12 @@
 //! Into a file: complete or absent, also after a kill.
 
-use super::common::{Process, Write, comment, wait_for};
+use super::common::{Process, Write, comment, needs, wait_for};
 use super::{DAY, JANUARY, Place, fill, last, partition};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// The JSON lines of a finished file.
 fn lines(path: &Path) -> Vec<serde_json::Value> {
@@ -178,4 +179,32 @@ fn a_parquet_file_has_a_column_for_each_part_of_a_verdict() {
     }
     assert_eq!(poisoned, 1);
     assert_in_order(found, 0..3_000);
+}
+
+#[test]
+fn a_disk_that_fills_up_ends_the_replay_and_the_same_command_goes_on() {
+    let Some(place) = Place::new("full") else { return };
+    let Some(way) = needs::own_mounts() else { return };
+    const COUNT: usize = 4_000;
+    fill(&place, COUNT, |id| JANUARY + id as i64);
+    let (small, whole) = (place.folder.path().join("small"), place.folder.path().join("whole.jsonl"));
+    std::fs::create_dir(&small).unwrap();
+    let file = small.join("january.jsonl");
+    let more = ["--topic", &place.topics.input, "--to-file", file.to_str().unwrap(), "--id", "full"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nunchi"));
+    command.args(place.arguments(&more)).args(["--set", "worker.batch_records=250"]);
+    // Room for a part of the lines.
+    let line = format!(
+        "truncate -s -200000 $full/filling; \"$0\" \"$@\"; status=$?
+        [ -e {file} ] && exit 98
+        rm $full/filling; \"$0\" \"$@\" || exit 97
+        cp {file} {whole}; exit $status",
+        file = file.display(),
+        whole = whole.display()
+    );
+    let output = needs::on_a_full_tmpfs(way, &small, &command, &line).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("No space left") && !said.contains("panicked"), "{said}");
+    assert_in_order(ids(&lines(&whole)), 0..COUNT);
 }

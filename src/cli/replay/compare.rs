@@ -7,6 +7,7 @@ use crate::cli::exit::UsageError;
 use crate::cli::model::find_model;
 use crate::cli::printer::{errln, out, outln};
 use crate::cli::signals::{interrupted, stop_on_signals};
+use crate::cli::whole_file::write_whole;
 use crate::config::Config;
 use crate::pipeline::{LabelFilter, ModelSlot, ParallelClassifier, worker_count};
 use crate::replay::{Replay, ReplayContext, Request, Target};
@@ -82,8 +83,7 @@ pub(super) fn run(args: &Args, config: Config, names: &[String]) -> anyhow::Resu
         out!("{}", report::terminal(&compared));
     }
     if let Some(page) = &args.html {
-        std::fs::write(page, html::page(&compared))
-            .with_context(|| format!("cannot write {}", page.display()))?;
+        write_whole(page, html::page(&compared))?;
         errln!("the report is in {}", page.display());
     }
     if !compared.complete {

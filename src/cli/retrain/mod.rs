@@ -8,6 +8,7 @@ use super::exit::UsageError;
 use super::progress::TrainingBar;
 use super::settings::Settings;
 use super::signals::{interrupted, stop_on_signals};
+use super::whole_file::write_whole;
 use crate::cli::exit::ExitStatus;
 use crate::cli::printer::{errln, outln};
 use crate::config::{Config, Log};
@@ -146,7 +147,7 @@ fn write(folder: &Path, finished: &RetrainOutcome) -> anyhow::Result<[PathBuf; 2
     let [json, html] = ["json", "html"].map(|extension| folder.join(format!("{}.{extension}", report.run)));
     let content = serde_json::to_vec_pretty(&report.to_value())?;
     for (path, content) in [(&json, content), (&html, page::page(report).into_bytes())] {
-        std::fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))?;
+        write_whole(path, content)?;
     }
     Ok([json, html])
 }

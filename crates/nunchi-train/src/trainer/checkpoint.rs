@@ -30,6 +30,11 @@ pub enum CheckpointError {
         "the disk is full: the checkpoint {0} is the last good one; make room and run the same command again, it goes on from there"
     )]
     Full(PathBuf),
+    /// No room, and nothing from before.
+    #[error(
+        "the disk is full: the checkpoint {0} cannot be written, and there is no earlier one; make room and run the same command again"
+    )]
+    FullBeforeFirst(PathBuf),
     /// It cannot be written or read.
     #[error("cannot {verb} the checkpoint {path}: {reason}")]
     Io {
@@ -148,7 +153,12 @@ fn checksum(metadata: &HashMap<String, String>, mut tensors: Vec<(&str, &[u8])>)
 
 fn failed(verb: &'static str, path: &Path, reason: io::Error) -> CheckpointError {
     match reason.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => CheckpointError::Full(path.to_owned()),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded if path.exists() => {
+            CheckpointError::Full(path.to_owned())
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            CheckpointError::FullBeforeFirst(path.to_owned())
+        }
         _ => CheckpointError::Io { verb, path: path.to_owned(), reason },
     }
 }

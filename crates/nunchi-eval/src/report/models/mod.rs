@@ -17,8 +17,8 @@ use crate::breakdown::{self, Coverage, Group, Recall};
 use crate::evaluation::{Case, Observations};
 use crate::history::History;
 use crate::metrics::{self, Metrics, Outcome};
-use nunchi_model::Model;
 use nunchi_model::rnn::Shape;
+use nunchi_model::{Model, atomic_write};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -33,7 +33,7 @@ pub enum ReportError {
     #[error("the report {0} must be named *.html; its figures are written beside it as *.json")]
     Name(PathBuf),
     /// A file cannot be written.
-    #[error("cannot write the report {path}: {reason}; name a folder that exists and can be written")]
+    #[error("cannot write the report {path}: {reason}")]
     Write {
         /// The file.
         path: PathBuf,
@@ -189,7 +189,7 @@ impl Report {
         page::page(self)
     }
 
-    /// Writes the page to `html` and the figures beside it as `.json`, whose path is returned.
+    /// Writes the page to `html` and the figures beside it as `.json`, whose path is returned; each whole or not at all.
     ///
     /// # Errors
     /// A name that does not end in `.html`, and files that cannot be written.
@@ -199,9 +199,9 @@ impl Report {
             let path = path.to_owned();
             move |reason| ReportError::Write { path, reason }
         };
-        std::fs::write(html, self.html()).map_err(failed(html))?;
+        atomic_write(html, self.html().as_bytes()).map_err(failed(html))?;
         let figures = serde_json::to_string(self).expect("figures and texts can be written as JSON");
-        std::fs::write(&json, figures + "\n").map_err(failed(&json))?;
+        atomic_write(&json, (figures + "\n").as_bytes()).map_err(failed(&json))?;
         Ok(json)
     }
 }
