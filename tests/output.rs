@@ -153,11 +153,15 @@ fn a_file_on_a_full_tmpfs_is_absent_and_not_empty() {
     let file = |name: &str| folder.join(name).display().to_string();
     let (page, drawing, graph, model) =
         (file("r.html"), file("f.svg"), file("g.onnx"), file("m.safetensors"));
+    // A drawing is of long comments.
+    let long = place.path("long.tsv");
+    let row = |label| format!("{label}\t{}\n", "정말 좋아요 ".repeat(60));
+    std::fs::write(&long, "label\ttext\n".to_owned() + &[row(0), row(1)].concat().repeat(20)).unwrap();
     let vocabulary = ["--vocabulary", "300", "--hidden", "8", "--embedding", "8", "--epochs", "1"];
     let train = [&["train", "DATA", "--out", &model], &vocabulary[..]].concat();
     let commands: [(&[&str], &str); 5] = [
         (&["evaluate", "MODEL", "DATA", "--report", &page], "cannot write the report"),
-        (&["evaluate", "MODEL", "DATA", "--fading", &drawing], "cannot write "),
+        (&["evaluate", "MODEL", &long, "--fading", &drawing], "cannot write "),
         (&["models", "export", "MODEL", "--onnx", &graph], "cannot write "),
         (&["models", "revise", "MODEL", "--out", &model, "--name", "other"], "cannot write "),
         (&train, "the disk is full: the checkpoint"),
