@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::{Process, Write, comment, kafka, needs, wait_for};
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
 use openssl::hash::MessageDigest;
@@ -60,6 +63,15 @@ impl Identity {
         }
         builder.sign(issuer.map_or(&key, |issuer| &issuer.key), MessageDigest::sha256()).unwrap();
         Identity { certificate: builder.build(), key }
+    }
+
+    /// The one in these files.
+    fn read(certificate: &str, key: &str) -> Self {
+        let read = |path: &str| std::fs::read(path).unwrap();
+        Identity {
+            key: PKey::private_key_from_pem(&read(key)).unwrap(),
+            certificate: X509::from_pem(&read(certificate)).unwrap(),
+        }
     }
 
     /// Its files in `folder`: certificate and key.
@@ -168,4 +180,67 @@ fn every_cause_has_its_own_message_and_status_77() {
         let others = messages.iter().filter(|other| *other != message);
         assert!(others.clone().all(|other| !last.contains(other)), "{message}: {log}");
     }
+}
+
+#[test]
+fn a_kafka_that_wants_client_certificates_is_used_with_one_and_said_to_want_one() {
+    let Some(kafka) = kafka() else { return };
+    let variable = |name: &str| {
+        let value = std::env::var(name).ok();
+        if value.is_none() {
+            needs::lacking("sasl", &format!("{name} is not set; run scripts/kafka/with-kafka cargo test"));
+        }
+        value
+    };
+    let Some(address) = variable("KAFKA_TLS_BOOTSTRAP") else { return };
+    let (Some(ca), Some(ca_key)) = (variable("KAFKA_SASL_CA"), variable("KAFKA_TLS_CA_KEY")) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Identity::read(&ca, &ca_key);
+    let other = Identity::new("another authority", "", None, YEAR);
+    let client = |name: &str, issuer: &Identity, ends: i64| {
+        Identity::new(name, "client", Some(issuer), ends).write(folder.path(), name)
+    };
+    let [good, expired, future, foreign] = [
+        client("good", &authority, YEAR),
+        client("expired", &authority, -86_400),
+        client("future", &authority, 2 * YEAR),
+        client("foreign", &other, YEAR),
+    ];
+    let cases = [
+        (None, "requires a client certificate"),
+        (Some(&expired), "the client certificate in ssl.certificate.location expired at"),
+        (Some(&future), "the client certificate in ssl.certificate.location is not valid before"),
+        (Some(&foreign), "refuses our client certificate"),
+    ];
+    for (identity, message) in cases {
+        let mut properties = vec![("ssl.ca.location", ca.as_str())];
+        if let Some((certificate, key)) = identity {
+            properties
+                .extend([("ssl.certificate.location", certificate.as_str()), ("ssl.key.location", key)]);
+        }
+        let (status, log) = ends(folder.path(), &address, &properties);
+        assert_eq!(status, Some(77), "{message}: {log}");
+        let last = log.lines().last().unwrap();
+        assert!(last.contains(message) && last.contains(&address), "{message}: {log}");
+        let others = cases.iter().filter(|(_, other)| *other != message);
+        assert!(others.clone().all(|(_, other)| !last.contains(other)), "{message}: {log}");
+    }
+
+    let topics = kafka.topics("tls-client", 1);
+    kafka.write(&topics.input, (0..10).map(|id| Write::value(comment(id, "좋아요"))));
+    let mut config = kafka.config(&topics);
+    config.kafka.brokers = address;
+    let settings = [
+        ("security.protocol", "ssl"),
+        ("ssl.ca.location", &ca),
+        ("ssl.certificate.location", &good.0),
+        ("ssl.key.location", &good.1),
+    ]
+    .map(|(name, value)| format!("kafka.properties.{name}={value}"));
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let process = Process::start(&config, folder.path(), &settings);
+    wait_for("the verdicts", || kafka.read(&topics.output).len() == 10);
+    process.signal("TERM");
+    let (status, log) = process.end();
+    assert_eq!(status, Some(0), "{log}");
 }

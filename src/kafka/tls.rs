@@ -123,6 +123,14 @@ fn our_certificate(address: &str, alert: &str, certificate: Option<&Identity>) -
             short(alert)
         );
     }
+    let begin = identity.certificate.not_before();
+    if Asn1Time::days_from_now(0).is_ok_and(|now| *begin > now) {
+        return format!(
+            "the client certificate in ssl.certificate.location is not valid before {begin}, and the broker at {address} \
+             refuses it ({}); compare the clocks",
+            short(alert)
+        );
+    }
     format!(
         "the broker at {address} refuses our client certificate ({}); it must be issued by an authority that the \
          broker trusts, and be valid by its clock",
