@@ -136,6 +136,31 @@ fn a_missing_or_revoked_write_names_topic_operation_and_principal() {
 }
 
 #[test]
+fn settings_that_may_not_be_read_any_more_are_one_warning() {
+    let Some(secured) = Secured::new("settings") else { return };
+    let topics = secured.kafka.topics("settings", 1);
+    let folder = tempfile::tempdir().unwrap();
+    secured.acl("--add", &topics.output, &["Describe", "Write", "DescribeConfigs"]);
+    secured.kafka.write(&topics.input, (0..10).map(|id| Write::value(comment(id, "좋아요"))));
+    let process = secured.start(&topics, folder.path());
+    wait_for("the records", || committed(&secured, &topics) == 10);
+    assert!(!process.log().contains("DescribeConfigs"), "{}", process.log());
+    secured.acl("--remove", &topics.output, &["DescribeConfigs"]);
+    let warning = "cannot be read any more, which takes DescribeConfigs on them";
+    process.wait_for_line(warning);
+    // Those of the other topic are still looked at, later than that.
+    secured.kafka.configure(&topics.dead_letters, &[("cleanup.policy", "compact")]);
+    process.wait_for_line("the topic of dead letters is compacted");
+    secured.kafka.write(&topics.input, (10..20).map(|id| Write::value(comment(id, "좋아요"))));
+    wait_for("the records", || committed(&secured, &topics) == 20);
+    process.signal("TERM");
+    let (status, log) = process.end();
+    assert_eq!(status, Some(0), "{log}");
+    assert_eq!(log.matches(warning).count(), 1, "{log}");
+    assert!(log.contains(&format!("topics=[\"{}\"]", topics.output)), "{log}");
+}
+
+#[test]
 fn rotated_credentials_are_read_again_from_their_file() {
     let Some(secured) = Secured::new("rotated") else { return };
     let topics = secured.kafka.topics("rotated", 1);

@@ -5,7 +5,7 @@
 use super::ClientProperties;
 use super::admin::{Brokers, QueryContext};
 use super::error::{BrokerError, is_fenced};
-use super::topics::block_on;
+use super::topic_settings::block_on;
 use super::transaction_limits::TransactionLimits;
 use super::write_failures::WriteFailures;
 use rdkafka::TopicPartitionList;

@@ -73,6 +73,15 @@ pub enum ClientError {
         /// `kafka.brokers`.
         brokers: String,
     },
+    /// The topic that a range is read of is not the one that it was.
+    #[error(
+        "the topic `{topic}` was deleted and created again while it was read: the records of the range are not in it any \
+         more; plan the range anew"
+    )]
+    Recreated {
+        /// The topic's name.
+        topic: String,
+    },
     /// The brokers refuse the credentials.
     #[error(
         "the brokers at {brokers} refuse the credentials ({reason}); check security.protocol and sasl.* under \
@@ -142,6 +151,23 @@ impl ClientError {
             _ => None,
         }
     }
+
+    /// The error that ends the process, if `code` says that the brokers cannot take what this process writes to `topic`,
+    /// whatever the records are.
+    pub(crate) fn unsupported(code: RDKafkaErrorCode, topic: &str) -> Option<Self> {
+        use RDKafkaErrorCode as Code;
+        let remedy = match code {
+            Code::UnsupportedCompressionType => "set another compression.codec under [kafka.producer]",
+            Code::UnsupportedForMessageFormat => {
+                "raise message.format.version of the topic: transactions and headers need 0.11 or newer"
+            }
+            Code::UnsupportedVersion | Code::InvalidRequiredAcks => "use brokers of Kafka 2.5 or newer",
+            _ => return None,
+        };
+        Some(ClientError::Configuration(format!(
+            "the brokers cannot take what is written to topic `{topic}` ({code}): {remedy}"
+        )))
+    }
 }
 
 /// The code in `error`, if it has one.
@@ -168,6 +194,14 @@ pub(crate) fn is_fenced(fatal: Option<&(RDKafkaErrorCode, String)>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_brokers_do_not_support_ends_the_process_with_a_remedy() {
+        let error = ClientError::unsupported(RDKafkaErrorCode::UnsupportedCompressionType, "verdicts");
+        let message = error.unwrap().to_string();
+        assert!(message.contains("`verdicts`") && message.contains("compression.codec"), "{message}");
+        assert!(ClientError::unsupported(RDKafkaErrorCode::PolicyViolation, "verdicts").is_none());
+    }
 
     #[test]
     fn a_newer_producer_of_the_same_id_fences_and_other_fatal_errors_do_not() {

@@ -16,7 +16,13 @@ pub(crate) struct LiveTopics {
     output_partitions: AtomicI32,
     /// Counts how often the monitor saw the input topic.
     looks: AtomicU64,
-    input_missing: AtomicBool,
+    /// Whether a worker wants the settings of the topics to be looked at now.
+    settings_requested: AtomicBool,
+    /// Counts changes of the topics' limits.
+    settings_changes: AtomicU64,
+    /// Whether the monitor looks.
+    watched: AtomicBool,
+    missing: AtomicBool,
     /// Whether the brokers can say which IDs topics have.
     has_ids: bool,
     shared: Mutex<Shared>,
@@ -80,22 +86,53 @@ impl LiveTopics {
         self.looks() >= looks + 2 && self.shared().input_id.is_some_and(|now| now != id)
     }
 
-    /// Whether the input topic does not exist at the moment.
-    pub(crate) fn is_input_missing(&self) -> bool {
-        self.input_missing.load(Ordering::Relaxed)
+    /// Whether the monitor looks at the topics: then it says how long a missing one is waited for.
+    pub(super) fn is_watched(&self) -> bool {
+        self.watched.load(Ordering::Relaxed)
     }
 
-    pub(super) fn set_input_missing(&self, missing: bool) {
-        self.input_missing.store(missing, Ordering::Relaxed);
+    pub(super) fn set_watched(&self) {
+        self.watched.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether one of the topics does not exist at the moment.
+    pub(crate) fn is_any_missing(&self) -> bool {
+        self.missing.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_any_missing(&self, missing: bool) {
+        self.missing.store(missing, Ordering::Relaxed);
     }
 
     /// The error that ends the process, once.
     pub(crate) fn take_failure(&self) -> Option<ClientError> {
-        self.is_input_missing().then(|| self.shared().failure.take()).flatten()
+        self.shared().failure.take()
     }
 
     pub(super) fn fail(&self, error: ClientError) {
         self.shared().failure = Some(error);
+    }
+
+    /// A record was refused: the settings of the topics may have changed.
+    pub(crate) fn request_settings(&self) {
+        self.settings_requested.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_settings_requested(&self) -> bool {
+        self.settings_requested.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn take_settings_request(&self) -> bool {
+        self.settings_requested.swap(false, Ordering::Relaxed)
+    }
+
+    /// How often the limits of the topics have changed.
+    pub(super) fn settings_changes(&self) -> u64 {
+        self.settings_changes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_settings_change(&self) {
+        self.settings_changes.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Where the partitions of a new group begin, while that is not committed.

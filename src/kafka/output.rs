@@ -3,7 +3,8 @@
 //! Always holds: for every input record there is an output record. One that exceeds the limit loses its echoed fields, then
 //! its value, then its headers, then its key, and its headers describe that.
 
-use super::topics::{Target, Topics};
+use super::target::Target;
+use super::topics::Topics;
 use crate::record::{DeadLetter, DeadLetterClass};
 use nunchi_librdkafka::{HeadersBuilder, RawHeaders};
 use rdkafka::Timestamp;
@@ -18,6 +19,10 @@ const RECORD_OVERHEAD: usize = 61 + 36;
 const HEADER_OVERHEAD: usize = 10;
 /// Tolerance for clock skew: a timestamp this close to the broker's limit counts as refused.
 const SKEW_MS: i64 = 5_000;
+/// Added to the tolerance when a broker refuses a timestamp that should have been fine; four times as much each further time.
+const SKEW_STEP_MS: i64 = 300_000;
+/// After so many steps every timestamp is replaced by the present.
+const MAX_SKEW_STEPS: u32 = 5;
 
 /// The value of an output record.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +55,9 @@ pub(crate) struct OutputBuilder<'t> {
     topics: &'t Topics,
     now_ms: i64,
     skew_ms: i64,
+    /// How often the tolerance was raised, and of which limits that is.
+    skew_steps: u32,
+    settings_changes: u64,
     replay: Option<&'t str>,
     source: String,
 }
@@ -65,19 +73,40 @@ pub(crate) struct OutputRecord<'a> {
 impl<'t> OutputBuilder<'t> {
     /// `replay` is the ID of the replay that writes, if one does.
     pub(crate) fn new(topics: &'t Topics, replay: Option<&'t str>) -> Self {
-        OutputBuilder { topics, now_ms: 0, skew_ms: SKEW_MS, replay, source: String::new() }
+        OutputBuilder {
+            topics,
+            now_ms: 0,
+            skew_ms: SKEW_MS,
+            skew_steps: 0,
+            settings_changes: topics.live.settings_changes(),
+            replay,
+            source: String::new(),
+        }
     }
 
     /// A batch begins at `now_ms`.
     pub(crate) fn start(&mut self, now_ms: i64) {
         self.now_ms = now_ms;
+        let changes = self.topics.live.settings_changes();
+        if changes != self.settings_changes {
+            // What was refused, was refused because of limits that were not known.
+            self.settings_changes = changes;
+            (self.skew_ms, self.skew_steps) = (SKEW_MS, 0);
+        }
     }
 
-    /// A broker refused a timestamp that should have been fine: from now on clocks may differ by `more_ms` more. Returns by
-    /// how much altogether, beyond what is always tolerated.
-    pub(crate) fn tolerate_skew(&mut self, more_ms: i64) -> i64 {
-        self.skew_ms += more_ms;
-        self.skew_ms - SKEW_MS
+    /// A broker refused a timestamp that should have been fine: from now on clocks may differ by more. Returns by how much
+    /// (milliseconds), beyond what is always tolerated; `None` if every timestamp is replaced by the present already.
+    pub(crate) fn tolerate_skew(&mut self) -> Option<i64> {
+        if self.skew_ms == i64::MAX {
+            return None;
+        }
+        self.skew_steps += 1;
+        self.skew_ms = match self.skew_steps {
+            steps @ 1..=MAX_SKEW_STEPS => self.skew_ms + (SKEW_STEP_MS << (2 * (steps - 1))),
+            _ => i64::MAX,
+        };
+        Some(self.skew_ms.saturating_sub(SKEW_MS))
     }
 
     /// The record to write for `message`.
@@ -274,10 +303,10 @@ impl<'t> OutputBuilder<'t> {
             Timestamp::NotAvailable => return Stamp { written: self.now_ms, original: None },
             Timestamp::CreateTime(ms) | Timestamp::LogAppendTime(ms) => ms,
         };
-        let oldest = self.now_ms.saturating_sub(target.before_ms).saturating_add(self.skew_ms);
-        let newest = self.now_ms.saturating_add(target.after_ms).saturating_sub(self.skew_ms);
+        let oldest = self.now_ms.saturating_sub(target.before_ms()).saturating_add(self.skew_ms);
+        let newest = self.now_ms.saturating_add(target.after_ms()).saturating_sub(self.skew_ms);
         // librdkafka takes 0 for "now".
-        if original > 0 && (original >= oldest || target.before_ms == i64::MAX) && original <= newest {
+        if original > 0 && original >= oldest && original <= newest {
             Stamp { written: original, original: None }
         } else {
             Stamp { written: self.now_ms, original: Some(original) }
@@ -301,7 +330,7 @@ impl<'t> OutputBuilder<'t> {
             + value.map_or(0, <[u8]>::len)
             + headers.bytes()
             + headers.len() * HEADER_OVERHEAD;
-        (bytes <= target.max_bytes).then(|| self.build(target, message, key, value, headers))
+        (bytes <= target.max_bytes()).then(|| self.build(target, message, key, value, headers))
     }
 
     fn build<'a>(

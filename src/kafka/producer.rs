@@ -462,14 +462,16 @@ fn make_client(
 /// The producer's properties, with sizes that the topics allow.
 fn properties(clients: &ClientProperties, topics: &Topics, worker: usize) -> ClientConfig {
     let mut properties = clients.producer(worker);
-    let (output, dead_letters) = (topics.output.max_bytes, topics.dead_letters.max_bytes);
+    let Topics { output, dead_letters, .. } = topics;
     if properties.get("message.max.bytes").is_none() {
-        let max_bytes = (output.max(dead_letters) + 1_000).clamp(1_000, 1_000_000_000);
+        // Not the limits of now, which may be raised again while this client lives.
+        let max_bytes = (output.ceiling().max(dead_letters.ceiling()) + 1_000).clamp(1_000, 1_000_000_000);
         properties.set("message.max.bytes", max_bytes.to_string());
     }
     if properties.get("batch.size").is_none() {
         // A topic's limit is the limit of a batch.
-        properties.set("batch.size", output.min(dead_letters).clamp(1, MAX_REQUEST_BYTES).to_string());
+        let bytes = output.max_bytes().min(dead_letters.max_bytes());
+        properties.set("batch.size", bytes.clamp(1, MAX_REQUEST_BYTES).to_string());
     }
     properties
 }

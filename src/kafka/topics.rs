@@ -1,45 +1,24 @@
 //! The three topics, inspected before the first batch: whether they exist, their partitions, and the limits of their
 //! brokers.
 
-use super::compaction::{Compaction, Role};
 use super::error::{ClientError, code};
 use super::live_topics::LiveTopics;
 use super::rights::lacking;
+use super::target::{Role, Target};
+use super::topic_settings::{SettingsClient, TopicSettings};
 use super::{ClientProperties, events, tls};
 use crate::config::Config;
 use crate::stop::Stop;
 use crate::telemetry::Health;
 use rdkafka::ClientContext;
-use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tracing::warn;
 
-/// Kafka's default of `max.message.bytes`.
-const DEFAULT_MAX_BYTES: usize = 1_048_588;
-/// Kafka's default of `message.timestamp.after.max.ms`.
-const DEFAULT_AFTER_MS: i64 = 3_600_000;
 /// How long one request to the brokers may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// A topic that is written to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
-    pub(crate) topic: String,
-    pub(crate) partitions: i32,
-    /// `max.message.bytes`.
-    pub(crate) max_bytes: usize,
-    /// `message.timestamp.before.max.ms`.
-    pub(crate) before_ms: i64,
-    /// `message.timestamp.after.max.ms`.
-    pub(crate) after_ms: i64,
-    /// `retention.ms`, if records are deleted by age at all.
-    pub(crate) retention_ms: Option<i64>,
-    /// Whether `cleanup.policy` contains `compact`. Whoever learns of another policy notes it here.
-    pub(crate) compaction: Compaction,
-}
 
 /// The topics as they were found.
 #[derive(Clone, Debug)]
@@ -48,6 +27,8 @@ pub(crate) struct Topics {
     pub(crate) live: Arc<LiveTopics>,
     pub(crate) output: Target,
     pub(crate) dead_letters: Target,
+    /// Whether the brokers told the settings of both topics.
+    pub(super) settings_known: bool,
 }
 
 /// Inspects the topics of `config`; waits without limit for brokers that do not answer, and sends heartbeats of all
@@ -154,101 +135,56 @@ fn missing(config: &Config, topic: &str, setting: &'static str) -> ClientError {
     ClientError::MissingTopic { topic: topic.to_owned(), setting, brokers: config.kafka.brokers.clone() }
 }
 
-/// Requests the limits of the topics that are written to; Kafka's defaults where this client has no right to.
+/// Requests the settings of the topics that are written to; Kafka's defaults where this client has no right to.
 fn describe(
     config: &Config,
     clients: &ClientProperties,
     counts: &Counts,
     ask: bool,
 ) -> Result<Topics, ClientError> {
-    let names = [&config.output.topic, &config.dead_letters.topic];
-    let unknown = |reason| {
-        warn!(
-            reason,
-            "the settings of the output topics cannot be read, which takes DescribeConfigs on them: Kafka's defaults for \
-             size, timestamps and retention are assumed, and records beyond the real limits are refused when they are written"
-        );
-        vec![None, None]
-    };
-    let described = if ask { ask_limits(clients, &names).unwrap_or_else(unknown) } else { vec![None, None] };
+    let names = [config.output.topic.as_str(), config.dead_letters.topic.as_str()];
+    let described = if ask { ask_settings(clients, names) } else { [None, None] };
     // The limit of the producer applies as well.
     let ours = clients
         .producer(0)
         .get("message.max.bytes")
         .and_then(|bytes| bytes.parse().ok())
         .unwrap_or(usize::MAX);
-    let roles = [Role::Output, Role::DeadLetters];
-    let mut targets = names.iter().zip(roles).zip(&counts[1..]).zip(described).map(|(((topic, role), &partitions), found)| {
-        let entry = |name: &str| Some(found.as_ref()?.get(name)?.value.as_deref()?.to_owned());
-        let number = |name: &str| entry(name)?.parse::<i64>().ok();
-        if entry("message.timestamp.type").as_deref() == Some("LogAppendTime") {
-            warn!(topic, "the topic sets timestamps itself (message.timestamp.type=LogAppendTime): the timestamps of comments are lost");
-        }
-        let compaction = Compaction::default();
-        if let Some(policy) = entry("cleanup.policy") {
-            compaction.note(topic, role, &policy);
-        }
-        let expires = entry("cleanup.policy").is_none_or(|policy| policy.contains("delete"));
-        Target {
-            topic: (*topic).clone(),
-            partitions,
-            max_bytes: number("max.message.bytes")
-                .and_then(|bytes| bytes.try_into().ok())
-                .unwrap_or(DEFAULT_MAX_BYTES)
-                .min(ours),
-            before_ms: number("message.timestamp.before.max.ms").unwrap_or(i64::MAX),
-            after_ms: number("message.timestamp.after.max.ms").unwrap_or(DEFAULT_AFTER_MS),
-            retention_ms: number("retention.ms").filter(|&retention| expires && retention >= 0),
-            compaction,
-        }
-    });
-    let (Some(output), Some(dead_letters)) = (targets.next(), targets.next()) else {
-        unreachable!("two names make two targets")
-    };
-    let live = Arc::new(LiveTopics::new(counts[0], counts[1], ask));
-    Ok(Topics { live, output, dead_letters })
+    let target = |index: usize, role| Target::new(names[index], role, ours, described[index].as_ref());
+    Ok(Topics {
+        live: Arc::new(LiveTopics::new(counts[0], counts[1], ask)),
+        output: target(0, Role::Output),
+        dead_letters: target(1, Role::DeadLetters),
+        settings_known: described.iter().all(Option::is_some),
+    })
 }
 
-fn ask_limits(clients: &ClientProperties, topics: &[&String]) -> Result<Vec<Option<ConfigResource>>, String> {
-    let admin: AdminClient<MetadataContext> = clients
-        .plain()
-        .create_with_context(MetadataContext(Arc::default()))
-        .map_err(|error| error.to_string())?;
-    let specifiers: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
-    let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
-    let results =
-        block_on(admin.describe_configs(&specifiers, &options)).map_err(|error| error.to_string())?;
-    // rdkafka returns what was denied as a resource without entries; a topic always has some.
-    let known = |result: Result<ConfigResource, RDKafkaErrorCode>| match result {
-        Ok(resource) if resource.entries.is_empty() => {
-            Err(RDKafkaErrorCode::TopicAuthorizationFailed.to_string())
-        }
-        result => result.map_err(|code| code.to_string()),
-    };
-    let results: Vec<_> = results.into_iter().map(known).collect();
-    if let Some(Err(code)) = results.iter().find(|result| result.is_err()) {
-        return Err(code.clone());
-    }
-    Ok(results.into_iter().map(Result::ok).collect())
-}
-
-/// Waits for a future on this thread.
-pub(super) fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(std::thread::Thread);
-    impl std::task::Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
+fn ask_settings(clients: &ClientProperties, topics: [&str; 2]) -> [Option<TopicSettings>; 2] {
+    let answers = SettingsClient::connect(clients, clients.plain().log_level)
+        .and_then(|client| client.ask(&topics))
+        .map_err(|error| error.to_string());
+    let mut settings = [None, None];
+    let mut unknown = Vec::new();
+    let mut reason = answers.as_ref().err().cloned();
+    let mut answers = answers.unwrap_or_default().into_iter();
+    for (topic, settings) in topics.iter().zip(&mut settings) {
+        match answers.next() {
+            Some(Ok(found)) => *settings = Some(found),
+            answer => {
+                unknown.push(*topic);
+                reason = reason.or_else(|| Some(answer?.err()?.to_string()));
+            }
         }
     }
-    let waker = Arc::new(Unpark(std::thread::current())).into();
-    let mut context = std::task::Context::from_waker(&waker);
-    let mut future = std::pin::pin!(future);
-    loop {
-        match future.as_mut().poll(&mut context) {
-            std::task::Poll::Ready(output) => return output,
-            std::task::Poll::Pending => std::thread::park(),
-        }
+    if !unknown.is_empty() {
+        warn!(
+            topics = ?unknown,
+            reason = reason.unwrap_or_default(),
+            "the settings of the output topics cannot be read, which takes DescribeConfigs on them: Kafka's defaults for \
+             size, timestamps and retention are assumed, and records beyond the real limits are refused when they are written"
+        );
     }
+    settings
 }
 
 /// Keeps the last authentication or authorization error.

@@ -16,7 +16,6 @@ const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(300);
 
 /// Why a partition is halted. The names are those of the metric's label `reason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "the other reasons follow")]
 pub(crate) enum HaltReason {
     /// Most of its records cannot be classified: the circuit breaker opened.
     Poison,

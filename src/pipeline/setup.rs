@@ -11,6 +11,7 @@ use super::{ModelSlot, PipelineError};
 use crate::config::{Config, ConfigErrors, Delivery};
 use crate::kafka::live_topics::LiveTopics;
 use crate::kafka::rights::lacking_now;
+use crate::kafka::topic_monitor::Watch;
 use crate::kafka::topics::{Topics, inspect};
 use crate::kafka::{ClientError, ClientProperties, group_start, topic_monitor};
 use crate::stop::Stop;
@@ -97,13 +98,12 @@ impl Pipeline {
         let Some(topics) = inspect(config, clients, health, stop, workers, *ask_limits)? else {
             return Ok(Summary::default());
         };
-        if scope.is_none() {
-            if !group_start::begin(config, clients, &topics.live, health, stop, workers)? {
-                return Ok(Summary::default());
-            }
-            if *ask_limits {
-                topic_monitor::start(config, clients, &topics.live, health, stop)?;
-            }
+        if scope.is_none() && !group_start::begin(config, clients, &topics.live, health, stop, workers)? {
+            return Ok(Summary::default());
+        }
+        if *ask_limits {
+            let watch = if scope.is_none() { Watch::Stream } else { Watch::Range };
+            topic_monitor::start(config, clients, &topics, watch, health, stop)?;
         }
         let shared = Arc::new(Shared { pipeline: self.clone(), topics, scope: scope.map(Arc::clone) });
         supervise(workers, stop, config.worker.stop_seconds, |worker, ended| {

@@ -207,7 +207,7 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
 
     /// Reports the events of the consumer to metrics and probes. Returns the reason if the consumer has failed.
     fn report(&mut self, consumer: &Consumer) -> Option<String> {
-        let WorkerContext { health, worker, scope, .. } = self.context;
+        let WorkerContext { health, worker, scope, live, .. } = self.context;
         health.set_refused(worker, consumer.is_refused());
         let ConsumerEvents { mut failure, rebalanced, assigned, joined, statistics, errors } =
             consumer.take_events()?;
@@ -238,6 +238,7 @@ impl<'a, C: BatchClassifier> Worker<'a, C> {
                     self.halts.progressed((topic, partition.partition), health, &self.metrics);
                 }
                 let explained = !partition.leader_reached
+                    || live.is_some_and(|live| live.is_any_missing())
                     || self.halts.concerns(partition.partition)
                     || scope.is_some_and(|scope| scope.bounds.pacer.holds_back());
                 self.progress.observe(&partition, is_done, lag, explained, &self.metrics);

@@ -15,7 +15,7 @@ pub struct Health {
     stall: Duration,
     model_loaded: AtomicBool,
     stopping: AtomicBool,
-    input_missing: AtomicBool,
+    missing_topics: Mutex<Vec<String>>,
     workers: Vec<Slot>,
     /// Why workers do not make progress, by worker.
     stalled: Mutex<BTreeMap<usize, String>>,
@@ -46,7 +46,7 @@ impl Health {
             stall,
             model_loaded: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
-            input_missing: AtomicBool::new(false),
+            missing_topics: Mutex::default(),
             workers: (0..workers).map(|_| Slot::default()).collect(),
             stalled: Mutex::default(),
             any_stalled: AtomicBool::new(false),
@@ -126,9 +126,10 @@ impl Health {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// The input topic does not exist any more, or exists again.
-    pub fn set_input_missing(&self, missing: bool) {
-        self.input_missing.store(missing, Ordering::Relaxed);
+    /// These topics do not exist any more; empty once all exist again.
+    pub fn set_missing_topics(&self, topics: &[&str]) {
+        let topics = topics.iter().map(|&topic| topic.to_owned()).collect();
+        *self.missing_topics.lock().unwrap_or_else(PoisonError::into_inner) = topics;
     }
 
     /// Why the process should be restarted; empty if it is alive.
@@ -158,9 +159,9 @@ impl Health {
         if !self.model_loaded.load(Ordering::Relaxed) {
             reasons.push("the model is not loaded yet".to_owned());
         }
-        if self.input_missing.load(Ordering::Relaxed) {
-            reasons.push("the input topic does not exist".to_owned());
-        }
+        let missing = self.missing_topics.lock().unwrap_or_else(PoisonError::into_inner);
+        reasons.extend(missing.iter().map(|topic| format!("the topic `{topic}` does not exist")));
+        drop(missing);
         // One member suffices: it owns the partitions that the others take over once the rebalance is complete.
         let member =
             |worker: &Slot| worker.brokers.load(Ordering::Relaxed) && worker.group.load(Ordering::Relaxed);

@@ -383,7 +383,10 @@ pub struct Running {
 
 impl Running {
     pub fn start(config: &Config, classifier: Fake) -> Self {
-        let pipeline = Pipeline::resolve(config.clone()).expect("the settings are right");
+        Running::of(Pipeline::resolve(config.clone()).expect("the settings are right"), classifier)
+    }
+
+    pub fn of(pipeline: Pipeline, classifier: Fake) -> Self {
         pipeline.health.set_model_loaded();
         let Pipeline { stop, metrics, health, .. } = pipeline.clone();
         let thread = std::thread::spawn(move || pipeline.run(|| classifier.clone()));

@@ -54,9 +54,15 @@ impl Producer<'_> {
         if let Some(fatal) = self.fatal_error() {
             return self.replace("producing", &fatal);
         }
+        if let Some(unsupported) = code.and_then(|code| ClientError::unsupported(code, topic)) {
+            return TransactionError::Fatal(unsupported);
+        }
         match code {
             Some(RDKafkaErrorCode::InvalidTimestamp) => TransactionError::ClockSkew,
-            Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) => {
+            // Where the topic monitor looks, it says how long the topic is waited for.
+            Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition)
+                if !self.topics.live.is_watched() =>
+            {
                 let config = self.config;
                 let output = topic == config.output.topic;
                 TransactionError::Fatal(ClientError::MissingTopic {

@@ -2,7 +2,7 @@
 
 use super::super::context::WorkerContext;
 use super::super::scope::LabelFilter;
-use super::refusals::{Names, Refusals, Sent, keyless};
+use super::refusals::{Lesson, Names, Refusals, Sent, keyless};
 use super::{BatchCounts, BatchError, BatchModel, LostRecords, Output, PipelineError, RecordOutcome};
 use crate::kafka::batch::Batch;
 use crate::kafka::consumer::Consumer;
@@ -14,9 +14,6 @@ use crate::record::{Comment, DeadLetter, Verdict};
 use nunchi_engine::Prediction;
 use rdkafka::message::{BorrowedMessage, Message};
 use tracing::warn;
-
-/// Added to the tolerance of timestamps after a broker refused one that should have been fine.
-const CLOCK_STEP_MS: i64 = 300_000;
 
 /// A topic whose batches are transactions: verdicts and offsets become visible together.
 pub(in crate::pipeline) struct TransactionalTopic<'a>(TopicWriter<'a>);
@@ -163,7 +160,8 @@ struct TopicWriter<'a> {
     refusals: Refusals,
     /// What was sent since `begin`, by number.
     sent: Vec<Sent>,
-    warned_of_retention: bool,
+    /// By topic the retention that was warned of.
+    warned_of_retention: [Option<i64>; 2],
 }
 
 impl<'a> TopicWriter<'a> {
@@ -179,7 +177,7 @@ impl<'a> TopicWriter<'a> {
             labels: scope.map_or_else(LabelFilter::default, |scope| scope.labels.clone()),
             refusals: Refusals::default(),
             sent: Vec::new(),
-            warned_of_retention: false,
+            warned_of_retention: [None; 2],
         }))
     }
 
@@ -188,7 +186,7 @@ impl<'a> TopicWriter<'a> {
         self.builder.start(now_ms);
         self.refusals.begin();
         self.sent.clear();
-        if let Some(oldest_ms) = oldest_ms.filter(|_| !self.warned_of_retention) {
+        if let Some(oldest_ms) = oldest_ms {
             self.warn_of_retention(now_ms - oldest_ms);
         }
         Ok(self.producer.begin()?)
@@ -196,12 +194,14 @@ impl<'a> TopicWriter<'a> {
 
     /// Retention counts from a record's timestamp: verdicts of old records may be deleted as soon as they are written.
     fn warn_of_retention(&mut self, age_ms: i64) {
-        for target in [&self.topics.output, &self.topics.dead_letters] {
-            if target.retention_ms.is_some_and(|retention_ms| retention_ms < age_ms) {
-                self.warned_of_retention = true;
+        let targets = [&self.topics.output, &self.topics.dead_letters];
+        for (target, warned) in targets.into_iter().zip(&mut self.warned_of_retention) {
+            let short = target.retention_ms().filter(|&retention_ms| retention_ms < age_ms);
+            if let Some(retention_ms) = short.filter(|_| short != *warned) {
+                *warned = short;
                 warn!(
                     topic = target.topic,
-                    retention_hours = target.retention_ms.unwrap_or_default() / 3_600_000,
+                    retention_hours = retention_ms / 3_600_000,
                     record_age_hours = age_ms / 3_600_000,
                     "records are older than the topic's retention.ms, which counts from their timestamps: what is \
                      written may be deleted at once; set retention.ms=-1 on the topic"
@@ -324,11 +324,15 @@ impl<'a> TopicWriter<'a> {
             (BatchError::Fatal(error), _) => BatchError::Fatal(error),
             (_, Err(worse)) => worse.into(),
             (cause, Ok(())) if refused.is_empty() => cause,
-            (cause, Ok(())) => match (self.refusals.learn(&refused, &self.sent, self.names()), cause) {
-                (Some(halt), _) => halt,
-                (None, BatchError::Retry(reason)) => BatchError::RetryChanged(reason),
-                (None, cause) => cause,
-            },
+            (cause, Ok(())) => {
+                // The answer may come from settings that are not known yet.
+                self.topics.live.request_settings();
+                match (self.refusals.learn(&refused, &self.sent, self.names()), cause) {
+                    (Lesson::Halt(halt), _) => halt,
+                    (Lesson::Changed, BatchError::Retry(reason)) => BatchError::RetryChanged(reason),
+                    (Lesson::Changed | Lesson::Nothing, cause) => cause,
+                }
+            }
         }
     }
 
@@ -344,7 +348,7 @@ impl<'a> TopicWriter<'a> {
     /// The dead letter that `message` becomes instead of a verdict or a tombstone, if the brokers refuse these.
     fn refused(&self, message: &BorrowedMessage<'_>) -> Option<DeadLetter> {
         let output = &self.topics.output;
-        if message.key().is_none() && output.compaction.is_compacted() && self.labels.takes_all() {
+        if message.key().is_none() && output.is_compacted() && self.labels.takes_all() {
             return Some(keyless(&output.topic));
         }
         self.refusals.verdict((message.partition(), message.offset())).cloned()
@@ -362,9 +366,16 @@ fn learn_of_skew(
     error: TransactionError,
 ) -> BatchError {
     if matches!(error, TransactionError::ClockSkew) {
-        refusals.were_timestamps();
-        let tolerance_ms = builder.tolerate_skew(CLOCK_STEP_MS);
-        warn!(tolerance_ms, "a broker's clock differs: it refused a timestamp");
+        match builder.tolerate_skew() {
+            Some(tolerance_ms) => {
+                refusals.were_timestamps();
+                warn!(
+                    tolerance_ms,
+                    "a broker refused a timestamp: its clock or the topic's limits differ from what is known"
+                );
+            }
+            None => refusals.refuse_timestamps(),
+        }
     }
     error.into()
 }

@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod answers;
+#[path = "../common/mod.rs"]
 mod common;
+mod settings;
+mod timestamps;
 
 use common::{Fake, Kafka, Read, Running, Topics, Write, comment, kafka, wait_for};
 use nunchi::config::Delivery;
 use std::collections::BTreeSet;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 const COMPACT: &[(&str, &str)] = &[("cleanup.policy", "compact")];
 
@@ -180,22 +183,5 @@ fn a_limit_that_is_lowered_while_running_stops_nothing() {
     wait_for("the answers", || running.answered() == 300);
     assert_eq!(ids(&kafka.read(&topics.output)), (0..300).filter(|&id| id != 101).collect::<Vec<_>>());
     assert_eq!(refused(&kafka, &topics).iter().map(|(offset, _)| *offset).collect::<Vec<_>>(), [101]);
-    running.stop().unwrap();
-}
-
-#[test]
-fn several_timestamps_out_of_range_are_replaced_and_not_refused() {
-    let Some(kafka) = kafka() else { return };
-    let topics = kafka.topics("refused-times", 1);
-    let running = Running::start(&kafka.config(&topics), Fake::default()).ready();
-    kafka.configure(&topics.output, &[("message.timestamp.after.max.ms", "600000")]);
-    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
-    let ahead = |id| Write { timestamp: Some(now_ms + 1_800_000), ..keyed(0, id) };
-    kafka.write(&topics.input, [keyed(0, 0), ahead(1), ahead(2), keyed(0, 3)]);
-    wait_for("the answers", || running.answered() == 4);
-    let verdicts = kafka.read(&topics.output);
-    assert_eq!(ids(&verdicts), [0, 1, 2, 3]);
-    let replaced = verdicts.iter().filter(|verdict| verdict.header("nunchi-timestamp").is_some()).count();
-    assert_eq!(replaced, 2);
     running.stop().unwrap();
 }
