@@ -9,6 +9,7 @@ mod corrupt;
 mod dead_letters;
 mod files;
 mod refused;
+mod targets;
 mod topic;
 
 use common::{Kafka, Process, Read, Topics, Write, comment, kafka, random_model};

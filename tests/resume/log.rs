@@ -3,7 +3,7 @@
 use crate::common::{Fake, Running, Write, comment, kafka, wait_for};
 use crate::situations::{COMMIT, Commit, commit, to};
 use crate::{lost, run_until, stop_with};
-use nunchi::config::{BeyondEnd, Start, Value};
+use nunchi::config::{BeyondEnd, Delivery, Start, Value};
 use nunchi::pipeline::PipelineError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,6 +46,32 @@ fn beyond_the_end_a_setting_goes_to_the_end_and_counts() {
     wait_for("the commit", || kafka.committed(&topics.group, &topics.input, 1) == [50]);
     kafka.write(&topics.input, (50..55).map(|id| to(0, id)));
     stop_with(running, &kafka, &topics.output, &[(0, (50..55).collect())].into());
+}
+
+#[test]
+fn beyond_the_end_of_one_of_many_partitions_the_others_stay_where_they_are() {
+    let Some(kafka) = kafka() else { return };
+    for delivery in [Delivery::ExactlyOnce, Delivery::AtLeastOnce] {
+        let topics = kafka.topics("resume-end-many", 4);
+        kafka.write(&topics.input, (0..200).map(|id| to((id % 4) as i32, id)));
+        let at = |partition, offset| Commit { partition, offset, ..COMMIT };
+        commit(&kafka, &topics, &[at(0, 80), at(1, 20), at(2, 50)]);
+        let mut config = kafka.config(&topics);
+        config.kafka.delivery = delivery;
+        config.input.beyond_end = BeyondEnd::End;
+        config.input.start = Start::Latest;
+        let running = Running::start(&config, Fake::default());
+        wait_for("the count", || lost(&running, 0, "truncated") == Some(30));
+        // Partition 3 has no offset while others have: it was added.
+        wait_for("the verdicts", || kafka.read(&topics.output).len() == 80);
+        assert_eq!(kafka.committed(&topics.group, &topics.input, 4)[0], 50, "at once");
+        kafka.write(&topics.input, (200..220).map(|id| to((id % 4) as i32, id)));
+        let of = |partition: usize, first: usize| {
+            let all = (0..220).filter(|id| id % 4 == partition);
+            (partition as i32, all.skip(first).collect())
+        };
+        stop_with(running, &kafka, &topics.output, &[of(0, 50), of(1, 20), of(2, 50), of(3, 0)].into());
+    }
 }
 
 #[test]

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../admin/mod.rs"]
 mod admin;
+#[path = "../common/mod.rs"]
 mod common;
+mod together;
 
 use admin::request;
 use common::{Fake, Kafka, Process, Running, Topics, Write, comment, kafka, wait_for};
