@@ -147,6 +147,7 @@ impl Consumer {
         if assigned.is_empty() {
             return;
         }
+        self.resume_assigned(&assigned);
         self.positions.borrow_mut().assigned(&assigned);
         let mut placed = context.take_placed();
         placed.keep_only(&context.assigned());
@@ -160,6 +161,22 @@ impl Consumer {
         );
         self.stopped.borrow_mut().clear();
         self.settle(placed);
+    }
+
+    /// Fetches partitions that were halted before they were lost and `assigned` again: librdkafka keeps their pause over that.
+    /// Without this nobody would read them, and no halt would say so.
+    fn resume_assigned(&self, assigned: &BTreeSet<i32>) {
+        let positions = self.positions.borrow();
+        let mut list = TopicPartitionList::new();
+        for &partition in assigned.iter().filter(|&&partition| positions.is_halted(partition)) {
+            list.add_partition(&self.topic, partition);
+        }
+        if list.count() == 0 {
+            return;
+        }
+        if let Err(error) = self.consumer.resume(&list) {
+            debug!(%error, "partitions that were assigned again cannot be resumed");
+        }
     }
 
     /// The topic was made again: this consumer ends, and its successor begins at the beginning of the new one. What this one

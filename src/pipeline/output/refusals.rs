@@ -243,7 +243,7 @@ impl Refusals {
         if !dead {
             let message = format!("topic `{topic}` refuses the record ({:?}): {cause}", refusal.code);
             warn!(topic, partition, offset, "a verdict becomes a dead letter of class refused: {message}");
-            let dead_letter = DeadLetter { class: DeadLetterClass::Refused, message };
+            let dead_letter = DeadLetter::new(DeadLetterClass::Refused, message);
             self.marks.insert(place, Mark::Verdict(dead_letter));
             return Lesson::Changed;
         }
@@ -315,8 +315,7 @@ impl<'t> Names<'t> {
 fn cause(refusal: &Refusal, keyed: bool) -> &'static str {
     match (refusal.kind, refusal.code) {
         (RefusalKind::Timestamp, _) => {
-            "the broker takes neither its timestamp nor the present one (message.timestamp.before.max.ms, \
-             message.timestamp.after.max.ms); compare the clocks"
+            "its timestamp is out of range, and so is the present (message.timestamp.before.max.ms, after.max.ms)"
         }
         (RefusalKind::Unclear, _) => "the broker does not say why; its log may",
         (RefusalKind::Size, _) => "it is larger than the topic's max.message.bytes or segment.bytes",
@@ -330,10 +329,8 @@ fn cause(refusal: &Refusal, keyed: bool) -> &'static str {
 
 /// The dead letter for a record without a key whose verdict would go to a compacted topic.
 pub(super) fn keyless(topic: &str) -> DeadLetter {
-    DeadLetter {
-        class: DeadLetterClass::Refused,
-        message: format!("the record has no key, and topic `{topic}` is compacted (cleanup.policy=compact)"),
-    }
+    let message = format!("the record has no key, and topic `{topic}` is compacted (cleanup.policy=compact)");
+    DeadLetter::new(DeadLetterClass::Refused, message)
 }
 
 #[cfg(test)]
