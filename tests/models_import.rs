@@ -193,3 +193,51 @@ fn a_revised_model_has_the_same_weights_and_says_what_it_was() {
     assert_eq!(revise(&["--normaliser", "latin"]).0, Some(64));
     assert_eq!(revise(&["--max-tokens", "0"]).0, Some(1));
 }
+
+#[test]
+fn an_average_has_the_mean_of_the_weights_and_names_its_models() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    for seed in [1, 2, 3] {
+        let mut model = testing::model(Cell::Gru, seed);
+        model.temperature = [0.5, 1.0, 2.0][seed as usize - 1];
+        model.allow(nunchi_model::Precision::Bf16, serde_json::json!({ "labels_differ": 0 }));
+        model.save(Path::new(&file(&format!("{seed}.safetensors"))), WeightFormat::F16).unwrap();
+    }
+    testing::model(Cell::Lstm, 1).save(Path::new(&file("other.safetensors")), WeightFormat::F16).unwrap();
+    let average = |models: &[&str], more: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_nunchi"))
+            .args(["models", "average"])
+            .args(models.iter().map(|name| file(name)))
+            .args(["--out", &file("mean.safetensors")])
+            .args(more)
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let all = ["1.safetensors", "2.safetensors", "3.safetensors"];
+    let (status, said) = average(&all, &["--name", "mean"]);
+    assert_eq!(status, Some(0), "{said}");
+    let models = all.map(|name| Model::load(Path::new(&file(name))).unwrap());
+    let mean = Model::load(Path::new(&file("mean.safetensors"))).unwrap();
+    assert!(said.contains(&mean.version), "{said}");
+    for (index, (name, tensor)) in mean.network.tensors().into_iter().enumerate() {
+        for (position, value) in tensor.iter().enumerate() {
+            let weights = models.each_ref().map(|model| {
+                let tensors = model.network.tensors();
+                f64::from(*tensors[index].1.iter().nth(position).unwrap())
+            });
+            let expected = WeightFormat::F16.round((weights.iter().sum::<f64>() / 3.0) as f32);
+            assert_eq!(*value, expected, "{name}, {position}");
+        }
+    }
+    assert!((mean.temperature - 1.0).abs() < 1e-6, "{}", mean.temperature);
+    assert_eq!(mean.name, "mean");
+    assert_eq!(mean.report["averaged"], serde_json::json!(models.each_ref().map(|model| &model.version)));
+    assert!(!mean.allows(nunchi_model::Precision::Bf16), "measured on other weights");
+
+    let (status, said) = average(&["1.safetensors", "other.safetensors"], &[]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("another shape than the first model"), "{said}");
+    assert_eq!(average(&["1.safetensors"], &[]).0, Some(64));
+}

@@ -5,6 +5,7 @@
 //! - [`Model::load`], [`Model::save`]: the file.
 //! - [`import`]: networks that PyTorch trained.
 //! - [`Model::revised`]: the same weights behind another normalizer.
+//! - [`Model::average`]: the mean of the weights of several models.
 //! - [`onnx`]: a model for other people's engines.
 //! - [`summary`]: layers, shapes and parameters as a table.
 //! - [`testing`]: small random models for tests and benchmarks.
@@ -13,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod atomic;
+mod average;
 mod checksum;
 mod error;
 mod file;
@@ -26,6 +28,7 @@ pub mod summary;
 pub mod testing;
 
 pub use atomic::{atomic_write, rename_synced};
+pub use average::AverageError;
 pub use error::ModelError;
 pub use file::{MAX_BYTES, WeightFormat, read as read_file};
 pub use hex::hex;

@@ -1,5 +1,6 @@
 //! `nunchi models`: versions of the model in a store, and conversion from and to the formats of other programs. One file a command.
 
+mod average;
 mod export;
 mod import;
 mod list;
@@ -51,6 +52,8 @@ enum Command {
     Import(Box<import::Args>),
     /// Write a model file with the same weights and another normalizer, maximum length or name
     Revise(revise::Args),
+    /// Write a model file with the mean of the weights of models that were trained from the same one
+    Average(average::Args),
     /// Export a model for ONNX Runtime, with its tokenizer
     Export(export::Args),
 }
@@ -67,6 +70,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         Command::Prune(args) => prune::run(args),
         Command::Import(args) => import::run(*args),
         Command::Revise(args) => revise::run(args),
+        Command::Average(args) => average::run(args),
         Command::Export(args) => export::run(args),
     }
 }
