@@ -306,10 +306,19 @@ fn read(message: &rdkafka::message::BorrowedMessage<'_>) -> Read {
 }
 
 /// Waits until `done` says so.
-pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+pub fn wait_for(what: &str, done: impl FnMut() -> bool) {
+    wait_up_to(PATIENCE, what, done);
+}
+
+/// Waits for what follows the next attempt of a halted partition, which is due after up to five minutes.
+pub fn wait_for_retry(what: &str, done: impl FnMut() -> bool) {
+    wait_up_to(Duration::from_secs(300) + PATIENCE, what, done);
+}
+
+fn wait_up_to(limit: Duration, what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
-        assert!(start.elapsed() < PATIENCE, "waited too long for {what}");
+        assert!(start.elapsed() < limit, "waited too long for {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -9,7 +9,7 @@ mod common;
 mod together;
 
 use admin::request;
-use common::{Fake, Kafka, Process, Running, Topics, Write, comment, kafka, wait_for};
+use common::{Fake, Kafka, Process, Running, Topics, Write, comment, kafka, wait_for, wait_for_retry};
 use nunchi::config::OnHalt;
 use nunchi::pipeline::PipelineError;
 use std::collections::BTreeSet;
@@ -60,7 +60,7 @@ fn a_poisoned_partition_is_halted_and_the_others_go_on() {
     // Tried again: the same records trip it again, and none of them reaches the dead letters.
     let dead_letters = kafka.read(&topics.dead_letters).len();
     let before = withheld.get();
-    wait_for("the next trial", || withheld.get() > before);
+    wait_for_retry("the next trial", || withheld.get() > before);
     assert_eq!(kafka.read(&topics.dead_letters).len(), dead_letters);
     assert_eq!(
         kafka.committed(&topics.group, &topics.input, 1),
@@ -87,8 +87,8 @@ fn a_halted_partition_goes_on_once_its_fault_is_repaired() {
     // The operator deletes what was written by mistake.
     kafka.delete_records(&topics.input, 0, 1_500);
     kafka.write(&topics.input, (100..110).map(|id| to(0, comment(id, "좋아요"))));
-    wait_for("the end of the halt", || running.health.halted().is_empty());
-    wait_for("the comments behind the poison", || kafka.read(&topics.output).len() == 60);
+    wait_for_retry("the end of the halt", || running.health.halted().is_empty());
+    wait_for_retry("the comments behind the poison", || kafka.read(&topics.output).len() == 60);
     assert!(!running.metrics.encode().unwrap().contains("nunchi_partition_halted{"));
     running.stop().unwrap();
 }

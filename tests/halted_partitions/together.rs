@@ -1,6 +1,8 @@
 //! Several faults at once, and faults together with what happens to groups and topics meanwhile.
 
-use crate::common::{Fake, Kafka, Read, Running, Topics, Write, comment, damage, kafka, wait_for};
+use crate::common::{
+    Fake, Kafka, Read, Running, Topics, Write, comment, damage, kafka, wait_for, wait_for_retry,
+};
 use crate::to;
 use nunchi::config::Delivery;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -81,14 +83,14 @@ fn four_partitions_with_four_faults_leave_the_fifth_alone_and_go_on_one_by_one()
 
         kafka.delete_records(&topics.input, 0, 1_500);
         kafka.write(&topics.input, sound(0, 400..410));
-        wait_for("the poisoned one", || of(0).len() == 10);
+        wait_for_retry("the poisoned one", || of(0).len() == 10);
         kafka.write(&topics.input, sound(1, 30..45));
-        wait_for("the one beyond the end", || of(1).len() == 5);
+        wait_for_retry("the one beyond the end", || of(1).len() == 5);
         assert!(damage(&topics.input, 3, 10), "the same bit once more");
-        wait_for("the damaged one", || of(3).len() == 30);
+        wait_for_retry("the damaged one", || of(3).len() == 30);
         kafka.configure(&topics.dead_letters, &[("cleanup.policy", "delete")]);
-        wait_for("the refused one", || of(2).len() == 20);
-        wait_for("the ends of the halts", || running.health.halted().is_empty());
+        wait_for_retry("the refused one", || of(2).len() == 20);
+        wait_for_retry("the ends of the halts", || running.health.halted().is_empty());
         running.stop().unwrap();
         let expected = [
             (0, (400..410).collect()),
@@ -138,7 +140,7 @@ fn a_halt_moves_with_its_partition_from_process_to_process() {
         wait_for("the halt at the other", || other.health.halted().len() == 1);
         kafka.delete_records(&topics.input, 0, 6_000);
         kafka.write(&topics.input, sound(0, 0..10));
-        wait_for("the end of the halt", || other.health.halted().is_empty());
+        wait_for_retry("the end of the halt", || other.health.halted().is_empty());
         wait_for("all", || sound_ones(&kafka) == 130);
         other.stop().unwrap();
         let of = |partition: i32| {
@@ -167,7 +169,7 @@ fn a_topic_that_is_made_again_with_fewer_partitions_ends_the_halts_of_the_old_on
         wait_for("the new topic", || {
             answered(&kafka, &topics, delivery).get(&0).is_some_and(|ids| ids.len() == 20)
         });
-        wait_for("the ends of the halts", || running.health.halted().is_empty());
+        wait_for_retry("the ends of the halts", || running.health.halted().is_empty());
         // And with more.
         kafka.delete(&topics.input);
         kafka.create(&topics.input, 4, &[]);
@@ -207,8 +209,8 @@ fn retention_that_overtakes_a_halted_partition_is_counted() {
         kafka.write(&topics.input, sound(0, 100..110));
         // Into the sound records.
         kafka.delete_records(&topics.input, 0, 1_503);
-        wait_for("the end of the halt", || running.health.halted().is_empty());
-        wait_for("the rest", || {
+        wait_for_retry("the end of the halt", || running.health.halted().is_empty());
+        wait_for_retry("the rest", || {
             answered(&kafka, &topics, delivery).get(&0).is_some_and(|ids| ids.len() == 7)
         });
         let lost =
