@@ -35,12 +35,12 @@ pub use hex::hex;
 pub use precision::Precision;
 pub use revise::Revision;
 
-use crate::rnn::{HeadKind, Network};
+use crate::rnn::Network;
 use nunchi_text::{EXAMPLES, Scratch, Tokenizer};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Class names of a network with one sigmoid neuron.
+/// Class names of a network with one sigmoid neuron, unless it is trained with two others.
 pub const SIGMOID_LABELS: [&str; 2] = ["negative", "positive"];
 /// Golden comments with a score further off than this refuse a model (f32 arithmetic).
 pub(crate) const GOLDEN_BOUND: f64 = 1e-4;
@@ -198,10 +198,6 @@ impl Model {
         let (ids, rows) = (self.tokenizer.vocabulary(), shape.vocabulary);
         if ids != rows {
             return wrong(format!("the tokenizer has {ids} tokens, but the embedding table has {rows} rows"));
-        }
-        if shape.head == HeadKind::Sigmoid && self.labels != SIGMOID_LABELS {
-            let labels = listed(&self.labels);
-            return wrong(format!("a sigmoid's labels are {SIGMOID_LABELS:?}, not {labels}"));
         }
         let different: std::collections::HashSet<&str> = self.labels.iter().map(String::as_str).collect();
         if self.labels.len() != shape.classes()
