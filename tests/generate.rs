@@ -129,6 +129,8 @@ fn writes_sentences_to_train_on_without_a_broker() {
         text: "text".to_owned(),
         target: Target::Label { column: "label".to_owned(), labels },
         skip_bad_rows: false,
+        encoding: None,
+        remarks: None,
     };
     let mut read = Vec::new();
     nunchi_data::read(&file, &columns, |example| read.push((example.text.to_owned(), example.class == 1)))

@@ -3,7 +3,7 @@
 mod pairs;
 mod tables;
 
-use super::columns::ColumnArgs;
+use super::columns::{ColumnArgs, tell_left_out, trimmed};
 use super::exit::UsageError;
 use super::model::{StoreArgs, find_model};
 use super::whole_file::write_whole;
@@ -27,14 +27,23 @@ use std::path::{Path, PathBuf};
     override_usage = "nunchi evaluate [OPTIONS] <MODEL>... <DATA>\n       nunchi evaluate [OPTIONS] --pairs <FILE> <MODEL>..."
 )]
 pub struct Args {
-    /// One or more models (files; with a store also VERSIONs, aliases or current), then the data to measure them on: TSV,
-    /// CSV or JSONL (.gz too) with a header. With --pairs only models
+    /// One or more models (files; with a store also VERSIONs, aliases or current), then the data to measure them on: CSV,
+    /// TSV, JSON, Excel or Parquet, compressed or not, in any encoding. With --pairs only models
     #[arg(value_name = "MODEL… DATA", required = true, num_args = 1..)]
     paths: Vec<String>,
     #[command(flatten)]
     store: StoreArgs,
     #[command(flatten)]
     columns: ColumnArgs,
+    /// What DATA calls the model's classes, in the model's order (default: as the model does)
+    #[arg(
+        long,
+        value_name = "A,B,…",
+        value_delimiter = ',',
+        help_heading = "Data",
+        conflicts_with = "pairs"
+    )]
+    labels: Option<Vec<String>>,
     /// Print a JSON object a model: records, accuracy, f1, auc, log_loss, ece (fractions); recall by class, accuracy by
     /// length (`lengths`), risk against coverage (`coverage`), and with --by `groups`
     #[arg(long)]
@@ -94,7 +103,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     if args.columns.stars() && labels.len() != 2 {
         bail!("stars give two classes, and {} has {} labels; use --label-column", names[0], labels.len());
     }
-    let columns = args.columns.columns(Path::new(data), &labels)?;
+    let columns = args.columns.columns(Path::new(data), &labels_of_data(&args, &labels)?)?;
     let seen = observe(&mut models, Path::new(data), &columns, args.by.as_deref())?;
     let metrics: Vec<Metrics> = seen.outcomes.iter().map(|outcomes| Metrics::of(outcomes)).collect();
     if args.json {
@@ -121,6 +130,20 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         draw_influence_decay(&models, Path::new(data), &columns, file)?;
     }
     Ok(ExitStatus::Done)
+}
+
+/// What the data calls the model's classes.
+fn labels_of_data(args: &Args, labels: &[String]) -> Result<Vec<String>, UsageError> {
+    let Some(named) = args.labels.as_deref().map(trimmed) else { return Ok(labels.to_vec()) };
+    let different: HashSet<&str> = named.iter().map(String::as_str).collect();
+    if named.len() != labels.len() || different.len() < named.len() {
+        return Err(UsageError::new(format!(
+            "--labels needs {} different names, one for each label of the model: {}",
+            labels.len(),
+            labels.join(", ")
+        )));
+    }
+    Ok(named)
 }
 
 fn usage() -> UsageError {
@@ -187,10 +210,10 @@ fn observe(
         bar.inc(classified as u64)
     })?;
     bar.finish_and_clear();
-    let (dropped, bad) = seen.left_out;
-    if dropped + bad > 0 {
-        errln!("left out: {dropped} rows of no class, {bad} unreadable");
+    if seen.dropped > 0 {
+        errln!("{}: {} rows of no class: their stars are in the middle", data.display(), seen.dropped);
     }
+    tell_left_out(data, &seen.left_out);
     Ok(seen)
 }
 

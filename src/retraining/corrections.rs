@@ -4,7 +4,7 @@
 use super::RetrainError;
 use crate::kafka::history::{History, Record};
 use crate::registry::TopicRange;
-use nunchi_data::without_lone_surrogates;
+use nunchi_data::{class_of, without_lone_surrogates};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -99,7 +99,7 @@ impl Corrections {
             return;
         };
         let value = serde_json::from_slice::<Value>(value).ok();
-        let class = value.as_ref().and_then(|value| labels.iter().position(|label| *label == value.label));
+        let class = value.as_ref().and_then(|value| class_of(&value.label, labels));
         let named = value.and_then(|value| value.id).map(|named| id(&named.to_string()));
         // Key and value must name the same comment: otherwise the record is ambiguous.
         let agreed = match (key, named) {

@@ -3,8 +3,7 @@
 use super::RetrainError;
 use super::comment::Comment;
 use crate::registry::{DataFile, hash_file};
-use nunchi_data::Columns;
-use nunchi_data::Source;
+use nunchi_data::{Columns, LeftOut, Source};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -15,6 +14,8 @@ pub struct Read {
     pub weight: f64,
     /// The comments, in the file's order.
     pub comments: Vec<Comment>,
+    /// Rows that were left out.
+    pub left_out: LeftOut,
     /// For the manifest.
     pub file: DataFile,
 }
@@ -31,7 +32,7 @@ pub fn read(
 ) -> Result<Read, RetrainError> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let (mut comments, mut seen) = (Vec::<Comment>::new(), 0_usize);
-    nunchi_data::read(&source.path, columns, |example| {
+    let counts = nunchi_data::read(&source.path, columns, |example| {
         seen += 1;
         // Reservoir sampling (Vitter 1985): each row stays with the same probability, in one pass.
         let place = if comments.len() < max_comments { comments.len() } else { random.random_range(0..seen) };
@@ -49,5 +50,5 @@ pub fn read(
     })?;
     let (bytes, sha256) = hash_file(&source.path).map_err(|error| RetrainError::file(&source.path, error))?;
     let file = DataFile { path: source.path.display().to_string(), bytes, sha256 };
-    Ok(Read { weight: source.weight, comments, file })
+    Ok(Read { weight: source.weight, comments, left_out: counts.left_out, file })
 }

@@ -7,7 +7,7 @@ use super::training_data::TrainingData;
 use super::{Request, RetrainError};
 use crate::registry::{Log, RegistryError, Store, Version};
 use jiff::Timestamp;
-use nunchi_data::Target;
+use nunchi_data::{Target, are_negative_and_positive};
 use nunchi_model::Model;
 use std::time::Instant;
 
@@ -99,7 +99,7 @@ fn check_stars(request: &Request, parent: &Version, current: &Model) -> Result<(
         return Ok(());
     };
     let mapped: Vec<&str> = (0..Target::classes(stars)).map(|class| stars.label(class)).collect();
-    if current.labels == mapped {
+    if are_negative_and_positive(&current.labels) {
         return Ok(());
     }
     Err(RetrainError::Usage(format!(

@@ -192,6 +192,7 @@ mod tests {
                 column: "rating".to_owned(),
                 negative: "1-2".parse().unwrap(),
                 positive: "4-5".parse().unwrap(),
+                scale: None,
             }),
             max_comments: 100,
             skip_beyond: false,

@@ -43,7 +43,7 @@ impl TrainingData {
             None if current.labels == SIGMOID_LABELS => pairs::built_in(),
             None => Vec::new(),
         };
-        let mut files = Files::new(request, current);
+        let mut files = Files::new(request, current, say);
         let mut golden = Vec::new();
         for source in &request.golden {
             golden.extend(files.read(source, usize::MAX, false)?.comments);
@@ -111,16 +111,18 @@ impl TrainingData {
 }
 
 /// Reads files, and lists them for the manifest.
-struct Files {
+struct Files<'a> {
+    say: &'a dyn Fn(&str),
     columns: ColumnHints,
     labels: Vec<String>,
     seed: u64,
     data: Data,
 }
 
-impl Files {
-    fn new(request: &Request, current: &Model) -> Self {
+impl<'a> Files<'a> {
+    fn new(request: &Request, current: &Model, say: &'a dyn Fn(&str)) -> Self {
         Files {
+            say,
             columns: request.columns.clone(),
             labels: current.labels.clone(),
             seed: request.recipe.settings.seed,
@@ -135,7 +137,14 @@ impl Files {
         old: bool,
     ) -> Result<LabeledSource, RetrainError> {
         let columns = self.columns.columns(&source.path, &self.labels)?;
+        let say = |what: &str| (self.say)(&format!("{}: {what}", source.path.display()));
+        if let Some(remarks) = &columns.remarks {
+            say(remarks);
+        }
         let read = files::read(source, &columns, max_comments, self.seed)?;
+        if read.left_out.total() > 0 {
+            say(&format!("left out: {}", read.left_out));
+        }
         self.data.files.push(read.file);
         Ok(LabeledSource { name: source.file_name(), weight: read.weight, old, comments: read.comments })
     }

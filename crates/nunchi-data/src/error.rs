@@ -21,24 +21,23 @@ pub enum DataError {
     /// A folder where a file should be.
     #[error("{0} is a folder; name the data file in it")]
     Folder(PathBuf),
-    /// The name has no known ending.
-    #[error("{0}: the name must end in .tsv, .csv, .jsonl or .ndjson, or in one of these and .gz")]
-    Format(PathBuf),
-    /// The contents do not match the name's ending.
+    /// The file holds something else than a table of comments, or something that is wrong.
     #[error("{path} {what}")]
     Content {
         /// The file.
         path: PathBuf,
         /// What it is, and what to do.
-        what: &'static str,
+        what: String,
     },
     /// The compressed data breaks off or is damaged.
     #[error(
-        "{path}: the gzip data breaks off or is damaged behind line {line}; copy or make the file again: {reason}"
+        "{path}: the {kind} data breaks off or is damaged behind line {line}; copy or make the file again: {reason}"
     )]
-    Gzip {
+    Damaged {
         /// The file.
         path: PathBuf,
+        /// How it is compressed.
+        kind: &'static str,
         /// The last line that could be read.
         line: u64,
         /// The decompressor's error.
@@ -101,15 +100,17 @@ pub enum DataError {
     #[error("{0} has column names and no rows")]
     NoRows(PathBuf),
     /// Not one row has a class.
-    #[error("none of the {rows} rows of {path} stands for a class: the stars of all are in the middle")]
+    #[error("none of the {rows} rows of {path} stands for a class: {why}")]
     NoClass {
         /// The file.
         path: PathBuf,
         /// How many rows.
         rows: u64,
+        /// Why: what was left out, or that all stars are in the middle.
+        why: String,
     },
     /// Only one class occurs.
-    #[error("all {rows} labelled rows of {path} are `{label}`: at least two classes are needed")]
+    #[error("all {rows} labelled rows of {path} are `{label}`: at least two classes are needed{left_out}")]
     OneClass {
         /// The file.
         path: PathBuf,
@@ -117,6 +118,8 @@ pub enum DataError {
         rows: usize,
         /// Their class.
         label: String,
+        /// The other rows, in parentheses, if there are any.
+        left_out: String,
     },
 }
 
@@ -132,20 +135,13 @@ impl DataError {
             path: path.to_owned(),
             wanted: format!("`{name}`"),
             columns: shown_names(columns),
-            hint: hint(path, name, columns),
+            hint: hint(name, columns),
         }
     }
 }
 
-/// A hint for `name`: the column that was probably meant, or the columns that exist.
-pub(super) fn hint(path: &Path, name: &str, columns: &[String]) -> String {
-    if let [only] = columns {
-        let csv = path.to_string_lossy().to_lowercase().contains(".csv");
-        let (other, ending) = if csv { ('\t', ".tsv") } else { (',', ".csv") };
-        if only.contains(other) {
-            return format!(" (its name should end in {ending}, it seems)");
-        }
-    }
+/// A hint for `name`: the column that was probably meant.
+pub(super) fn hint(name: &str, columns: &[String]) -> String {
     let alike = |column: &String| strsim::jaro_winkler(&column.to_lowercase(), &name.to_lowercase());
     let shown = columns.iter().filter(|column| is_showable(column));
     let nearest = shown.map(|column| (alike(column), column)).max_by(|a, b| a.0.total_cmp(&b.0));

@@ -1,9 +1,13 @@
 //! From a value in a data file to a class.
 
 use super::shown::shown_value;
+use super::values;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
+
+/// The scale of stars where no other is told.
+const FIVE: f64 = 5.0;
 
 /// The column with a comment's class, and how to read it.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +27,9 @@ pub enum Target {
         negative: Stars,
         /// Positive stars.
         positive: Stars,
+        /// The most stars that there are, if that was told; both ranges are on this scale. Without it they are on one of five,
+        /// and other scales are refused.
+        scale: Option<f64>,
     },
 }
 
@@ -51,6 +58,16 @@ impl Stars {
     /// Of five stars, those that are positive.
     pub fn default_positive() -> Self {
         Stars(4.0..=5.0)
+    }
+
+    /// Of so many stars, those that are as negative as one and two of five.
+    pub fn negative_of(scale: f64) -> Self {
+        Stars(0.0..=scale * 0.4)
+    }
+
+    /// Of so many stars, those that are as positive as four and five of five.
+    pub fn positive_of(scale: f64) -> Self {
+        Stars(scale * 0.8..=scale)
     }
 }
 
@@ -97,8 +114,8 @@ impl Target {
         let value = value.trim();
         match self {
             Target::Label { column, labels } => {
-                let by_number = || value.parse::<usize>().ok().filter(|&class| class < labels.len());
-                labels.iter().position(|label| label == value).or_else(by_number).map(Some).ok_or_else(|| {
+                let class = values::class_of(value, labels);
+                class.map(Some).ok_or_else(|| {
                     format!(
                         "`{column}` is {}, not one of {} (--labels names them)",
                         shown_value(value),
@@ -106,11 +123,10 @@ impl Target {
                     )
                 })
             }
-            Target::Stars { column, negative, positive } => {
-                let stars: f64 =
-                    value.parse().ok().filter(|stars: &f64| stars.is_finite()).ok_or_else(|| {
-                        format!("`{column}` is {}, not a number of stars", shown_value(value))
-                    })?;
+            Target::Stars { column, negative, positive, .. } => {
+                let Some(stars) = self.stars(value) else {
+                    return Err(format!("`{column}` is {}, not a number of stars", shown_value(value)));
+                };
                 let (low, high) = scale(negative, positive);
                 if negative.0.contains(&stars) {
                     Ok(Some(0))
@@ -120,7 +136,7 @@ impl Target {
                     // Ten stars read as five would make nothing of praise and middling into praise.
                     Err(format!(
                         "`{column}` is `{stars}`, beyond the stars {negative} (negative) and {positive} (positive): \
-                         --negative and --positive set the ranges"
+                         --stars-scale tells another scale, such as 10 or 100, --negative and --positive set the ranges"
                     ))
                 } else {
                     Ok(None)
@@ -129,11 +145,27 @@ impl Target {
         }
     }
 
+    /// The number of stars in a value, on the scale of the ranges; nothing if it is none.
+    pub fn stars(&self, value: &str) -> Option<f64> {
+        let Target::Stars { scale, .. } = self else { return None };
+        let written = values::stars(value)?;
+        let scale = scale.unwrap_or(FIVE);
+        match written.of {
+            // None of five is as bad as one; the scale has no zero.
+            Some(of) if of != scale && written.stars <= of => {
+                Some((written.stars * scale / of).max(scale / FIVE))
+            }
+            Some(of) if of == scale && written.stars <= of => Some(written.stars.max(scale / FIVE)),
+            Some(_) => None,
+            None => Some(written.stars),
+        }
+    }
+
     /// Whether a value is a number of stars beyond all that mean something: stars of another scale.
     pub fn is_beyond_scale(&self, value: &str) -> bool {
         let Target::Stars { negative, positive, .. } = self else { return false };
         let (low, high) = scale(negative, positive);
-        value.trim().parse::<f64>().is_ok_and(|stars| stars.is_finite() && !(low..=high).contains(&stars))
+        self.stars(value).is_some_and(|stars| !(low..=high).contains(&stars))
     }
 }
 
@@ -157,6 +189,7 @@ mod tests {
             column: "stars".to_owned(),
             negative: "1-2".parse().unwrap(),
             positive: "4-5".parse().unwrap(),
+            scale: None,
         }
     }
 
@@ -172,6 +205,26 @@ mod tests {
             ["10", " 0.5", "-1", "5", "3", "NaN", "five"].map(|value| stars().is_beyond_scale(value));
         assert_eq!(beyond_scale, [true, true, true, false, false, false, false]);
         assert!(beyond.contains("`stars` is `10`, beyond the stars 1-2 (negative) and 4-5"), "{beyond}");
+    }
+
+    #[test]
+    fn scales_are_told_or_written() {
+        let ten = Target::Stars {
+            column: "stars".to_owned(),
+            negative: Stars::negative_of(10.0),
+            positive: Stars::positive_of(10.0),
+            scale: Some(10.0),
+        };
+        let classes = |target: &Target, values: &[&str]| -> Vec<_> {
+            values.iter().map(|value| target.class(value).map_err(drop)).collect()
+        };
+        let told = classes(&ten, &["1", "4", "5", "7", "8", "10점", "11", "4/5", "0", "2/5"]);
+        let (low, high, middle) = (Ok(Some(0)), Ok(Some(1)), Ok(None));
+        assert_eq!(told, [low, low, middle, middle, high, high, Err(()), high, low, low]);
+        let written =
+            classes(&stars(), &["4/5", "8/10", "1/10", "50/100", "★★★★☆", "☆☆☆☆☆", "6/5", "5점", "８"]);
+        assert_eq!(written, [high, high, low, middle, high, low, Err(()), high, Err(())]);
+        assert_eq!(stars().stars("4/3"), None);
     }
 
     #[test]

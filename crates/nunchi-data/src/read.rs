@@ -2,13 +2,12 @@
 
 use super::columns::Columns;
 use super::error::DataError;
+use super::file::Encoding;
 use super::mapping::Target;
-use super::rows::{self, BadRow, Row};
-use super::shown::shown_value;
+use super::rows::{BadRow, Cell, Kind, Row, Table};
+use super::shown::{shown_column, shown_value};
+use super::tally::{LeftOut, Reason, Tally};
 use std::path::Path;
-
-/// Bad rows that an error shows; it counts the others.
-const MAX_SHOWN: u64 = 3;
 
 /// One labeled comment.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,6 +38,8 @@ pub struct Counts {
     pub dropped: usize,
     /// Rows that were left out because they could not be understood.
     pub bad: usize,
+    /// All rows that were left out but for stars, and the lines of the first ones.
+    pub left_out: LeftOut,
 }
 
 impl Counts {
@@ -101,34 +102,113 @@ fn read_rows<E: From<DataError>>(
     let mut tally = Tally::default();
     let names: Vec<&str> =
         [columns.text.as_str(), columns.target.column()].into_iter().chain(by).chain(soft).collect();
-    rows::read(path, &names, |line, row: Row<'_>| {
-        let example = row.and_then(|values| {
-            let class = columns.target.class(values[1])?;
-            let value = if by.is_some() { values[2] } else { "" };
-            let soft = probability(soft, values.get(2 + usize::from(by.is_some())).copied())?;
-            Ok((values[0], class, soft, value))
+    let (table, places) = open(path, columns.encoding, &names)?;
+    let texts = Texts::of(&table, &columns.text);
+    table.read(&places, |line, row| {
+        let cells = match row {
+            Row::Cells(cells) => Ok(cells),
+            Row::Bad(bad) => Err(bad),
+            Row::Blank => {
+                tally.blank(line);
+                return Ok(());
+            }
+        };
+        let example = cells.and_then(|cells| {
+            let text = texts.text(&cells[0])?;
+            if text.trim().is_empty() {
+                return Ok(Usable::No(Reason::EmptyText));
+            }
+            if cells[1].is_blank() {
+                return Ok(Usable::No(Reason::NoLabel));
+            }
+            let class = class(&columns.target, &cells[1], &mut tally)?;
+            let value = if by.is_some() { cells[2].as_str() } else { "" };
+            let soft = probability(soft, cells.get(2 + usize::from(by.is_some())))?;
+            Ok(Usable::Yes(text, class, soft, value))
         });
         match tally.count(line, example) {
-            Some((text, Some(class), soft, value)) => {
+            Some(Usable::Yes(text, Some(class), soft, value)) => {
                 counts.classes[class] += 1;
                 visit(Example { text, class, soft }, value)
             }
-            Some((_, None, ..)) => {
+            Some(Usable::Yes(_, None, ..)) => {
                 counts.dropped += 1;
+                Ok(())
+            }
+            Some(Usable::No(reason)) => {
+                tally.left_out.add(reason, line);
                 Ok(())
             }
             None => Ok(()),
         }
     })?;
     counts.bad = tally.end(path, columns.skip_bad_rows)? as usize;
+    counts.left_out = tally.left_out;
     if counts.labeled() == 0 {
-        return Err(DataError::NoClass { path: path.to_owned(), rows: tally.rows }.into());
+        let why = match counts.left_out.to_string() {
+            left_out if left_out.is_empty() => "the stars of all are in the middle".to_owned(),
+            left_out if counts.dropped == 0 => left_out,
+            left_out => format!("{} with stars in the middle, {left_out}", counts.dropped),
+        };
+        return Err(DataError::NoClass { path: path.to_owned(), rows: tally.rows, why }.into());
     }
     Ok(counts)
 }
 
+/// What a row holds.
+enum Usable<'a> {
+    Yes(&'a str, Option<usize>, Option<f32>, &'a str),
+    No(Reason),
+}
+
+/// Opens a file, and finds the columns `names`.
+fn open(path: &Path, encoding: Option<Encoding>, names: &[&str]) -> Result<(Table, Vec<usize>), DataError> {
+    let table = Table::open(path, encoding, names.iter().copied())?;
+    let place = |name: &&str| table.place(name).ok_or_else(|| DataError::column(path, name, table.columns()));
+    let places = names.iter().map(place).collect::<Result<_, _>>()?;
+    Ok((table, places))
+}
+
+/// The cells with comments: in a workbook a comment may be a number; where values have types it is a fault.
+#[derive(Clone, Debug)]
+pub struct Texts {
+    numbers: bool,
+    name: String,
+}
+
+impl Texts {
+    /// Of column `name` of `table`.
+    pub fn of(table: &Table, name: &str) -> Self {
+        let numbers = matches!(table.recognized().kind, Kind::Xlsx | Kind::Xls);
+        let place = table.place(name).unwrap_or(usize::MAX);
+        Texts { numbers, name: shown_column(table.columns(), place) }
+    }
+
+    /// The comment in a cell; empty if there is none.
+    ///
+    /// # Errors
+    /// A cell that is no text.
+    pub fn text<'a>(&self, cell: &'a Cell<'_>) -> Result<&'a str, BadRow> {
+        match cell {
+            Cell::Text(_) | Cell::Missing => Ok(cell.as_str()),
+            Cell::Number(_) | Cell::Bool(_) if self.numbers => Ok(cell.as_str()),
+            _ => Err(BadRow::from(format!("{} is not a string", self.name))),
+        }
+    }
+}
+
+/// The class in a cell; nothing for stars in the middle.
+fn class(target: &Target, cell: &Cell<'_>, tally: &mut Tally) -> Result<Option<usize>, BadRow> {
+    if let Cell::Json(_) = cell {
+        return Err(BadRow::from(format!("`{}` is neither a number nor a string", target.column())));
+    }
+    let class = target.class(cell.as_str());
+    tally.value(cell.as_str(), class.is_err());
+    class.map_err(BadRow::from)
+}
+
 /// Reads every comment in column `text` of `path` in order, labeled or not, until `visit` fails; with the soft
-/// labels in column `soft`, if one is named. Returns how many rows could not be understood.
+/// labels in column `soft`, if one is named. Returns the rows that were left out.
 ///
 /// # Errors
 /// As [`read`], and those of `visit`.
@@ -136,23 +216,42 @@ pub fn read_comments<E: From<DataError>>(
     path: &Path,
     text: &str,
     soft: Option<&str>,
-    skip_bad_rows: bool,
+    (encoding, skip_bad_rows): (Option<Encoding>, bool),
     mut visit: impl FnMut(Comment<'_>) -> Result<(), E>,
-) -> Result<usize, E> {
+) -> Result<LeftOut, E> {
     let mut tally = Tally::default();
     let names: Vec<&str> = [text].into_iter().chain(soft).collect();
-    rows::read(path, &names, |line, row: Row<'_>| {
-        let comment = row.and_then(|values| {
-            Ok(Comment { text: values[0], soft: probability(soft, values.get(1).copied())? })
+    let (table, places) = open(path, encoding, &names)?;
+    let texts = Texts::of(&table, text);
+    table.read(&places, |line, row| {
+        let cells = match row {
+            Row::Cells(cells) => Ok(cells),
+            Row::Bad(bad) => Err(bad),
+            Row::Blank => {
+                tally.blank(line);
+                return Ok(());
+            }
+        };
+        let comment = cells.and_then(|cells| {
+            Ok(Comment { text: texts.text(&cells[0])?, soft: probability(soft, cells.get(1))? })
         });
-        tally.count(line, comment).map_or(Ok(()), &mut visit)
+        match tally.count(line, comment) {
+            Some(comment) if comment.text.trim().is_empty() => {
+                tally.left_out.add(Reason::EmptyText, line);
+                Ok(())
+            }
+            Some(comment) => visit(comment),
+            None => Ok(()),
+        }
     })?;
-    Ok(tally.end(path, skip_bad_rows)? as usize)
+    tally.end(path, skip_bad_rows)?;
+    Ok(tally.left_out)
 }
 
 /// A probability as it stands in `column`; nothing where nothing stands.
-fn probability(column: Option<&str>, value: Option<&str>) -> Result<Option<f32>, BadRow> {
-    let (Some(column), Some(value)) = (column, value.map(str::trim).filter(|value| !value.is_empty())) else {
+fn probability(column: Option<&str>, cell: Option<&Cell<'_>>) -> Result<Option<f32>, BadRow> {
+    let value = cell.map(|cell| cell.as_str().trim()).filter(|value| !value.is_empty());
+    let (Some(column), Some(value)) = (column, value) else {
         return Ok(None);
     };
     match value.parse::<f32>() {
@@ -172,64 +271,11 @@ pub fn require_classes(path: &Path, target: &Target, counts: &Counts) -> Result<
             path: path.to_owned(),
             rows: counts.labeled(),
             label: target.label(only).to_owned(),
+            left_out: match counts.left_out.to_string() {
+                left_out if left_out.is_empty() => left_out,
+                left_out => format!(" (left out: {left_out})"),
+            },
         }),
         _ => Ok(()),
-    }
-}
-
-/// Counts rows, and keeps the first that cannot be used.
-#[derive(Default)]
-struct Tally {
-    rows: u64,
-    bad: u64,
-    wrong_bytes: u64,
-    /// The first bad rows: their lines, by reason.
-    shown: Vec<(String, Vec<u64>)>,
-}
-
-impl Tally {
-    fn count<T>(&mut self, line: u64, row: Result<T, BadRow>) -> Option<T> {
-        self.rows += 1;
-        row.map_err(|bad| {
-            self.bad += 1;
-            self.wrong_bytes += u64::from(bad.encoding);
-            if self.bad <= MAX_SHOWN {
-                match self.shown.iter_mut().find(|(reason, _)| *reason == bad.reason) {
-                    Some((_, lines)) => lines.push(line),
-                    None => self.shown.push((bad.reason, vec![line])),
-                }
-            }
-        })
-        .ok()
-    }
-
-    /// The first bad rows in words.
-    fn shown(&self) -> String {
-        let of_reason = |(reason, lines): &(String, Vec<u64>)| {
-            let numbers: Vec<String> = lines.iter().map(u64::to_string).collect();
-            format!("line{} {}: {reason}", if lines.len() > 1 { "s" } else { "" }, numbers.join(", "))
-        };
-        let shown: Vec<String> = self.shown.iter().map(of_reason).collect();
-        shown.join("; ") + if self.bad > MAX_SHOWN { "; …" } else { "" }
-    }
-
-    /// How many rows were bad, if one may go on so.
-    fn end(&self, path: &Path, skip_bad_rows: bool) -> Result<u64, DataError> {
-        let (path, count, rows) = (path.to_owned(), self.bad, self.rows);
-        let shown = self.shown();
-        if rows == 0 {
-            Err(DataError::NoRows(path))
-        } else if 2 * count > rows {
-            let hint = if 2 * self.wrong_bytes > count {
-                "is it in another encoding? Then make it UTF-8, for instance with iconv -f CP949 -t UTF-8"
-            } else {
-                "are these the right file, columns and labels?"
-            };
-            Err(DataError::MostRows { path, count, rows, hint, shown })
-        } else if count > 0 && !skip_bad_rows {
-            Err(DataError::Rows { path, count, rows, shown })
-        } else {
-            Ok(count)
-        }
     }
 }

@@ -1,6 +1,8 @@
 //! What messages may show of data. The first line of a file without column names is a comment, and so is a label where
 //! columns are out of place: logs must not get them by way of an error.
 
+use crate::names;
+
 /// Longest name that is shown.
 const MAX_NAME: usize = 32;
 /// Longest value that is shown: enough for a label, too little for a comment.
@@ -14,8 +16,9 @@ pub fn is_showable(name: &str) -> bool {
 
 /// The columns' names, as far as they may be shown.
 pub fn shown_names(names: &[String]) -> String {
-    let shown: Vec<&str> = names.iter().map(String::as_str).filter(|name| is_showable(name)).collect();
-    let hidden = match names.len() - shown.len() {
+    let names = || names.iter().map(String::as_str).filter(|name| !name.is_empty());
+    let shown: Vec<&str> = names().filter(|name| is_showable(name) || names::is_known(name)).collect();
+    let hidden = match names().count() - shown.len() {
         0 => return shown.join(", "),
         1 => "1 whose name is not shown".to_owned(),
         hidden => format!("{hidden} whose names are not shown"),
@@ -23,12 +26,28 @@ pub fn shown_names(names: &[String]) -> String {
     if shown.is_empty() { hidden } else { format!("{} and {hidden}", shown.join(", ")) }
 }
 
+/// Column `place` of `columns`, counted from 0: by its name, as far as that may be shown.
+pub fn shown_column(columns: &[String], place: usize) -> String {
+    match columns.get(place) {
+        Some(name) if is_showable(name) || names::is_known(name) => format!("`{name}`"),
+        _ => format!("column {}", place + 1),
+    }
+}
+
+/// Whether messages may show this value: it is short, and of characters that words of a comment in Korean do not have.
+pub(crate) fn is_plain_value(value: &str) -> bool {
+    let is_plain =
+        |c: char| c.is_ascii_alphanumeric() || "_.+-/%점★☆⭐".contains(c) || ('０'..='９').contains(&c);
+    // The one Hangul syllable is a unit behind digits, no word.
+    let is_value = !value.contains('점') || value.starts_with(|c: char| c.is_numeric());
+    (1..=MAX_VALUE).contains(&value.chars().count()) && is_value && value.chars().all(is_plain)
+}
+
 /// A value, in backquotes if it is short and plain; else how long it is.
 pub fn shown_value(value: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.+-".contains(&byte);
     match value.chars().count() {
         0 => "empty".to_owned(),
-        1..=MAX_VALUE if value.bytes().all(is_plain) => format!("`{value}`"),
+        _ if is_plain_value(value) => format!("`{value}`"),
         1 => "1 character".to_owned(),
         characters => format!("{characters} characters"),
     }

@@ -6,7 +6,7 @@ use crate::metrics::{Metrics, Outcome};
 use crate::spacing::Spacing;
 use crate::top::Top;
 use nunchi_data::LabeledSet;
-use nunchi_data::{Columns, DataError, Example};
+use nunchi_data::{Columns, DataError, Example, LeftOut};
 use nunchi_engine::{Engine, EngineError, LoadedModel, Prediction};
 use nunchi_model::Model;
 use nunchi_text::Scratch;
@@ -198,8 +198,10 @@ pub struct Case {
 pub struct Observations {
     /// The parts' names and their numbers of comments, in the order of the outcomes.
     pub parts: Vec<(String, usize)>,
-    /// Rows of no class, and rows that could not be read.
-    pub left_out: (usize, usize),
+    /// Rows whose stars stand for no class.
+    pub dropped: usize,
+    /// Other rows that were left out.
+    pub left_out: LeftOut,
     /// The comments' lengths in characters.
     pub lengths: Vec<u32>,
     /// The comments' groups, if a column was named.
@@ -250,8 +252,8 @@ pub fn observe(
         if records > 0 {
             observations.parts.push((part.name.clone(), records));
         }
-        observations.left_out.0 += counts.dropped;
-        observations.left_out.1 += counts.bad;
+        observations.dropped += counts.dropped;
+        observations.left_out.merge(&counts.left_out);
     }
     observer.finish(&mut observations)?;
     observations.groups = groups;

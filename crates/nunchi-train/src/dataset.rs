@@ -3,7 +3,7 @@
 //! Always holds: no comment of a development set, as a network reads it, is in the corpus.
 
 use super::corpus::{Corpus, CorpusError, NewRow, RowOptions, Writer};
-use nunchi_data::{Columns, CommentKey, CommentKeys, Counts};
+use nunchi_data::{Columns, CommentKey, CommentKeys, Counts, Encoding, Reason};
 use nunchi_data::{LabeledSet, Source};
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -24,6 +24,8 @@ pub struct UnlabeledFile {
     pub source: Source,
     /// The column with the comment.
     pub text: String,
+    /// The encoding of a text file, if it is told and not recognized.
+    pub encoding: Option<Encoding>,
     /// Whether to leave out bad rows instead of failing.
     pub skip_bad_rows: bool,
 }
@@ -203,12 +205,12 @@ impl Builder {
     }
 
     fn unlabeled(&mut self, file: &UnlabeledFile) -> Result<FileReport, CorpusError> {
-        let UnlabeledFile { source, text, skip_bad_rows } = file;
+        let UnlabeledFile { source, text, encoding, skip_bad_rows } = file;
         self.begin(source);
         let mut report = FileReport { name: source.file_name(), ..FileReport::default() };
         let soft = source.soft.as_deref();
-        report.counts.bad =
-            nunchi_data::read_comments(&source.path, text, soft, *skip_bad_rows, |comment| {
+        report.counts.left_out =
+            nunchi_data::read_comments(&source.path, text, soft, (*encoding, *skip_bad_rows), |comment| {
                 report.unlabeled += 1;
                 let key = self.keys.key(comment.text);
                 if self.dev.contains(&key) {
@@ -217,6 +219,7 @@ impl Builder {
                 }
                 self.writer.push(NewRow { text: comment.text, class: None, soft: comment.soft, key })
             })?;
+        report.counts.bad = report.counts.left_out.count(Reason::Bad) as usize;
         Ok(report)
     }
 }

@@ -54,7 +54,8 @@ fn comments_of_the_development_data_are_left_out_however_they_are_typed() {
         files.labeled("b.tsv", &["재구매 별로", "글쎄요"]),
     ];
     let source = files.write("c.tsv", "text\n별로\n음\n");
-    files.plan.unlabeled = vec![UnlabeledFile { source, text: "text".to_owned(), skip_bad_rows: false }];
+    files.plan.unlabeled =
+        vec![UnlabeledFile { source, text: "text".to_owned(), encoding: None, skip_bad_rows: false }];
     let dataset = files.read();
     assert_eq!(texts(&dataset), ["좋아요", "아니요", "아니요", "글쎄요", "음"], "duplicates within stay");
     assert_eq!(dataset.files.iter().map(|file| file.duplicates).collect::<Vec<_>>(), [2, 1, 1]);
@@ -129,7 +130,8 @@ fn a_soft_column_reaches_the_rows() {
     let mut files = Files::new();
     let mut source = files.write("a.tsv", "text\tteacher\n좋아요\t0.875\n음\t\n");
     source.soft = Some("teacher".to_owned());
-    files.plan.unlabeled = vec![UnlabeledFile { source, text: "text".to_owned(), skip_bad_rows: false }];
+    files.plan.unlabeled =
+        vec![UnlabeledFile { source, text: "text".to_owned(), encoding: None, skip_bad_rows: false }];
     files.plan.labeled = vec![files.labeled("b.tsv", &["좋네요", "별로"])];
     let soft: Vec<_> = files.read().corpus.rows().map(|row| row.unwrap().soft).collect();
     assert_eq!(soft, [None, None, Some(0.875), None]);

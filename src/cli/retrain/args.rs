@@ -269,6 +269,7 @@ impl Args {
             column: config.input.rating_field.clone(),
             negative: collect.negative_stars.clone(),
             positive: collect.positive_stars.clone(),
+            scale: None,
         };
         let mut config = config.clone();
         config.kafka.group = "nunchi-retrain".to_owned();

@@ -1,8 +1,11 @@
 //! The files that are read and written, and the messages about them.
 
 use super::Args;
+use crate::cli::columns::tell_left_out;
+use crate::cli::exit::UsageError;
 use crate::cli::printer::errln;
 use anyhow::{Context, bail};
+use nunchi_data::{Target, are_reversed};
 use nunchi_train::dataset::{Dataset, HoldOut, LabeledFile, Plan, UnlabeledFile};
 use std::fs::File;
 use std::io::Read;
@@ -63,7 +66,7 @@ pub fn remove(path: &Path) -> anyhow::Result<()> {
 /// The data file's name, in the current folder, as a model's.
 fn default_out(data: &Path) -> PathBuf {
     let name = data.file_name().map_or_else(|| "nunchi".into(), |name| name.to_string_lossy());
-    let bare = name.strip_suffix(".gz").unwrap_or(&name);
+    let bare = [".gz", ".zst", ".zip"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
     let stem = bare.rsplit_once('.').map_or(bare, |(stem, _)| stem);
     PathBuf::from(format!("{}.safetensors", if stem.is_empty() { "nunchi" } else { stem }))
 }
@@ -86,9 +89,9 @@ pub fn plan(args: &Args, labels: &[String]) -> anyhow::Result<Plan> {
         plan.labeled.push(LabeledFile { source: source.clone(), columns });
     }
     for source in &args.unlabelled {
-        let text = args.columns.text(&source.path)?;
-        let skip_bad_rows = args.columns.skip_bad_rows();
-        plan.unlabeled.push(UnlabeledFile { source: source.clone(), text, skip_bad_rows });
+        let text = args.columns.text(&source.path)?.text;
+        let (encoding, skip_bad_rows) = (args.columns.encoding(), args.columns.skip_bad_rows());
+        plan.unlabeled.push(UnlabeledFile { source: source.clone(), text, encoding, skip_bad_rows });
     }
     for source in &args.dev {
         let columns = args.columns.columns(&source.path, labels)?;
@@ -100,6 +103,22 @@ pub fn plan(args: &Args, labels: &[String]) -> anyhow::Result<Plan> {
         None => HoldOut::default(),
     };
     Ok(plan)
+}
+
+/// Refuses labels in the other order than stars: few stars are of the first one.
+pub fn check_stars(plan: &Plan, labels: &[String]) -> Result<(), UsageError> {
+    let by_stars = |file: &LabeledFile| matches!(file.columns.target, Target::Stars { .. });
+    let files = plan.labeled.iter().chain(&plan.dev);
+    match files.into_iter().find(|file| by_stars(file)) {
+        Some(file) if are_reversed(labels) => Err(UsageError::new(format!(
+            "{} has stars, and few stars are of the first label, which is the positive one: name the labels with --labels \
+             {},{}",
+            file.source.path.display(),
+            labels[1],
+            labels[0]
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// A line a file, and one about duplicates.
@@ -118,6 +137,7 @@ pub fn print_counts(plan: &Plan, dataset: &Dataset) {
             counts.bad,
             report.held_out
         );
+        tell_left_out(&file.source.path, &counts.left_out);
     }
     for (file, report) in plan.unlabeled.iter().zip(&dataset.files[plan.labeled.len()..]) {
         errln!(
@@ -128,6 +148,7 @@ pub fn print_counts(plan: &Plan, dataset: &Dataset) {
             file.source.weight,
             report.counts.bad
         );
+        tell_left_out(&file.source.path, &report.counts.left_out);
     }
     for set in &dataset.dev {
         errln!("development: {}: {} comments", set.name, set.texts.len());

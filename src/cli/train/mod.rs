@@ -5,7 +5,7 @@ mod files;
 mod report;
 mod teachers;
 
-use super::columns::ColumnArgs;
+use super::columns::{ColumnArgs, trimmed};
 use super::exit::UsageError;
 use super::progress::TrainingBar;
 use super::signals::{flag_on_signals, interrupted};
@@ -24,6 +24,7 @@ use nunchi_train::corpus::Corpus;
 use nunchi_train::dataset::Dataset;
 use nunchi_train::golden::COMMENTS;
 use nunchi_train::trainer::{self, Outcome, Settings, Task, Trained};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use teachers::Teachers;
 
@@ -33,7 +34,8 @@ const TOKENIZER_COMMENTS: u64 = 1_000_000;
 /// Flags of `nunchi train`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Data to train on: TSV, CSV or JSONL (.gz too), with a header; `FILE,weight=3` makes its examples count 3 times,
+    /// Data to train on: CSV, TSV, JSON, Excel or Parquet, compressed or not, in any encoding (`nunchi data check FILE`
+    /// shows what is recognized); `FILE,weight=3` makes its examples count 3 times,
     /// `FILE,soft=COLUMN` names a column with a teacher's probability of positive, `FILE,teacher=0` sets the distillation
     /// weight of its rows, `FILE,vary=0.5` augments that share of its comments in each epoch, `FILE,word-dropout=0` drops
     /// none of its tokens, `FILE,hold-out=0` holds none of its rows out
@@ -80,7 +82,8 @@ pub struct Args {
     no_report: bool,
     #[command(flatten)]
     columns: ColumnArgs,
-    /// Names of the classes, in order; more than two give a softmax
+    /// Names of the classes, in order [default: negative,positive]; of two the score is the probability of the second, more
+    /// give a softmax
     #[arg(long, value_name = "A,B,…", value_delimiter = ',', help_heading = "Data")]
     labels: Option<Vec<String>>,
     #[command(flatten)]
@@ -91,15 +94,10 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
-    let labels = args.labels.clone().unwrap_or_else(two_labels);
-    if labels.len() < 2 || (args.columns.stars() && labels.len() != 2) {
-        return Err(UsageError::new(
-            "--labels needs at least two names, and exactly two with --stars-column",
-        )
-        .into());
-    }
+    let labels = labels(&args)?;
     let out = files::out(&args)?;
     let plan = files::plan(&args, &labels)?;
+    files::check_stars(&plan, &labels)?;
     let settings = args.training.settings();
     if settings.pretraining > 0 && args.network.sees_next_token() {
         return Err(UsageError::new(
@@ -220,6 +218,21 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         }
         None => Ok(ExitStatus::Done),
     }
+}
+
+/// The names of the classes, checked: a model with wrong ones could not be saved after hours of training.
+fn labels(args: &Args) -> Result<Vec<String>, UsageError> {
+    let labels = args.labels.as_deref().map_or_else(two_labels, trimmed);
+    let different: HashSet<&str> = labels.iter().map(String::as_str).collect();
+    if labels.len() < 2 || (args.columns.stars() && labels.len() != 2) {
+        return Err(UsageError::new(
+            "--labels needs at least two names, and exactly two with --stars-column",
+        ));
+    }
+    if different.len() < labels.len() || different.contains("") {
+        return Err(UsageError::new("--labels needs names that are not empty and all different"));
+    }
+    Ok(labels)
 }
 
 /// The tokenizer of another model.

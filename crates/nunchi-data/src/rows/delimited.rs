@@ -1,118 +1,147 @@
-//! TSV and CSV: the first line names the columns.
+//! CSV, TSV and their like: a row names the columns, the rows behind it are data.
 
-use super::input::{BUFFER, Input};
-use super::row::{BadRow, MAX_COLUMNS, Row};
+use super::record::{MAX_COLUMNS, Record, Records, Unclosed};
+use super::row::{BadRow, Cell, Row};
+use super::sniff::sniff;
 use crate::error::DataError;
-use std::io::{self, Read};
+use crate::file::{Lines, TextInput, read_error};
+use crate::names::Names;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
 /// A row over more lines holds other rows.
 const MAX_LINES: u64 = 200;
-/// A row behind the last one of a CSV: if it does not come out, a quotation mark swallowed it.
-const LAST_ROW: &[u8] = b"\n\x01\n";
 
-/// What is behind the line with the column names.
-type Records = csv::Reader<Box<dyn Read>>;
-
-/// The result of a reader of delimited rows.
-fn csv_error(input: &Input, error: csv::Error, line: u64) -> DataError {
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => input.error(error, line),
-        other => input.error(io::Error::other(format!("{other:?}")), line),
-    }
+/// The rows of a delimited text.
+pub(super) struct Delimited {
+    path: PathBuf,
+    layers: Vec<&'static str>,
+    records: Records,
+    encoding: &'static str,
+    width: usize,
 }
 
-/// A reader of the rows behind the line with the column names, and these.
-pub(super) fn open(input: &mut Input, delimiter: u8) -> Result<(Records, Vec<String>), DataError> {
-    let reader = std::mem::replace(&mut input.reader, Box::new(io::empty()));
-    let quoting = delimiter != b'\t';
-    let reader: Box<dyn Read> = if quoting { Box::new(reader.chain(LAST_ROW)) } else { Box::new(reader) };
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(delimiter)
-        .quoting(quoting)
-        .flexible(true)
-        .buffer_capacity(BUFFER)
-        .from_reader(reader);
-    let header = reader.byte_headers().map_err(|error| csv_error(input, error, 0))?;
-    if quoting && header.iter().next_back().is_some_and(|last| last.ends_with(LAST_ROW)) {
-        return Err(unclosed(input, 1));
-    }
-    if header.is_empty() || (quoting && header.as_slice() == [1]) {
-        return Err(DataError::Empty(input.path.clone()));
-    }
-    let columns = header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
-    Ok((reader, columns))
+/// What the beginning of a text shows.
+pub(super) enum Opened {
+    /// A table: its rows, its columns and the line of their names.
+    Table(Delimited, Vec<String>, u64),
+    /// No table: each line is a comment by itself.
+    Plain(Lines),
 }
 
-fn unclosed(input: &Input, line: u64) -> DataError {
-    let what = "has a quotation mark that is never closed (a quotation mark in a text is written twice)";
-    DataError::Endless { path: input.path.clone(), line, what }
-}
-
-/// Hands every row to `take`.
-pub(super) fn read<E: From<DataError>>(
-    mut input: Input,
-    delimiter: u8,
-    names: &[&str],
-    mut take: impl FnMut(u64, Row<'_>) -> Result<(), E>,
-) -> Result<(), E> {
-    let (mut reader, columns) = open(&mut input, delimiter)?;
-    let mut places = [0; MAX_COLUMNS];
-    for (place, name) in places.iter_mut().zip(names) {
-        let found = columns.iter().position(|column| column == name);
-        *place = found.ok_or_else(|| DataError::column(&input.path, name, &columns))?;
-    }
-    let mut record = csv::ByteRecord::new();
-    let mut before = reader.position().line() - 1;
-    loop {
-        input.begin_row();
-        if !reader.read_byte_record(&mut record).map_err(|error| csv_error(&input, error, before))? {
-            return Ok(());
+impl Delimited {
+    /// A reader of `text`, which stands behind the row with the columns' names.
+    pub(super) fn open(
+        path: &Path,
+        layers: &[&'static str],
+        text: TextInput,
+        ending: &str,
+        wanted: &Names,
+    ) -> Result<Opened, DataError> {
+        if text.whole && text.head.trim_ascii().is_empty() {
+            return Err(DataError::Empty(path.to_owned()));
         }
-        let line = record.position().map_or(before + 1, csv::Position::line);
-        if delimiter == b',' {
-            if record.as_slice() == [1] && record.len() == 1 {
-                return Ok(());
+        let sniffed = sniff(&text.head, text.whole, ending, wanted);
+        let lines = Lines::new(text.reader, &text.head);
+        let Some(header) = sniffed.header else { return Ok(Opened::Plain(lines)) };
+        let mut rows = Delimited {
+            path: path.to_owned(),
+            layers: layers.to_vec(),
+            records: Records::new(lines, sniffed.delimiter),
+            encoding: text.encoding.name(),
+            width: 0,
+        };
+        let mut record = Record::default();
+        while rows.next(&mut record)? {
+            if record.line < header || (record.line == header && record.is_blank()) {
+                continue;
             }
-            if record.iter().next_back().is_some_and(|last| last.ends_with(LAST_ROW)) {
-                return Err(unclosed(&input, line).into());
+            if record.overfull {
+                let what =
+                    format!("has more than {MAX_COLUMNS} columns in line {}: is it a table?", record.line);
+                return Err(DataError::Content { path: path.to_owned(), what });
+            }
+            let columns =
+                record.fields().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
+            rows.width = record.len();
+            rows.records.width = Some(record.len());
+            return Ok(Opened::Table(rows, columns, record.line));
+        }
+        Err(DataError::Empty(path.to_owned()))
+    }
+
+    pub(super) fn delimiter(&self) -> u8 {
+        self.records.delimiter
+    }
+
+    fn next(&mut self, record: &mut Record) -> Result<bool, DataError> {
+        let before = self.records.lines.number;
+        match self.records.next(record) {
+            Ok(Ok(more)) => Ok(more),
+            Ok(Err(Unclosed(line))) => {
+                let what =
+                    "has a quotation mark that is never closed (a quotation mark in a text is written twice)";
+                Err(DataError::Endless { path: self.path.clone(), line, what })
+            }
+            Err(error) => Err(read_error(&self.path, &self.layers, error, before)),
+        }
+    }
+
+    /// Hands the cells at `places` of every row to `take`, and the names of the columns for messages.
+    pub(super) fn read<E: From<DataError>>(
+        mut self,
+        places: &[usize],
+        names: &[String],
+        mut take: impl FnMut(u64, Row<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut record = Record::default();
+        while self.next(&mut record)? {
+            if record.is_blank() {
+                // An empty line between rows or at the end is no row.
+                if record.len() > 1 {
+                    take(record.line, Row::Blank)?;
+                }
+                continue;
+            }
+            match self.cells(&record, places, names) {
+                Ok(cells) => take(record.line, Row::Cells(&cells))?,
+                Err(bad) => take(record.line, Row::Bad(bad))?,
             }
         }
-        before = reader.position().line() - 1;
-        let mut values = [""; MAX_COLUMNS];
-        let row = fields(&record, &columns, &places[..names.len()], names, &mut values);
-        let row = row.and_then(|()| {
-            let lines = before + 1 - line;
-            if lines > MAX_LINES {
-                return Err(BadRow::from(format!("runs over {lines} lines: a quotation mark is not closed")));
-            }
-            Ok(&values[..names.len()])
-        });
-        take(line, row)?;
+        Ok(())
     }
-}
 
-/// Puts the fields at `places` into `values`.
-fn fields<'a>(
-    record: &'a csv::ByteRecord,
-    columns: &[String],
-    places: &[usize],
-    names: &[&str],
-    values: &mut [&'a str],
-) -> Result<(), BadRow> {
-    if record.iter().skip(columns.len()).any(|extra| !extra.is_empty()) {
-        return Err(BadRow::from(format!(
-            "has {} columns instead of {}: a text with the separator in it must be quoted in a CSV and cannot be in \
-             a TSV",
-            record.len(),
-            columns.len()
-        )));
+    fn cells<'a>(
+        &self,
+        record: &'a Record,
+        places: &[usize],
+        names: &[String],
+    ) -> Result<Vec<Cell<'a>>, BadRow> {
+        if record.lines > MAX_LINES {
+            let lines = record.lines;
+            return Err(BadRow::from(format!("runs over {lines} lines: a quotation mark is not closed")));
+        }
+        if record.overfull || record.fields().skip(self.width).any(|extra| !extra.trim_ascii().is_empty()) {
+            return Err(BadRow::from(format!(
+                "has {} columns instead of {}: a text with the separator in it must be quoted in a CSV and cannot be in \
+                 a TSV",
+                record.len(),
+                self.width
+            )));
+        }
+        let name = |place: usize| crate::shown::shown_column(names, place);
+        places
+            .iter()
+            .map(|&place| {
+                let bytes = record.get(place).ok_or_else(|| {
+                    BadRow::from(format!("has {} columns, too few for {}", record.len(), name(place)))
+                })?;
+                let text = std::str::from_utf8(bytes).map_err(|_| BadRow {
+                    reason: format!("{} is not {}", name(place), self.encoding),
+                    encoding: true,
+                })?;
+                Ok(if text.is_empty() { Cell::Missing } else { Cell::Text(Cow::Borrowed(text)) })
+            })
+            .collect()
     }
-    for ((&place, name), value) in places.iter().zip(names).zip(values) {
-        let bytes = record
-            .get(place)
-            .ok_or_else(|| BadRow::from(format!("has {} columns, too few for `{name}`", record.len())))?;
-        *value = std::str::from_utf8(bytes)
-            .map_err(|_| BadRow { reason: format!("`{name}` is not UTF-8"), encoding: true })?;
-    }
-    Ok(())
 }

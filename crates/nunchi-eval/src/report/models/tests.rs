@@ -33,9 +33,12 @@ fn hostile_report(count: usize) -> Report {
         class: row % 2,
         outcomes: all.iter().map(|outcomes| outcomes[row].clone()).collect(),
     };
+    let mut unreadable = nunchi_data::LeftOut::default();
+    unreadable.add(nunchi_data::Reason::Bad, 9);
     let observations = Observations {
         parts: vec![(HOSTILE.to_owned(), 4), (HOSTILE.to_owned(), 4)],
-        left_out: (1, 1),
+        dropped: 1,
+        left_out: unreadable,
         lengths: vec![3, 8, 15, 25, 35, 50, 70, 300],
         groups: Some(Groups {
             column: HOSTILE.to_owned(),
