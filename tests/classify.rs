@@ -130,6 +130,123 @@ fn ten_thousand_lines_come_back_in_order() {
 }
 
 #[test]
+fn an_array_is_read_as_one_and_a_mark_makes_no_text_of_json() {
+    let pretty =
+        "\u{feff}[\n  {\n    \"text\": \"정말 좋아요\",\n    \"rating\": 5\n  },\n  \"별로예요\",\n  7\n]\n";
+    let got = answers(&classify(&[], pretty.as_bytes()));
+    assert_eq!(got.len(), 3, "{got:?}");
+    assert!(near(&got[0], "정말 좋아요") && near(&got[1], "별로예요"));
+    assert_eq!((got[0].get("text"), &got[1]["text"]), (None, &json!("별로예요")));
+    assert_eq!((&got[2]["class"], &got[2]["line"]), (&json!("invalid_json"), &json!(7)));
+    let marked = "\u{feff}{\"text\": \"좋아요\"}\n\u{feff}{\"text\": \"별로예요\"}\n";
+    let got = answers(&classify(&[], marked.as_bytes()));
+    assert!(near(&got[0], "좋아요") && near(&got[1], "별로예요") && got[1].get("text").is_none(), "{got:?}");
+    let got = answers(&classify(&[], "[재구매] 좋아요\n[\"강추\"] 별로예요\n".as_bytes()));
+    assert_eq!((got.len(), &got[0]["text"]), (2, &json!("[재구매] 좋아요")));
+    assert!(answers(&classify(&[], b"[]\n")).is_empty());
+    let got = answers(&classify(&[], "[{\"text\": \"좋아요\"},\n{\"text\": \"별".as_bytes()));
+    assert!(near(&got[0], "좋아요"));
+    assert_eq!((&got[1]["class"], &got[1]["line"], got.len()), (&json!("invalid_json"), &json!(2), 2));
+}
+
+/// Runs `classify` on files.
+fn classify_files(arguments: &[&str], files: &[(&str, &[u8])]) -> (tempfile::TempDir, Output) {
+    let folder = tempfile::tempdir().unwrap();
+    let paths: Vec<String> = files
+        .iter()
+        .map(|(name, content)| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            path.to_str().unwrap().to_owned()
+        })
+        .collect();
+    let arguments: Vec<&str> = arguments.iter().copied().chain(paths.iter().map(String::as_str)).collect();
+    let output = classify(&arguments, b"");
+    (folder, output)
+}
+
+const EXPORT: &str =
+    "리뷰글번호,구매자평점,리뷰상세내용\r\n1,5,\"배송이 빠르고, 좋아요\"\r\n2,1,=별로예요\r\n3,3,\r\n,,\r\n";
+
+#[test]
+fn files_keep_their_columns_beside_the_verdicts() {
+    let (_folder, output) = classify_files(&["--format", "csv"], &[("리뷰.csv", EXPORT.as_bytes())]);
+    let (text, said) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr).into_owned());
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_eq!(lines[0], "리뷰글번호,구매자평점,리뷰상세내용,label,score,model,error");
+    assert!(lines[1].starts_with("1,5,\"배송이 빠르고, 좋아요\",") && lines.len() == 4, "{text}");
+    assert!(lines[1].contains("tive,0.") && lines[1].ends_with(&format!(",{},", MODEL.2.version)), "{text}");
+    assert!(
+        said.contains("comments in `리뷰상세내용`") && said.contains("left out: 1 blank row (line 5)"),
+        "{said}"
+    );
+
+    let (_folder, output) = classify_files(&["--excel"], &[("리뷰.csv", EXPORT.as_bytes())]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("\u{feff}리뷰글번호,") && text.contains("\r\n2,1,'=별로예요,"), "{text}");
+
+    let (_folder, output) = classify_files(&[], &[("리뷰.csv", EXPORT.as_bytes())]);
+    let got = answers(&output);
+    assert!(near(&got[0], "배송이 빠르고, 좋아요") && near(&got[2], ""));
+    assert_eq!((&got[1]["id"], &got[1]["fields"]["구매자평점"]), (&json!("2"), &json!("1")));
+    assert_eq!(answers(&classify_files(&["--format", "json"], &[("리뷰.csv", EXPORT.as_bytes())]).1), got);
+}
+
+#[test]
+fn several_files_of_several_formats_are_one_table() {
+    let json = "[{\"text\": \"좋아요\", \"label\": 1, \"deep\": [1]}, {\"text\": 5}]";
+    let files =
+        [("a.csv", EXPORT.as_bytes()), ("b.json", json.as_bytes()), ("c.txt", "별로, 예요\n".as_bytes())];
+    let (_folder, output) = classify_files(&["--format", "tsv"], &files);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        lines[0],
+        "file\t리뷰글번호\t구매자평점\t리뷰상세내용\ttext\tlabel\tdeep\tnunchi_label\tscore\tmodel\terror"
+    );
+    assert_eq!(lines.len(), 7, "{text}");
+    assert!(lines[4].contains("b.json\t\t\t\t좋아요\t1\t[1]\t"), "{text}");
+    assert!(
+        lines[5].contains("line 1: `text` is not a string") && lines[6].contains("\t별로, 예요\t"),
+        "{text}"
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("1 of 6 lines could not be classified"));
+}
+
+#[test]
+fn parquet_goes_out_and_comes_in() {
+    let (folder, output) = classify_files(&["--format", "parquet"], &[("a.csv", EXPORT.as_bytes())]);
+    assert!(output.status.success() && output.stdout.starts_with(b"PAR1"), "{output:?}");
+    let path = folder.path().join("verdicts.parquet");
+    std::fs::write(&path, &output.stdout).unwrap();
+    let again = answers(&classify(&[path.to_str().unwrap()], b""));
+    assert_eq!(again.len(), 3);
+    assert!(near(&again[0], "배송이 빠르고, 좋아요"));
+    assert_eq!(again[1]["fields"]["score"], again[1]["score"]);
+    assert_eq!(again[1]["fields"]["model"], MODEL.2.version.as_str());
+}
+
+#[test]
+fn what_cannot_be_read_or_does_not_fit_is_refused() {
+    let csv: &[(&str, &[u8])] = &[("a.csv", b"a,b\n1,2\n")];
+    for (arguments, files, code, want) in [
+        (&[][..], csv, 1, "has no column `text`"),
+        (&[], &[("a.csv", &b"text,Text\na,b\n"[..])][..], 1, "two columns of the same name"),
+        (&["--excel", "--format", "jsonl"], csv, 64, "--excel is for"),
+        (&["--input", "text"], csv, 64, "cannot be used with"),
+        (&["--encoding", "klingon"], csv, 64, "no encoding `klingon`"),
+    ] {
+        let (_folder, output) = classify_files(arguments, files);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains(want), "`{want}` is not in: {said}");
+    }
+}
+
+#[test]
 fn an_answer_comes_before_the_next_line_is_written() {
     let mut child = start(&[]);
     let mut stdin = child.stdin.take().unwrap();
