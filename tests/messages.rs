@@ -100,7 +100,25 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("demo", &["--seconds soon", "--rate -1", "--model DIR/missing.safetensors", "--http nowhere"]),
     (
         "classify",
-        &["--model DIR/missing.safetensors", "--model DIR/damaged.safetensors", "--kernel abacus", "--dance"],
+        &[
+            "--model DIR/missing.safetensors",
+            "--model DIR/damaged.safetensors",
+            "--kernel abacus",
+            "--dance",
+            "DIR/missing.csv",
+            "--excel --format jsonl",
+            "--encoding klingon DIR/missing.csv",
+        ],
+    ),
+    (
+        "data",
+        &[
+            "",
+            "check",
+            "check DIR/missing.csv",
+            "convert DIR/missing.csv",
+            "convert DIR/missing.csv --to DIR/out.xlsx",
+        ],
     ),
     ("explain", &["", "text --model DIR/missing.safetensors", "text --model DIR/damaged.safetensors"]),
     (

@@ -20,6 +20,7 @@ mod color;
 mod columns;
 mod completions;
 mod config;
+mod data;
 mod dead_letters;
 mod demo;
 mod evaluate;
@@ -77,7 +78,7 @@ struct Cli {
 enum Command {
     /// Run a demo without Kafka: an embedded broker, sample comments, live verdicts
     Demo(demo::Args),
-    /// Classify lines or JSON objects from standard input
+    /// Classify lines or JSON from standard input, or files of comments
     Classify(classify::Args),
     /// Show the score after each token
     Explain(explain::Args),
@@ -91,6 +92,8 @@ enum Command {
     Generate(generate::Args),
     /// Train a network on labelled comments
     Train(Box<train::Args>),
+    /// Check files of comments, and convert them to a clean form
+    Data(data::Args),
     /// Measure a model on labelled comments
     Evaluate(evaluate::Args),
     /// Train on stars and corrections, and promote the model if it passes the gate
@@ -158,6 +161,7 @@ impl Command {
             Command::DeadLetters(args) => dead_letters::run(args),
             Command::Generate(args) => generate::run(args),
             Command::Train(args) => train::run(*args),
+            Command::Data(args) => data::run(args),
             Command::Evaluate(args) => evaluate::run(args),
             Command::Retrain(args) => retrain::run(*args),
             Command::Summary(args) => summary::run(args),
