@@ -105,7 +105,7 @@ fn what_does_not_fit_is_said() {
         let said = refusal(&dict);
         assert!(said.contains(want), "{want}: {said}");
     }
-    let wrong = import::Options { labels: Some(vec!["a".into(), "b".into()]), ..options() };
+    let wrong = import::Options { labels: Some(vec!["a".into(), "b".into(), "c".into()]), ..options() };
     let model = import::import(&without("nothing"), testing::tokenizer(), wrong).unwrap();
     assert!(matches!(model.to_bytes(WeightFormat::F32), Err(ModelError::Inconsistent(_))));
 }

@@ -91,3 +91,23 @@ fn an_answer_that_explains_nothing_is_tried_again_first() {
     assert_eq!(dead_letters.get(), 0, "nothing is known against any record");
     running.stop().unwrap();
 }
+
+/// Errors of replicas pass by themselves, so these are retried for as long as they last: the worker does not move, and says so.
+#[test]
+fn a_worker_whose_writes_never_succeed_fails_the_probe_with_the_reason() {
+    let (broker, mut config) = broker(Code::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, 100_000);
+    config.worker.stall_seconds = 10;
+    let running = start(config);
+    let age = || running.metrics.position_age.with_label_values(&["comments", "0"]).get();
+    wait_for("the age of a position", || age() > 0);
+    wait_for("the probe", || !running.health.not_live().is_empty());
+    let reason = running.health.not_live().join("");
+    assert!(reason.starts_with("worker 0 has not moved for "), "{reason}");
+    assert!(running.health.halted().is_empty(), "nothing is wrong with the records");
+
+    broker.clear_request_errors(RDKafkaApiKey::Produce);
+    wait_for("the answers", || running.answered() == RECORDS as u64);
+    wait_for("the probe", || running.health.not_live().is_empty());
+    wait_for("the age", || age() == 0);
+    running.stop().unwrap();
+}
