@@ -5,7 +5,7 @@ use super::error::DataError;
 use super::mapping::Target;
 use super::names::{self, IDS, LABELS, STARS};
 use super::read::Texts;
-use super::rows::{BadRow, Cell, Row};
+use super::rows::{BadRow, Cell};
 use super::tally::{LeftOut, Reason, Tally};
 use std::path::Path;
 
@@ -61,14 +61,7 @@ pub fn clean<E: From<DataError>>(
     let places: Vec<usize> = own.into_iter().flatten().chain(others.iter().copied()).collect();
     let (mut tally, texts) = (Tally::default(), Texts::of(&table, &text));
     table.read(&places, |line, row| {
-        let cells = match row {
-            Row::Cells(cells) => Ok(cells),
-            Row::Bad(bad) => Err(bad),
-            Row::Blank => {
-                tally.blank(line);
-                return Ok(());
-            }
-        };
+        let Some(cells) = tally.cells(line, row) else { return Ok(()) };
         let clean = cells.and_then(|cells| {
             let (text, mut rest) = (texts.text(&cells[0])?, cells[1..].iter());
             let (label_cell, stars_cell) = (label.and_then(|_| rest.next()), stars.and_then(|_| rest.next()));

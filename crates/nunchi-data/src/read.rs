@@ -4,7 +4,7 @@ use super::columns::Columns;
 use super::error::DataError;
 use super::file::Encoding;
 use super::mapping::Target;
-use super::rows::{BadRow, Cell, Kind, Row, Table};
+use super::rows::{BadRow, Cell, Kind, Table};
 use super::shown::{shown_column, shown_value};
 use super::tally::{LeftOut, Reason, Tally};
 use std::path::Path;
@@ -105,14 +105,7 @@ fn read_rows<E: From<DataError>>(
     let (table, places) = open(path, columns.encoding, &names)?;
     let texts = Texts::of(&table, &columns.text);
     table.read(&places, |line, row| {
-        let cells = match row {
-            Row::Cells(cells) => Ok(cells),
-            Row::Bad(bad) => Err(bad),
-            Row::Blank => {
-                tally.blank(line);
-                return Ok(());
-            }
-        };
+        let Some(cells) = tally.cells(line, row) else { return Ok(()) };
         let example = cells.and_then(|cells| {
             let text = texts.text(&cells[0])?;
             if text.trim().is_empty() {
@@ -224,14 +217,7 @@ pub fn read_comments<E: From<DataError>>(
     let (table, places) = open(path, encoding, &names)?;
     let texts = Texts::of(&table, text);
     table.read(&places, |line, row| {
-        let cells = match row {
-            Row::Cells(cells) => Ok(cells),
-            Row::Bad(bad) => Err(bad),
-            Row::Blank => {
-                tally.blank(line);
-                return Ok(());
-            }
-        };
+        let Some(cells) = tally.cells(line, row) else { return Ok(()) };
         let comment = cells.and_then(|cells| {
             Ok(Comment { text: texts.text(&cells[0])?, soft: probability(soft, cells.get(1))? })
         });

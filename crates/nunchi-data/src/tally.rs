@@ -1,7 +1,7 @@
 //! What became of a file's rows: how many cannot be used, how many were left out, why, and where the first of them are.
 
 use crate::error::DataError;
-use crate::rows::BadRow;
+use crate::rows::{BadRow, Cell, Row};
 use crate::shown::is_plain_value;
 use std::fmt;
 use std::path::Path;
@@ -115,9 +115,16 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Counts a row that is blank.
-    pub(crate) fn blank(&mut self, line: u64) {
-        self.left_out.add(Reason::Blank, line);
+    /// The cells of a row, or why it has none; nothing if it is blank, which is counted.
+    pub(crate) fn cells<'a>(&mut self, line: u64, row: Row<'a>) -> Option<Result<&'a [Cell<'a>], BadRow>> {
+        match row {
+            Row::Cells(cells) => Some(Ok(cells)),
+            Row::Bad(bad) => Some(Err(bad)),
+            Row::Blank => {
+                self.left_out.add(Reason::Blank, line);
+                None
+            }
+        }
     }
 
     /// Counts a row; what it holds, if it can be used.

@@ -96,7 +96,7 @@ pub(super) fn detect(sample: &[u8], whole: bool) -> Result<Encoding, &'static st
         [0xef, 0xbb, 0xbf, ..] => return Ok(Encoding(UTF_8)),
         _ => {}
     }
-    if sample.contains(&0) {
+    if sample.contains(&0) && !is_utf_8_with_zeros(sample, whole) {
         return utf_16_without_mark(sample).ok_or(BINARY);
     }
     if is_mostly_control(sample) {
@@ -143,6 +143,15 @@ fn utf_16_without_mark(sample: &[u8]) -> Option<Encoding> {
         .filter(|unit| unit.as_ref().map_or(true, |c| c.is_control() && !c.is_whitespace()))
         .count();
     (wrong * 100 <= even.len() / 2 + 100 && units().count() > 1).then_some(Encoding(encoding))
+}
+
+/// Some databases export a few zero bytes in their texts. In UTF-16 every second byte of ASCII is zero, and Korean letters are no
+/// valid UTF-8.
+fn is_utf_8_with_zeros(sample: &[u8], whole: bool) -> bool {
+    let zeros = sample.iter().filter(|&&byte| byte == 0).count();
+    let valid =
+        std::str::from_utf8(sample).map_or_else(|error| !whole && error.error_len().is_none(), |_| true);
+    valid && zeros * 4 < sample.len()
 }
 
 fn is_utf_8(sample: &[u8], whole: bool) -> bool {
@@ -302,6 +311,9 @@ mod tests {
             (TEXT.as_bytes().to_vec(), "UTF-8"),
             (marked(&[0xef, 0xbb, 0xbf], TEXT.into()), "UTF-8"),
             (b"plain,1\n".to_vec(), "UTF-8"),
+            (format!("{TEXT}zero\0,1\n").into_bytes(), "UTF-8"),
+            (b"text,label\nzero\0,1\n".to_vec(), "UTF-8"),
+            (utf_16("text,label\nplain,1\n", true), "UTF-16LE"),
             (cp949(TEXT), "CP949"),
             (cp949("좋아요"), "CP949"),
             (cp949("★★★★☆ 뷁 ㅋㅋ"), "CP949"),
