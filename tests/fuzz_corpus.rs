@@ -24,7 +24,7 @@ mod tokenizer;
 
 use mutate::Mutator;
 use nunchi_model::rnn::{Cell, HeadKind, Pooling, Shape};
-use nunchi_model::{Model, WeightFormat};
+use nunchi_model::{ClassCoverage, Coverage, Histogram, Model, Reference, WeightFormat};
 use nunchi_text::Tokenizer;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -204,7 +204,44 @@ fn write_the_models_of_the_corpus() {
         let mut model = Model::random(shape, small_tokenizer(), 7).unwrap();
         model.golden.truncate(2);
         model.max_tokens = 8;
-        let (bytes, _) = model.to_bytes(format).unwrap();
-        std::fs::write(root().join("fuzz/corpus/model_file").join(name), bytes).unwrap();
+        let write = |name: &str, model: &Model| {
+            let (bytes, _) = model.to_bytes(format).unwrap();
+            std::fs::write(root().join("fuzz/corpus/model_file").join(name), bytes).unwrap();
+        };
+        write(name, &model);
+        if name == "gru" {
+            let mut model = nunchi_model::testing::with_opinion(model);
+            write("gru-opinion", &model);
+            model.extension.coverage = Some(coverage());
+            model.extension.reference = Some(reference());
+            write("gru-format-2", &model);
+            model.extension.opinion = None;
+            write("gru-tables", &model);
+        }
+    }
+}
+
+fn coverage() -> Coverage {
+    let class = |label: &str, points: &[(f64, u64, u64)]| ClassCoverage {
+        label: label.to_owned(),
+        points: points.iter().map(|&point| point.into()).collect(),
+    };
+    let classes = vec![
+        class("negative", &[(0.99, 8, 8), (0.7, 15, 14)]),
+        class("positive", &[(0.999_999, 12, 11), (0.5, 20, 18)]),
+    ];
+    Coverage { data: vec!["dev.tsv".to_owned()], comments: 40, no_opinion: 2, classes }
+}
+
+fn reference() -> Reference {
+    let histogram =
+        |edges: &[f64], counts: &[u64]| Histogram { edges: edges.to_vec(), counts: counts.to_vec() };
+    Reference {
+        data: Vec::new(),
+        comments: 3,
+        score: histogram(&[0.5], &[1, 2]),
+        length: histogram(&[10.0, 80.0], &[1, 1, 1]),
+        byte_pieces: histogram(&[0.0], &[3, 0]),
+        labels: vec![1, 2],
     }
 }

@@ -64,12 +64,17 @@ fn write_case(folder: &Path, name: &str, model: Model) {
     let texts = texts.iter().map(String::as_str).chain(EXAMPLES).chain([""]);
     let tokens: Vec<Vec<u32>> = texts.map(|text| model.tokens(text)).collect();
     let lengths: Vec<u32> = tokens.iter().map(|tokens| tokens.len() as u32).collect();
+    let opinions = model.extension.opinion.as_ref().map(|opinion| {
+        let sequences: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
+        let logits = opinion.logits(model.network.features(&sequences).view());
+        logits.iter().map(|logit| 1.0 / (1.0 + (-logit).exp())).collect::<Vec<f32>>()
+    });
     let mut scores = Vec::new();
     let outputs = model.network.shape.outputs;
     let mut engine = Engine::new(Arc::new(LoadedModel::new(model, Some(KernelKind::Portable)).unwrap()));
     engine.score_tokens(&tokens.concat(), &lengths, &mut scores).unwrap();
     let want: Vec<&[f32]> = scores.chunks(outputs).collect();
-    let case = json!({ "tokens": tokens, "want": want });
+    let case = json!({ "tokens": tokens, "want": want, "opinions": opinions });
     std::fs::write(folder.join(name).join("case.json"), case.to_string()).unwrap();
 }
 
@@ -83,8 +88,12 @@ fn onnx_runtime_gives_the_same_scores_for_every_shape() {
         let mut model = Model::random(shape, nunchi_model::testing::tokenizer(), number).unwrap();
         model.temperature = 1.7;
         let model = Model::from_bytes(&model.to_bytes(WeightFormat::F32).unwrap().0).unwrap();
-        write_case(folder.path(), name, model);
+        write_case(folder.path(), name, model.clone());
         names.push(name.to_owned());
+        let name = format!("{name}_opinion");
+        std::fs::create_dir(folder.path().join(&name)).unwrap();
+        write_case(folder.path(), &name, nunchi_model::testing::with_opinion(model));
+        names.push(name);
     }
     std::fs::create_dir(folder.path().join("shipped")).unwrap();
     write_case(folder.path(), "shipped", nunchi::registry::shipped().unwrap());

@@ -16,6 +16,9 @@ def score_case(folder):
     case = json.loads((folder / "case.json").read_text())
     session = ort.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
     tokens, want = case["tokens"], np.array(case["want"], np.float64)
+    opinions = case["opinions"]
+    assert [output.name for output in session.get_outputs()] == (["p"] if opinions is None else ["p", "opinion"])
+    assert sorted(given.name for given in session.get_inputs()) == ["ids", "last"]
     worst = 0.0
     for begin in range(0, len(tokens), 16):
         rows = tokens[begin : begin + 16]
@@ -24,9 +27,13 @@ def score_case(folder):
         for column, row in enumerate(rows):
             ids[: len(row), column] = row
         last = (lengths - 1) * len(rows) + np.arange(len(rows))
-        (got,) = session.run(None, {"ids": ids, "last": last})
+        got, *second = session.run(None, {"ids": ids, "last": last})
         assert got.shape == (len(rows), want.shape[1]), got.shape
         worst = max(worst, float(np.abs(got - want[begin : begin + len(rows)]).max()))
+        if opinions is not None:
+            assert second[0].shape == (len(rows), 1), second[0].shape
+            right = np.array(opinions[begin : begin + len(rows)])
+            worst = max(worst, float(np.abs(second[0][:, 0] - right).max()))
     return worst
 
 

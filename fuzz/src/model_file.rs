@@ -3,7 +3,7 @@
 //!
 //! - What is refused has a message that is not long, whatever names the file holds.
 //! - What loads can be written, and the written file loads, is the same again, and has the version that was promised.
-//! - The engine computes what the reference computes, or says that the score is not a number.
+//! - The engine computes what the reference computes, or says that the score is not a number; also whether there is an opinion.
 
 use crate::message;
 use nunchi_engine::{Engine, KernelKind, LoadedModel};
@@ -34,12 +34,24 @@ fn check(bytes: &[u8]) {
 
     let texts = ["", "좋아요", "별로지만 추천해요 abc"];
     let wanted = model.reference_scores(&texts);
+    let opinions = model.reference_opinions(&texts);
     let loaded = match LoadedModel::new(model, Some(KernelKind::Portable)) {
         Ok(loaded) => loaded,
         Err(error) => return message::check(&error.to_string()),
     };
     match Engine::new(Arc::new(loaded)).classify(&texts) {
         Ok(predictions) => {
+            for (at, prediction) in predictions.iter().enumerate() {
+                let wanted = opinions.as_ref().map(|opinions| opinions[at]);
+                assert_eq!(prediction.opinion.is_some(), wanted.is_some());
+                if let (Some(opinion), Some(wanted)) = (prediction.opinion, wanted) {
+                    let near = (f64::from(opinion) - wanted).abs() <= 1e-3;
+                    assert!(
+                        (0.0..=1.0).contains(&opinion) && (near || largest(&again) > 100.0),
+                        "{prediction:?}"
+                    );
+                }
+            }
             for (prediction, wanted) in predictions.iter().zip(wanted) {
                 assert!((0.0..=1.0).contains(&prediction.score), "{prediction:?}");
                 // Huge weights and tiny temperatures multiply what the order of additions leaves open.
@@ -54,7 +66,10 @@ fn check(bytes: &[u8]) {
 
 fn largest(model: &Model) -> f32 {
     let tensors = model.network.tensors();
-    tensors.iter().flat_map(|(_, tensor)| tensor.iter()).fold(0.0, |most, value| most.max(value.abs()))
+    let opinion =
+        model.extension.opinion.iter().flat_map(|opinion| opinion.weight.iter().chain(&opinion.bias));
+    let all = tensors.iter().flat_map(|(_, tensor)| tensor.iter()).chain(opinion);
+    all.fold(0.0, |most, value| most.max(value.abs()))
 }
 
 /// `data` with the right length of its header and the right checksum in its metadata, if it has so much of a safetensors

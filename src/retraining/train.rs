@@ -10,7 +10,7 @@ use nunchi_data::CommentKeys;
 use nunchi_data::{EncodedSet, Examples};
 use nunchi_eval::calibration;
 use nunchi_model::rnn::{Network, Shape};
-use nunchi_model::{Golden, Model, WeightFormat};
+use nunchi_model::{Extension, Golden, Model, WeightFormat};
 use nunchi_text::{Scratch, Tokenizer};
 use nunchi_train::corpus::{Corpus, NewRow, Writer};
 use nunchi_train::trainer::{self, Outcome, Progress, Settings, Task, TrainError, Trained};
@@ -115,6 +115,11 @@ pub fn train(
             .map(|golden| Golden { text: golden.text.clone(), score: 0.0 })
             .collect(),
         report,
+        // Its states are near those that the opinion output was learned on; what was measured on the old weights is not kept.
+        extension: Extension {
+            opinion: current.extension.opinion.clone().filter(|_| !recipe.from_scratch),
+            ..Extension::default()
+        },
         version: String::new(),
     };
     let (content, _) = model.to_bytes(WeightFormat::F16)?;

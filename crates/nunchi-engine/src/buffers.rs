@@ -1,8 +1,8 @@
 //! What a thread needs to classify comments, reused from batch to batch.
 
 use super::packed::{Packed, Scratch};
-use super::prediction::probabilities;
-use super::{EngineError, Prediction, Times};
+use super::prediction::{probabilities, sigmoid};
+use super::{Decision, EngineError, Prediction, Times};
 use nunchi_model::Model;
 use std::time::Instant;
 
@@ -14,15 +14,18 @@ pub(crate) struct Buffers {
     tokens: Vec<u32>,
     lengths: Vec<u32>,
     logits: Vec<f32>,
+    opinions: Vec<f32>,
     pub(crate) times: Times,
 }
 
 impl Buffers {
     /// Classifies `comments` with `model`, which `packed` is made of; `out` is cleared and gets one prediction for each.
+    /// `decision` says which are unsure.
     pub(crate) fn classify(
         &mut self,
         model: &Model,
         packed: &Packed,
+        decision: Option<&Decision>,
         comments: &[&str],
         out: &mut Vec<Prediction>,
     ) -> Result<(), EngineError> {
@@ -42,7 +45,8 @@ impl Buffers {
             });
         }
         let tokenised = Instant::now();
-        packed.logits(&self.tokens, &self.lengths, &mut self.scratch, &mut self.logits);
+        let Buffers { tokens, lengths, scratch, logits, opinions, .. } = self;
+        packed.logits_and_opinions(tokens, lengths, scratch, logits, opinions);
         let shape = packed.shape();
         let logits = self.logits.chunks_exact_mut(shape.outputs);
         for (index, (prediction, logits)) in out.iter_mut().zip(logits).enumerate() {
@@ -50,6 +54,17 @@ impl Buffers {
             let decided = Prediction::of(shape.head, logits).ok_or_else(|| not_a_number(model, index))?;
             let Prediction { label, score, scores, .. } = decided;
             (prediction.label, prediction.score, prediction.scores) = (label, score, scores);
+        }
+        for (index, (prediction, &logit)) in out.iter_mut().zip(&self.opinions).enumerate() {
+            if logit.is_nan() {
+                return Err(not_a_number(model, index));
+            }
+            prediction.opinion = Some(sigmoid(logit));
+        }
+        if let Some(decision) = decision {
+            for (prediction, comment) in out.iter_mut().zip(comments) {
+                prediction.unsure = decision.decide(comment, prediction);
+            }
         }
         self.times = Times { tokenise: tokenised - begin, infer: tokenised.elapsed() };
         Ok(())

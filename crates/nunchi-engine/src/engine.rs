@@ -62,7 +62,8 @@ impl Engine {
         comments: &[&str],
         predictions: &mut Vec<Prediction>,
     ) -> Result<(), EngineError> {
-        self.buffers.classify(self.loaded.model(), self.loaded.packed(), comments, predictions)
+        let loaded = &self.loaded;
+        self.buffers.classify(loaded.model(), loaded.packed(), loaded.decision(), comments, predictions)
     }
 
     /// Classifies sequences of tokens: `tokens` holds them one after the other, `lengths` how many each has. `out` is cleared
@@ -113,6 +114,47 @@ impl Classifier for Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nunchi_model::rnn::Cell;
+
+    #[test]
+    fn the_opinion_is_the_reference_networks_and_changes_no_score() {
+        let plain = nunchi_model::testing::model(Cell::Gru, 7);
+        let model = nunchi_model::testing::with_opinion(plain.clone());
+        let texts = ["좋아요", "언제 배송되나요?", "", "별로지만 추천해요"];
+        let want = model.reference_opinions(&texts).expect("it has the output");
+        assert_eq!(plain.reference_opinions(&texts), None);
+        for kernel in crate::kernels() {
+            let load =
+                |model| Engine::new(Arc::new(LoadedModel::new(model, Some(kernel)).expect("it loads")));
+            let without = load(plain.clone()).classify(&texts).expect("it classifies");
+            let mut engine = load(model.clone());
+            let with = engine.classify(&texts).expect("it classifies");
+            let bound = engine.loaded().precision().bound();
+            for ((without, with), want) in without.iter().zip(&with).zip(&want) {
+                assert_eq!(
+                    (without.opinion, without.score.to_bits()),
+                    (None, with.score.to_bits()),
+                    "{kernel}"
+                );
+                let off = (f64::from(with.opinion.expect("it has the output")) - want).abs();
+                assert!(off <= bound, "{kernel}: off by {off}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_opinion_that_is_not_a_number_is_an_error() {
+        let (model, overflowing) = nunchi_model::testing::overflowing();
+        // The score of it would be fine: the head is replaced.
+        let mut model = nunchi_model::testing::with_opinion(model);
+        let head = std::mem::replace(&mut model.network.head.weight, ndarray::Array2::zeros((1, 16)));
+        model.extension.opinion.as_mut().expect("it has the output").weight = head;
+        let (bytes, _) = model.to_bytes(nunchi_model::WeightFormat::F32).expect("all weights are finite");
+        let model = Model::from_bytes(&bytes).expect("the golden comment does not overflow");
+        let mut engine = Engine::new(Arc::new(LoadedModel::new(model, None).expect("it loads")));
+        let error = engine.classify(&["좋아요", overflowing]).expect_err("inf - inf is not a number");
+        assert!(matches!(error, EngineError::NotANumber { index: 1, .. }), "{error:?}");
+    }
 
     #[test]
     fn a_score_that_is_not_a_number_is_an_error() {

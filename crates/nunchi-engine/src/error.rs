@@ -27,6 +27,23 @@ pub enum EngineError {
         /// The score on record.
         want: f64,
     },
+    /// A precision is asked for of a model whose errors were never measured.
+    #[error(
+        "the model {version} has no coverage table, from which the scores follow that have a precision: measure one on labeled \
+         comments (`nunchi models revise MODEL --dev FILE --out FILE`), or set decision.band = [LOW, HIGH] instead"
+    )]
+    NoCoverage {
+        /// The model's VERSION.
+        version: String,
+    },
+    /// A band of scores for a model whose score is not that of the second of two labels.
+    #[error(
+        "decision.band is a band of the score of two labels, and the model has {labels} labels: set decision.precision"
+    )]
+    BandLabels {
+        /// How many labels it has.
+        labels: usize,
+    },
     /// A comment's score is NaN: the arithmetic of the network overflows, although every weight is finite.
     #[error(
         "the model {version} computes a score that is not a number (its arithmetic overflows): use another model"

@@ -23,6 +23,7 @@ pub mod backprop;
 mod batch;
 mod buffers;
 mod classifier;
+mod decision;
 mod engine;
 mod error;
 mod kernel;
@@ -33,8 +34,10 @@ mod prediction;
 pub mod score;
 #[cfg(test)]
 mod tests;
+mod unsure;
 
 pub use classifier::{Classifier, Times};
+pub use decision::{Decision, DecisionPolicy};
 pub use engine::Engine;
 pub use error::EngineError;
 pub use kernel::KernelKind;
@@ -42,6 +45,7 @@ pub use loaded::LoadedModel;
 pub use nunchi_model::Precision;
 pub use packed::{Packed, Scratch};
 pub use prediction::Prediction;
+pub use unsure::{Unsure, is_plainly_foreign};
 
 /// The kernels that this CPU can run, best first.
 pub fn kernels() -> Vec<KernelKind> {

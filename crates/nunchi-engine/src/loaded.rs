@@ -1,9 +1,10 @@
 //! A model ready for inference.
 
 use super::buffers::Buffers;
+use super::kernel::{self, Kernel};
 use super::packed::Packed;
 use super::score::WrittenScore;
-use super::{EngineError, KernelKind, kernel};
+use super::{Decision, DecisionPolicy, EngineError, KernelKind};
 use nunchi_model::{Model, Precision};
 
 /// A model ready for inference: weights packed, tables built, golden comments checked. Shared by all threads.
@@ -11,6 +12,7 @@ use nunchi_model::{Model, Precision};
 pub struct LoadedModel {
     model: Model,
     packed: Packed,
+    decision: Option<Decision>,
 }
 
 impl LoadedModel {
@@ -24,7 +26,7 @@ impl LoadedModel {
             Some(_) => vec![kernel::choose(kernel)?],
             None => kernel::by_default(|precision| model.allows(precision)),
         };
-        let mut loaded = LoadedModel { packed: Packed::with(&model.network, kernels[0]), model };
+        let mut loaded = LoadedModel { packed: pack(&model, kernels[0]), model, decision: None };
         let mut checked = loaded.check_golden();
         for kernel in &kernels[1..] {
             // A kernel that does not hold is not chosen: lower precisions may not, nor the 16-bit tables of the faster kernels for
@@ -32,10 +34,24 @@ impl LoadedModel {
             if checked.is_ok() {
                 break;
             }
-            loaded.packed = Packed::with(&loaded.model.network, *kernel);
+            loaded.packed = pack(&loaded.model, *kernel);
             checked = loaded.check_golden();
         }
         checked.map(|()| loaded)
+    }
+
+    /// Says of its verdicts which are unsure by `policy`; of none without one.
+    ///
+    /// # Errors
+    /// As [`Decision::new`].
+    pub fn with_decision(mut self, policy: Option<DecisionPolicy>) -> Result<Self, EngineError> {
+        self.decision = policy.map(|policy| Decision::new(&self.model, policy)).transpose()?;
+        Ok(self)
+    }
+
+    /// What says which verdicts are unsure, if anything does.
+    pub fn decision(&self) -> Option<&Decision> {
+        self.decision.as_ref()
     }
 
     /// The model behind it.
@@ -67,12 +83,12 @@ impl LoadedModel {
             EngineError::Golden { text: golden.text.clone(), got, want: golden.score }
         };
         let (mut buffers, mut predictions) = (Buffers::default(), Vec::new());
-        buffers.classify(&self.model, &self.packed, &texts, &mut predictions).map_err(
-            |error| match error {
+        buffers.classify(&self.model, &self.packed, None, &texts, &mut predictions).map_err(|error| {
+            match error {
                 EngineError::NotANumber { index, .. } => off(index, f64::NAN),
                 error => error,
-            },
-        )?;
+            }
+        })?;
         let bound = self.precision().bound();
         for (index, (golden, prediction)) in self.model.golden.iter().zip(predictions).enumerate() {
             let (got, want) = (f64::from(prediction.score), golden.score);
@@ -86,4 +102,9 @@ impl LoadedModel {
         }
         Ok(())
     }
+}
+
+/// Packs the network of `model` for `kernel`, with all its outputs.
+fn pack(model: &Model, kernel: &'static dyn Kernel) -> Packed {
+    Packed::with(&model.network, kernel).with_opinion(model.extension.opinion.clone())
 }

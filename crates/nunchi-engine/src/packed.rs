@@ -25,6 +25,8 @@ pub struct Packed {
     /// Elements of one direction's state row.
     row: usize,
     head: Dense<f32>,
+    /// A second output on the head's input: whether there is an opinion.
+    opinion: Option<Dense<f32>>,
     /// The embeddings, kept only where there is no recurrent layer.
     embedding: Option<Array2<f32>>,
 }
@@ -76,8 +78,14 @@ impl Packed {
             layers: layers.collect(),
             row,
             head: network.head.clone(),
+            opinion: None,
             embedding: (shape.cell == Cell::Bag).then(|| network.embedding.clone()),
         }
+    }
+
+    /// With a second output on the head's input.
+    pub(crate) fn with_opinion(self, opinion: Option<Dense<f32>>) -> Self {
+        Packed { opinion, ..self }
     }
 
     /// The kernel.
@@ -98,12 +106,59 @@ impl Packed {
     /// # Panics
     /// If a token is not below the vocabulary's size or the lengths do not add up to the tokens.
     pub fn logits(&self, tokens: &[u32], lengths: &[u32], scratch: &mut Scratch, out: &mut Vec<f32>) {
+        out.clear();
+        out.resize(lengths.len() * self.shape.outputs, 0.0);
+        self.pass(tokens, lengths, scratch, |index, features| {
+            apply(&self.head, features, &mut out[index * self.shape.outputs..][..self.shape.outputs]);
+        });
+    }
+
+    /// As [`Packed::logits`], and into `opinions` the logit of each sequence's opinion; none without that output.
+    pub(crate) fn logits_and_opinions(
+        &self,
+        tokens: &[u32],
+        lengths: &[u32],
+        scratch: &mut Scratch,
+        out: &mut Vec<f32>,
+        opinions: &mut Vec<f32>,
+    ) {
+        opinions.clear();
+        let Some(opinion) = &self.opinion else { return self.logits(tokens, lengths, scratch, out) };
+        out.clear();
+        out.resize(lengths.len() * self.shape.outputs, 0.0);
+        opinions.resize(lengths.len(), 0.0);
+        self.pass(tokens, lengths, scratch, |index, features| {
+            apply(&self.head, features, &mut out[index * self.shape.outputs..][..self.shape.outputs]);
+            apply(opinion, features, &mut opinions[index..=index]);
+        });
+    }
+
+    /// The head's input for each sequence, `[sequences, features]`, in the order of the sequences; `out` is cleared. For
+    /// learning another output on the same network.
+    ///
+    /// # Panics
+    /// As [`Packed::logits`].
+    pub fn features(&self, tokens: &[u32], lengths: &[u32], scratch: &mut Scratch, out: &mut Vec<f32>) {
+        let width = self.shape.features();
+        out.clear();
+        out.resize(lengths.len() * width, 0.0);
+        self.pass(tokens, lengths, scratch, |index, features| {
+            out[index * width..][..width].copy_from_slice(features);
+        });
+    }
+
+    /// Takes all sequences through the network; `visit` gets the number of each and the head's input.
+    fn pass(
+        &self,
+        tokens: &[u32],
+        lengths: &[u32],
+        scratch: &mut Scratch,
+        mut visit: impl FnMut(usize, &[f32]),
+    ) {
         let total: usize = lengths.iter().map(|&length| length as usize).sum();
         assert_eq!(total, tokens.len(), "the lengths add up to the tokens");
         let largest = tokens.iter().copied().max().unwrap_or(0) as usize;
         assert!(largest < self.shape.vocabulary.max(1), "token {largest} is not in the vocabulary");
-        out.clear();
-        out.resize(lengths.len() * self.shape.outputs, 0.0);
         let sequences = Sequences { tokens, lengths };
         let session = self.kernel.enter();
         scratch.order.sort(sequences);
@@ -118,13 +173,7 @@ impl Packed {
                 None => self.recur(&session, scratch),
             }
             for (row, &index) in scratch.order.indices[done..done + rows].iter().enumerate() {
-                let features = scratch.pool.features(row, self.shape.features());
-                let logits = &mut out[index as usize * self.shape.outputs..][..self.shape.outputs];
-                for (output, logit) in logits.iter_mut().enumerate() {
-                    let weights = self.head.weight.row(output);
-                    *logit = self.head.bias[output]
-                        + dot(features, weights.as_slice().expect("rows are contiguous"));
-                }
+                visit(index as usize, scratch.pool.features(row, self.shape.features()));
             }
             done += rows;
         }
@@ -241,6 +290,14 @@ fn neighbors<'a>(
     let (done, rest) = states.split_at_mut(batch.places[step] * row);
     let before = if step > 0 { &done[batch.places[step - 1] * row..][..live] } else { &done[..0] };
     (before, &mut rest[..live])
+}
+
+/// The outputs of `dense` for one row of features.
+fn apply(dense: &Dense<f32>, features: &[f32], out: &mut [f32]) {
+    for (output, logit) in out.iter_mut().enumerate() {
+        let weights = dense.weight.row(output);
+        *logit = dense.bias[output] + dot(features, weights.as_slice().expect("rows are contiguous"));
+    }
 }
 
 /// A scalar product, summed in 16 lanes so that the compiler may use vectors; the same for every batch.

@@ -1,5 +1,6 @@
 //! From the head's outputs to a prediction.
 
+use crate::Unsure;
 use crate::score::WrittenScore;
 use nunchi_model::rnn::HeadKind;
 
@@ -12,6 +13,10 @@ pub struct Prediction {
     pub score: f32,
     /// With n classes every class's probability; empty for two.
     pub scores: Vec<f32>,
+    /// The probability that the comment holds an opinion; `None` for a model without that output. Never NaN.
+    pub opinion: Option<f32>,
+    /// Why nobody should act on it without looking; `None` where it is sure, and where no [`crate::Decision`] is made.
+    pub unsure: Option<Unsure>,
     /// Tokens that were read.
     pub tokens: usize,
     /// How many of them were the unknown token.
@@ -42,6 +47,28 @@ impl Prediction {
         }
     }
 
+    /// The score as a verdict states it.
+    pub fn written_score(&self) -> WrittenScore {
+        WrittenScore::new(self.score)
+    }
+
+    /// The probability of its label, as a verdict states it.
+    pub fn confidence(&self) -> WrittenScore {
+        let score = self.written_score();
+        // With n classes the score is the label's already; of two it is that of the second one.
+        if self.scores.is_empty() && self.label == 0 { score.complement() } else { score }
+    }
+
+    /// The probability of the second of two labels, as a verdict states it.
+    pub(crate) fn second(&self) -> WrittenScore {
+        self.scores.get(1).map_or_else(|| self.written_score(), |&score| WrittenScore::new(score))
+    }
+
+    /// Whether the model says that the comment holds no opinion. False for a model that cannot say it.
+    pub fn is_without_opinion(&self) -> bool {
+        self.opinion.is_some_and(|opinion| opinion < 0.5)
+    }
+
     /// The prediction of one comment's probabilities, as [`probabilities`] gives them; `None` if one is NaN.
     pub(crate) fn of(head: HeadKind, probabilities: &[f32]) -> Option<Self> {
         if probabilities.iter().any(|probability| probability.is_nan()) {
@@ -52,6 +79,11 @@ impl Prediction {
             HeadKind::Softmax => Prediction::of_many(probabilities),
         })
     }
+}
+
+/// A logit's probability.
+pub(crate) fn sigmoid(logit: f32) -> f32 {
+    (1.0 / (1.0 + (-f64::from(logit)).exp())) as f32
 }
 
 /// Converts the head's outputs to probabilities, in place.
@@ -105,6 +137,18 @@ mod tests {
         // Below one half, but written as 0.500000.
         assert_eq!(Prediction::of_two(0.499_999_7).label, 1);
         assert_eq!(Prediction::of_two(0.499_999_4).label, 0);
+    }
+
+    #[test]
+    fn confidence_is_the_labels_probability_as_it_is_written() {
+        assert_eq!(Prediction::of_two(0.25).confidence().value(), 0.75);
+        assert_eq!(Prediction::of_two(0.75).confidence().value(), 0.75);
+        // Below one half, but written as 0.500000: positive.
+        assert_eq!(Prediction::of_two(0.499_999_7).confidence().value(), 0.5);
+        assert_eq!(Prediction::of_many(&[0.2, 0.7, 0.1]).confidence().value(), 0.7);
+        assert_eq!(Prediction::of_many(&[0.7, 0.2, 0.1]).confidence().value(), 0.7);
+        let opinion = |opinion| Prediction { opinion, ..Prediction::default() }.is_without_opinion();
+        assert_eq!([None, Some(0.5), Some(0.499)].map(opinion), [false, false, true]);
     }
 
     #[test]

@@ -27,6 +27,12 @@ impl WrittenScore {
         usize::from(self.is_positive())
     }
 
+    /// The probability of the other one of two classes.
+    #[must_use]
+    pub fn complement(self) -> Self {
+        WrittenScore(Self::ONE - self.0)
+    }
+
     /// The number that stands in the verdict.
     pub fn value(self) -> f64 {
         f64::from(self.0) / f64::from(Self::ONE)

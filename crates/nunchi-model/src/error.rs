@@ -34,8 +34,15 @@ pub enum ModelError {
         "this safetensors file is no nunchi model: its metadata lack `{0}`; a PyTorch state dict is brought in by `nunchi models import`"
     )]
     Foreign(&'static str),
-    /// A format from another time.
-    #[error("the model has format {0}; this version reads format 1: use the nunchi that wrote it")]
+    /// A format of a later build.
+    #[error(
+        "the model has format {0}, and this build (nunchi {version}) reads the formats 1 and 2: use the build that wrote it \
+         or a later one",
+        version = env!("CARGO_PKG_VERSION")
+    )]
+    LaterFormat(String),
+    /// No format at all.
+    #[error("`nunchi.format` is {0:?}, which no build of nunchi writes; there are the formats 1 and 2")]
     Format(String),
     /// An entry of the metadata has an invalid value.
     #[error("the metadata's `{key}` is {value:?}; it should be {should}")]

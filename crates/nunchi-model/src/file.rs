@@ -4,6 +4,7 @@
 
 use super::atomic::atomic_write;
 use super::checksum::{Stored, checksum, version};
+use super::extension::{self, COVERAGE, Extension, OPINION_BIAS, OPINION_WEIGHT, REFERENCE};
 use super::{Golden, Model, ModelError};
 use crate::rnn::{Cell, HeadKind, Network, Pooling, Shape};
 use base64::Engine as _;
@@ -26,6 +27,8 @@ const MAX_UNITS: usize = 1 << 16;
 const MAX_DIMENSIONS: usize = 2;
 
 const FORMAT: &str = "nunchi.format";
+/// The formats that this build reads: the first without, the second with an [`Extension`].
+const FORMATS: [&str; 2] = ["1", "2"];
 const CHECKSUM: &str = "checksum";
 
 /// How weights are stored.
@@ -93,7 +96,7 @@ pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), ModelError> {
 /// The content of a model's file and its VERSION; the weights are in `format` already.
 pub(super) fn compose(model: &Model, format: WeightFormat) -> (Vec<u8>, String) {
     let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
-    for (name, tensor) in model.network.tensors() {
+    for (name, tensor) in model.network.tensors().into_iter().chain(model.extension.tensors()) {
         let mut bytes = Vec::with_capacity(tensor.len() * 4);
         tensor.iter().for_each(|&value| format.append(value, &mut bytes));
         tensors.push((name, tensor.shape().to_vec(), bytes));
@@ -135,8 +138,9 @@ fn metadata(model: &Model) -> Vec<(&'static str, String)> {
     let shape = &model.network.shape;
     let (kind, data, normalizer) = model.tokenizer.to_parts();
     let json = |value: serde_json::Result<String>| value.expect("strings and numbers have a JSON form");
-    vec![
-        (FORMAT, "1".to_owned()),
+    let format = if model.extension.is_empty() { FORMATS[0] } else { FORMATS[1] };
+    let mut entries = vec![
+        (FORMAT, format.to_owned()),
         ("name", model.name.clone()),
         ("cell", shape.cell.name().to_owned()),
         ("layers", shape.layers.to_string()),
@@ -152,7 +156,9 @@ fn metadata(model: &Model) -> Vec<(&'static str, String)> {
         ("tokenizer.data", STANDARD.encode(data)),
         ("golden", json(serde_json::to_string(&model.golden))),
         ("report", model.report.to_string()),
-    ]
+    ];
+    entries.extend(model.extension.metadata());
+    entries
 }
 
 /// Reads a model; the checksum holds, the tensors have the right names and shapes. Their values are not checked yet.
@@ -167,11 +173,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Model, ModelError> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
     let empty = HashMap::new();
     let metadata = Metadata(header.metadata().as_ref().unwrap_or(&empty));
-    match metadata.0.get(FORMAT).map(String::as_str) {
-        Some("1") => {}
-        Some(other) => return Err(ModelError::Format(shortened(other))),
-        None => return Err(ModelError::Foreign(FORMAT)),
-    }
+    let format = metadata.text(FORMAT)?;
+    let Some(extended) = FORMATS.iter().position(|known| *known == format).map(|at| at > 0) else {
+        return Err(unknown_format(format));
+    };
     let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
     let checksum = metadata.verify(&tensors)?;
     let shape = metadata.shape(&tensors)?;
@@ -180,15 +185,18 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Model, ModelError> {
         .map_err(|error| metadata.wrong("tokenizer.data", format!("base64 ({error})")))?;
     let tokenizer =
         Tokenizer::from_parts(metadata.text("tokenizer.kind")?, &data, metadata.text("normaliser")?)?;
+    let mut tensors = tensors.tensors();
+    let extension = if extended { metadata.extension(&shape, &mut tensors)? } else { Extension::default() };
     Ok(Model {
         name: metadata.text("name")?.to_owned(),
-        network: network(shape, &tensors.tensors())?,
+        network: network(shape, &tensors)?,
         tokenizer,
         labels: metadata.json("labels", "a JSON list of names")?,
         max_tokens: metadata.number("max_tokens", super::MAX_TOKENS)?,
         temperature: metadata.parse("temperature", "a positive number")?,
         golden: metadata.json::<Vec<Golden>>("golden", "a JSON list of {text, score}")?,
         report: metadata.json("report", "JSON")?,
+        extension,
         version: version(&checksum),
     })
 }
@@ -201,12 +209,7 @@ pub(super) fn network(
     shape.check()?;
     let wanted: std::collections::HashSet<String> =
         shape.tensors().into_iter().map(|(name, _)| name).collect();
-    if let Some((name, view)) = tensors.iter().find(|(_, view)| view.shape().len() > MAX_DIMENSIONS) {
-        let (name, dimensions) = (shortened(name), view.shape().len());
-        return Err(ModelError::Inconsistent(format!(
-            "`{name}` has {dimensions} dimensions; no tensor has more than {MAX_DIMENSIONS}"
-        )));
-    }
+    tensors.iter().try_for_each(|(name, view)| check_dimensions(name, view))?;
     if let Some((extra, _)) = tensors.iter().find(|(name, _)| !wanted.contains(name)) {
         return Err(ModelError::ExtraTensor(shortened(extra)));
     }
@@ -219,6 +222,24 @@ pub(super) fn network(
         }
         values(name, view)
     })
+}
+
+fn check_dimensions(name: &str, view: &TensorView<'_>) -> Result<(), ModelError> {
+    let dimensions = view.shape().len();
+    if dimensions > MAX_DIMENSIONS {
+        let name = shortened(name);
+        return Err(ModelError::Inconsistent(format!(
+            "`{name}` has {dimensions} dimensions; no tensor has more than {MAX_DIMENSIONS}"
+        )));
+    }
+    Ok(())
+}
+
+/// The error of a format that this build does not read.
+fn unknown_format(format: &str) -> ModelError {
+    let is_later = format.parse().is_ok_and(|number: u64| number > FORMATS.len() as u64);
+    let format = shortened(format);
+    if is_later { ModelError::LaterFormat(format) } else { ModelError::Format(format) }
 }
 
 /// A tensor's values in `f32`.
@@ -263,6 +284,35 @@ impl Metadata<'_> {
 
     fn json<T: serde::de::DeserializeOwned>(&self, key: &'static str, should: &str) -> Result<T, ModelError> {
         serde_json::from_str(self.text(key)?).map_err(|_| self.wrong(key, should))
+    }
+
+    /// What format 2 adds; its tensors are taken out of `tensors`.
+    fn extension(
+        &self,
+        shape: &Shape,
+        tensors: &mut Vec<(String, TensorView<'_>)>,
+    ) -> Result<Extension, ModelError> {
+        let opinion = extension::opinion(shape, |name| {
+            let at = tensors.iter().position(|(found, _)| found == name)?;
+            let (_, view) = tensors.swap_remove(at);
+            Some(check_dimensions(name, &view).and_then(|()| values(name, &view)))
+        })?;
+        let extension =
+            Extension { opinion, coverage: self.table(COVERAGE)?, reference: self.table(REFERENCE)? };
+        match extension.is_empty() {
+            // Written again it would be a file of format 1, and so another VERSION.
+            true => Err(ModelError::Inconsistent(format!(
+                "format 2 has at least one of the tensors `{OPINION_WEIGHT}`, `{OPINION_BIAS}` and the metadata \
+                 `{COVERAGE}`, `{REFERENCE}`"
+            ))),
+            false => Ok(extension),
+        }
+    }
+
+    /// A table that may be absent.
+    fn table<T: serde::de::DeserializeOwned>(&self, key: &'static str) -> Result<Option<T>, ModelError> {
+        let Some(text) = self.0.get(key) else { return Ok(None) };
+        extension::table(text).map(Some).map_err(|should| self.wrong(key, should))
     }
 
     /// Compares the checksum; returns it.

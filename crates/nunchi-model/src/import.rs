@@ -5,7 +5,7 @@
 //! `*.weight` without one the embedding (an `nn.Embedding`). The cell follows from the dimensions: 1, 3 or 4 blocks of
 //! `hidden` rows.
 
-use super::{Model, ModelError, SIGMOID_LABELS, file};
+use super::{Extension, Model, ModelError, SIGMOID_LABELS, file};
 use crate::rnn::{Cell, HeadKind, Pooling, Shape};
 use ndarray::{Axis, Slice};
 use nunchi_text::Tokenizer;
@@ -64,6 +64,7 @@ pub fn import(state_dict: &[u8], tokenizer: Tokenizer, options: Options) -> Resu
         temperature: options.temperature,
         golden: Model::example_golden(),
         report: serde_json::json!({ "imported": true }),
+        extension: Extension::default(),
         version: String::new(),
     })
 }

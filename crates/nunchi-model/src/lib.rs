@@ -6,6 +6,7 @@
 //! - [`import`]: networks that PyTorch trained.
 //! - [`Model::revised`]: the same weights behind another normalizer.
 //! - [`Model::average`]: the mean of the weights of several models.
+//! - [`Extension`]: what format 2 adds.
 //! - [`onnx`]: a model for other people's engines.
 //! - [`summary`]: layers, shapes and parameters as a table.
 //! - [`testing`]: small random models for tests and benchmarks.
@@ -17,6 +18,7 @@ mod atomic;
 mod average;
 mod checksum;
 mod error;
+mod extension;
 mod file;
 mod hex;
 pub mod import;
@@ -30,6 +32,7 @@ pub mod testing;
 pub use atomic::{atomic_write, rename_synced};
 pub use average::AverageError;
 pub use error::ModelError;
+pub use extension::{ClassCoverage, Coverage, CoveragePoint, Extension, Histogram, Reference, Threshold};
 pub use file::{MAX_BYTES, WeightFormat, read as read_file};
 pub use hex::hex;
 pub use precision::Precision;
@@ -81,6 +84,8 @@ pub struct Model {
     pub golden: Vec<Golden>,
     /// What training reported, as JSON.
     pub report: serde_json::Value,
+    /// What format 2 adds: the opinion output, the coverage table, the reference for drift.
+    pub extension: Extension,
     /// The first 12 hex digits of the content's hash; empty for a model that was never written.
     pub version: String,
 }
@@ -143,6 +148,7 @@ impl Model {
         for (_, mut tensor) in rounded.network.tensors_mut() {
             tensor.mapv_inplace(|value| format.round(value));
         }
+        rounded.extension.round(format);
         rounded.check()?;
         rounded.score_golden();
         Ok(file::compose(&rounded, format))
@@ -176,6 +182,16 @@ impl Model {
         let sequences: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
         let logits = self.network.logits(&sequences);
         logits.rows().into_iter().map(|row| self.score(row)).collect()
+    }
+
+    /// The probability that each text holds an opinion, by the readable mathematics of [`crate::rnn`]; `None` for a model
+    /// without that output.
+    pub fn reference_opinions(&self, texts: &[&str]) -> Option<Vec<f64>> {
+        let opinion = self.extension.opinion.as_ref()?;
+        let tokens: Vec<Vec<u32>> = texts.iter().map(|text| self.tokens(text)).collect();
+        let sequences: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
+        let logits = opinion.logits(self.network.features(&sequences).view());
+        Some(logits.iter().map(|&logit| 1.0 / (1.0 + (-f64::from(logit)).exp())).collect())
     }
 
     /// The score of one row of logits.
@@ -219,6 +235,7 @@ impl Model {
                 "there must be 1 to {MAX_GOLDEN} golden comments of at most {MAX_GOLDEN_BYTES} bytes"
             ));
         }
+        self.extension.check(shape, &self.labels)?;
         let tokens: usize = self.golden.iter().map(|golden| self.tokens(&golden.text).len()).sum();
         let states = shape.hidden * shape.directions() * (shape.cell.gates() + 1);
         let numbers = tokens.saturating_mul(shape.embedding + shape.layers * states);

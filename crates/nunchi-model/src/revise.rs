@@ -1,6 +1,7 @@
-//! The same weights, read otherwise: another normalizer, another longest comment, another name.
+//! The same network, read otherwise or with more beside it: another normalizer, another longest comment, another name, what
+//! format 2 adds.
 
-use super::{Model, WeightFormat};
+use super::{Extension, Model, WeightFormat};
 use crate::PRECISIONS;
 use nunchi_text::Normalizer;
 
@@ -16,12 +17,14 @@ pub struct Revision {
     pub max_tokens: Option<usize>,
     /// What is done to a text before it is cut.
     pub normalizer: Option<Normalizer>,
+    /// What format 2 adds.
+    pub extension: Option<Extension>,
 }
 
 impl Model {
-    /// The model with the changes of `revision`. Its report stays what training said, gets a list `revisions` with what it was
-    /// before, and loses the measured `precisions`: these were measured on other tokens. The golden comments are scored anew
-    /// when it is written.
+    /// The model with the changes of `revision`. Its report stays what training said, and gets a list `revisions` with what it
+    /// was before. With another normalizer or longest comment it loses what was measured on other tokens: the `precisions` of
+    /// the report, the coverage table and the reference. The golden comments are scored anew when it is written.
     #[must_use]
     pub fn revised(&self, revision: &Revision) -> Model {
         let mut model = self.clone();
@@ -32,8 +35,14 @@ impl Model {
         if !model.report.is_object() {
             model.report = serde_json::json!({});
         }
+        let other_tokens = revision.max_tokens.is_some() || revision.normalizer.is_some();
+        if other_tokens {
+            model.extension = Extension { opinion: model.extension.opinion.take(), ..Extension::default() };
+        }
         if let Some(report) = model.report.as_object_mut() {
-            report.remove(PRECISIONS);
+            if other_tokens {
+                report.remove(PRECISIONS);
+            }
             let revisions = report.entry(REVISIONS).or_insert_with(|| serde_json::json!([]));
             match revisions.as_array_mut() {
                 Some(list) => list.push(before),
@@ -49,11 +58,14 @@ impl Model {
         if let Some(normalizer) = revision.normalizer {
             model.tokenizer = model.tokenizer.with_normalizer(normalizer);
         }
+        if let Some(extension) = &revision.extension {
+            model.extension.clone_from(extension);
+        }
         model.version = String::new();
         model
     }
 
-    /// The smallest form that the weights can be stored in without a change: the one that they were read from.
+    /// The smallest form that the network's weights can be stored in without a change: the one that they were read from.
     pub fn stored_as(&self) -> WeightFormat {
         let exact = |format: &WeightFormat| {
             let same = |value: &f32| format.round(*value) == *value;

@@ -72,7 +72,11 @@ pub fn summary(model: &Model) -> String {
     for row in rows(shape) {
         line(&row.layer, &row.output, &row.parameters.to_string());
     }
-    let parameters = shape.parameters();
+    let opinion = model.extension.opinion.as_ref().map_or(0, |_| shape.features() + 1);
+    if opinion > 0 {
+        line("opinion (Dense, sigmoid)", "(None, 1)", &opinion.to_string());
+    }
+    let parameters = shape.parameters() + opinion;
     let (_, _, normalizer) = model.tokenizer.to_parts();
     out.push_str(&format!(
         "{}\nTotal params: {} ({:.2} MB in f32)\n",
@@ -86,6 +90,10 @@ pub fn summary(model: &Model) -> String {
         model.max_tokens,
         model.labels.join(", "),
     ));
+    if let Some(coverage) = &model.extension.coverage {
+        let (comments, data) = (grouped(coverage.comments as usize), coverage.data.join(", "));
+        out.push_str(&format!("Coverage table: {comments} comments ({data})\n"));
+    }
     out
 }
 

@@ -1,6 +1,6 @@
 //! Small random models, for tests and benchmarks: real in every part, but nobody trained them.
 
-use super::{Golden, Model, ModelError, SIGMOID_LABELS};
+use super::{Extension, Golden, Model, ModelError, SIGMOID_LABELS};
 use crate::rnn::{Cell, HeadKind, Network, Pooling, Shape};
 use nunchi_text::{EXAMPLES, Tokenizer};
 use std::sync::LazyLock;
@@ -34,6 +34,19 @@ pub fn shape(cell: Cell) -> Shape {
 /// Never: the shape above describes a network.
 pub fn model(cell: Cell, seed: u64) -> Model {
     Model::random(shape(cell), tokenizer(), seed).expect("the shape describes a network")
+}
+
+/// `model` with an opinion output of random weights, as it is read back from its file in `f32`.
+///
+/// # Panics
+/// Never: the weights are finite and have the head's dimensions.
+pub fn with_opinion(model: Model) -> Model {
+    let shape = Shape { head: HeadKind::Sigmoid, outputs: 1, ..model.network.shape };
+    let head = Network::random(shape, 0x0b1).expect("the shape describes a network").head;
+    let extension = Extension { opinion: Some(head), ..model.extension.clone() };
+    let model = Model { extension, ..model };
+    let (bytes, _) = model.to_bytes(super::WeightFormat::F32).expect("all weights are finite");
+    Model::from_bytes(&bytes).expect("it was just written")
 }
 
 /// A model that passes every check of a model file, its weights are all finite, but that overflows on the comment beside
@@ -76,6 +89,7 @@ impl Model {
             temperature: 1.0,
             golden: Model::example_golden(),
             report: serde_json::Value::Null,
+            extension: Extension::default(),
             version: String::new(),
         };
         Model::from_bytes(&model.to_bytes(super::WeightFormat::F32)?.0)

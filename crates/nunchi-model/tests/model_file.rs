@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+use ndarray::Array2;
 use nunchi_model::rnn::{Cell, HeadKind, Pooling, Shape};
-use nunchi_model::{Model, ModelError, WeightFormat, testing};
+use nunchi_model::{
+    ClassCoverage, Coverage, Extension, Histogram, Model, ModelError, Reference, WeightFormat, testing,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::sync::LazyLock;
@@ -95,6 +98,174 @@ fn comes_back_as_it_was_written() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
+/// A table for a model with two labels.
+fn coverage() -> Coverage {
+    let class = |label: &str, points: &[(f64, u64, u64)]| ClassCoverage {
+        label: label.to_owned(),
+        points: points.iter().map(|&point| point.into()).collect(),
+    };
+    Coverage {
+        data: vec!["dev.tsv".to_owned()],
+        comments: 400,
+        no_opinion: 12,
+        classes: vec![
+            class("negative", &[(0.99, 80, 80), (0.7, 150, 140)]),
+            class("positive", &[(0.999_999, 120, 119), (0.5, 200, 180)]),
+        ],
+    }
+}
+
+fn reference() -> Reference {
+    let (mut score, mut length) = (Histogram::new([0.25, 0.5, 0.75]), Histogram::new([10.0, 80.0]));
+    [0.1, 0.6, 0.9].into_iter().for_each(|value| score.count(value));
+    [5.0, 10.0, 200.0].into_iter().for_each(|value| length.count(value));
+    let byte_pieces = Histogram { edges: vec![0.0], counts: vec![3, 0] };
+    Reference { data: Vec::new(), comments: 3, score, length, byte_pieces, labels: vec![1, 2] }
+}
+
+#[test]
+fn format_2_comes_back_as_it_was_written_and_format_1_stays_what_it_was() {
+    let plain = testing::model(Cell::Gru, 7);
+    let (bytes, version) = plain.to_bytes(WeightFormat::F16).unwrap();
+    assert_eq!(open(&bytes).0["__metadata__"]["nunchi.format"], "1");
+    let opinion = testing::with_opinion(plain.clone()).extension.opinion;
+    let [one, two, three] = [
+        Extension { opinion, ..Extension::default() },
+        Extension { coverage: Some(coverage()), ..Extension::default() },
+        Extension { reference: Some(reference()), ..Extension::default() },
+    ];
+    let all = Extension { coverage: two.coverage.clone(), reference: three.reference.clone(), ..one.clone() };
+    for extension in [one, two, three, all] {
+        let extended = Model { extension, ..plain.clone() };
+        let (bytes, other) = extended.to_bytes(WeightFormat::F16).unwrap();
+        assert_eq!(open(&bytes).0["__metadata__"]["nunchi.format"], "2");
+        let back = Model::from_bytes(&bytes).unwrap();
+        assert_ne!(other, version);
+        assert_eq!(back.version, other);
+        assert_eq!(back.extension.coverage, extended.extension.coverage);
+        assert_eq!(back.extension.reference, extended.extension.reference);
+        let weights = |model: &Model, format: WeightFormat| {
+            let opinion = model.extension.opinion.as_ref();
+            opinion.map(|opinion| opinion.weight.mapv(|value| format.round(value)))
+        };
+        assert_eq!(weights(&back, WeightFormat::F32), weights(&extended, WeightFormat::F16));
+        assert_eq!(back.to_bytes(WeightFormat::F16).unwrap().0, bytes);
+        // Scores are those of the model without it.
+        assert_eq!(back.golden, Model::from_bytes(&FILE).unwrap().golden);
+        // Without it the file is the one of format 1, byte by byte.
+        let without = Model { extension: Extension::default(), ..back };
+        assert_eq!(without.to_bytes(WeightFormat::F16).unwrap().1, version);
+    }
+}
+
+/// A model of format 2, with one of its parts changed.
+fn forge_extended(change: impl FnOnce(&mut Extension)) -> Result<(), String> {
+    let mut model = testing::with_opinion(testing::model(Cell::Gru, 7));
+    model.extension.coverage = Some(coverage());
+    model.extension.reference = Some(reference());
+    change(&mut model.extension);
+    model.to_bytes(WeightFormat::F16).map(|_| ()).map_err(|error| error.to_string())
+}
+
+#[test]
+fn what_format_2_adds_is_checked() {
+    type Change = fn(&mut Extension);
+    let changes: [(Change, &str); 8] = [
+        (
+            |it| it.opinion.as_mut().unwrap().weight[[0, 3]] = f32::NAN,
+            "`opinion.weight` holds a weight that is",
+        ),
+        (
+            |it| it.opinion.as_mut().unwrap().bias[0] = 70_000.0,
+            "`opinion.bias` holds a weight that is infinite",
+        ),
+        (
+            |it| it.opinion.as_mut().unwrap().weight = Array2::zeros((1, 23)),
+            "`opinion.weight` is [1, 23] where",
+        ),
+        (
+            |it| it.opinion.as_mut().unwrap().weight = Array2::zeros((2, 24)),
+            "`opinion.weight` is [2, 24] where",
+        ),
+        (
+            |it| it.coverage.as_mut().unwrap().classes.reverse(),
+            "`coverage`: its classes are not the model's labels",
+        ),
+        (|it| it.coverage.as_mut().unwrap().classes[1].points.reverse(), "`coverage`: positive: point 2"),
+        (
+            |it| it.reference.as_mut().unwrap().comments = 4,
+            "`reference`: score: the counts add up to 3, not to 4",
+        ),
+        (
+            |it| it.reference.as_mut().unwrap().data = vec![String::new(); 65],
+            "`reference`: `data` may have 64",
+        ),
+    ];
+    assert_eq!(forge_extended(|_| ()), Ok(()));
+    for (change, want) in changes {
+        let said = forge_extended(change).unwrap_err();
+        assert!(said.contains(want), "{want}: {said}");
+    }
+}
+
+#[test]
+fn hostile_parts_of_format_2_are_refused() {
+    let long = format!("{{\"data\":[{}]}}", "\"x\",".repeat(400_000));
+    for (key, value, want) in [
+        ("coverage", "", "`coverage` is \"\"; it should be a table as docs/MODEL.md"),
+        ("coverage", "[]", "it should be a table"),
+        ("coverage", "{\"data\":[],\"comments\":-1,\"no_opinion\":0,\"classes\":[]}", "it should be a table"),
+        ("coverage", "{\"data\":[],\"comments\":1,\"no_opinion\":0,\"classes\":[]}", "the model's labels"),
+        (
+            "coverage",
+            "{\"data\":[],\"comments\":9,\"no_opinion\":0,\"classes\":[{\"label\":\"negative\",\"points\":[]},\
+             {\"label\":\"positive\",\"points\":[[1e999,1,1]]}]}",
+            "it should be a table",
+        ),
+        (
+            "coverage",
+            "{\"data\":[],\"comments\":9,\"no_opinion\":0,\"classes\":[{\"label\":\"negative\",\"points\":[]},\
+             {\"label\":\"positive\",\"points\":[[0.5,99,1]]}]}",
+            "99 verdicts of 9 comments",
+        ),
+        ("coverage", long.as_str(), "at most 1048576 bytes"),
+        ("reference", "null", "it should be a table"),
+        ("reference", long.as_str(), "at most 1048576 bytes"),
+    ] {
+        let said = refusal(&forge(|header, _| {
+            header["__metadata__"]["nunchi.format"] = "2".into();
+            header["__metadata__"][key] = value.into();
+        }));
+        assert!(said.contains(want) && said.len() < 400, "{key}: {said}");
+        // A reader of format 1 never looked at these keys, and does not today.
+        assert!(Model::from_bytes(&forge(|header, _| header["__metadata__"][key] = value.into())).is_ok());
+    }
+    for (name, dtype, shape, want) in [
+        ("opinion.weight", "F16", json!([1, 24]), "`opinion.bias` is missing"),
+        ("opinion.bias", "F16", json!([1]), "`opinion.weight` is missing"),
+        ("opinion.weight", "F16", json!([1, 1, 24]), "`opinion.weight` has 3 dimensions"),
+        ("opinion.weight", "I16", json!([1, 24]), "holds I16"),
+        ("opinion.other", "F16", json!([1]), "format 2 has at least one of"),
+    ] {
+        let add = |header: &mut Value, tensors: &mut Vec<u8>, name: &str, dtype: &str, shape: &Value| {
+            let count: u64 = shape.as_array().unwrap().iter().map(|size| size.as_u64().unwrap()).product();
+            let begin = tensors.len();
+            tensors.resize(begin + 2 * count as usize, 0);
+            header[name] = json!({ "dtype": dtype, "shape": shape, "data_offsets": [begin, tensors.len()] });
+        };
+        let said = refusal(&forge(|header, tensors| {
+            header["__metadata__"]["nunchi.format"] = "2".into();
+            add(header, tensors, name, dtype, &shape);
+            if want.contains("holds") || want.contains("dimensions") {
+                add(header, tensors, "opinion.bias", "F16", &json!([1]));
+            }
+        }));
+        assert!(said.contains(want), "{name} {shape}: {said}");
+        let said = refusal(&forge(|header, tensors| add(header, tensors, name, "F16", &json!([1]))));
+        assert!(said.contains("belongs to no part"), "format 1 has no such tensor: {said}");
+    }
+}
+
 #[test]
 fn golden_scores_are_those_of_the_rounded_weights() {
     let model = testing::model(Cell::Lstm, 5);
@@ -155,8 +326,11 @@ fn a_flipped_bit_is_found_by_the_checksum() {
 }
 
 /// A change of metadata, what it becomes, and what the refusal says.
-const METADATA: [(&str, &str, &str); 26] = [
-    ("nunchi.format", "2", "format 2"),
+const METADATA: [(&str, &str, &str); 29] = [
+    ("nunchi.format", "2", "format 2 has at least one of"),
+    ("nunchi.format", "3", "has format 3, and this build (nunchi "),
+    ("nunchi.format", "1.0", "which no build of nunchi writes"),
+    ("nunchi.format", "0", "which no build of nunchi writes"),
     ("cell", "transformer", "`cell` is \"transformer\""),
     ("cell", "lstm", "where this network needs"),
     ("layers", "2", "`rnn.weight_ih_l1` is missing"),

@@ -10,8 +10,9 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The graph takes `ids` (int64 [T, B], right padded) and `last` (int64 [B], the index of each row's last state among the T*B
-states), and gives `p` (float [B, 1], the probability of positive; [B, classes] with a softmax). The model's temperature is
-part of it. Beside it two forms of the tokenizer are written: tokenizer.model (sentencepiece) and tokenizer.json (Hugging
+states), and gives `p` (float [B, 1], the probability of positive; [B, classes] with a softmax) and, where the model has that
+output, `opinion` (float [B, 1], the probability that the comment holds an opinion). The model's temperature is part of it.
+Beside it two forms of the tokenizer are written: tokenizer.model (sentencepiece) and tokenizer.json (Hugging
 Face); docs/REGISTRY.md lists where they differ from nunchi's own.")]
 pub struct Args {
     /// A model file, or of the store a VERSION, an alias such as v7, or current

@@ -32,12 +32,13 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
-    let revision = Revision { name: args.name, max_tokens: args.max_tokens, normalizer: args.normalizer };
+    let Args { model, out, normalizer, max_tokens, name } = args;
+    let revision = Revision { name, max_tokens, normalizer, extension: None };
     if revision.name.is_none() && revision.max_tokens.is_none() && revision.normalizer.is_none() {
         return Err(UsageError::new("say what to change: --normaliser, --max-tokens or --name").into());
     }
-    let model = Model::load(&args.model)?;
-    let version = model.revised(&revision).save(&args.out, model.stored_as())?;
-    errln!("wrote {} (version {version})", args.out.display());
+    let model = Model::load(&model)?;
+    let version = model.revised(&revision).save(&out, model.stored_as())?;
+    errln!("wrote {} (version {version})", out.display());
     Ok(ExitStatus::Done)
 }

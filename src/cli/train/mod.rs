@@ -18,7 +18,7 @@ use nunchi_data::{EncodedSet, LabeledSet, Source};
 use nunchi_eval::calibration;
 use nunchi_eval::metrics::Metrics;
 use nunchi_model::rnn::Network;
-use nunchi_model::{Golden, Model, WeightFormat};
+use nunchi_model::{Extension, Golden, Model, WeightFormat};
 use nunchi_text::Tokenizer;
 use nunchi_train::corpus::Corpus;
 use nunchi_train::dataset::Dataset;
@@ -187,6 +187,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         temperature,
         golden,
         report,
+        extension: Extension::default(),
         version: String::new(),
     };
     let version = model.save(&out, WeightFormat::F16)?;

@@ -4,7 +4,7 @@ mod oracle;
 
 use super::kernel::{self, Kernel, Matrix, PackedMatrix, ProductScratch, Products};
 use super::*;
-use nunchi_model::rnn::{Cell, HeadKind, Network, Pooling, Shape};
+use nunchi_model::rnn::{Cell, Dense, HeadKind, Network, Pooling, Shape};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -31,6 +31,20 @@ fn logits(packed: &Packed, tokens: &[u32], lengths: &[u32]) -> Vec<f32> {
     let mut out = Vec::new();
     packed.logits(tokens, lengths, &mut Scratch::default(), &mut out);
     out
+}
+
+/// Logits, and those of the opinion output.
+fn both(packed: &Packed, tokens: &[u32], lengths: &[u32]) -> (Vec<f32>, Vec<f32>) {
+    let (mut out, mut opinions) = (Vec::new(), Vec::new());
+    packed.logits_and_opinions(tokens, lengths, &mut Scratch::default(), &mut out, &mut opinions);
+    (out, opinions)
+}
+
+/// An opinion output of random weights for `network`, and the network with it in place of its head.
+fn opinion(network: &Network<f32>, seed: u64) -> (Dense<f32>, Network<f32>) {
+    let shape = Shape { head: HeadKind::Sigmoid, outputs: 1, ..network.shape };
+    let head = super::tests::network(shape, seed ^ 0x0b1).head;
+    (head.clone(), Network { shape, head, ..network.clone() })
 }
 
 /// How far a logit may be off: four times the bound of a probability, whose slope is at most a quarter. With 8 or 16 bits the
@@ -99,6 +113,44 @@ proptest! {
                 let off = (f64::from(*got) - want).abs() as f32;
                 prop_assert!(off <= tolerance(kernel, &shape), "{}: {got} instead of {want}", kernel.kind());
             }
+        }
+    }
+
+    #[test]
+    fn every_kernel_computes_the_opinion_beside_the_same_score(
+        shape in shapes(), lengths in lengths(), seed in any::<u64>(),
+    ) {
+        let network = network(shape, seed);
+        let tokens = tokens(&shape, &lengths, seed);
+        let (opinion, in_its_place) = opinion(&network, seed);
+        let want = oracle::logits(&in_its_place, &tokens, &lengths);
+        let mut rest = &tokens[..];
+        let sequences: Vec<&[u32]> = lengths.iter().map(|&length| {
+            let (sequence, later) = rest.split_at(length as usize);
+            rest = later;
+            sequence
+        }).collect();
+        for (plain, want) in opinion.logits(network.features(&sequences).view()).iter().zip(&want) {
+            prop_assert!((f64::from(*plain) - want).abs() <= 1e-4, "rnn: {plain} instead of {want}");
+        }
+        for kernel in kernel::runnable() {
+            let scores = logits(&Packed::with(&network, kernel), &tokens, &lengths);
+            let (got, none) = both(&Packed::with(&network, kernel), &tokens, &lengths);
+            prop_assert!(none.is_empty() && got.len() == scores.len());
+            let packed = Packed::with(&network, kernel).with_opinion(Some(opinion.clone()));
+            let (again, opinions) = both(&packed, &tokens, &lengths);
+            // A library's product may add in another order from call to call.
+            let exact = kernel.kind() != KernelKind::Portable;
+            let same = |a: &f32, b: &f32| a.to_bits() == b.to_bits() || (!exact && (a - b).abs() <= 4e-6);
+            prop_assert!(scores.iter().zip(&again).all(|(a, b)| same(a, b)), "{}", kernel.kind());
+            prop_assert_eq!(opinions.len(), want.len());
+            for (got, want) in opinions.iter().zip(&want) {
+                let off = (f64::from(*got) - want).abs() as f32;
+                prop_assert!(off <= tolerance(kernel, &shape), "{}: {got} instead of {want}", kernel.kind());
+            }
+            let mut features = Vec::new();
+            packed.features(&tokens, &lengths, &mut Scratch::default(), &mut features);
+            prop_assert_eq!(features.len(), lengths.len() * shape.features());
         }
     }
 

@@ -5,7 +5,7 @@
 
 use super::proto::{AttributeProto, FLOAT, GraphProto, INT32, INT64, NodeProto, TensorProto, ValueInfoProto};
 use crate::Model;
-use crate::rnn::{Cell, Direction, HeadKind, Layer, Pooling};
+use crate::rnn::{Cell, Dense, Direction, HeadKind, Layer, Pooling};
 use ndarray::{ArrayView1, ArrayView2};
 use std::collections::HashSet;
 
@@ -42,6 +42,11 @@ pub(super) fn graph(model: &Model) -> GraphProto {
             builder.node("Softmax", &["logit"], &["p"], vec![AttributeProto::int("axis", 1)]);
         }
     }
+    let mut output = vec![ValueInfoProto::tensor("p", FLOAT, &["B", &shape.outputs.to_string()])];
+    if let Some(opinion) = &model.extension.opinion {
+        builder.opinion(opinion);
+        output.push(ValueInfoProto::tensor("opinion", FLOAT, &["B", "1"]));
+    }
     let used: HashSet<&str> = builder.nodes.iter().flat_map(|node| &node.input).map(String::as_str).collect();
     let tensors = builder.tensors.iter().filter(|tensor| used.contains(tensor.name.as_str()));
     GraphProto {
@@ -52,7 +57,7 @@ pub(super) fn graph(model: &Model) -> GraphProto {
             ValueInfoProto::tensor("ids", INT64, &["T", "B"]),
             ValueInfoProto::tensor("last", INT64, &["B"]),
         ],
-        output: vec![ValueInfoProto::tensor("p", FLOAT, &["B", &shape.outputs.to_string()])],
+        output,
     }
 }
 
@@ -195,6 +200,16 @@ impl Builder {
                 self.node("ReduceMax", &["kept"], &["features"], over);
             }
         }
+    }
+
+    /// From `features` to `opinion` `[B, 1]`. The temperature is not its: it belongs to the score.
+    fn opinion(&mut self, dense: &Dense<f32>) {
+        self.table("opinion.weight", dense.weight.view());
+        self.elements("opinion.bias", &[dense.bias.len()], dense.bias.iter().copied());
+        let transposed = vec![AttributeProto::int("transB", 1)];
+        let inputs = ["features", "opinion.weight", "opinion.bias"];
+        self.node("Gemm", &inputs, &["opinion_logit"], transposed);
+        self.node("Sigmoid", &["opinion_logit"], &["opinion"], Vec::new());
     }
 
     /// The forward state at the last token, and beside it the backward state at the first.

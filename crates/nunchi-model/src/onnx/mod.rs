@@ -2,7 +2,8 @@
 //!
 //! Inputs: `ids`, int64 `[T, B]`, token ids, a column a comment, padded at the end with anything; `last`, int64 `[B]`, where
 //! each comment's last state stands among the `T * B` states: `(length - 1) * B + b`. Output: `p`, float `[B, 1]`, the
-//! probability of positive (`[B, classes]` with a softmax). The temperature is part of the graph.
+//! probability of positive (`[B, classes]` with a softmax). The temperature is part of the graph. A model with an opinion output
+//! has a second output: `opinion`, float `[B, 1]`, the probability that the comment holds an opinion.
 //!
 //! Every shape of a model can be exported this way: lengths follow from `last`. Forward layers need none and run over the padding, whose
 //! states nobody reads; backward layers get the lengths as `sequence_lens`, which ONNX Runtime heeds (an engine that ignores

@@ -47,6 +47,19 @@ impl<F: Real> Network<F> {
         self.forward(sequences, None).logits
     }
 
+    /// The head's input for each sequence of token ids, `[batch, features]`: the pooled states of the last layer.
+    ///
+    /// # Panics
+    /// As [`Network::logits`].
+    pub fn features(&self, sequences: &[&[u32]]) -> Array2<F> {
+        let Tape { batch, features: packed, .. } = self.forward(sequences, None);
+        let mut features = Array2::zeros(packed.raw_dim());
+        for (row, &sequence) in batch.order.iter().enumerate() {
+            features.row_mut(sequence).assign(&packed.row(row));
+        }
+        features
+    }
+
     /// The prediction after each token of one comment, `[tokens, outputs]`; the last row equals [`Network::logits`].
     ///
     /// A network that reads one way and takes its last state has the head applied at every time step (many to many).
