@@ -11,6 +11,7 @@ pub mod comment;
 mod compare;
 pub mod corrections;
 mod error;
+mod extension;
 pub mod files;
 pub mod gate;
 pub mod measure;

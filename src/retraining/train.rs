@@ -4,6 +4,7 @@ use super::RetrainError;
 #[cfg(test)]
 use super::comment::Comment;
 use super::comment::classes;
+use super::extension;
 use super::split::{LabeledSource, Split};
 use crate::stop::Stop;
 use nunchi_data::CommentKeys;
@@ -115,13 +116,10 @@ pub fn train(
             .map(|golden| Golden { text: golden.text.clone(), score: 0.0 })
             .collect(),
         report,
-        // Its states are near those that the opinion output was learned on; what was measured on the old weights is not kept.
-        extension: Extension {
-            opinion: current.extension.opinion.clone().filter(|_| !recipe.from_scratch),
-            ..Extension::default()
-        },
+        extension: Extension::default(),
         version: String::new(),
     };
+    let model = extension::carried_over(current, model, split, recipe.from_scratch)?;
     let (content, _) = model.to_bytes(WeightFormat::F16)?;
     Ok(Candidate { model: Model::from_bytes(&content)?, content, took: trained.took })
 }

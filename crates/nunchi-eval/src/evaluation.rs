@@ -36,7 +36,7 @@ pub enum EvaluationError {
 ///
 /// # Errors
 /// A comment whose score is not a number.
-pub(crate) fn classify(engine: &mut Engine, texts: &[&str]) -> Result<Vec<Prediction>, EngineError> {
+pub fn classify(engine: &mut Engine, texts: &[&str]) -> Result<Vec<Prediction>, EngineError> {
     let (mut all, mut part) = (Vec::with_capacity(texts.len()), Vec::new());
     for chunk in texts.chunks(CHUNK) {
         engine.classify_into(chunk, &mut part)?;

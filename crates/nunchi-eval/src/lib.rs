@@ -6,6 +6,7 @@
 pub mod breakdown;
 pub mod calibration;
 pub mod comparison;
+pub mod coverage;
 pub mod drift;
 pub mod evaluation;
 pub mod history;

@@ -149,6 +149,11 @@ impl Tokenizer {
         self.inner.vocabulary.pieces.get(id as usize).map(|piece| piece.text.as_str())
     }
 
+    /// Whether this id spells one byte of a character that no piece matches.
+    pub fn is_byte(&self, id: u32) -> bool {
+        self.inner.vocabulary.pieces.get(id as usize).is_some_and(|piece| piece.role == Role::Byte)
+    }
+
     /// Appends the tokens of `text` to `out`: at least one, at most `max_tokens` (the head is kept). Allocates nothing
     /// once `scratch` and `out` have grown.
     pub fn encode(

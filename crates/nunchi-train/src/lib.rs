@@ -4,6 +4,7 @@
 //! - [`trainer`]: epochs, checkpoints, divergence; made of `batches`, [`step`], [`optimizer`] and [`schedule`].
 //! - `language`: the objective of the stage before, predicting next tokens.
 //! - `augmentation` and [`contrast`]: comments typed otherwise, and synthetic sentences in which one word decides the label.
+//! - [`opinion`]: the output that says whether a comment holds an opinion, learned on a finished network.
 //! - [`golden`]: the comments whose scores every trained model carries.
 
 #![cfg_attr(not(test), warn(clippy::disallowed_macros))]
@@ -17,6 +18,7 @@ pub mod dataset;
 pub mod golden;
 mod hangul;
 mod language;
+pub mod opinion;
 pub mod optimizer;
 pub mod schedule;
 pub mod step;

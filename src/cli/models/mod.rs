@@ -26,6 +26,7 @@ Examples:
   nunchi models list --store s3://bucket/models
   nunchi models rollback --store s3://bucket/models --why 'too many complaints are classified positive'
   nunchi models revise model.safetensors --normaliser nunchi-3 --max-tokens 1024 --out longer.safetensors
+  nunchi models revise model.safetensors --dev reviews-dev.tsv --out measured.safetensors
   nunchi models export v3 --store s3://bucket/models --onnx model.onnx")]
 pub struct Args {
     #[command(subcommand)]
@@ -50,8 +51,9 @@ enum Command {
     Prune(prune::Args),
     /// Convert a PyTorch state dict (saved as safetensors) and its tokenizer to a model file
     Import(Box<import::Args>),
-    /// Write a model file with the same weights and another normalizer, maximum length or name
-    Revise(revise::Args),
+    /// Write a model file with the same weights and another normalizer, maximum length or name; or with an output for texts
+    /// without an opinion and a coverage table beside them
+    Revise(Box<revise::Args>),
     /// Write a model file with the mean of the weights of models that were trained from the same one
     Average(average::Args),
     /// Export a model for ONNX Runtime, with its tokenizer
@@ -69,7 +71,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         Command::Verify(args) => verify::run(args),
         Command::Prune(args) => prune::run(args),
         Command::Import(args) => import::run(*args),
-        Command::Revise(args) => revise::run(args),
+        Command::Revise(args) => revise::run(*args),
         Command::Average(args) => average::run(args),
         Command::Export(args) => export::run(args),
     }
