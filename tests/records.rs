@@ -143,6 +143,28 @@ fn tombstones_pass_and_cut_comments_are_marked() {
     assert_eq!(answers[1].header("nunchi-truncated"), Some("true"));
 }
 
+#[test]
+fn unsure_verdicts_say_so_in_value_header_and_metric() {
+    let Some(kafka) = kafka() else { return };
+    let topics = kafka.topics("unsure", 1);
+    let texts = ["sure", "unsure", "unsure: foreign", "unsure too"];
+    kafka.write(&topics.input, texts.iter().enumerate().map(|(id, text)| Write::value(comment(id, text))));
+    let running = Running::start(&kafka.config(&topics), Fake::default());
+    wait_for("the answers", || running.answered() == 4);
+    let unsure = |reason: &str| running.metrics.unsure.with_label_values(&[reason]).get();
+    assert_eq!(["band", "no_opinion", "language"].map(unsure), [2, 0, 1]);
+    running.stop().unwrap();
+    let answers = kafka.read(&topics.output);
+    let found: Vec<_> = answers
+        .iter()
+        .map(|answer| (answer.json()["unsure"].as_bool(), answer.header("nunchi-unsure").map(str::to_owned)))
+        .collect();
+    let marked = (Some(true), Some("true".to_owned()));
+    assert_eq!(found, [(None, None), marked.clone(), marked.clone(), marked]);
+    let languages: Vec<_> = answers.iter().map(|answer| answer.json().get("language").cloned()).collect();
+    assert_eq!(languages, [None, None, Some("other".into()), None]);
+}
+
 /// Java's murmur2 of some keys, as Kafka's own tests have them (`UtilsTest.testMurmur2`).
 const MURMUR2: [(&str, i32); 5] = [
     ("21", -973_932_308),

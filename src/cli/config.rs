@@ -1,10 +1,13 @@
 //! `nunchi config`
 
+use super::decision::policy;
+use super::model::find_model;
 use super::settings::Settings;
 use crate::cli::exit::ExitStatus;
 use crate::cli::printer::{errln, out, outln};
-use crate::config::{Flag, LogFormat, Origin};
+use crate::config::{Config, Flag, LogFormat, Origin};
 use crate::telemetry::set_message_format;
+use nunchi_engine::{Decision, DecisionPolicy};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -44,8 +47,26 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         errln!("nunchi: warning: {warning}");
     }
     out!("{}", listing(&settings));
+    if let Some(policy) = policy(settings.config()) {
+        outln!("# {}\n", expectation(settings.config(), policy)?);
+    }
     outln!("ok");
     Ok(ExitStatus::Done)
+}
+
+/// What `policy` makes of the verdicts of the model that would serve now.
+///
+/// # Errors
+/// A model that lacks what the policy needs.
+fn expectation(config: &Config, policy: DecisionPolicy) -> anyhow::Result<String> {
+    let name = config.model.path.as_deref().map(|path| path.to_string_lossy());
+    match find_model(name.as_deref(), config.registry.url.as_deref()) {
+        Ok(model) => Ok(format!("decision: {}", Decision::new(&model, policy)?)),
+        // Settings are often checked where the store cannot be reached.
+        Err(error) => {
+            Ok(format!("decision: the model cannot be read here, so nothing is known of it: {error:#}"))
+        }
+    }
 }
 
 /// The settings as TOML, with the origin of those that are no defaults in comments.

@@ -1,9 +1,11 @@
 //! `nunchi evaluate`
 
+mod decided;
 mod pairs;
 mod tables;
 
 use super::columns::{ColumnArgs, tell_left_out, trimmed};
+use super::decision::precision;
 use super::exit::UsageError;
 use super::model::{StoreArgs, find_model};
 use super::whole_file::write_whole;
@@ -12,6 +14,7 @@ use crate::cli::printer::{errln, outln};
 use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 use nunchi_data::Columns;
+use nunchi_engine::DecisionPolicy;
 use nunchi_eval::evaluation::{self, ModelUnderTest, Observations, Part};
 use nunchi_eval::influence_decay;
 use nunchi_eval::metrics::Metrics;
@@ -51,6 +54,10 @@ pub struct Args {
     /// Also show accuracy and recall by the values of this column of DATA (a domain, a product)
     #[arg(long, value_name = "COLUMN", conflicts_with = "pairs")]
     by: Option<String>,
+    /// Also show what `decision.precision = P` leaves: the share that is answered and how many of these are right, by label and
+    /// by the values of --by
+    #[arg(long, value_name = "P", value_parser = precision, conflicts_with_all = ["pairs", "reference"])]
+    precision: Option<f64>,
     /// Measure on pairs of comments instead, of which the first must have the lower score (see samples/README.md)
     #[arg(long, value_name = "FILE")]
     pairs: Option<PathBuf>,
@@ -110,6 +117,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         for ((model, metrics), outcomes) in models.iter().zip(&metrics).zip(&seen.outcomes) {
             let mut object = serde_json::to_value(metrics)?;
             tables::add_json(&mut object, outcomes, &labels, &seen)?;
+            if let Some(precision) = args.precision {
+                object["precision"] = decided::json(precision, outcomes, &labels, &seen)?;
+            }
             object["model"] = model.model().version.as_str().into();
             if let Some(spacing) = args.spacing {
                 object["spacing"] = spacing.name().into();
@@ -118,7 +128,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         }
     } else {
         print_table(&models, &metrics);
-        tables::print(&columns_of(&models), &labels, &seen);
+        tables::print(&columns_of(&models), &labels, &seen, args.precision);
     }
     if let Some(page) = &args.report {
         let subjects: Vec<Subject<'_>> =
@@ -157,8 +167,11 @@ fn find_models(args: &Args, names: &[String]) -> anyhow::Result<Vec<ModelUnderTe
     let mut models = Vec::with_capacity(names.len());
     for name in names {
         let model = find_model(Some(name), store.as_deref())?;
-        let model =
-            if args.reference { ModelUnderTest::reference(model) } else { ModelUnderTest::engine(model)? };
+        let policy = args.precision.map(DecisionPolicy::Precision);
+        let model = match args.reference {
+            true => ModelUnderTest::reference(model),
+            false => ModelUnderTest::deciding(model, policy)?,
+        };
         models.push(match args.spacing {
             Some(spacing) => model.respaced(spacing),
             None => model,

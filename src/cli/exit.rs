@@ -165,7 +165,10 @@ fn of_registry(error: &RegistryError) -> ExitStatus {
 
 fn of_engine(error: &EngineError) -> ExitStatus {
     match error {
-        EngineError::KernelUnknown(..) | EngineError::KernelUnavailable(..) => ExitStatus::Usage,
+        EngineError::KernelUnknown(..)
+        | EngineError::KernelUnavailable(..)
+        | EngineError::NoCoverage { .. }
+        | EngineError::BandLabels { .. } => ExitStatus::Usage,
         _ => ExitStatus::Failed,
     }
 }
@@ -258,6 +261,8 @@ mod tests {
             (file_error(ErrorKind::IsADirectory).into(), ExitStatus::Usage),
             (file_error(ErrorKind::PermissionDenied).into(), ExitStatus::Failed),
             (ModelError::Damaged("x".to_owned()).into(), ExitStatus::Failed),
+            (EngineError::NoCoverage { version: "x".to_owned() }.into(), ExitStatus::Usage),
+            (EngineError::BandLabels { labels: 3 }.into(), ExitStatus::Usage),
             (PublishError::Denied(denied()).into(), ExitStatus::Denied),
             (ReplayError::Kafka(refused()).into(), ExitStatus::Denied),
             (DeadLetterError::Kafka(refused()).into(), ExitStatus::Denied),

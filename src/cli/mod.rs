@@ -22,6 +22,7 @@ mod completions;
 mod config;
 mod data;
 mod dead_letters;
+mod decision;
 mod demo;
 mod evaluate;
 mod exit;

@@ -1,5 +1,6 @@
 //! `nunchi run`: settings, model, admin server, signals, and the workers until a stop is requested.
 
+use super::decision::policy;
 use super::settings::Settings;
 use super::signals::on_signals;
 use crate::cli::exit::ExitStatus;
@@ -133,7 +134,8 @@ fn model(config: &Config, metrics: &Metrics) -> anyhow::Result<(LoadedModel, Opt
     let Some(url) = url.filter(|_| name.is_none()) else {
         let name = name.map(|path| path.to_string_lossy());
         let model = super::model::find_model(name.as_deref(), url)?;
-        return Ok((LoadedModel::new(model, kernel.as_deref().map(str::parse).transpose()?)?, None));
+        let loaded = LoadedModel::new(model, kernel.as_deref().map(str::parse).transpose()?)?;
+        return Ok((loaded.with_decision(policy(config))?, None));
     };
     let interval = Duration::from_secs_f64(config.registry.interval);
     let settings = &config.registry;
@@ -141,6 +143,7 @@ fn model(config: &Config, metrics: &Metrics) -> anyhow::Result<(LoadedModel, Opt
         url: url.to_owned(),
         interval,
         kernel,
+        decision: policy(config),
         metrics: metrics.clone(),
         thresholds: CanaryThresholds::from(settings),
         shadow: settings.shadow.clone().map(|name| (name, settings.shadow_share)),
@@ -160,6 +163,9 @@ fn log_configuration(config: &Config, loaded: &LoadedModel) {
         precision = loaded.precision().name(),
         "the model is loaded"
     );
+    if let Some(decision) = loaded.decision() {
+        tracing::info!("{decision}");
+    }
     tracing::info!(
         brokers = config.kafka.brokers,
         librdkafka = library(),

@@ -55,6 +55,7 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
+    use super::super::decision::policy;
     use super::*;
     use crate::config::Origin;
     use crate::pipeline::worker_count;
@@ -118,6 +119,8 @@ mod tests {
         ("worker.stop_seconds", "7", Read),
         ("engine.kernel", "portable", Read),
         ("model.path", "Cargo.toml", Read),
+        ("decision.precision", "0.97", Built(|c| format!("{:?}", policy(c)))),
+        ("decision.band", "[0.2, 0.8]", Built(|c| format!("{:?}", policy(c)))),
         ("registry.url", "folder", Read),
         ("registry.interval", "7", Read),
         ("registry.watch_seconds", "7", Built(thresholds)),

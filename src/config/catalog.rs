@@ -82,6 +82,12 @@ pub(super) const SETTINGS: &[Setting] = &[
             })
         },
     ),
+    setting("decision.precision", "a share from 0.5 to 0.999, such as 0.97", |c| {
+        c.decision.precision.is_none_or(|precision| (0.5..=0.999).contains(&precision))
+    }),
+    setting("decision.band", "two scores from 0 to 1 of which the first is not larger: [0.2, 0.8]", |c| {
+        c.decision.band.is_none_or(|[low, high]| 0.0 <= low && low <= high && high <= 1.0)
+    }),
     setting(
         "registry.url",
         "a folder, file:///FOLDER, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX",
@@ -166,6 +172,10 @@ pub(super) fn check(config: &Config, origins: &Origins, errors: &mut ConfigError
     let origin = |key: &str| origins.get(key).cloned().unwrap_or(Origin::Default);
     for setting in SETTINGS.iter().filter(|setting| !(setting.valid)(config)) {
         errors.add(origin(setting.key), format!("`{}` must be {}", setting.key, setting.allowed));
+    }
+    if config.decision.precision.is_some() && config.decision.band.is_some() {
+        let message = "`decision.precision` and `decision.band` exclude each other: set one of them";
+        errors.add(origin("decision.band"), message.to_owned());
     }
     let topics = [
         ("input.topic", &config.input.topic),

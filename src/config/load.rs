@@ -103,7 +103,7 @@ fn is_secret_reference(table: &toml::Table) -> bool {
     table.len() == 1 && ["env", "file"].iter().any(|name| table.get(*name).is_some_and(toml::Value::is_str))
 }
 
-/// The possible readings of a value, most likely first: the text itself, TOML, a list with commas between.
+/// The possible readings of a value, most likely first: the text itself, TOML, a list with commas between, of texts or of TOML.
 fn candidates(raw: &Raw) -> Vec<toml::Value> {
     let text = match raw {
         Raw::Typed(value) => return vec![value.clone()],
@@ -115,7 +115,10 @@ fn candidates(raw: &Raw) -> Vec<toml::Value> {
     match parsed(text) {
         Some(value) if text.starts_with(['"', '\'', '[']) => vec![value, plain],
         Some(value) => vec![plain, value, list],
-        None => vec![plain, list],
+        None => {
+            let values: Option<Vec<toml::Value>> = text.split(',').map(|item| parsed(item.trim())).collect();
+            [plain, list].into_iter().chain(values.map(toml::Value::Array)).collect()
+        }
     }
 }
 

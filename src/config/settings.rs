@@ -23,6 +23,8 @@ pub struct Config {
     pub engine: Engine,
     /// The network.
     pub model: Model,
+    /// Which verdicts are unsure.
+    pub decision: Decision,
     /// The store of versions.
     pub registry: Registry,
     /// Replays.
@@ -269,6 +271,16 @@ pub struct Model {
     /// A model file, or with `registry.url` a VERSION, an alias or `current` as it is at start. Unset: the store's current
     /// version, followed as it changes; without a store the shipped model.
     pub path: Option<PathBuf>,
+}
+
+/// `[decision]`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Decision {
+    /// So large a share of the verdicts that are not unsure is right, for each label, by the model's coverage table.
+    pub precision: Option<f64>,
+    /// Scores from the first to the second bound are unsure. Excludes `precision`.
+    pub band: Option<[f64; 2]>,
 }
 
 /// `[registry]`

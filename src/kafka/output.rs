@@ -35,6 +35,8 @@ pub(crate) enum OutputValue<'a> {
         plain: Option<&'a [u8]>,
         /// Whether the comment was truncated.
         truncated: bool,
+        /// Whether the verdict is unsure.
+        unsure: bool,
         /// VERSION of the model.
         model: &'a str,
     },
@@ -132,12 +134,15 @@ impl<'t> OutputBuilder<'t> {
                     None => self.no_room(message),
                 }
             }
-            OutputValue::Verdict { full, plain, truncated, model } => {
+            OutputValue::Verdict { full, plain, truncated, unsure, model } => {
                 for value in std::iter::once(full).chain(plain) {
-                    let mut headers = self.headers(message, output, true, 3);
+                    let mut headers = self.headers(message, output, true, 4);
                     headers.add("nunchi-model", Some(model.as_bytes()));
                     if truncated {
                         headers.add("nunchi-truncated", Some(b"true"));
+                    }
+                    if unsure {
+                        headers.add("nunchi-unsure", Some(b"true"));
                     }
                     if let Some(record) = self.fit(output, message, message.key(), Some(value), headers) {
                         return OutputRecord { record, dead: None };

@@ -1,8 +1,8 @@
 //! What goes out: a verdict's JSON.
 
 use nunchi_data::without_lone_surrogates;
-use nunchi_engine::Prediction;
 use nunchi_engine::score::WrittenScore;
+use nunchi_engine::{Prediction, Unsure};
 
 /// A verdict about to be written.
 #[derive(Clone, Copy, Debug)]
@@ -39,8 +39,8 @@ impl Verdict<'_> {
         out.push(b'}');
     }
 
-    /// Appends `,"label":…,"score":…[,"scores":…],"model":…[,"truncated":true]`: the part that all outputs share, after the
-    /// first field.
+    /// Appends `,"label":…,"score":…[,"scores":…],"model":…[,"truncated":true][,"unsure":true][,"language":"other"]`: the part
+    /// that all outputs share, after the first field.
     pub fn write_prediction(&self, out: &mut Vec<u8>) {
         let prediction = self.prediction;
         out.extend_from_slice(b",\"label\":");
@@ -63,6 +63,12 @@ impl Verdict<'_> {
         write_string(self.model, out);
         if prediction.truncated {
             out.extend_from_slice(b",\"truncated\":true");
+        }
+        if let Some(reason) = prediction.unsure {
+            out.extend_from_slice(b",\"unsure\":true");
+            if reason == Unsure::Language {
+                out.extend_from_slice(b",\"language\":\"other\"");
+            }
         }
     }
 }

@@ -125,7 +125,13 @@ impl RegistryError {
             | RegistryError::UnknownVersion(_)
             | RegistryError::UnknownAlias(_) => true,
             RegistryError::NotLoadable { error, .. } => {
-                matches!(error, EngineError::KernelUnknown(..) | EngineError::KernelUnavailable(..))
+                matches!(
+                    error,
+                    EngineError::KernelUnknown(..)
+                        | EngineError::KernelUnavailable(..)
+                        | EngineError::NoCoverage { .. }
+                        | EngineError::BandLabels { .. }
+                )
             }
             _ => false,
         }

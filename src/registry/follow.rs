@@ -5,7 +5,7 @@ use super::log::Log;
 use super::{RegistryError, Store, Version};
 use crate::telemetry::Metrics;
 use arc_swap::ArcSwap;
-use nunchi_engine::LoadedModel;
+use nunchi_engine::{DecisionPolicy, LoadedModel};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +26,8 @@ pub struct FollowSettings {
     pub interval: Duration,
     /// The kernel to pack for; the best one of this CPU unless named.
     pub kernel: Option<String>,
+    /// What says which verdicts are unsure, if anything does: a version that lacks what it needs is refused.
+    pub decision: Option<DecisionPolicy>,
     /// Where swaps are counted.
     pub metrics: Metrics,
     /// The canary phase after a promotion.
@@ -86,15 +88,15 @@ pub fn load_current(settings: &FollowSettings) -> Result<(LoadedModel, Log), Reg
     let store = Store::open(&settings.url)?;
     let log = store.log()?;
     let current = log.current().ok_or_else(|| RegistryError::NothingPromoted(store.url().to_owned()))?;
-    let kernel = settings.kernel.as_deref();
-    let refused = match load(&store, current, kernel) {
+    let (kernel, decision) = (settings.kernel.as_deref(), settings.decision);
+    let refused = match load(&store, current, kernel, decision) {
         Ok(loaded) => return Ok((loaded, log)),
         Err(error) if error.is_unavailable() || error.is_usage() => return Err(error),
         Err(error) => error,
     };
     settings.metrics.model_swaps.with_label_values(&["refused"]).inc();
     for before in log.served_before().into_iter().take(MAX_START_ATTEMPTS - 1) {
-        if let Ok(loaded) = load(&store, before, kernel) {
+        if let Ok(loaded) = load(&store, before, kernel, decision) {
             let (model, refused) = (before.as_str(), refused.to_string());
             error!(model, %current, refused, "the store's current version is refused; starting with the version that served before");
             return Ok((loaded, log));
@@ -103,14 +105,15 @@ pub fn load_current(settings: &FollowSettings) -> Result<(LoadedModel, Log), Reg
     Err(refused)
 }
 
-/// Reads `version`, verifies it and packs it for `kernel`.
+/// Reads `version`, verifies it, packs it for `kernel` and works `decision` out for it.
 pub(super) fn load(
     store: &Store,
     version: &Version,
     kernel: Option<&str>,
+    decision: Option<DecisionPolicy>,
 ) -> Result<LoadedModel, RegistryError> {
     let model = store.load(version)?;
     let kernel = kernel.map(str::parse).transpose();
-    let loaded = kernel.and_then(|kernel| LoadedModel::new(model, kernel));
+    let loaded = kernel.and_then(|kernel| LoadedModel::new(model, kernel)?.with_decision(decision));
     loaded.map_err(|error| RegistryError::NotLoadable { version: version.clone(), error })
 }

@@ -174,7 +174,7 @@ impl Refresher {
         }
         let store = self.store.as_ref().expect("the store was opened before its log was read");
         let model = self.serving();
-        match load(store, version, self.settings.kernel.as_deref()) {
+        match load(store, version, self.settings.kernel.as_deref(), self.settings.decision) {
             Ok(loaded) => self.swap(Arc::new(loaded), start),
             Err(error) if error.is_unavailable() => self.report_unavailable(&error),
             Err(error) => {
@@ -285,7 +285,8 @@ impl Refresher {
         }
         let loaded = Store::open(&self.settings.url).and_then(|store| {
             let version = store.resolve(name)?;
-            load(&store, &version, self.settings.kernel.as_deref())
+            // Only labels and scores of it are compared.
+            load(&store, &version, self.settings.kernel.as_deref(), None)
         });
         match loaded {
             Ok(loaded) => {

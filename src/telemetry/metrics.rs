@@ -20,6 +20,8 @@ pub struct Metrics {
     pub records_in: IntCounterVec,
     /// `nunchi_records_out_total{label,model}`
     pub records_out: IntCounterVec,
+    /// `nunchi_unsure_total{reason}`: band, no_opinion, language
+    pub unsure: IntCounterVec,
     /// `nunchi_dead_letters_total{class}`
     pub dead_letters: IntCounterVec,
     /// `nunchi_dead_letters_withheld_total{class}`
@@ -124,6 +126,11 @@ impl Metrics {
                 "nunchi_dead_letters_withheld_total",
                 "Dead letters of batches that were aborted because their partition is halted.",
                 &["class"],
+            ),
+            unsure: make.counters(
+                "nunchi_unsure_total",
+                "Verdicts that are unsure, by the reason.",
+                &["reason"],
             ),
             tombstones: make
                 .counter("nunchi_tombstones_total", "Records without a value, written as tombstones."),

@@ -4,6 +4,7 @@
 //! records of an aborted batch are read again.
 
 use super::metrics::{ERROR_CLASSES, Metrics};
+use nunchi_engine::Unsure;
 use prometheus::local::LocalHistogram;
 use prometheus::{Histogram, IntCounter};
 use std::collections::BTreeMap;
@@ -54,6 +55,8 @@ pub struct BatchStats {
     pub bytes_out: u64,
     /// Verdicts, by index of the model's labels.
     pub verdicts: Vec<u64>,
+    /// Unsure verdicts by reason, in the order of [`Unsure::ALL`].
+    pub unsure: [u64; Unsure::ALL.len()],
     /// Dead letters, in the order of [`ERROR_CLASSES`].
     pub dead_letters: [u64; ERROR_CLASSES.len()],
     /// Tombstones written.
@@ -99,6 +102,7 @@ pub struct WorkerMetrics {
     metrics: Metrics,
     topic: String,
     records_out: Vec<IntCounter>,
+    unsure: [IntCounter; Unsure::ALL.len()],
     dead_letters: [IntCounter; ERROR_CLASSES.len()],
     stages: [Histogram; Stage::ALL.len()],
     committed: IntCounter,
@@ -114,6 +118,7 @@ impl WorkerMetrics {
         let mut worker = WorkerMetrics {
             topic: topic.to_owned(),
             records_out: Vec::new(),
+            unsure: Unsure::ALL.map(|reason| metrics.unsure.with_label_values(&[reason.name()])),
             dead_letters: ERROR_CLASSES.map(|class| metrics.dead_letters.with_label_values(&[class])),
             stages: Stage::ALL.map(|stage| metrics.stage_seconds.with_label_values(&[stage.name()])),
             committed: metrics.transactions.with_label_values(&["committed"]),
@@ -154,6 +159,9 @@ impl WorkerMetrics {
         }
         for (child, count) in self.records_out.iter().zip(&batch.verdicts) {
             child.inc_by(*count);
+        }
+        for (child, count) in self.unsure.iter().zip(batch.unsure) {
+            child.inc_by(count);
         }
         for (child, count) in self.dead_letters.iter().zip(batch.dead_letters) {
             child.inc_by(count);
@@ -300,6 +308,7 @@ mod tests {
         let mut stats = BatchStats { verdicts: vec![1, 2], tokens: 9, ..BatchStats::default() };
         stats.records_in.insert(3, 4);
         stats.dead_letters[1] = 1;
+        stats.unsure[Unsure::NoOpinion as usize] = 2;
         stats
     }
 
@@ -317,6 +326,8 @@ mod tests {
         assert_eq!(metrics.records_in.with_label_values(&["comments", "3"]).get(), 4);
         assert_eq!(metrics.records_out.with_label_values(&["positive", "abc"]).get(), 2);
         assert_eq!(metrics.dead_letters.with_label_values(&["invalid_json"]).get(), 1);
+        assert_eq!(metrics.unsure.with_label_values(&["no_opinion"]).get(), 2);
+        assert_eq!(metrics.unsure.with_label_values(&["band"]).get(), 0);
         assert_eq!(metrics.tokens.get(), 9);
         assert_eq!(metrics.score.get_sample_count(), 1);
         assert_eq!(metrics.end_to_end_seconds.get_sample_sum(), 0.0);

@@ -15,7 +15,7 @@ use nunchi::kafka::ClientProperties;
 use nunchi::pipeline::{Pipeline, PipelineError, Summary, worker_count};
 use nunchi::stop::Stop;
 use nunchi::telemetry::{Health, Metrics};
-use nunchi_engine::{Classifier, EngineError, Prediction, Times};
+use nunchi_engine::{Classifier, EngineError, Prediction, Times, Unsure};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -364,6 +364,12 @@ impl Classifier for Fake {
             tokens: 1,
             // So that a test can ask for a comment that was cut.
             truncated: text.starts_with("long"),
+            // Or that is unsure.
+            unsure: match *text {
+                "unsure: foreign" => Some(Unsure::Language),
+                text if text.starts_with("unsure") => Some(Unsure::Band),
+                _ => None,
+            },
             ..Prediction::of_two(fake_score(text))
         }));
         Ok(())

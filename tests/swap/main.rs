@@ -78,6 +78,7 @@ impl Swapper {
             url,
             interval,
             kernel: None,
+            decision: None,
             metrics: metrics.clone(),
             thresholds,
             shadow: None,

@@ -180,6 +180,65 @@ pub fn risk_coverage(outcomes: &[Outcome]) -> Vec<Coverage> {
     COVERAGES.into_iter().filter_map(at).collect()
 }
 
+/// What a decision leaves of some verdicts.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Answered {
+    /// Whose verdicts: a label, or a group.
+    pub name: String,
+    /// How many there are.
+    pub records: usize,
+    /// How many are not unsure.
+    pub answered: usize,
+    /// How many of these are right.
+    pub right: usize,
+}
+
+impl Answered {
+    fn of<'a>(name: &str, outcomes: impl Iterator<Item = &'a Outcome>) -> Self {
+        let mut all = Answered { name: name.to_owned(), records: 0, answered: 0, right: 0 };
+        for outcome in outcomes {
+            all.records += 1;
+            if outcome.unsure.is_none() {
+                all.answered += 1;
+                all.right += usize::from(outcome.is_right());
+            }
+        }
+        all
+    }
+
+    /// The share that is answered; `None` where there is nothing.
+    pub fn share(&self) -> Option<f64> {
+        (self.records > 0).then(|| self.answered as f64 / self.records as f64)
+    }
+
+    /// The share of the answered that is right; `None` where none is.
+    pub fn precision(&self) -> Option<f64> {
+        (self.answered > 0).then(|| self.right as f64 / self.answered as f64)
+    }
+}
+
+/// What a decision leaves, over all and by the label of the verdict.
+pub fn answered(outcomes: &[Outcome], labels: &[String]) -> Vec<Answered> {
+    let of_label = |(class, label): (usize, &String)| {
+        Answered::of(label, outcomes.iter().filter(|outcome| outcome.chosen() == class))
+    };
+    std::iter::once(Answered::of("all", outcomes.iter()))
+        .chain(labels.iter().enumerate().map(of_label))
+        .collect()
+}
+
+/// What a decision leaves, by group, by name.
+pub fn answered_by_group(outcomes: &[Outcome], groups: &Groups) -> Vec<Answered> {
+    let mut members: Vec<Vec<&Outcome>> = vec![Vec::new(); groups.names.len()];
+    for (outcome, &group) in outcomes.iter().zip(&groups.of) {
+        members[group as usize].push(outcome);
+    }
+    let of_group = |(name, members): (&String, &Vec<&Outcome>)| Answered::of(name, members.iter().copied());
+    let mut all: Vec<Answered> = groups.names.iter().zip(&members).map(of_group).collect();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,6 +281,29 @@ mod tests {
         assert_eq!(shape, [("a", 1, 1.0), ("b", 2, 0.5)]);
         assert_eq!(found[1].recall, [Some(0.0), Some(1.0)]);
         assert_eq!(found[0].recall, [None, Some(1.0)]);
+    }
+
+    #[test]
+    fn what_is_unsure_counts_neither_as_right_nor_as_wrong() {
+        let unsure = |outcome: Outcome| Outcome { unsure: Some(nunchi_engine::Unsure::Band), ..outcome };
+        let outcomes = [right(), unsure(wrong()), wrong(), Outcome::of_two(0, 0.1)];
+        let labels = ["negative", "positive"].map(str::to_owned);
+        let found = answered(&outcomes, &labels);
+        let shape: Vec<_> =
+            found.iter().map(|one| (one.name.as_str(), one.records, one.answered, one.right)).collect();
+        assert_eq!(shape, [("all", 4, 3, 2), ("negative", 1, 1, 1), ("positive", 3, 2, 1)]);
+        assert_eq!((found[0].share(), found[2].precision()), (Some(0.75), Some(0.5)));
+        let mut groups = Groups { column: "domain".to_owned(), ..Groups::default() };
+        for name in ["b", "a", "b", "b"] {
+            let number = groups.number(name);
+            groups.of.push(number);
+        }
+        let by = answered_by_group(&outcomes, &groups);
+        let shape: Vec<_> =
+            by.iter().map(|one| (one.name.as_str(), one.records, one.answered, one.right)).collect();
+        assert_eq!(shape, [("a", 1, 0, 0), ("b", 3, 3, 2)]);
+        assert_eq!((by[0].share(), by[0].precision()), (Some(0.0), None));
+        assert_eq!(answered(&[], &labels)[0].share(), None);
     }
 
     #[test]

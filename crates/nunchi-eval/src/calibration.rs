@@ -67,7 +67,7 @@ pub(crate) fn outcome(
     let probabilities = head.probabilities(logits.mapv(f64::from).view(), temperature);
     match head {
         HeadKind::Sigmoid => Outcome::of_two(class, probabilities[0]),
-        HeadKind::Softmax => Outcome { class, probabilities: probabilities.to_vec() },
+        HeadKind::Softmax => Outcome { class, probabilities: probabilities.to_vec(), unsure: None },
     }
 }
 

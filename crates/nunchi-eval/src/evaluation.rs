@@ -7,7 +7,7 @@ use crate::spacing::Spacing;
 use crate::top::Top;
 use nunchi_data::LabeledSet;
 use nunchi_data::{Columns, DataError, Example, LeftOut};
-use nunchi_engine::{Engine, EngineError, LoadedModel, Prediction};
+use nunchi_engine::{DecisionPolicy, Engine, EngineError, LoadedModel, Prediction};
 use nunchi_model::Model;
 use nunchi_text::Scratch;
 use std::path::{Path, PathBuf};
@@ -94,7 +94,16 @@ impl ModelUnderTest {
     /// # Errors
     /// A model that cannot be loaded into the engine.
     pub fn engine(model: Model) -> Result<Self, EngineError> {
-        let engine = Box::new(Engine::new(Arc::new(LoadedModel::new(model, None)?)));
+        ModelUnderTest::deciding(model, None)
+    }
+
+    /// As [`ModelUnderTest::engine`]; `policy` says which verdicts are unsure.
+    ///
+    /// # Errors
+    /// A model that cannot be loaded into the engine, or lacks what the policy needs.
+    pub fn deciding(model: Model, policy: Option<DecisionPolicy>) -> Result<Self, EngineError> {
+        let loaded = LoadedModel::new(model, None)?.with_decision(policy)?;
+        let engine = Box::new(Engine::new(Arc::new(loaded)));
         Ok(ModelUnderTest::Engine { engine, predictions: Vec::new() })
     }
 

@@ -1,7 +1,7 @@
 //! How good predictions are.
 
-use nunchi_engine::Prediction;
 use nunchi_engine::score::WrittenScore;
+use nunchi_engine::{Prediction, Unsure};
 
 /// Equal bins of confidence for the calibration error, as Guo et al. (2017) use them.
 const BINS: usize = 15;
@@ -15,20 +15,24 @@ pub struct Outcome {
     pub class: usize,
     /// The probability of each class.
     pub probabilities: Vec<f64>,
+    /// Why the verdict is unsure, if a decision says so.
+    pub unsure: Option<Unsure>,
 }
 
 impl Outcome {
     /// The outcome of a sigmoid of value `positive`.
     pub fn of_two(class: usize, positive: f64) -> Self {
-        Outcome { class, probabilities: vec![1.0 - positive, positive] }
+        Outcome { class, probabilities: vec![1.0 - positive, positive], unsure: None }
     }
 
     /// The outcome of the engine's prediction for an example of `class`.
     pub fn of_prediction(prediction: &Prediction, class: usize) -> Self {
+        let unsure = prediction.unsure;
         if prediction.scores.is_empty() {
-            return Outcome::of_two(class, f64::from(prediction.score));
+            return Outcome { unsure, ..Outcome::of_two(class, f64::from(prediction.score)) };
         }
-        Outcome { class, probabilities: prediction.scores.iter().map(|&score| f64::from(score)).collect() }
+        let probabilities = prediction.scores.iter().map(|&score| f64::from(score)).collect();
+        Outcome { class, probabilities, unsure }
     }
 
     /// The class that was chosen. Of two, the label of the *written* score, which has six decimals: a verdict of 0.500000
@@ -312,9 +316,9 @@ mod tests {
     #[test]
     fn more_classes_are_averaged() {
         let outcomes = vec![
-            Outcome { class: 0, probabilities: vec![0.8, 0.1, 0.1] },
-            Outcome { class: 1, probabilities: vec![0.2, 0.7, 0.1] },
-            Outcome { class: 2, probabilities: vec![0.5, 0.3, 0.2] },
+            Outcome { class: 0, probabilities: vec![0.8, 0.1, 0.1], unsure: None },
+            Outcome { class: 1, probabilities: vec![0.2, 0.7, 0.1], unsure: None },
+            Outcome { class: 2, probabilities: vec![0.5, 0.3, 0.2], unsure: None },
         ];
         let metrics = Metrics::of(&outcomes);
         close(metrics.accuracy, 2.0 / 3.0);

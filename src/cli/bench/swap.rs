@@ -213,6 +213,7 @@ fn measure(
         url,
         interval: MEASUREMENT_TIMEOUT,
         kernel: args.kernel.clone(),
+        decision: None,
         metrics: metrics.clone(),
         thresholds: CanaryThresholds { duration: Duration::ZERO, ..CanaryThresholds::from(&config.registry) },
         shadow: None,

@@ -6,7 +6,7 @@ use crate::cli::color::{self, Paint, Tone};
 use crate::cli::printer::{Output, write_bytes};
 use crate::record::{DeadLetter, Verdict};
 use nunchi_data::Cell;
-use nunchi_engine::Prediction;
+use nunchi_engine::{Prediction, Unsure};
 use nunchi_engine::score::WrittenScore;
 use nunchi_model::Model;
 use std::collections::HashSet;
@@ -205,6 +205,14 @@ impl Printer {
         color::push_harmless(item.text, &mut line);
         if prediction.truncated {
             self.paint.paint(Tone::Faint, " (cut)", &mut line);
+        }
+        if let Some(reason) = prediction.unsure {
+            let why = match reason {
+                Unsure::Band => " (unsure)",
+                Unsure::NoOpinion => " (unsure: no opinion)",
+                Unsure::Language => " (unsure: another language)",
+            };
+            self.paint.paint(Tone::Faint, why, &mut line);
         }
         line.push('\n');
         self.out.extend_from_slice(line.as_bytes());

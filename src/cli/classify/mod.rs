@@ -8,12 +8,13 @@ mod stdin;
 
 pub(super) use format::to_json;
 
+use super::decision::precision;
 use super::model::ModelArgs;
 use crate::cli::exit::{ExitStatus, UsageError};
 use crate::cli::printer::errln;
 use clap::ValueEnum;
 use nunchi_data::{ColumnHints, Encoding};
-use nunchi_engine::Engine;
+use nunchi_engine::{DecisionPolicy, Engine};
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ const BATCH: usize = 4096;
 #[command(after_help = "Examples:\n  \
     echo '배송도 빠르고 정말 좋아요' | nunchi classify\n  \
     nunchi classify --format text < comments.txt\n  \
+    nunchi classify --precision 0.97 < comments.txt\n  \
     nunchi classify < comments.jsonl | jq 'select(.label == \"negative\")'\n  \
     nunchi classify reviews.xlsx --excel > verdicts.csv\n\n\
 Exit status: 0 all classified, 1 some could not be, 64 wrong usage")]
@@ -51,6 +53,9 @@ pub struct Args {
     /// Encoding of text files, such as CP949 or UTF-16 (default: recognized by their content)
     #[arg(long, value_name = "NAME", requires = "files")]
     encoding: Option<Encoding>,
+    /// Mark verdicts as unsure so that this share of the others is right, for each label (needs the model's coverage table)
+    #[arg(long, value_name = "P", value_parser = precision)]
+    precision: Option<f64>,
     /// Compute with this kernel instead of the best one of this CPU
     #[arg(long, value_name = "NAME")]
     kernel: Option<String>,
@@ -101,7 +106,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let hints =
         ColumnHints { text: args.text_column.clone(), encoding: args.encoding, ..ColumnHints::default() };
     let inputs = files::Inputs::open(&args.files, &hints)?;
-    let engine = Engine::new(Arc::new(args.model.load(args.kernel.as_deref())?));
+    let loaded = args.model.load(args.kernel.as_deref())?;
+    let loaded = loaded.with_decision(args.precision.map(DecisionPolicy::Precision))?;
+    let engine = Engine::new(Arc::new(loaded));
     let counts = match args.files.is_empty() {
         true => stdin::run(engine, args.input, format, args.excel)?,
         false => files::run(engine, &inputs, &hints, format, args.excel)?,

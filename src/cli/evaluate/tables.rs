@@ -1,5 +1,6 @@
 //! Where models are good and where they are not, below the table of key figures and in its JSON.
 
+use super::decided::{self, Row};
 use crate::cli::printer::outln;
 use nunchi_eval::breakdown;
 use nunchi_eval::evaluation::Observations;
@@ -26,8 +27,8 @@ pub(super) fn add_json(
     Ok(())
 }
 
-/// One table: a row a class, a length, a group, a coverage; a column a model.
-pub(super) fn print(models: &[&str], labels: &[String], seen: &Observations) {
+/// One table: a row a class, a length, a group, a coverage; a column a model. With a `precision` also what it leaves.
+pub(super) fn print(models: &[&str], labels: &[String], seen: &Observations, precision: Option<f64>) {
     let all = |of: &dyn Fn(&[Outcome]) -> Vec<Row>| -> Vec<Vec<Row>> {
         seen.outcomes.iter().map(|outcomes| of(outcomes)).collect()
     };
@@ -66,6 +67,14 @@ pub(super) fn print(models: &[&str], labels: &[String], seen: &Observations) {
             }),
         ));
     }
+    if let Some(precision) = precision {
+        let title = format!("answered, for precision {precision}");
+        parts.push((title, all(&|outcomes| decided::answered(outcomes, labels, seen))));
+        parts.push((
+            "right, of the answered".to_owned(),
+            all(&|outcomes| decided::right(outcomes, labels, seen)),
+        ));
+    }
     let names = parts.iter().flat_map(|(title, rows)| {
         rows.first().into_iter().flatten().map(|(name, ..)| name.width()).chain([title.width()])
     });
@@ -86,6 +95,3 @@ pub(super) fn print(models: &[&str], labels: &[String], seen: &Observations) {
         }
     }
 }
-
-/// A name, how many comments, and a share of them.
-type Row = (String, usize, Option<f64>);

@@ -12,6 +12,7 @@ pub(super) use progress::grouped;
 pub(super) use values::{Moment, span, tell_zone, time, zone, zone_name};
 
 use self::progress::{Shown, human_time};
+use super::decision::policy;
 use super::exit::UsageError;
 use super::model;
 use super::run::{Server, runtime};
@@ -77,8 +78,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     }
     let name = config.model.path.as_deref().map(|path| path.to_string_lossy());
     let model = model::find_model(name.as_deref(), config.registry.url.as_deref())?;
-    let loaded =
-        Arc::new(LoadedModel::new(model, config.engine.kernel.as_deref().map(str::parse).transpose()?)?);
+    let loaded = LoadedModel::new(model, config.engine.kernel.as_deref().map(str::parse).transpose()?)?;
+    let loaded = Arc::new(loaded.with_decision(policy(&config))?);
     let metrics = Metrics::new();
     metrics.set_model(&loaded.model().version, loaded.precision().name(), loaded.kernel().name());
     let stop = Stop::new();

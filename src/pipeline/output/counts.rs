@@ -23,6 +23,9 @@ impl<'w> BatchCounts<'w> {
         if let Some(count) = self.stats.verdicts.get_mut(prediction.label) {
             *count += 1;
         }
+        if let Some(reason) = prediction.unsure {
+            self.stats.unsure[reason as usize] += 1;
+        }
         self.metrics.observe_score(WrittenScore::new(prediction.score).value());
     }
 

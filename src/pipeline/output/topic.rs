@@ -411,6 +411,7 @@ impl VerdictBuffers {
             full: &self.full,
             plain,
             truncated: verdict.prediction.truncated,
+            unsure: verdict.prediction.unsure.is_some(),
             model: verdict.model,
         }
     }

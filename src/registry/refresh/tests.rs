@@ -49,6 +49,7 @@ impl Fleet {
             url,
             interval: Duration::from_secs(600),
             kernel: None,
+            decision: None,
             metrics: metrics.clone(),
             thresholds,
             shadow: None,

@@ -37,6 +37,7 @@ message verdict {
   optional binary fields (STRING);
   optional binary error_class (STRING);
   optional binary error (STRING);
+  optional boolean unsure;
 }";
 
 /// Values of a column, and for each row whether it has one.
@@ -75,6 +76,7 @@ struct Columns {
     fields: Column<ByteArray>,
     error_class: Column<ByteArray>,
     error: Column<ByteArray>,
+    unsure: Column<bool>,
 }
 
 /// Writes row groups.
@@ -136,6 +138,7 @@ impl Columns {
             }
             self.score.push(None);
             self.truncated.push(None);
+            self.unsure.push(None);
             return bytes as u64;
         };
         let prediction = verdict.prediction;
@@ -154,6 +157,7 @@ impl Columns {
         self.scores.push(scores.as_deref().and_then(text));
         self.model.push(text(verdict.model));
         self.truncated.push(Some(prediction.truncated));
+        self.unsure.push(prediction.unsure.map(|_| true));
         let present: Vec<String> = echo
             .iter()
             .zip(*fields)
@@ -193,11 +197,12 @@ impl Columns {
                 let levels = Some(&self.score.levels[..]);
                 writer.typed::<DoubleType>().write_batch(&self.score.values, levels, None).map(drop)
             }
-            10 => {
-                let levels = Some(&self.truncated.levels[..]);
-                writer.typed::<BoolType>().write_batch(&self.truncated.values, levels, None).map(drop)
+            10 | 14 => {
+                let column = if place == 10 { &self.truncated } else { &self.unsure };
+                let levels = Some(&column.levels[..]);
+                writer.typed::<BoolType>().write_batch(&column.values, levels, None).map(drop)
             }
-            other => unreachable!("the schema has 14 columns, not {}", other + 1),
+            other => unreachable!("the schema has 15 columns, not {}", other + 1),
         }
     }
 }

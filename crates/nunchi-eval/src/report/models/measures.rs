@@ -85,7 +85,7 @@ mod tests {
         let counted = scores(&[Outcome::of_two(0, 0.0), Outcome::of_two(1, 1.0)], &two);
         assert_eq!((counted.groups[0].counts[0], counted.groups[1].counts[SCORE_BINS - 1]), (1, 1));
         let three = ["a", "b", "c"].map(str::to_owned);
-        let outcomes = [Outcome { class: 0, probabilities: vec![0.2, 0.7, 0.1] }];
+        let outcomes = [Outcome { class: 0, probabilities: vec![0.2, 0.7, 0.1], unsure: None }];
         let counted = scores(&outcomes, &three);
         assert_eq!((counted.of, counted.groups[0].name.as_str()), ("chosen", "wrong"));
         assert_eq!(counted.groups[0].counts[28], 1);
