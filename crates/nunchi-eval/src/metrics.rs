@@ -347,7 +347,7 @@ mod tests {
             .map(|class| {
                 let mut probabilities = vec![0.1; 3];
                 probabilities[class] = 0.8;
-                Outcome { class, probabilities }
+                Outcome { class, probabilities, unsure: None }
             })
             .collect();
         let curve = roc(&outcomes);

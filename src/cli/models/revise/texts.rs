@@ -47,7 +47,8 @@ pub(super) fn read_texts(
     for path in files {
         let mut texts = Vec::new();
         let column = columns.text(path)?;
-        read_comments::<DataError>(path, &column, None, columns.skip_bad_rows(), |comment| {
+        let how = (columns.encoding(), columns.skip_bad_rows());
+        read_comments::<DataError>(path, &column.text, None, how, |comment| {
             texts.push(comment.text.to_owned());
             Ok(())
         })?;
