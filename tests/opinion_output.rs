@@ -95,7 +95,7 @@ fn an_opinion_output_is_learned_beside_a_network_that_stays_as_it_is() {
         assert_eq!(extension.reference.as_ref().unwrap().comments, 150);
         // Texts that it has not seen.
         let opinions =
-            after.reference_opinions(&["언제 배송되나요 77번 문의", "정말 최고 제품이에요 777"]).unwrap();
+            after.reference_opinions(&["언제 배송되나요 77번 문의", "정말 최고 제품이에요 251"]).unwrap();
         assert!(opinions[0] < 0.5 && opinions[1] > 0.5, "{}: {opinions:?}", cell.name());
         assert_eq!(after.report["opinion"]["no_opinion"]["held_out"], 12);
         // The same command gives the same file.
