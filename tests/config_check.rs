@@ -231,6 +231,74 @@ ssl.key.password = "hunter2-열려라참깨"
 }
 
 #[test]
+fn what_gives_secrets_away_is_warned_of() {
+    const PASSWORD: &str = "hunter2";
+    let warnings = |file: &str, set: &[&str]| -> String {
+        let check = set
+            .iter()
+            .fold(Check::new(file).env("OFF", "False").env("PLAIN", "PLAIN"), |check, set| check.set(set));
+        let output = check.run();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(said.lines().all(|line| line.starts_with("warning: ")) && !said.contains(PASSWORD), "{said}");
+        said
+    };
+    let secure = r#"
+[kafka.properties]
+security.protocol = "SASL_SSL"
+sasl.mechanism = "PLAIN"
+sasl.username = "nunchi"
+sasl.password = { env = "PLAIN" }
+"#;
+    assert_eq!(warnings(secure, &[]), "");
+    for setting in [
+        "kafka.properties.enable.ssl.certificate.verification=false",
+        "kafka.consumer.enable.ssl.certificate.verification=0",
+        "kafka.producer.enable.ssl.certificate.verification={ env = \"OFF\" }",
+    ] {
+        let said = warnings(secure, &[setting]);
+        assert_eq!(said.matches("enable.ssl.certificate.verification").count(), 1, "{setting}: {said}");
+        assert!(said.contains("ssl.ca.location"), "{said}");
+    }
+    let said = warnings(secure, &["kafka.properties.ssl.endpoint.identification.algorithm=none"]);
+    assert!(said.contains("ssl.endpoint.identification.algorithm"), "{said}");
+    for setting in [
+        "kafka.properties.security.protocol=sasl_plaintext",
+        "kafka.consumer.security.protocol=SASL_PLAINTEXT",
+    ] {
+        let said = warnings(secure, &[setting]);
+        assert!(
+            said.contains("the password travels unencrypted") && said.contains("SASL_SSL"),
+            "{setting}: {said}"
+        );
+    }
+    let scram = [
+        "kafka.properties.security.protocol=SASL_PLAINTEXT",
+        "kafka.properties.sasl.mechanism=SCRAM-SHA-512",
+    ];
+    assert_eq!(warnings(secure, &scram), "");
+    for section in ["properties", "consumer", "producer"] {
+        let said = warnings(secure, &[&format!("kafka.{section}.ssl.key.password={PASSWORD}")]);
+        assert!(
+            said.contains(&format!("`kafka.{section}.ssl.key.password` holds the secret itself")),
+            "{said}"
+        );
+    }
+
+    let open = "http.address=0.0.0.0:9600";
+    assert!(warnings("", &[open, "http.insecure=true"]).contains("whoever reaches 0.0.0.0:9600"));
+    let token = "http.tokens=[{ name = \"a\", role = \"read\", token = { file = \"FILE\" } }]";
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "0123456789abcdef").unwrap();
+    let token = token.replace("FILE", file.to_str().unwrap());
+    assert!(warnings("", &[open, &token]).contains("tokens travel unencrypted to 0.0.0.0:9600"));
+    let tls = ["http.tls_certificate=a.pem", "http.tls_key=a.key"];
+    assert_eq!(warnings("", &[open, &token, tls[0], tls[1]]), "");
+    assert_eq!(warnings("", &[&token]), "", "on this machine only");
+}
+
+#[test]
 fn a_retired_setting_is_refused_with_what_to_do_instead() {
     let lines = Check::new("[worker]\nturn_records = 500\n[input]\ncreated_at_field = \"at\"\n")
         .env("NUNCHI__WORKER__TURN_BYTES", "4096")

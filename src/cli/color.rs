@@ -1,5 +1,6 @@
 //! Colors: only where standard output is a terminal and `NO_COLOR` (no-color.org) is not set.
 
+use nunchi_text::steers_display;
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
@@ -44,9 +45,9 @@ impl Paint {
     }
 }
 
-/// Appends `text` without the control characters that would steer a terminal.
+/// Appends `text` without the characters that would steer a terminal or turn its direction.
 pub fn push_harmless(text: &str, out: &mut String) {
-    out.extend(text.chars().map(|c| if c.is_control() { ' ' } else { c }));
+    out.extend(text.chars().map(|c| if steers_display(c) { ' ' } else { c }));
 }
 
 /// Good from one half on.

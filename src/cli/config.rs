@@ -1,5 +1,7 @@
 //! `nunchi config`
 
+mod warnings;
+
 use super::decision::policy;
 use super::model::find_model;
 use super::settings::Settings;
@@ -43,7 +45,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     // Who checks reads it here, whatever form the log of `run` is to have.
     set_message_format(LogFormat::Text);
     let settings = settings?;
-    for warning in settings.clients.warnings() {
+    for warning in settings.clients.warnings().into_iter().chain(warnings::warnings(&settings)) {
         errln!("nunchi: warning: {warning}");
     }
     out!("{}", listing(&settings));

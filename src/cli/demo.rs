@@ -1,7 +1,7 @@
 //! `nunchi demo`: the pipeline in one process, no Kafka needed. librdkafka's mock cluster is the broker, sample comments
 //! are the stream, and the workers are those of `nunchi run`, at least once (the mock cluster has no transactions).
 
-use crate::cli::exit::{ExitStatus, InternalError};
+use crate::cli::exit::{ExitStatus, InternalError, UsageError};
 use crate::cli::model::ModelArgs;
 use crate::cli::printer::{errln, out};
 use crate::cli::publish::{Limit, Publisher};
@@ -9,7 +9,7 @@ use crate::cli::run::{Server, runtime};
 use crate::cli::signals::stop_on_signals;
 use crate::config::{Config, Delivery, Log, Value};
 use crate::http;
-use crate::http::Admin;
+use crate::http::{Access, Admin};
 use crate::kafka::ClientProperties;
 use crate::pipeline::{ModelSlot, Pipeline, SlotClassifier, worker_count};
 use crate::samples::Stream;
@@ -86,6 +86,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let demo = Demo::new(config, clients, loaded);
     stop_on_signals(&demo.pipeline.stop)?;
     let runtime = runtime()?;
+    let access =
+        Access::resolve(&demo.pipeline.config.http).map_err(|error| UsageError::new(error.to_string()))?;
     let listener = runtime.block_on(listen(args.http.as_deref(), &demo.pipeline.config.http.address))?;
     let metrics_url = format!("http://{}/metrics", listener.local_addr()?);
     if !in_terminal {
@@ -93,7 +95,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         errln!("the metrics of this demo are at {metrics_url}");
     }
     let admin =
-        Admin::new(demo.pipeline.metrics.clone(), Arc::clone(&demo.pipeline.health), Arc::clone(&demo.slot));
+        Admin::new(demo.pipeline.metrics.clone(), Arc::clone(&demo.pipeline.health), Arc::clone(&demo.slot))
+            .with_access(access);
     let server = Server::start(&runtime, listener, admin)?;
     let about = demo.about(metrics_url, limit.time);
     let played = demo.play(args.rate, limit, about, in_terminal);

@@ -3,6 +3,7 @@
 use crate::cli::publish::PublishError;
 use crate::config::ConfigErrors;
 use crate::dead_letters::DeadLetterError;
+use crate::http::HttpError;
 use crate::kafka::{BrokerError, ClientError};
 use crate::pipeline::PipelineError;
 use crate::registry::RegistryError;
@@ -91,6 +92,7 @@ impl ExitStatus {
             error.downcast_ref().map(of_retraining),
             error.downcast_ref().map(of_registry),
             error.downcast_ref().map(of_engine),
+            error.downcast_ref().map(of_http),
             error.downcast_ref().map(of_model),
             error.downcast_ref().map(of_publishing),
         ];
@@ -163,6 +165,14 @@ fn of_registry(error: &RegistryError) -> ExitStatus {
     if error.is_usage() { ExitStatus::Usage } else { ExitStatus::Failed }
 }
 
+/// A certificate or a token is a setting; an address that is taken is not.
+fn of_http(error: &HttpError) -> ExitStatus {
+    match error {
+        HttpError::Bind { .. } => ExitStatus::Failed,
+        HttpError::Open { .. } | HttpError::Token { .. } | HttpError::Tls { .. } => ExitStatus::Usage,
+    }
+}
+
 fn of_engine(error: &EngineError) -> ExitStatus {
     match error {
         EngineError::KernelUnknown(..)
@@ -173,11 +183,14 @@ fn of_engine(error: &EngineError) -> ExitStatus {
     }
 }
 
-/// A model file that does not exist was named wrongly; one that is damaged was not.
+/// What is no regular file was named wrongly, as what does not exist; a file that is damaged was not.
 fn of_model(error: &ModelError) -> ExitStatus {
     match error {
         ModelError::File { error, .. }
-            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) =>
+            if matches!(
+                error.kind(),
+                ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::InvalidInput
+            ) =>
         {
             ExitStatus::Usage
         }

@@ -2,7 +2,7 @@
 
 use super::settings::Settings;
 use crate::cli::exit::UsageError;
-use crate::registry::{Name, Store, Version};
+use crate::registry::{Name, RegistryError, Store, Version};
 use nunchi_engine::LoadedModel;
 use nunchi_model::{Model, ModelError};
 use std::path::{Path, PathBuf};
@@ -74,7 +74,10 @@ pub(super) fn find_model(name: Option<&str>, store: Option<&str>) -> anyhow::Res
 /// Wrong usage, if there is none of that name; the store cannot be read.
 pub(super) fn resolve(store: &Store, name: &str) -> anyhow::Result<Version> {
     store.resolve(name).map_err(|error| match error {
-        error if error.is_usage() => UsageError::new(error.to_string()).into(),
+        // Ambiguous: the name has to be another one, such as the whole checksum's other model or the alias of another version.
+        error if error.is_usage() || matches!(error, RegistryError::Ambiguous { .. }) => {
+            UsageError::new(error.to_string()).into()
+        }
         error => error.into(),
     })
 }

@@ -6,7 +6,7 @@ use super::signals::on_signals;
 use crate::cli::exit::ExitStatus;
 use crate::config::{Config, Flag};
 use crate::http;
-use crate::http::Admin;
+use crate::http::{Access, Admin, Tls};
 use crate::kafka::library;
 use crate::pipeline::{Pipeline, SlotClassifier, worker_count};
 use crate::registry::{CanaryThresholds, FollowSettings, Follower, Log, actor, load_current};
@@ -109,12 +109,15 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
 
     let runtime = runtime()?;
     drain_on_signals(pipeline.stop.clone(), Arc::clone(health))?;
+    let (access, tls) = (Access::resolve(&config.http)?, Tls::load(&config.http)?);
     let listener = runtime.block_on(http::bind(&config.http.address))?;
     let follower = follow
         .map(|(follow, log)| Follower::start(follow, Arc::clone(&slot), log))
         .transpose()
         .context("cannot start the thread that follows the store")?;
     let admin = Admin::new(metrics.clone(), Arc::clone(health), Arc::clone(&slot))
+        .with_access(access)
+        .with_tls(tls)
         .with_reload(follower.as_ref().map(Follower::reload));
     let server = Server::start(&runtime, listener, admin)?;
 

@@ -2,6 +2,7 @@
 //! the properties among them.
 
 use crate::config::{Config, ConfigErrors, Effective, Flag, Loaded, read};
+use crate::http::{Access, Tls};
 use crate::kafka::ClientProperties;
 use crate::telemetry::set_message_format;
 use std::ffi::OsString;
@@ -32,6 +33,12 @@ impl Settings {
         let (loaded, mut errors) = read(file, environment, flags);
         let (clients, refused) = ClientProperties::resolve_with(&loaded.config, &loaded.origins);
         errors.extend(refused);
+        // Checked here, too, so that `config check` reports what would keep `run` from starting.
+        if let Err(error) = Access::resolve(&loaded.config.http).and_then(|_| Tls::check(&loaded.config.http))
+        {
+            let origin = loaded.origins.get(error.setting()).cloned().unwrap_or_default();
+            errors.add(origin, error.to_string());
+        }
         // Known by now, so that errors have the form of the log that they end.
         set_message_format(loaded.config.log.format);
         errors.none_or(Settings { loaded, clients })
@@ -135,6 +142,15 @@ mod tests {
         ("replay.topic", "t", Read),
         ("replay.live_lag_records", "7", Read),
         ("http.address", "127.0.0.1:7", Read),
+        ("http.insecure", "true", Read),
+        ("http.hosts", "nunchi", Read),
+        (
+            "http.tokens",
+            "[{ name = \"a\", role = \"read\", token = { env = \"CARGO_MANIFEST_DIR\" } }]",
+            Read,
+        ),
+        ("http.tls_certificate", "a.pem", Read),
+        ("http.tls_key", "a.key", Read),
         ("log.level", "debug", Built(|c| format!("{:?}", c.log.filter().map(|filter| filter.to_string())))),
         ("log.format", "json", Read),
     ];
@@ -167,7 +183,14 @@ mod tests {
         let mut source = String::new();
         sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut source);
         for (key, value, effect) in EFFECTS {
-            let changed = load(&[Flag::set(&format!("{key}={value}"))]);
+            let mut flags = vec![Flag::set(&format!("{key}={value}"))];
+            // A certificate needs its key.
+            let pair = ["http.tls_certificate", "http.tls_key"];
+            if pair.contains(key) {
+                let other = pair.iter().filter(|other| *other != key);
+                flags.extend(other.map(|other| Flag::set(&format!("{other}=other.pem"))));
+            }
+            let changed = load(&flags);
             let line = |settings: &Settings| {
                 let named = |line: &Effective| format!("{}.{}", line.section, line.name) == *key;
                 settings.effective().into_iter().find(named).unwrap()

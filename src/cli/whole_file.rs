@@ -1,7 +1,7 @@
 //! Pages and figures that commands write: whole or not at all.
 
 use anyhow::Context as _;
-use nunchi_model::atomic_write;
+use nunchi_model::atomic_write_private;
 use std::path::Path;
 
 /// Writes `content` to `path`. A full disk leaves the file as it was, or absent; what is no regular file, such as
@@ -13,8 +13,11 @@ pub(super) fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> anyhow::Res
     // A link stays: what it points to is written anew.
     let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let is_special = target.metadata().is_ok_and(|there| !there.is_file());
-    let written =
-        if is_special { std::fs::write(&target, content) } else { atomic_write(&target, content.as_ref()) };
+    let written = if is_special {
+        std::fs::write(&target, content)
+    } else {
+        atomic_write_private(&target, content.as_ref())
+    };
     written.with_context(|| format!("cannot write {}", path.display()))
 }
 

@@ -1,7 +1,7 @@
 //! The list of settings: every name, and what is allowed there, in words and as a check.
 
 use super::errors::Origins;
-use super::{Config, ConfigErrors, Origin};
+use super::{Config, ConfigErrors, Origin, Token};
 use nunchi_text::excerpt;
 
 /// Sections of `[kafka]` that hold librdkafka's own names.
@@ -116,6 +116,20 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("http.address", "HOST:PORT, such as \"127.0.0.1:9600\"; port 0 takes a free one", |c| {
         host_and_port(&c.http.address, 0)
     }),
+    setting("http.insecure", "true or false", |_| true),
+    setting("http.hosts", "a list of host names without ports, such as [\"nunchi\"]", |c| {
+        c.http.hosts.iter().all(|name| host(name) && !name.contains(':'))
+    }),
+    setting("http.tls_certificate", "the path of a file of PEM certificates, the server's own first", |_| {
+        true
+    }),
+    setting("http.tls_key", "the path of a file with the certificate's key (PEM)", |_| true),
+    setting(
+        "http.tokens",
+        "a list of tables with different `name`s, `role` (read, classify, operate or review) and `token` ({ env = \"NAME\" } or \
+         { file = \"PATH\" })",
+        |c| tokens(&c.http.tokens),
+    ),
     setting("log.level", super::LOG_LEVELS, |c| c.log.filter().is_some()),
     setting("log.format", "\"text\" or \"json\"", |_| true),
 ];
@@ -222,9 +236,17 @@ fn member(text: &str) -> bool {
 
 /// Whether `text` has the form of a version's name: `0123456789ab`, `v7`, `current`.
 fn is_version_name(text: &str) -> bool {
-    let hex = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let hex = [12, 64].contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let alias = text.strip_prefix('v').is_some_and(|number| number.parse::<u32>().is_ok());
     hex || alias || text == "current"
+}
+
+/// Whether each token has a name of its own that fits into a line of the log.
+fn tokens(tokens: &[Token]) -> bool {
+    let good = |name: &str| (1..=100).contains(&name.len()) && !name.contains(char::is_control);
+    let different: std::collections::BTreeSet<&str> =
+        tokens.iter().map(|token| token.name.as_str()).collect();
+    different.len() == tokens.len() && tokens.iter().all(|token| good(&token.name))
 }
 
 fn share(number: f64) -> bool {

@@ -351,11 +351,72 @@ impl Default for Replay {
 pub struct Http {
     /// Address of the admin server; port 0 takes a free one, which is logged.
     pub address: String,
+    /// Whether everybody who reaches the address may use the server: needed to listen elsewhere than on loopback without
+    /// tokens.
+    pub insecure: bool,
+    /// Names by which clients may call the server in the header `host`, beside addresses and `localhost`.
+    pub hosts: Vec<String>,
+    /// The certificate chain (PEM) with which the server speaks TLS; read again when the file changes.
+    pub tls_certificate: Option<PathBuf>,
+    /// The certificate's key (PEM).
+    pub tls_key: Option<PathBuf>,
+    /// Tokens that are accepted; if there are any, requests other than probes need one.
+    pub tokens: Vec<Token>,
+}
+
+/// `[[http.tokens]]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    /// Who has it; in the log where it operates something.
+    pub name: String,
+    /// What it allows.
+    pub role: Role,
+    /// The secret: `{ env = "NAME" }` or `{ file = "PATH" }`.
+    pub token: Value,
+}
+
+/// What a token allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Metrics and the model's description.
+    Read,
+    /// Classifying, and what `read` allows.
+    Classify,
+    /// Changing what serves, and what `classify` allows.
+    Operate,
+    /// Reviewing comments, and what `read` allows.
+    Review,
+}
+
+impl Role {
+    /// Its name in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Read => "read",
+            Role::Classify => "classify",
+            Role::Operate => "operate",
+            Role::Review => "review",
+        }
+    }
+
+    /// Whether it allows what `needed` allows.
+    pub fn includes(self, needed: Role) -> bool {
+        self == needed || needed == Role::Read || self == Role::Operate && needed == Role::Classify
+    }
 }
 
 impl Default for Http {
     fn default() -> Self {
-        Http { address: "127.0.0.1:9600".into() }
+        Http {
+            address: "127.0.0.1:9600".into(),
+            insecure: false,
+            hosts: Vec::new(),
+            tls_certificate: None,
+            tls_key: None,
+            tokens: Vec::new(),
+        }
     }
 }
 

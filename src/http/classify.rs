@@ -15,8 +15,11 @@ use nunchi_data::json_fault;
 use nunchi_engine::{Engine, Prediction};
 use serde_json::value::RawValue;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore};
 
+/// Longest time for a body: a place is free again after it, whatever the client does.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Requests that may wait for the engine, the one that is classified included.
 pub(super) const MAX_WAITING: usize = 16;
 
@@ -57,7 +60,14 @@ pub(super) async fn classify(State(admin): State<Admin>, request: Request) -> Re
         );
         return ([(header::RETRY_AFTER, "1")], busy).into_response();
     };
-    let body = match Bytes::from_request(request, &()).await {
+    let body = match tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, &())).await {
+        Ok(body) => body,
+        Err(_) => {
+            let message = format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs());
+            return response::error(StatusCode::REQUEST_TIMEOUT, message).into_response();
+        }
+    };
+    let body = match body {
         Ok(body) => body,
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             let message = format!("the body has more than {BODY_LIMIT} bytes; send fewer comments at once");

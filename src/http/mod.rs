@@ -2,17 +2,23 @@
 //! `POST /v1/classify`.
 //!
 //! It runs on a small tokio runtime beside the workers and never blocks one: it reads atomics, borrows the model and
-//! classifies with an engine of its own. Every error is a JSON object with `error`.
+//! classifies with an engine of its own. Every error is a JSON object with `error`. Who may do what is in `access.rs`; what a
+//! client can make it use is bounded in `connections.rs` and `server.rs`.
 
+mod access;
 mod classify;
+mod connections;
 mod model;
 mod probes;
 mod response;
+mod server;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use crate::registry::{ModelSlot, Reload};
 use crate::telemetry::{Health, Metrics};
+pub use access::Access;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::StatusCode;
@@ -20,10 +26,11 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use classify::Classifier;
-use std::future::Future;
+pub use server::serve;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
+pub use tls::Tls;
 use tokio::net::TcpListener;
 
 /// Most bytes of a request's body.
@@ -46,6 +53,42 @@ pub enum HttpError {
         /// The reason, with what to do where that is known.
         reason: String,
     },
+    /// Everybody could use the server.
+    #[error(
+        "`http.address` is {address}, which others can reach, and there are no tokens: add [[http.tokens]], or listen on \
+         127.0.0.1, or set `http.insecure = true` where the network lets only those through who may use it"
+    )]
+    Open {
+        /// `http.address`.
+        address: String,
+    },
+    /// The certificate or its key cannot be used.
+    #[error("`{setting}` cannot be used: {reason}")]
+    Tls {
+        /// The setting.
+        setting: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// A token cannot be used.
+    #[error("the token {name:?} of [[http.tokens]] cannot be used: {reason}")]
+    Token {
+        /// Its name.
+        name: String,
+        /// Why; never the token.
+        reason: String,
+    },
+}
+
+impl HttpError {
+    /// The setting that is wrong.
+    pub fn setting(&self) -> &'static str {
+        match self {
+            HttpError::Bind { .. } | HttpError::Open { .. } => "http.address",
+            HttpError::Token { .. } => "http.tokens",
+            HttpError::Tls { setting, .. } => setting,
+        }
+    }
 }
 
 /// The state that handlers read.
@@ -56,13 +99,25 @@ pub struct Admin {
     model: ModelSlot,
     classifier: Arc<Classifier>,
     reload: Option<Reload>,
+    access: Arc<Access>,
+    tls: Option<Arc<Tls>>,
 }
 
 impl Admin {
     /// The state of a server that classifies with the model that `model` holds at the time of a request.
     pub fn new(metrics: Metrics, health: Arc<Health>, model: ModelSlot) -> Self {
         let classifier = Arc::new(Classifier::new());
-        Admin { metrics, health, model, classifier, reload: None }
+        Admin { metrics, health, model, classifier, reload: None, access: Arc::default(), tls: None }
+    }
+
+    /// With tokens and names of hosts; otherwise there are none.
+    pub fn with_access(self, access: Access) -> Self {
+        Admin { access: Arc::new(access), ..self }
+    }
+
+    /// With a certificate: then only TLS is spoken.
+    pub fn with_tls(self, tls: Option<Tls>) -> Self {
+        Admin { tls: tls.map(Arc::new), ..self }
     }
 
     /// With a follower of the store, which `POST /v1/model/reload` triggers.
@@ -82,6 +137,7 @@ impl Admin {
             .fallback(response::not_found)
             .method_not_allowed_fallback(response::method_not_allowed)
             .layer(DefaultBodyLimit::max(BODY_LIMIT))
+            .layer(from_fn_with_state(self.clone(), access::check))
             .layer(from_fn_with_state(self.clone(), observe))
             .with_state(self)
     }
@@ -107,40 +163,9 @@ pub async fn bind(address: &str) -> Result<TcpListener, HttpError> {
     })
 }
 
-/// Serves until `stop` is done, then lets open requests end for up to two seconds.
-///
-/// # Errors
-/// What the listener reports.
-pub async fn serve(
-    listener: TcpListener,
-    admin: Admin,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    serve_and_drain(listener, admin, stop, DRAIN_TIMEOUT).await
-}
-
-/// As [`serve`], with another time for open requests.
-async fn serve_and_drain(
-    listener: TcpListener,
-    admin: Admin,
-    stop: impl Future<Output = ()> + Send + 'static,
-    drain: Duration,
-) -> std::io::Result<()> {
-    let (stopping, mut was_stopped) = tokio::sync::watch::channel(false);
-    let graceful = async move {
-        stop.await;
-        // The receiver lives as long as this function.
-        let _ = stopping.send(true);
-    };
-    let server = axum::serve(listener, admin.router()).with_graceful_shutdown(graceful);
-    tokio::select! {
-        ended = std::future::IntoFuture::into_future(server) => ended,
-        // A client that keeps its connection open must not keep the process.
-        () = async {
-            let _ = was_stopped.wait_for(|stopped| *stopped).await;
-            tokio::time::sleep(drain).await;
-        } => Ok(()),
-    }
+/// Whether `path` takes POST.
+fn is_post(path: &str) -> bool {
+    ["/v1/classify", "/v1/model/reload"].contains(&path)
 }
 
 /// Counts a request, and ends one that takes too long.

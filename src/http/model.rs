@@ -15,6 +15,7 @@ pub(super) async fn model(State(admin): State<Admin>) -> Json<Value> {
     let shape = &model.network.shape;
     Json(json!({
         "version": model.version,
+        "checksum": model.checksum,
         "name": model.name,
         "labels": model.labels,
         "cell": shape.cell.name(),

@@ -30,6 +30,6 @@ pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> impl IntoRes
     ];
     // Others are a stranger's text, as paths are.
     let asked = if KNOWN.contains(&method) { format!(", not {method}") } else { String::new() };
-    let right = if ["/v1/classify", "/v1/model/reload"].contains(&uri.path()) { "POST" } else { "GET" };
+    let right = if super::is_post(uri.path()) { "POST" } else { "GET" };
     error(StatusCode::METHOD_NOT_ALLOWED, format!("{} takes {right}{asked}", uri.path()))
 }

@@ -3,6 +3,7 @@
 //! Here and not in `tests/`, because these tests hold the engine: no answer depends on how fast anything is.
 
 use super::classify::MAX_WAITING;
+use super::server::serve_and_drain;
 use super::*;
 use arc_swap::ArcSwap;
 use nunchi_engine::{KernelKind, LoadedModel};
@@ -58,7 +59,7 @@ fn post(address: SocketAddr, length: usize, sent: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let head = format!(
-        "POST /v1/classify HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+        "POST /v1/classify HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(sent).unwrap();
@@ -141,7 +142,7 @@ fn the_server_ends_although_clients_hold_their_connections() {
     let drain = Duration::from_millis(300);
     let server = server(drain);
     let mut idle = TcpStream::connect(server.address).unwrap();
-    idle.write_all(b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    idle.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
     assert!(idle.read(&mut [0; 64]).unwrap() > 0);
     let halfway = post(server.address, 100, b"{");
     wait_for("the half request", || server.admin.classifier.waiting.available_permits() < MAX_WAITING);

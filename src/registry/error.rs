@@ -35,8 +35,8 @@ pub enum RegistryError {
     },
     /// Not the name of a version.
     #[error(
-        "{0:?} is neither a VERSION (12 hex digits), an alias such as v7, nor `current`; a file is named with its \
-         folder, as in ./model.safetensors"
+        "{0:?} is neither a VERSION (12 hex digits, or all 64 of the checksum), an alias such as v7, nor `current`; a file is \
+         named with its folder, as in ./model.safetensors"
     )]
     InvalidName(String),
     /// The named version does not exist.
@@ -45,6 +45,23 @@ pub enum RegistryError {
     /// A version has no manifest (yet): of the log, of an alias, or just pruned.
     #[error("the store has no version {0}; `nunchi models list` lists the versions")]
     NoVersion(Version),
+    /// Two models with one VERSION.
+    #[error(
+        "VERSION {version} is ambiguous: it is the beginning of {found} ({here}) and of {other} ({there}). One of the two was \
+         put there on purpose: find out by whom, and remove versions/{version} from the store if it is the wrong one"
+    )]
+    Ambiguous {
+        /// The 12 digits.
+        version: Version,
+        /// A whole hash, and where it is.
+        found: String,
+        /// Where it is.
+        here: String,
+        /// The other whole hash.
+        other: String,
+        /// Where that is.
+        there: String,
+    },
     /// No such alias.
     #[error("the store has no version with the alias v{0}; `nunchi models list` lists the versions")]
     UnknownAlias(u32),

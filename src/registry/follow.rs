@@ -89,14 +89,14 @@ pub fn load_current(settings: &FollowSettings) -> Result<(LoadedModel, Log), Reg
     let log = store.log()?;
     let current = log.current().ok_or_else(|| RegistryError::NothingPromoted(store.url().to_owned()))?;
     let (kernel, decision) = (settings.kernel.as_deref(), settings.decision);
-    let refused = match load(&store, current, kernel, decision) {
+    let refused = match load(&store, current, &log, kernel, decision) {
         Ok(loaded) => return Ok((loaded, log)),
         Err(error) if error.is_unavailable() || error.is_usage() => return Err(error),
         Err(error) => error,
     };
     settings.metrics.model_swaps.with_label_values(&["refused"]).inc();
     for before in log.served_before().into_iter().take(MAX_START_ATTEMPTS - 1) {
-        if let Ok(loaded) = load(&store, before, kernel, decision) {
+        if let Ok(loaded) = load(&store, before, &log, kernel, decision) {
             let (model, refused) = (before.as_str(), refused.to_string());
             error!(model, %current, refused, "the store's current version is refused; starting with the version that served before");
             return Ok((loaded, log));
@@ -105,14 +105,15 @@ pub fn load_current(settings: &FollowSettings) -> Result<(LoadedModel, Log), Reg
     Err(refused)
 }
 
-/// Reads `version`, verifies it, packs it for `kernel` and works `decision` out for it.
+/// Reads `version`, verifies that it is the one of `log`, packs it for `kernel` and computes `decision` for it.
 pub(super) fn load(
     store: &Store,
     version: &Version,
+    log: &Log,
     kernel: Option<&str>,
     decision: Option<DecisionPolicy>,
 ) -> Result<LoadedModel, RegistryError> {
-    let model = store.load(version)?;
+    let model = store.load_named(version, log)?;
     let kernel = kernel.map(str::parse).transpose();
     let loaded = kernel.and_then(|kernel| LoadedModel::new(model, kernel)?.with_decision(decision));
     loaded.map_err(|error| RegistryError::NotLoadable { version: version.clone(), error })

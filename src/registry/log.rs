@@ -3,6 +3,7 @@
 //! `current` is the version of the highest `promote` or `rollback` whose version was not blocked afterwards. So blocking
 //! the current version also rolls it back.
 
+use super::name::is_checksum_of;
 use super::{RegistryError, Version};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -46,6 +47,9 @@ pub struct Entry {
     pub action: Action,
     /// The version that it is about.
     pub version: Version,
+    /// The whole checksum of that version's model; absent in a block and in what older versions of nunchi wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
     /// The version that was current before it.
     pub previous: Option<Version>,
     /// Who wrote it.
@@ -80,6 +84,9 @@ impl Entry {
             serde_json::from_slice(json).map_err(|error| damaged(format!("it cannot be read ({error})")))?;
         if entry.number != number {
             return Err(damaged(format!("its number field is {}", entry.number)));
+        }
+        if entry.checksum.as_ref().is_some_and(|checksum| !is_checksum_of(checksum, &entry.version)) {
+            return Err(damaged(format!("its checksum is none of version {}", entry.version)));
         }
         Ok(entry)
     }
@@ -197,6 +204,7 @@ mod tests {
                 number: place as u64 + 1,
                 action: *action,
                 version: version(*digit),
+                checksum: None,
                 previous: log.current().cloned(),
                 who: "test".to_owned(),
                 why: format!("step {place}"),

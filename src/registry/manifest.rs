@@ -1,6 +1,7 @@
 //! The manifest of a version: who made it, when, from what, and what was measured. Written once, after the model file; a
 //! version without one does not exist.
 
+use super::name::is_checksum_of;
 use super::{RegistryError, Version};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,6 +18,9 @@ pub struct Manifest {
     pub format: u32,
     /// The VERSION: the beginning of the model's checksum.
     pub version: Version,
+    /// The model's whole checksum; absent in what older versions of nunchi wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
     /// The alias `vN` that the store gave it.
     pub alias: String,
     /// The model's display name.
@@ -152,6 +156,9 @@ impl Manifest {
         }
         if manifest.version != *version {
             return Err(damaged(format!("it belongs to version {}", manifest.version)));
+        }
+        if manifest.checksum.as_ref().is_some_and(|checksum| !is_checksum_of(checksum, version)) {
+            return Err(damaged("its checksum is none of this version".to_owned()));
         }
         Ok(manifest)
     }

@@ -4,16 +4,18 @@
 //! `promotions/00000042.json`; `aliases/v7.json`. Every object is written once and never changed, so readers need no locks,
 //! and of two writers of one log entry exactly one wins (create-if-absent, which folders and object stores have alike).
 //!
-//! Always holds: what [`Store::load`] returns is what was published: size, SHA-256, checksum, VERSION, weights and golden
-//! comments are verified. Never: a version without a manifest is served, a name from outside becomes part of a path
+//! Always holds: what [`Store::load`] returns is what was published and, if it was promoted, what was promoted: size, SHA-256,
+//! checksum, weights and golden comments are verified. VERSION, 12 digits, is for people; whole hashes decide (`identity.rs`). Never: a version without a manifest is served, a name from outside becomes part of a path
 //! unchecked, an existing version is changed.
 
 mod actor;
 mod canary;
 mod compare;
 mod error;
+mod folder;
 mod follow;
 mod follower;
+mod identity;
 mod log;
 mod manifest;
 mod mirror;

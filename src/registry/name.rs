@@ -8,6 +8,8 @@ use std::str::FromStr;
 const MAX_ALIAS: u32 = 999_999_999;
 /// Hex digits of a VERSION.
 const DIGITS: usize = 12;
+/// Hex digits of a whole SHA-256.
+const CHECKSUM_DIGITS: usize = 64;
 
 /// The VERSION of a model: the first 12 hex digits (lower case) of its content's hash. Always valid, so
 /// that it is safe in paths.
@@ -31,13 +33,23 @@ impl FromStr for Version {
     type Err = RegistryError;
 
     fn from_str(text: &str) -> Result<Self, RegistryError> {
-        let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        if text.len() == DIGITS && text.bytes().all(digit) {
+        if is_hex(text, DIGITS) {
             Ok(Version(text.to_owned()))
         } else {
             Err(RegistryError::InvalidName(shortened(text)))
         }
     }
+}
+
+/// Whether `text` is `digits` lower-case hex digits.
+fn is_hex(text: &str, digits: usize) -> bool {
+    let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    text.len() == digits && text.bytes().all(digit)
+}
+
+/// Whether `checksum` is a whole one, of a model with this VERSION.
+pub(super) fn is_checksum_of(checksum: &str, version: &Version) -> bool {
+    is_hex(checksum, CHECKSUM_DIGITS) && checksum.starts_with(version.as_str())
 }
 
 impl serde::Serialize for Version {
@@ -58,6 +70,8 @@ impl<'de> serde::Deserialize<'de> for Version {
 pub enum Name {
     /// `0123456789ab`
     Version(Version),
+    /// The whole checksum, 64 digits: the VERSION, and the checksum.
+    Checksum(Version, String),
     /// `v7`: the seventh version that was published in this store.
     Alias(u32),
     /// `current`: the current version of the promotion log.
@@ -76,6 +90,9 @@ impl FromStr for Name {
         });
         match number.and_then(|digits| digits.parse().ok()).filter(|&number| number <= MAX_ALIAS) {
             Some(number) => Ok(Name::Alias(number)),
+            None if is_hex(text, CHECKSUM_DIGITS) => {
+                Ok(Name::Checksum(text[..DIGITS].parse()?, text.to_owned()))
+            }
             None => Ok(Name::Version(text.parse()?)),
         }
     }
@@ -93,6 +110,10 @@ mod tests {
     #[test]
     fn versions_aliases_and_current_are_names_and_nothing_else_is() {
         assert!(matches!("0123456789ab".parse(), Ok(Name::Version(_))));
+        let whole = "0123456789abcdef".repeat(4);
+        assert!(
+            matches!(whole.parse(), Ok(Name::Checksum(version, sum)) if version.as_str() == &whole[..12] && sum == whole)
+        );
         assert_eq!("v7".parse::<Name>().unwrap(), Name::Alias(7));
         assert_eq!("current".parse::<Name>().unwrap(), Name::Current);
         let wrong = [

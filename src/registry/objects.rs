@@ -5,6 +5,7 @@
 //! part of the URL.
 
 use super::RegistryError;
+use super::folder::{self, Unreadable};
 use super::name::shortened;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
@@ -149,6 +150,12 @@ impl Objects {
     }
 
     async fn fetch(&self, path: &str, max_bytes: u64) -> Result<Option<Vec<u8>>, RegistryError> {
+        if let Some(folder) = &self.folder {
+            return folder::read(&folder.join(path), max_bytes).map_err(|error| match error {
+                Unreadable::Damaged(reason) => RegistryError::Damaged { what: path.to_owned(), reason },
+                Unreadable::System(error) => self.unreachable(&format!("reading {path}"), &error),
+            });
+        }
         let found = match self.store.get(&self.path(path)).await {
             Ok(found) => found,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
@@ -203,25 +210,37 @@ impl Objects {
     /// Every object below `folder`, in the order of names.
     pub(super) fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>, RegistryError> {
         self.check_folder()?;
-        let below = self.path(folder);
         let Limits { objects: max_objects, .. } = self.limits;
+        let mut listed = match &self.folder {
+            Some(root) => folder::list(&root.join(folder), max_objects)
+                .map_err(|error| self.unreachable(&format!("listing {folder}"), &error))?,
+            None => self.list_cloud(folder, max_objects)?,
+        };
+        if listed.len() > max_objects {
+            let reason = format!("it has more than the limit of {max_objects} objects");
+            return Err(RegistryError::Damaged { what: format!("the folder {folder}"), reason });
+        }
+        listed.sort();
+        Ok(listed.into_iter().map(|(name, modified)| ObjectInfo { name, modified }).collect())
+    }
+
+    /// Names below `folder` and when they were written; at most `max_objects` and one more.
+    fn list_cloud(
+        &self,
+        folder: &str,
+        max_objects: usize,
+    ) -> Result<Vec<(String, SystemTime)>, RegistryError> {
+        let below = self.path(folder);
         let found = self.store.list(Some(&below)).take(max_objects + 1);
         let found: Vec<object_store::ObjectMeta> = self
             .runtime
             .block_on(found.try_collect())
             .map_err(|error| self.unavailable(&format!("listing {folder}"), &error))?;
-        if found.len() > max_objects {
-            let reason = format!("it has more than the limit of {max_objects} objects");
-            return Err(RegistryError::Damaged { what: format!("the folder {folder}"), reason });
-        }
         let name = |meta: object_store::ObjectMeta| {
             let name = meta.location.prefix_match(&below)?.map(|part| part.as_ref().to_owned());
-            let name = name.collect::<Vec<_>>().join("/");
-            Some(ObjectInfo { name, modified: meta.last_modified.into() })
+            Some((name.collect::<Vec<_>>().join("/"), meta.last_modified.into()))
         };
-        let mut listed: Vec<ObjectInfo> = found.into_iter().filter_map(name).collect();
-        listed.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(listed)
+        Ok(found.into_iter().filter_map(name).collect())
     }
 
     /// A missing folder (an unmounted disk) must not look like an empty store.
@@ -234,6 +253,14 @@ impl Objects {
 
     fn path(&self, path: &str) -> Path {
         path.split('/').fold(self.prefix.clone(), |path, part| path.join(part))
+    }
+
+    fn unreachable(&self, doing: &str, error: &std::io::Error) -> RegistryError {
+        RegistryError::Unavailable {
+            url: self.url.clone(),
+            doing: doing.to_owned(),
+            reason: error.to_string(),
+        }
     }
 
     fn unavailable(&self, doing: &str, error: &object_store::Error) -> RegistryError {

@@ -1,5 +1,6 @@
 //! Promoting, rolling back, blocking: the next entry of the log, written create-if-absent.
 
+use super::identity::Verified;
 use super::log::{Action, Entry, Log, MAX_BYTES};
 use super::store::entry_path;
 use super::{RegistryError, Store, Version, actor};
@@ -48,18 +49,17 @@ impl Store {
         if log.current() == Some(version) {
             return Err(RegistryError::AlreadyCurrent(version.clone()));
         }
-        let (manifest, content) = self.fetch(version)?;
-        super::store::read(version, &content)?;
+        let Verified { manifest, model } = self.read_verified(version, log)?;
         if manifest.is_rejected() && !force {
             return Err(RegistryError::Rejected(version.clone()));
         }
-        self.append(log, (Action::Promote, version), log.current(), note)
+        self.append(log, (Action::Promote, version, Some(model.checksum)), log.current(), note)
     }
 
     /// As [`Store::promote`], without reading the version again: for callers that have verified it.
     pub(crate) fn promote_verified(&self, log: &mut Log, version: &Version) -> Result<(), RegistryError> {
         let note = PromotionNote { actor: String::new(), reason: "measuring".to_owned() };
-        log.add(self.append(log, (Action::Promote, version), log.current(), note)?);
+        log.add(self.append(log, (Action::Promote, version, None), log.current(), note)?);
         Ok(())
     }
 
@@ -95,8 +95,8 @@ impl Store {
             let (why, number) = (block.why.clone(), block.number);
             return Err(RegistryError::Blocked { version: to.clone(), why, number });
         }
-        self.load(to)?;
-        self.append(log, (Action::Rollback, to), log.current(), note)
+        let model = self.read_verified(to, log)?.model;
+        self.append(log, (Action::Rollback, to, Some(model.checksum)), log.current(), note)
     }
 
     /// Blocks `version`: it never serves again unless it is promoted by force. Blocking the current one makes the version before it
@@ -123,7 +123,7 @@ impl Store {
             let (why, number) = (block.why.clone(), block.number);
             return Err(RegistryError::Blocked { version: version.clone(), why, number });
         }
-        self.append(log, (Action::Block, version), log.current(), note)
+        self.append(log, (Action::Block, version, None), log.current(), note)
     }
 
     /// Blocks the current version, then rolls back to `to`, or else to the version before. Two entries; a reader between
@@ -150,18 +150,18 @@ impl Store {
             let (why, number) = (block.why.clone(), block.number);
             return Err(RegistryError::Blocked { version: to, why, number });
         }
-        self.load(&to)?;
-        log.add(self.append(log, (Action::Block, &bad), Some(&bad), note.clone())?);
-        let entry = self.append(log, (Action::Rollback, &to), Some(&bad), note)?;
+        let model = self.read_verified(&to, log)?.model;
+        log.add(self.append(log, (Action::Block, &bad, None), Some(&bad), note.clone())?);
+        let entry = self.append(log, (Action::Rollback, &to, Some(model.checksum)), Some(&bad), note)?;
         log.add(entry.clone());
         Ok((entry, bad))
     }
 
-    /// Writes the entry after the last one of `log`.
+    /// Writes the entry after the last one of `log`. A block names no checksum: it is about whatever has that VERSION.
     fn append(
         &self,
         log: &Log,
-        (action, version): (Action, &Version),
+        (action, version, checksum): (Action, &Version, Option<String>),
         previous: Option<&Version>,
         note: PromotionNote,
     ) -> Result<Entry, RegistryError> {
@@ -170,6 +170,7 @@ impl Store {
             number,
             action,
             version: version.clone(),
+            checksum,
             previous: previous.cloned(),
             who: if note.actor.is_empty() { actor() } else { note.actor },
             why: note.reason,

@@ -1,15 +1,20 @@
 //! Publishing: the model file, an alias, and at last the manifest. An interrupted publisher has published nothing.
 
+use super::identity::Verified;
+use super::log::Log;
 use super::manifest::{Data, Gate, Manifest, Precision};
-use super::store::{manifest_path, model_path, read};
+use super::store::{manifest_path, model_path};
 use super::{RegistryError, Store, Version, actor};
 use crate::samples;
 use nunchi_engine::{Engine, EngineError, KernelKind, LoadedModel, Packed, Prediction, kernels};
-use nunchi_model::{Model, hex};
+use nunchi_model::{MAX_BYTES, Model, hex};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::path::Path;
 use std::sync::Arc;
+
+/// Where the hash of a file to publish was found, for messages.
+const FILE: &str = "the file to publish";
 
 /// The metadata of a version that its publisher provides.
 #[derive(Clone, Debug, Default)]
@@ -40,27 +45,34 @@ pub struct Published {
 impl Store {
     /// Publishes the model in `content`, the bytes of a model file: verifies it, measures the precisions of this machine's
     /// kernels, writes it, and at last its manifest. The same model twice is one version, published once; where the store's
-    /// copy is damaged, it is repaired: the VERSION determines the content.
+    /// copy is damaged, it is repaired if the whole hashes show that it is the same model.
     ///
     /// # Errors
-    /// A file that is not a valid model; a store that does not answer.
+    /// A file that is not a valid model, or has the VERSION of another model; a log that cannot be read; a store that does not
+    /// answer.
     pub fn publish(&self, content: Vec<u8>, new: NewVersion) -> Result<Published, RegistryError> {
         let model = Model::from_bytes(&content).map_err(RegistryError::Refused)?;
         let version: Version = model.version.parse()?;
-        let repair = match self.published(&version) {
-            Ok(Some(manifest)) => return Ok(Published { manifest, new: false }),
-            Ok(None) => false,
-            Err(error) if error.is_unavailable() => return Err(error),
-            Err(_) => true,
-        };
+        let log = self.log()?;
+        log.check(&version, &model.checksum, FILE)?;
         let (bytes, sha256) = (content.len() as u64, hex(&Sha256::digest(&content)));
-        if repair
-            && let Ok(manifest) = self.manifest(&version)
-            && manifest.sha256 == sha256
-        {
-            self.objects.replace(&model_path(&version), content)?;
-            return Ok(Published { manifest, new: false });
-        }
+        let repair = match self.read_verified(&version, &log) {
+            Ok(Verified { manifest, model: stored }) if stored.checksum == model.checksum => {
+                return Ok(Published { manifest, new: false });
+            }
+            Ok(Verified { model: stored, .. }) => {
+                return Err(another(&version, (&model.checksum, &stored.checksum), "the model in the store"));
+            }
+            Err(RegistryError::NoVersion(_)) => false,
+            Err(error) if error.is_unavailable() => return Err(error),
+            Err(_) => {
+                if let Some(manifest) = self.repairable(&version, &log, (&model, &sha256))? {
+                    self.objects.replace(&model_path(&version), content)?;
+                    return Ok(Published { manifest, new: false });
+                }
+                true
+            }
+        };
         let precisions = precisions(&model)?;
         self.write_model(&version, content)?;
         let alias = self.assign_alias(&version)?;
@@ -80,6 +92,7 @@ impl Store {
             precisions,
             gate: new.gate,
             note: new.note,
+            checksum: Some(model.checksum),
             version,
         };
         if repair {
@@ -89,16 +102,50 @@ impl Store {
         if self.objects.create(&manifest_path(&manifest.version), manifest.to_json())? {
             return Ok(Published { manifest, new: true });
         }
-        // Another process published the same model at the same time.
-        Ok(Published { manifest: self.manifest(&manifest.version)?, new: false })
+        // Another process published at the same time: the same model, or another one with the same VERSION.
+        let first = self.manifest(&manifest.version)?;
+        if first.sha256 != manifest.sha256 {
+            return Err(another(&first.version, (&manifest.sha256, &first.sha256), "the manifest"));
+        }
+        Ok(Published { manifest: first, new: false })
     }
 
-    /// The manifest of a version that exists and is complete.
-    fn published(&self, version: &Version) -> Result<Option<Manifest>, RegistryError> {
-        match self.fetch(version) {
-            Ok((manifest, content)) => read(version, &content).map(|_| Some(manifest)),
-            Err(RegistryError::NoVersion(_)) => Ok(None),
-            Err(error) => Err(error),
+    /// Whether the damaged copy of `version` is that of `model`, whose file has the hash `sha256`: its manifest, if that can be
+    /// read, or `None` if it is to be written anew. The digits of the VERSION prove nothing: whole hashes must agree.
+    fn repairable(
+        &self,
+        version: &Version,
+        log: &Log,
+        (model, sha256): (&Model, &str),
+    ) -> Result<Option<Manifest>, RegistryError> {
+        match self.manifest(version) {
+            Ok(manifest) if manifest.sha256 == sha256 => {
+                manifest.check(&model.checksum, FILE)?;
+                return Ok(Some(manifest));
+            }
+            Ok(manifest) => return Err(another(version, (sha256, &manifest.sha256), "the manifest")),
+            Err(error) if error.is_unavailable() => return Err(error),
+            Err(_) => {}
+        }
+        // The manifest is gone: what is left are the model file and the log.
+        let stored = match self.objects.get(&model_path(version), MAX_BYTES) {
+            Ok(stored) => stored.and_then(|content| Model::from_bytes(&content).ok()),
+            Err(error) if error.is_unavailable() => return Err(error),
+            Err(_) => None,
+        };
+        match stored {
+            Some(stored) if stored.checksum == model.checksum => Ok(None),
+            Some(stored) => {
+                Err(another(version, (&model.checksum, &stored.checksum), "the model in the store"))
+            }
+            None if log.names(version, &model.checksum) == Some(true) => Ok(None),
+            None => Err(RegistryError::Damaged {
+                what: format!("version {version}"),
+                reason: format!(
+                    "neither its manifest nor its model can be read, and the promotion log does not say which model it was; \
+                     if it was this one, remove versions/{version} and publish it again"
+                ),
+            }),
         }
     }
 
@@ -114,6 +161,17 @@ impl Store {
             Ok(_) | Err(RegistryError::Damaged { .. }) => self.objects.replace(&path, content),
             Err(error) => Err(error),
         }
+    }
+}
+
+/// The refusal of a file whose VERSION the store has for another model.
+fn another(version: &Version, (file, stored): (&str, &str), there: &str) -> RegistryError {
+    RegistryError::Ambiguous {
+        version: version.clone(),
+        found: file.to_owned(),
+        here: FILE.to_owned(),
+        other: stored.to_owned(),
+        there: there.to_owned(),
     }
 }
 

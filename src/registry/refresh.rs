@@ -26,6 +26,9 @@ const TICK_INTERVAL: Duration = Duration::from_millis(100);
 /// Mirrored batches that are classified before requests are handled again.
 const MAX_BATCHES: usize = 8;
 
+/// Where the other model is, in a message on two models with one VERSION.
+const SERVING: &str = "the model that serves";
+
 /// Lowers the priority of this thread.
 pub(super) fn lower_priority() {
     // On Linux niceness is a thread's own, and so is that of the threads that it starts.
@@ -138,7 +141,11 @@ impl Refresher {
     fn follow_log(&mut self) -> Result<Option<Version>, RegistryError> {
         self.record_rollback()?;
         let serving = self.serving();
-        let current = self.log.current().filter(|current| current.as_str() != serving);
+        let checksum = self.slot.load().model().checksum.clone();
+        let serves = |current: &Version| {
+            current.as_str() == serving && self.log.check(current, &checksum, SERVING).is_ok()
+        };
+        let current = self.log.current().filter(|current| !serves(current));
         // The block of a version that was rolled back here may not be in the log yet: another writer's entry, about another
         // version, was written first.
         let withheld = |current: &Version| {
@@ -167,6 +174,7 @@ impl Refresher {
         let start = Instant::now();
         if let Some(canary) = &self.canary
             && canary.previous().model().version == version.as_str()
+            && self.log.check(version, &canary.previous().model().checksum, SERVING).is_ok()
         {
             // The previous model is still loaded.
             let previous = Arc::clone(canary.previous());
@@ -174,7 +182,8 @@ impl Refresher {
         }
         let store = self.store.as_ref().expect("the store was opened before its log was read");
         let model = self.serving();
-        match load(store, version, self.settings.kernel.as_deref(), self.settings.decision) {
+        let loaded = load(store, version, &self.log, self.settings.kernel.as_deref(), self.settings.decision);
+        match loaded.and_then(|loaded| self.not_confused(loaded)) {
             Ok(loaded) => self.swap(Arc::new(loaded), start),
             Err(error) if error.is_unavailable() => self.report_unavailable(&error),
             Err(error) => {
@@ -186,6 +195,22 @@ impl Refresher {
                 outcome
             }
         }
+    }
+
+    /// Refuses a model that has the VERSION of the serving one but is another: verdicts and metrics name a model by its
+    /// VERSION, so that nobody could tell which of the two gave them.
+    fn not_confused(&self, loaded: LoadedModel) -> Result<LoadedModel, RegistryError> {
+        let (serving, new) = (self.slot.load_full(), loaded.model());
+        if serving.model().version != new.version || serving.model().checksum == new.checksum {
+            return Ok(loaded);
+        }
+        Err(RegistryError::Ambiguous {
+            version: new.version.parse()?,
+            found: new.checksum.clone(),
+            here: "the store".to_owned(),
+            other: serving.model().checksum.clone(),
+            there: SERVING.to_owned(),
+        })
     }
 
     /// Puts `loaded` into the slot; if it was promoted, its canary phase begins.
@@ -286,7 +311,7 @@ impl Refresher {
         let loaded = Store::open(&self.settings.url).and_then(|store| {
             let version = store.resolve(name)?;
             // Only labels and scores of it are compared.
-            load(&store, &version, self.settings.kernel.as_deref(), None)
+            load(&store, &version, &store.log()?, self.settings.kernel.as_deref(), None)
         });
         match loaded {
             Ok(loaded) => {

@@ -48,13 +48,19 @@ impl Store {
         self.objects.url()
     }
 
-    /// The version of that name: a VERSION, an alias such as `v7`, or `current`. It has a manifest.
+    /// The version of that name: a VERSION, a whole checksum, an alias such as `v7`, or `current`. It has a manifest.
     ///
     /// # Errors
-    /// A name that is none, a version or alias that is not there, nothing promoted yet, a store that does not answer.
+    /// A name that is none, a version or alias that is not there, a VERSION as which manifest and log mean two models, nothing
+    /// promoted yet, a store that does not answer.
     pub fn resolve(&self, name: &str) -> Result<Version, RegistryError> {
+        let mut whole = None;
         let (version, unknown) = match name.parse()? {
             Name::Version(version) => (version.clone(), Some(RegistryError::UnknownVersion(version))),
+            Name::Checksum(version, checksum) => {
+                whole = Some(checksum);
+                (version.clone(), Some(RegistryError::UnknownVersion(version)))
+            }
             Name::Alias(number) => {
                 let unknown = || RegistryError::UnknownAlias(number);
                 // The alias of a publisher that failed before the manifest stays.
@@ -67,7 +73,15 @@ impl Store {
             }
         };
         match self.manifest(&version) {
-            Ok(_) => Ok(version),
+            Ok(manifest) => {
+                if let Some(checksum) = whole {
+                    manifest.check(&checksum, "the name")?;
+                }
+                if let Some(checksum) = &manifest.checksum {
+                    self.log()?.check(&version, checksum, "the manifest")?;
+                }
+                Ok(version)
+            }
             // A name that the user gave is a usage error; a missing current version is a fault of the store.
             Err(error @ RegistryError::NoVersion(_)) => Err(unknown.unwrap_or(error)),
             Err(error) => Err(error),
@@ -110,20 +124,13 @@ impl Store {
         Ok((manifest, content))
     }
 
-    /// A version's model, verified: it is what was published, it loads, and its VERSION matches.
+    /// A version's model, verified: it is what was published and promoted, and it loads.
     ///
     /// # Errors
-    /// A version that is not there, is damaged or is refused as a model; a store that does not answer.
+    /// A version that is not there, is damaged, is refused as a model or is another model than the log's; a store that does not
+    /// answer.
     pub fn load(&self, version: &Version) -> Result<Model, RegistryError> {
-        let (manifest, content) = self.fetch(version)?;
-        let mut model = read(version, &content)?;
-        for measured in &manifest.precisions {
-            if let Some(precision) = measured.allows() {
-                let found = serde_json::to_value(measured).expect("a measurement is plain JSON");
-                model.allow(precision, found);
-            }
-        }
-        Ok(model)
+        self.load_named(version, &self.log()?)
     }
 
     /// Every folder of a version, in the order of their VERSIONs; what is no version's folder is passed over.
@@ -279,15 +286,4 @@ pub(super) fn entry_path(number: u64) -> String {
 
 fn alias_path(number: u32) -> String {
     format!("{ALIASES}/v{number}.json")
-}
-
-/// Reads the model of `version`; its VERSION must match.
-pub(super) fn read(version: &Version, content: &[u8]) -> Result<Model, RegistryError> {
-    let model = Model::from_bytes(content)
-        .map_err(|error| RegistryError::Model { version: version.clone(), error })?;
-    if model.version != version.as_str() {
-        let reason = format!("its content is that of version {}", model.version);
-        return Err(RegistryError::Damaged { what: format!("the model of {version}"), reason });
-    }
-    Ok(model)
 }

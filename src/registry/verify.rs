@@ -1,7 +1,7 @@
 //! Verification of a whole store: every version as for serving, and the log.
 
 use super::log::{Entry, Log};
-use super::store::{entry_path, read};
+use super::store::entry_path;
 use super::{RegistryError, Store, Version, log};
 use nunchi_engine::LoadedModel;
 
@@ -21,7 +21,13 @@ impl Store {
     /// # Errors
     /// A store that does not answer. Problems of the version are part of the result.
     pub fn verify(&self, version: &Version) -> Result<VerificationResult, RegistryError> {
-        let problem = match self.check(version) {
+        // A log that cannot be read is a problem of its own: see [`Store::verify_log`].
+        let log = match self.log() {
+            Ok(log) => log,
+            Err(error) if error.is_unavailable() => return Err(error),
+            Err(_) => Log::default(),
+        };
+        let problem = match self.check(version, &log) {
             Ok(()) => None,
             Err(error) if error.is_unavailable() => return Err(error),
             Err(error) => Some(error.to_string()),
@@ -29,9 +35,9 @@ impl Store {
         Ok(VerificationResult { subject: version.to_string(), problem })
     }
 
-    fn check(&self, version: &Version) -> Result<(), RegistryError> {
-        let (_, content) = self.fetch(version)?;
-        LoadedModel::new(read(version, &content)?, None).map_err(RegistryError::NotServable).map(|_| ())
+    fn check(&self, version: &Version, log: &Log) -> Result<(), RegistryError> {
+        let model = self.read_verified(version, log)?.model;
+        LoadedModel::new(model, None).map_err(RegistryError::NotServable).map(|_| ())
     }
 
     /// Reads the log entry by entry: each can be read, none is missing, and the current version is there.

@@ -118,6 +118,7 @@ pub fn train(
         report,
         extension: Extension::default(),
         version: String::new(),
+        checksum: String::new(),
     };
     let model = extension::carried_over(current, model, split, recipe.from_scratch)?;
     let (content, _) = model.to_bytes(WeightFormat::F16)?;

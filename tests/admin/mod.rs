@@ -36,6 +36,11 @@ pub struct Server {
 impl Server {
     /// For two workers that count as hung after `stall` without a beat.
     pub fn start(stall: Duration) -> Self {
+        Server::start_with(stall, |admin| admin)
+    }
+
+    /// As [`Server::start`], with more set up.
+    pub fn start_with(stall: Duration, with: impl FnOnce(Admin) -> Admin) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let metrics = Metrics::new();
@@ -45,7 +50,7 @@ impl Server {
         let model: ModelSlot = Arc::new(ArcSwap::from_pointee(loaded));
         let listener = runtime.block_on(http::bind("127.0.0.1:0")).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let admin = Admin::new(metrics.clone(), Arc::clone(&health), Arc::clone(&model));
+        let admin = with(Admin::new(metrics.clone(), Arc::clone(&health), Arc::clone(&model)));
         let (stop, stopped) = oneshot::channel::<()>();
         let task = runtime.spawn(http::serve(listener, admin, async {
             let _ = stopped.await;
@@ -96,7 +101,11 @@ pub fn try_request(method: &str, url: &str, body: &str) -> Result<Answer, ureq::
             .timeout_global(Some(Duration::from_secs(30)))
             .build(),
     );
-    let request = ureq::http::Request::builder().method(method).uri(url).body(body.to_owned())?;
+    let request = ureq::http::Request::builder()
+        .method(method)
+        .uri(url)
+        .header("content-type", "application/json")
+        .body(body.to_owned())?;
     let mut response = agent.run(request)?;
     let header =
         response.headers().get("content-type").map(|value| value.to_str().unwrap_or_default().to_owned());

@@ -61,6 +61,11 @@ impl Run {
         run
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn wait_for(&mut self, what: &str) -> String {
         loop {
             let line = self.lines.recv_timeout(Duration::from_secs(60));

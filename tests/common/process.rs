@@ -28,7 +28,14 @@ impl Process {
 
     /// Starts it on `topics` with `arguments`, which say where its model comes from.
     pub fn start_with(config: &Config, arguments: &[&str], settings: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_nunchi"));
+        Process::start_under(&[], config, arguments, settings)
+    }
+
+    /// As [`Process::start_with`], by the program and the arguments of `launcher`, which are followed by the command.
+    pub fn start_under(launcher: &[&str], config: &Config, arguments: &[&str], settings: &[&str]) -> Self {
+        let program = [launcher, &[env!("CARGO_BIN_EXE_nunchi")]].concat();
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]);
         command.env_remove("NUNCHI__REGISTRY__URL");
         command.args(["run", "--http", "127.0.0.1:0", "--brokers", &config.kafka.brokers]);
         command.args(["--group", &config.kafka.group, "--input", &config.input.topic]);

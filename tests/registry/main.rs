@@ -4,6 +4,7 @@
 
 mod commands;
 mod damage;
+mod identity;
 #[path = "../needs/mod.rs"]
 mod needs;
 mod promotion;

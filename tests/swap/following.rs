@@ -21,8 +21,9 @@ pub(super) fn find_metric(url: &str, name: &str) -> Option<f64> {
 fn reload(url: &str) -> (u16, serde_json::Value) {
     let config =
         ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build();
-    let mut answer =
-        ureq::Agent::new_with_config(config).post(format!("{url}/v1/model/reload")).send_empty().unwrap();
+    let agent = ureq::Agent::new_with_config(config);
+    let request = agent.post(format!("{url}/v1/model/reload")).header("content-type", "application/json");
+    let mut answer = request.send_empty().unwrap();
     let text = answer.body_mut().read_to_string().unwrap();
     (answer.status().as_u16(), serde_json::from_str(&text).unwrap())
 }

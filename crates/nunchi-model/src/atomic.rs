@@ -14,13 +14,27 @@ use std::path::Path;
 /// # Errors
 /// What the system reports; nothing is left beside `path` then.
 pub fn atomic_write(path: &Path, content: &[u8]) -> io::Result<()> {
+    write(path, content, false)
+}
+
+/// As [`atomic_write`], readable and writable by the owner only (mode 0600), also where a file of another mode is replaced:
+/// for what quotes comments.
+///
+/// # Errors
+/// What the system reports; nothing is left beside `path` then.
+pub fn atomic_write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    write(path, content, true)
+}
+
+fn write(path: &Path, content: &[u8], private: bool) -> io::Result<()> {
     let mut part = path.file_name().ok_or_else(|| io::Error::other("this names no file"))?.to_owned();
     part.push(".part");
     let part = path.with_file_name(part);
     let folder = File::open(folder(path))?;
     // Not every file system locks folders; then nothing but the caller keeps two writers of one file apart.
     let _ = folder.lock();
-    let written = File::create(&part).and_then(|mut file| {
+    let opened = if private { create_private(&part) } else { File::create(&part) };
+    let written = opened.and_then(|mut file| {
         file.write_all(content)?;
         file.sync_all()
     });
@@ -28,6 +42,25 @@ pub fn atomic_write(path: &Path, content: &[u8]) -> io::Result<()> {
         // The room it took is needed; if this fails too, the first error says more.
         let _ = std::fs::remove_file(&part);
     })
+}
+
+/// Creates or empties `path`, with mode 0600 from the beginning: a `.part` file that a killed process left may have another.
+fn create_private(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    if file.metadata()?.is_file() {
+        // One that was there keeps its mode otherwise; before the first byte is in it.
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+        }
+        file.set_len(0)?;
+    }
+    Ok(file)
 }
 
 /// Gives the file `from`, whose content is synced, the name `to` in the same folder, and syncs the folder.
@@ -63,6 +96,24 @@ mod tests {
                 });
             }
         });
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn private_files_are_the_owners_alone_also_where_others_were() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+        let path = folder.path().join("report.html");
+        for left in [&path, &folder.path().join("report.html.part")] {
+            std::fs::write(left, "an older and longer one, for everybody").expect("it can be written");
+            std::fs::set_permissions(left, std::fs::Permissions::from_mode(0o666)).expect("it is ours");
+        }
+        atomic_write_private(&path, b"content").expect("the folder can be written");
+        assert_eq!((mode(&path), std::fs::read(&path).expect("it is there")), (0o600, b"content".to_vec()));
+        std::fs::remove_file(&path).expect("it is there");
+        atomic_write_private(&path, b"content").expect("the folder can be written");
+        assert_eq!(mode(&path), 0o600);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use super::atomic::atomic_write;
 use super::checksum::{Stored, checksum, version};
 use super::extension::{self, COVERAGE, Extension, OPINION_BIAS, OPINION_WEIGHT, REFERENCE};
-use super::{Golden, Model, ModelError};
+use super::{Golden, Model, ModelError, open_regular};
 use crate::rnn::{Cell, HeadKind, Network, Pooling, Shape};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +14,6 @@ use ndarray::{ArrayD, IxDyn};
 use nunchi_text::Tokenizer;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -73,16 +72,16 @@ impl WeightFormat {
 /// The content of the file at `path`, unless it is larger than any model.
 ///
 /// # Errors
-/// A file that cannot be read or is too large.
+/// A file that cannot be read or is too large; what is no regular file (a FIFO, a device, a folder).
 pub fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
     let failed = |error| ModelError::File { verb: "read", path: path.to_owned(), error };
-    let file = File::open(path).map_err(failed)?;
+    let file = open_regular(path).map_err(failed)?;
     let bytes = file.metadata().map_err(failed)?.len();
     if bytes > MAX_BYTES {
         return Err(ModelError::TooLarge { bytes, most: MAX_BYTES });
     }
     let mut content = Vec::with_capacity(bytes as usize);
-    // The metadata of a pipe or a growing file have a smaller size than there is to read.
+    // The metadata of a growing file have a smaller size than there is to read.
     file.take(MAX_BYTES + 1).read_to_end(&mut content).map_err(failed)?;
     Ok(content)
 }
@@ -198,6 +197,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Model, ModelError> {
         report: metadata.json("report", "JSON")?,
         extension,
         version: version(&checksum),
+        checksum,
     })
 }
 

@@ -66,6 +66,7 @@ pub fn import(state_dict: &[u8], tokenizer: Tokenizer, options: Options) -> Resu
         report: serde_json::json!({ "imported": true }),
         extension: Extension::default(),
         version: String::new(),
+        checksum: String::new(),
     })
 }
 

@@ -24,18 +24,20 @@ mod hex;
 pub mod import;
 pub mod onnx;
 mod precision;
+mod regular_file;
 mod revise;
 pub mod rnn;
 pub mod summary;
 pub mod testing;
 
-pub use atomic::{atomic_write, rename_synced};
+pub use atomic::{atomic_write, atomic_write_private, rename_synced};
 pub use average::AverageError;
 pub use error::ModelError;
 pub use extension::{ClassCoverage, Coverage, CoveragePoint, Extension, Histogram, Reference, Threshold};
 pub use file::{MAX_BYTES, WeightFormat, read as read_file};
 pub use hex::hex;
 pub use precision::Precision;
+pub use regular_file::open_regular;
 pub use revise::Revision;
 
 use crate::rnn::Network;
@@ -47,6 +49,10 @@ use std::path::Path;
 pub const SIGMOID_LABELS: [&str; 2] = ["negative", "positive"];
 /// Golden comments with a score further off than this refuse a model (f32 arithmetic).
 pub(crate) const GOLDEN_BOUND: f64 = 1e-4;
+/// Longest name of a model and of a class, and longest report (as JSON), in bytes: they are shown, logged and written beside
+/// verdicts.
+const MAX_NAME: usize = 200;
+const MAX_REPORT: usize = 1 << 20;
 /// Largest `max_tokens`.
 const MAX_TOKENS: usize = 65_536;
 /// Most golden comments, and their longest text in bytes: verifying stays quick.
@@ -86,8 +92,11 @@ pub struct Model {
     pub report: serde_json::Value,
     /// What format 2 adds: the opinion output, the coverage table, the reference for drift.
     pub extension: Extension,
-    /// The first 12 hex digits of the content's hash; empty for a model that was never written.
+    /// The first 12 hex digits of the content's hash, for people; empty for a model that was never written.
     pub version: String,
+    /// The content's whole SHA-256 in hex: what is compared where two models must not be confused. Empty for a model that
+    /// was never written.
+    pub checksum: String,
 }
 
 /// The entry of a report with the lower precisions that were measured on the model.
@@ -98,6 +107,13 @@ impl Model {
     /// that was measured on this model and recorded.
     pub fn allows(&self, precision: Precision) -> bool {
         precision == Precision::F32 || self.report[PRECISIONS].get(precision.name()).is_some()
+    }
+
+    /// Takes back that a precision is allowed, whatever the report says.
+    pub fn forbid(&mut self, precision: Precision) {
+        if let Some(measured) = self.report.get_mut(PRECISIONS).and_then(serde_json::Value::as_object_mut) {
+            measured.remove(precision.name());
+        }
     }
 
     /// Allows a precision, with what was measured.
@@ -222,6 +238,18 @@ impl Model {
         {
             let (labels, classes) = (listed(&self.labels), shape.classes());
             return wrong(format!("{classes} classes need as many different labels, but they are {labels}"));
+        }
+        for name in std::iter::once(&self.name).chain(&self.labels) {
+            if name.len() > MAX_NAME || name.contains(nunchi_text::steers_display) {
+                return wrong(format!(
+                    "the name {:?} is longer than {MAX_NAME} bytes, or holds characters that steer a terminal",
+                    file::shortened(name)
+                ));
+            }
+        }
+        let report = self.report.to_string().len();
+        if report > MAX_REPORT {
+            return wrong(format!("its report has {report} bytes, more than {MAX_REPORT}"));
         }
         if self.max_tokens == 0 || self.max_tokens > MAX_TOKENS {
             return wrong(format!("max_tokens is {}; it must be 1 to {MAX_TOKENS}", self.max_tokens));

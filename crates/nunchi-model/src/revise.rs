@@ -62,6 +62,7 @@ impl Model {
             model.extension.clone_from(extension);
         }
         model.version = String::new();
+        model.checksum = String::new();
         model
     }
 

@@ -91,6 +91,7 @@ impl Model {
             report: serde_json::Value::Null,
             extension: Extension::default(),
             version: String::new(),
+            checksum: String::new(),
         };
         Model::from_bytes(&model.to_bytes(super::WeightFormat::F32)?.0)
     }

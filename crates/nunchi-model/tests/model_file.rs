@@ -510,3 +510,38 @@ fn golden_comments_that_would_need_much_memory_are_refused_before_any_is_taken()
     }));
     assert!(said.contains("its golden comments need"), "{said}");
 }
+
+/// A file whose checksum and golden scores are right, with `value` in its metadata: what a hostile author can make.
+fn hostile(key: &str, value: String) -> Vec<u8> {
+    forge(|header, _| header["__metadata__"][key] = value.into())
+}
+
+#[test]
+fn hostile_but_consistent_files_are_refused_with_a_harmless_message() {
+    let labels = |one: &str| serde_json::json!(["negative", one]).to_string();
+    let golden = |text: String, count: usize| {
+        serde_json::Value::from(vec![serde_json::json!({ "text": text, "score": 0.5 }); count]).to_string()
+    };
+    let files = [
+        ("a name that clears the terminal", "name", "\u{1b}[2J\u{1b}]0;owned\u{7}".to_owned()),
+        ("a name with a control of the second block", "name", "a\u{9b}31m".to_owned()),
+        ("a name that turns the text around it", "name", "nunchi\u{202e}evil".to_owned()),
+        ("a name of several lines", "name", "good\nERROR forged line".to_owned()),
+        ("a name without end", "name", "n".repeat(1 << 20)),
+        ("a label that steers a terminal", "labels", labels("posi\u{1b}[8mtive")),
+        ("a report without end", "report", serde_json::json!({ "note": "r".repeat(2 << 20) }).to_string()),
+        ("a report of endless depth", "report", "[".repeat(1 << 16) + &"]".repeat(1 << 16)),
+        ("more tokens than memory", "max_tokens", "65537".to_owned()),
+        ("more tokens than numbers", "max_tokens", "18446744073709551616".to_owned()),
+        ("golden comments without end", "golden", golden("a".to_owned(), 100_000)),
+        ("a golden comment without end", "golden", golden("a ".repeat(1 << 20), 1)),
+        ("a temperature that divides by nothing", "temperature", "0".to_owned()),
+    ];
+    for (what, key, value) in files {
+        let message = refusal(&hostile(key, value));
+        assert!(message.len() < 600, "{what}: {} bytes", message.len());
+        assert!(!message.contains(nunchi_text::steers_display), "{what}: {message:?}");
+    }
+    // What is bounded is accepted up to its bound.
+    assert!(Model::from_bytes(&hostile("name", "가".repeat(66))).is_ok());
+}

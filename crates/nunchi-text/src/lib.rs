@@ -78,12 +78,23 @@ pub enum TextError {
 /// The first `most` characters of something that a file says, fit for a message: a file must not fill a log, nor steer
 /// a terminal.
 pub fn excerpt(text: &str, most: usize) -> String {
-    let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    let shown = |c: char| if steers_display(c) { char::REPLACEMENT_CHARACTER } else { c };
     let mut out: String = text.chars().take(most).map(shown).collect();
     if text.chars().nth(most).is_some() {
         out.push('…');
     }
     out
+}
+
+/// Whether a terminal or a page acts on `character` instead of showing it: controls (also of the second block, U+0080 to U+009F),
+/// line and paragraph separators, and what changes the direction of the text around it (UAX #9), by which a text can look
+/// like another one. Joiners, which emoji and several scripts need, do not.
+pub fn steers_display(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
 }
 
 /// What became of one text.

@@ -33,7 +33,7 @@ pub fn show(events: &Receiver<Event>, mut done: impl FnMut() -> bool) -> Stats {
 
 /// One line for `event`, without the end of line.
 pub fn line(event: &Event) -> String {
-    let one_line = |text: &str| text.replace(char::is_control, " ");
+    let one_line = |text: &str| text.replace(nunchi_text::steers_display, " ");
     match event {
         Event::Verdict(verdict) => {
             let label = if verdict.positive { "positive" } else { "negative" };

@@ -298,7 +298,7 @@ fn dead_letter_line(dead_letter: &DeadLetter, width: usize) -> Line<'static> {
 pub(super) fn cut(text: &str, width: usize) -> String {
     let mut line = String::with_capacity(text.len());
     let mut used = 0;
-    for letter in text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }) {
+    for letter in text.chars().map(|letter| if nunchi_text::steers_display(letter) { ' ' } else { letter }) {
         let columns = letter.width().unwrap_or(0);
         if used + columns > width {
             // Room for the dots.

@@ -22,7 +22,7 @@ use crate::cli::exit::ExitStatus;
 use crate::cli::printer::{errln, outln};
 use crate::config::{Config, Log};
 use crate::http;
-use crate::http::Admin;
+use crate::http::{Access, Admin, Tls};
 use crate::pipeline::{LabelFilter, ModelSlot, ParallelClassifier, SlotClassifier, worker_count};
 use crate::replay::{Outcome, Replay, ReplayContext, ReplaySpec, ReplayStatus, Request, Target};
 use crate::stop::Stop;
@@ -206,8 +206,11 @@ impl Setup<'_> {
     /// The admin server, as `run` has one.
     fn serve(&self, health: &Arc<Health>, slot: &ModelSlot) -> anyhow::Result<(Runtime, Server)> {
         let runtime = runtime()?;
+        let (access, tls) = (Access::resolve(&self.config.http)?, Tls::load(&self.config.http)?);
         let listener = runtime.block_on(http::bind(&self.config.http.address))?;
-        let admin = Admin::new(self.metrics.clone(), Arc::clone(health), Arc::clone(slot));
+        let admin = Admin::new(self.metrics.clone(), Arc::clone(health), Arc::clone(slot))
+            .with_access(access)
+            .with_tls(tls);
         let server = Server::start(&runtime, listener, admin)?;
         Ok((runtime, server))
     }

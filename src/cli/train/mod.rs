@@ -189,6 +189,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         report,
         extension: Extension::default(),
         version: String::new(),
+        checksum: String::new(),
     };
     let version = model.save(&out, WeightFormat::F16)?;
     // Loaded as a worker loads it, so that a failed write is found now.

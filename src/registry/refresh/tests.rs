@@ -127,3 +127,31 @@ fn a_damaged_version_to_roll_back_to_is_not_an_unavailable_store() {
     assert_eq!(it.log()[2..], [(Action::Block, it.bad.clone())]);
     assert_eq!(it.store.log().unwrap().current(), Some(&it.good));
 }
+
+#[test]
+fn another_model_with_the_version_of_the_serving_one_is_refused() {
+    let mut it = Fleet::new();
+    let entry = it.path.join("promotions/00000002.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&entry).unwrap()).unwrap();
+    let other = format!("{:0<64}", it.bad);
+    json["checksum"] = other.clone().into();
+    std::fs::write(&entry, json.to_string()).unwrap();
+    let serving = it.process.slot.load_full();
+    let RefreshOutcome::Refused { model, refused, reason } = it.process.refresh() else {
+        panic!("the log means another model");
+    };
+    assert_eq!((model, refused), (it.bad.to_string(), it.bad.to_string()));
+    assert!(reason.contains("ambiguous") && reason.contains(&other), "{reason}");
+    assert!(Arc::ptr_eq(&serving, &it.process.slot.load()));
+}
+
+#[test]
+fn a_store_that_holds_another_model_under_the_serving_version_does_not_change_it() {
+    let it = Fleet::new();
+    // A store without checksums, as older versions of nunchi wrote it, in which a colliding model took the serving one's place.
+    let mut model = nunchi_model::testing::model(Cell::Gru, 5);
+    (model.version, model.checksum) = (it.bad.to_string(), format!("{:0<64}", it.bad));
+    let confused = LoadedModel::new(model, None).unwrap();
+    let error = it.process.not_confused(confused).map(|_| ()).unwrap_err();
+    assert!(matches!(error, RegistryError::Ambiguous { .. }), "{error}");
+}

@@ -47,10 +47,10 @@ pub fn page(heading: Heading<'_>, subtitle: &Markup, content: &Markup) -> String
     without_controls(&page.into_string())
 }
 
-/// Replaces characters that XML forbids by spaces, anywhere in a document: escaping does not change them.
+/// Replaces characters that XML forbids, and those that turn the direction of the text around them, by spaces, anywhere in a document: escaping does not change them.
 pub(super) fn without_controls(document: &str) -> String {
     let is_forbidden = |character: char| {
-        character.is_control() && !matches!(character, '\n' | '\t')
+        nunchi_text::steers_display(character) && !matches!(character, '\n' | '\t')
             || matches!(character, '\u{fffe}' | '\u{ffff}')
     };
     document.chars().map(|character| if is_forbidden(character) { ' ' } else { character }).collect()

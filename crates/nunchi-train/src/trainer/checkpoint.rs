@@ -7,7 +7,7 @@ use super::cursor::TrainingCursor;
 use crate::optimizer::{Average, Moments, Optimizer};
 use ndarray::{ArrayD, IxDyn};
 use nunchi_model::rnn::{Network, RnnError, Shape};
-use nunchi_model::{atomic_write, hex};
+use nunchi_model::{atomic_write_private, hex};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use sha2::{Digest, Sha256};
@@ -133,7 +133,8 @@ pub(super) fn save(
     });
     let bytes = safetensors::serialize(views, Some(metadata))
         .map_err(|error| failed("write", path, io::Error::other(error)))?;
-    atomic_write(path, &bytes).map_err(|error| failed("write", path, error))
+    // It holds comments.
+    atomic_write_private(path, &bytes).map_err(|error| failed("write", path, error))
 }
 
 /// SHA-256 over every text and every tensor, sorted by name; each field is preceded by its length.

@@ -18,7 +18,7 @@ use crate::evaluation::{Case, Observations};
 use crate::history::History;
 use crate::metrics::{self, Metrics, Outcome};
 use nunchi_model::rnn::Shape;
-use nunchi_model::{Model, atomic_write};
+use nunchi_model::{Model, atomic_write_private};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -199,9 +199,9 @@ impl Report {
             let path = path.to_owned();
             move |reason| ReportError::Write { path, reason }
         };
-        atomic_write(html, self.html().as_bytes()).map_err(failed(html))?;
+        atomic_write_private(html, self.html().as_bytes()).map_err(failed(html))?;
         let figures = serde_json::to_string(self).expect("figures and texts can be written as JSON");
-        atomic_write(&json, (figures + "\n").as_bytes()).map_err(failed(&json))?;
+        atomic_write_private(&json, (figures + "\n").as_bytes()).map_err(failed(&json))?;
         Ok(json)
     }
 }
