@@ -68,6 +68,22 @@ fn find<'a>(lines: &'a [String], what: &str) -> &'a str {
     found[0]
 }
 
+/// What the review topic needs, and what it must not be.
+#[test]
+fn a_review_topic_must_get_something_and_be_another_one() {
+    let lines =
+        Check::new("[decision]\nreview_topic = \"nunchi.verdicts\"\n[output]\ntopic = \"nunchi.verdicts\"\n")
+            .fails();
+    find(&lines, "nothing would be written to `decision.review_topic`");
+    find(&lines, "`output.topic` and `decision.review_topic` must be different topics");
+    let lines = Check::new("[decision]\nreview_share = 0.1\n").fails();
+    find(&lines, "`decision.review_share` needs `decision.review_topic`");
+    let lines = Check::new("[decision]\nreview_topic = \"a b\"\nreview_share = 1.5\n").fails();
+    find(&lines, "`decision.review_topic` must be a topic's name");
+    find(&lines, "`decision.review_share` must be a share from 0 to 1");
+    Check::new("[decision]\nreview_topic = \"review\"\nreview_share = 1\n").passes();
+}
+
 #[test]
 fn flags_win_over_the_environment_that_wins_over_the_file() {
     let file = "[input]\ntopic = \"from-file\"\n[output]\ntopic = \"from-file-2\"\n[kafka]\ngroup = \"from-file-3\"\n";

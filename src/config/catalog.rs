@@ -88,6 +88,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("decision.band", "two scores from 0 to 1 of which the first is not larger: [0.2, 0.8]", |c| {
         c.decision.band.is_none_or(|[low, high]| 0.0 <= low && low <= high && high <= 1.0)
     }),
+    setting("decision.review_topic", TOPIC, |c| c.decision.review_topic.as_deref().is_none_or(topic)),
+    setting("decision.review_share", BAND, |c| (0.0..=1.0).contains(&c.decision.review_share)),
     setting(
         "registry.url",
         "a folder, file:///FOLDER, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX",
@@ -191,12 +193,25 @@ pub(super) fn check(config: &Config, origins: &Origins, errors: &mut ConfigError
         let message = "`decision.precision` and `decision.band` exclude each other: set one of them";
         errors.add(origin("decision.band"), message.to_owned());
     }
-    let topics = [
+    let decision = &config.decision;
+    let marks = decision.precision.is_some() || decision.band.is_some();
+    if decision.review_topic.is_some() && !marks && decision.review_share == 0.0 {
+        let message = "nothing would be written to `decision.review_topic`: set `decision.precision` or `decision.band`, or \
+                       `decision.review_share` for a sample of all comments";
+        errors.add(origin("decision.review_topic"), message.to_owned());
+    }
+    if decision.review_topic.is_none() && decision.review_share > 0.0 {
+        let message = "`decision.review_share` needs `decision.review_topic`";
+        errors.add(origin("decision.review_share"), message.to_owned());
+    }
+    let mut topics = vec![
         ("input.topic", &config.input.topic),
         ("output.topic", &config.output.topic),
         ("dead_letters.topic", &config.dead_letters.topic),
     ];
-    for (first, second) in [(0, 1), (0, 2), (1, 2)] {
+    topics.extend(decision.review_topic.as_ref().map(|topic| ("decision.review_topic", topic)));
+    let pairs = (1..topics.len()).flat_map(|second| (0..second).map(move |first| (first, second)));
+    for (first, second) in pairs {
         let ((first, topic), (second, other)) = (topics[first], topics[second]);
         if topic == other {
             let set = if origin(second) == Origin::Default { origin(first) } else { origin(second) };

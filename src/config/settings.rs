@@ -281,6 +281,11 @@ pub struct Decision {
     pub precision: Option<f64>,
     /// Scores from the first to the second bound are unsure. Excludes `precision`.
     pub band: Option<[f64; 2]>,
+    /// Comments with an unsure verdict are written to this topic too, for people to label.
+    pub review_topic: Option<String>,
+    /// Share of all other comments that is written to `review_topic`: a sample that does not depend on their text, score or
+    /// label.
+    pub review_share: f64,
 }
 
 /// `[registry]`

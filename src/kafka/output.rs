@@ -48,6 +48,17 @@ pub(crate) enum OutputValue<'a> {
     Described(&'a DeadLetter),
 }
 
+/// What a copy for review says of its verdict in headers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reviewed<'a> {
+    /// Whether the comment was truncated.
+    pub(crate) truncated: bool,
+    /// Whether the verdict is unsure.
+    pub(crate) unsure: bool,
+    /// VERSION of the model.
+    pub(crate) model: &'a str,
+}
+
 /// A record to be written; its opaque is its number within the batch.
 pub(crate) type Outgoing<'a> = BaseRecord<'a, [u8], [u8], usize>;
 
@@ -111,6 +122,12 @@ impl<'t> OutputBuilder<'t> {
         Some(self.skew_ms.saturating_sub(SKEW_MS))
     }
 
+    fn set_source(&mut self, message: &BorrowedMessage<'_>) {
+        self.source.clear();
+        // Writing to a string does not fail.
+        let _ = write!(self.source, "{}/{}/{}", message.topic(), message.partition(), message.offset());
+    }
+
     /// The record to write for `message`.
     pub(crate) fn build_for<'a>(
         &mut self,
@@ -120,9 +137,7 @@ impl<'t> OutputBuilder<'t> {
     where
         't: 'a,
     {
-        self.source.clear();
-        // Writing to a string does not fail.
-        let _ = write!(self.source, "{}/{}/{}", message.topic(), message.partition(), message.offset());
+        self.set_source(message);
         let output = &self.topics.output;
         match value {
             OutputValue::DeadLetter(dead_letter) => self.dead_letter(message, dead_letter, true),
@@ -151,6 +166,37 @@ impl<'t> OutputBuilder<'t> {
                 self.no_room(message)
             }
         }
+    }
+
+    /// The copy of `message` for people to label, with its verdict in a header. `None` if the topic of these takes no record
+    /// of that size, or none without a key: the verdict is written anyway.
+    pub(crate) fn review<'a>(
+        &mut self,
+        message: &'a BorrowedMessage<'_>,
+        verdict: &[u8],
+        prediction: Reviewed<'_>,
+    ) -> Option<Outgoing<'a>>
+    where
+        't: 'a,
+    {
+        let target = self.topics.review.as_ref()?;
+        if message.key().is_none() && target.is_compacted() {
+            return None;
+        }
+        self.set_source(message);
+        [true, false].into_iter().find_map(|kept| {
+            let mut headers = self.headers(message, target, kept, 4);
+            headers.add("nunchi-model", Some(prediction.model.as_bytes()));
+            headers.add("nunchi-verdict", Some(verdict));
+            if prediction.truncated {
+                headers.add("nunchi-truncated", Some(b"true"));
+            }
+            if prediction.unsure {
+                headers.add("nunchi-unsure", Some(b"true"));
+            }
+            let value = message.payload().unwrap_or_default();
+            self.fit(target, message, message.key(), Some(value), headers)
+        })
     }
 
     /// A record whose key and headers leave no room for the output value.

@@ -4,6 +4,7 @@
 
 use super::ClientProperties;
 use super::error::ClientError;
+use super::topics::names;
 use crate::config::Config;
 use nunchi_librdkafka::{DescribeOptions, Operation, describe_topics};
 use rdkafka::client::{Client, ClientContext};
@@ -20,13 +21,9 @@ pub(super) fn lacking<C: ClientContext>(
     clients: &ClientProperties,
     client: &Client<C>,
 ) -> Option<ClientError> {
-    let needed = [
-        (&config.input.topic, "input.topic", Operation::Read),
-        (&config.output.topic, "output.topic", Operation::Write),
-        (&config.dead_letters.topic, "dead_letters.topic", Operation::Write),
-    ];
     let options = DescribeOptions { timeout: REQUEST_TIMEOUT, authorized_operations: true };
-    needed.into_iter().find_map(|(topic, setting, operation)| {
+    names(config).into_iter().enumerate().find_map(|(place, (topic, setting))| {
+        let operation = if place == 0 { Operation::Read } else { Operation::Write };
         // One question for each: a replay may read and write one topic, and a list must not name it twice.
         let described = describe_topics(client, &[topic], &options);
         let answer = match described.map(|mut all| all.pop()) {

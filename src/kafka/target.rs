@@ -19,6 +19,8 @@ pub(crate) enum Role {
     Output,
     /// Dead letters.
     DeadLetters,
+    /// Comments for people to label.
+    Review,
 }
 
 /// A topic that is written to. Clones share the settings.
@@ -147,6 +149,12 @@ impl Target {
                 "the topic of dead letters is compacted: brokers refuse records without a key there, so a record without \
                  a key that must become a dead letter halts its partition; of dead letters with the same key only the \
                  last one stays; set cleanup.policy=delete on the topic"
+            ),
+            Role::Review => warn!(
+                topic,
+                policy,
+                "the topic of comments to review is compacted: comments without a key are left out of it, and of comments \
+                 with the same key only the last one stays"
             ),
         }
     }

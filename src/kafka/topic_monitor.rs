@@ -8,7 +8,7 @@ use super::admin::QueryContext;
 use super::error::ClientError;
 use super::live_topics::LiveTopics;
 use super::settings_watch::SettingsWatch;
-use super::topics::Topics;
+use super::topics::{Topics, names};
 use crate::config::Config;
 use crate::stop::Stop;
 use crate::telemetry::Health;
@@ -50,14 +50,10 @@ pub(crate) fn start(
     health: &Arc<Health>,
     stop: &Stop,
 ) -> Result<(), ClientError> {
-    let Topics { live, output, dead_letters, settings_known } = topics;
-    let targets = vec![output.clone(), dead_letters.clone()];
+    let Topics { live, settings_known, .. } = topics;
+    let targets = topics.targets().cloned().collect();
     let mut monitor = Monitor {
-        topics: [
-            Watched::new(&config.input.topic, "input.topic"),
-            Watched::new(&config.output.topic, "output.topic"),
-            Watched::new(&config.dead_letters.topic, "dead_letters.topic"),
-        ],
+        topics: names(config).into_iter().map(|(topic, setting)| Watched::new(topic, setting)).collect(),
         watch,
         brokers: config.kafka.brokers.clone(),
         clients: clients.clone(),
@@ -130,8 +126,8 @@ impl Watched {
 }
 
 struct Monitor {
-    /// Input, output and dead letters.
-    topics: [Watched; 3],
+    /// Input, output, dead letters, and what is to be reviewed.
+    topics: Vec<Watched>,
     watch: Watch,
     brokers: String,
     clients: ClientProperties,
@@ -156,7 +152,7 @@ impl Monitor {
             }
         };
         self.see_missing(&described);
-        let [Ok(input), output, _] = &described[..] else { return };
+        let [Ok(input), output, ..] = &described[..] else { return };
         self.see_id(input.id);
         if let Ok(output) = output {
             self.see_partitions(count(input), count(output));
@@ -175,7 +171,7 @@ impl Monitor {
             }
         };
         let client = self.client.insert(client).client();
-        let names = self.topics.each_ref().map(|topic| topic.name.as_str());
+        let names: Vec<&str> = self.topics.iter().map(|topic| topic.name.as_str()).collect();
         describe_topics(client, &names, &options).map_err(|error| error.to_string())
     }
 

@@ -1,5 +1,4 @@
-//! The three topics, inspected before the first batch: whether they exist, their partitions, and the limits of their
-//! brokers.
+//! The topics, inspected before the first batch: whether they exist, their partitions, and the limits of their brokers.
 
 use super::error::{ClientError, code};
 use super::live_topics::LiveTopics;
@@ -27,7 +26,9 @@ pub(crate) struct Topics {
     pub(crate) live: Arc<LiveTopics>,
     pub(crate) output: Target,
     pub(crate) dead_letters: Target,
-    /// Whether the brokers told the settings of both topics.
+    /// Comments for people to label, if they are written.
+    pub(crate) review: Option<Target>,
+    /// Whether the brokers told the settings of all topics that are written to.
     pub(super) settings_known: bool,
 }
 
@@ -88,22 +89,33 @@ pub(crate) fn inspect(
     }
 }
 
-/// Partitions of the input, output and dead-letter topics.
-type Counts = [i32; 3];
+impl Topics {
+    /// The topics that are written to.
+    pub(super) fn targets(&self) -> impl Iterator<Item = &Target> {
+        [&self.output, &self.dead_letters].into_iter().chain(&self.review)
+    }
+}
+
+/// The topics of `config`, each with its setting: those of input, output and dead letters, and that of comments to review.
+pub(super) fn names(config: &Config) -> Vec<(&String, &'static str)> {
+    let mut names = vec![
+        (&config.input.topic, "input.topic"),
+        (&config.output.topic, "output.topic"),
+        (&config.dead_letters.topic, "dead_letters.topic"),
+    ];
+    names.extend(config.decision.review_topic.as_ref().map(|topic| (topic, "decision.review_topic")));
+    names
+}
 
 enum Failure {
     Unreachable(String),
     Fatal(ClientError),
 }
 
-fn partitions<C: ConsumerContext>(config: &Config, client: &BaseConsumer<C>) -> Result<Counts, Failure> {
-    let topics = [
-        (&config.input.topic, "input.topic"),
-        (&config.output.topic, "output.topic"),
-        (&config.dead_letters.topic, "dead_letters.topic"),
-    ];
-    let mut counts = Counts::default();
-    for (count, (topic, setting)) in counts.iter_mut().zip(topics) {
+/// The number of partitions of each of [`names`].
+fn partitions<C: ConsumerContext>(config: &Config, client: &BaseConsumer<C>) -> Result<Vec<i32>, Failure> {
+    let mut counts = Vec::new();
+    for (topic, setting) in names(config) {
         let metadata = client
             .fetch_metadata(Some(topic), REQUEST_TIMEOUT)
             .map_err(|error| Failure::Unreachable(error.to_string()))?;
@@ -111,7 +123,7 @@ fn partitions<C: ConsumerContext>(config: &Config, client: &BaseConsumer<C>) -> 
         let error = found.and_then(|found| found.error()).map(RDKafkaErrorCode::from);
         let partitions = found.filter(|_| error.is_none()).map_or(0, |found| found.partitions().len());
         match error {
-            None if partitions > 0 => *count = i32::try_from(partitions).unwrap_or(i32::MAX),
+            None if partitions > 0 => counts.push(i32::try_from(partitions).unwrap_or(i32::MAX)),
             Some(code @ (RDKafkaErrorCode::LeaderNotAvailable | RDKafkaErrorCode::NotCoordinator)) => {
                 return Err(Failure::Unreachable(format!("{topic}: {code}")));
             }
@@ -139,11 +151,11 @@ fn missing(config: &Config, topic: &str, setting: &'static str) -> ClientError {
 fn describe(
     config: &Config,
     clients: &ClientProperties,
-    counts: &Counts,
+    counts: &[i32],
     ask: bool,
 ) -> Result<Topics, ClientError> {
-    let names = [config.output.topic.as_str(), config.dead_letters.topic.as_str()];
-    let described = if ask { ask_settings(clients, names) } else { [None, None] };
+    let names: Vec<&str> = names(config).iter().skip(1).map(|(topic, _)| topic.as_str()).collect();
+    let described = if ask { ask_settings(clients, &names) } else { vec![None; names.len()] };
     // The limit of the producer applies as well.
     let ours = clients
         .producer(0)
@@ -151,19 +163,21 @@ fn describe(
         .and_then(|bytes| bytes.parse().ok())
         .unwrap_or(usize::MAX);
     let target = |index: usize, role| Target::new(names[index], role, ours, described[index].as_ref());
+    let review = (names.len() > 2).then(|| target(2, Role::Review));
     Ok(Topics {
         live: Arc::new(LiveTopics::new(counts[0], counts[1], ask)),
         output: target(0, Role::Output),
         dead_letters: target(1, Role::DeadLetters),
+        review,
         settings_known: described.iter().all(Option::is_some),
     })
 }
 
-fn ask_settings(clients: &ClientProperties, topics: [&str; 2]) -> [Option<TopicSettings>; 2] {
+fn ask_settings(clients: &ClientProperties, topics: &[&str]) -> Vec<Option<TopicSettings>> {
     let answers = SettingsClient::connect(clients, clients.plain().log_level)
-        .and_then(|client| client.ask(&topics))
+        .and_then(|client| client.ask(topics))
         .map_err(|error| error.to_string());
-    let mut settings = [None, None];
+    let mut settings = vec![None; topics.len()];
     let mut unknown = Vec::new();
     let mut reason = answers.as_ref().err().cloned();
     let mut answers = answers.unwrap_or_default().into_iter();

@@ -89,6 +89,8 @@ impl Replay {
         if let ReplaySpec::Request(request) = spec {
             check_topics(request, &brokers)?;
         }
+        // What people labeled stays labeled: history is not shown to them again.
+        config.decision.review_topic = None;
         let (plan, status, gaps) = agree(&config, &clients, &brokers, id, spec)?;
         config.input.topic.clone_from(&plan.request.topic);
         if let Target::Topic { verdicts, dead_letters } = &plan.request.target {

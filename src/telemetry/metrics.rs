@@ -22,6 +22,10 @@ pub struct Metrics {
     pub records_out: IntCounterVec,
     /// `nunchi_unsure_total{reason}`: band, no_opinion, language
     pub unsure: IntCounterVec,
+    /// `nunchi_review_records_total{reason}`: unsure, sample
+    pub review: IntCounterVec,
+    /// `nunchi_review_left_out_total{reason}`: oversize, refused
+    pub review_left_out: IntCounterVec,
     /// `nunchi_dead_letters_total{class}`
     pub dead_letters: IntCounterVec,
     /// `nunchi_dead_letters_withheld_total{class}`
@@ -130,6 +134,16 @@ impl Metrics {
             unsure: make.counters(
                 "nunchi_unsure_total",
                 "Verdicts that are unsure, by the reason.",
+                &["reason"],
+            ),
+            review: make.counters(
+                "nunchi_review_records_total",
+                "Comments written to the review topic: those with an unsure verdict, and the sample of the others.",
+                &["reason"],
+            ),
+            review_left_out: make.counters(
+                "nunchi_review_left_out_total",
+                "Comments that are not in the review topic because they are too large or refused.",
                 &["reason"],
             ),
             tombstones: make

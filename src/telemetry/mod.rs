@@ -11,4 +11,4 @@ pub use logs::{
     LogError, init_logs, lost_log_lines, message, messages_are_json, report_panics, set_message_format,
 };
 pub use metrics::{ERROR_CLASSES, Metrics};
-pub use worker::{BatchStats, Stage, WorkerMetrics, latency_seconds};
+pub use worker::{BatchStats, REVIEW_REASONS, ReviewLeftOut, Stage, WorkerMetrics, latency_seconds};

@@ -44,6 +44,31 @@ impl Stage {
     }
 }
 
+/// Why a comment is written to the review topic: its verdict is unsure, or it is in the sample of all others.
+pub const REVIEW_REASONS: [&str; 2] = ["unsure", "sample"];
+
+/// Why a comment that should be reviewed is not in the topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReviewLeftOut {
+    /// With the verdict it exceeds the limits of the topic.
+    Oversize,
+    /// The brokers refuse it.
+    Refused,
+}
+
+impl ReviewLeftOut {
+    /// All of them.
+    pub const ALL: [ReviewLeftOut; 2] = [ReviewLeftOut::Oversize, ReviewLeftOut::Refused];
+
+    /// The label of the metric.
+    pub fn name(self) -> &'static str {
+        match self {
+            ReviewLeftOut::Oversize => "oversize",
+            ReviewLeftOut::Refused => "refused",
+        }
+    }
+}
+
 /// The counts of one batch. Reused from batch to batch.
 #[derive(Debug, Default)]
 pub struct BatchStats {
@@ -57,6 +82,10 @@ pub struct BatchStats {
     pub verdicts: Vec<u64>,
     /// Unsure verdicts by reason, in the order of [`Unsure::ALL`].
     pub unsure: [u64; Unsure::ALL.len()],
+    /// Comments written to the review topic, in the order of [`REVIEW_REASONS`].
+    pub review: [u64; 2],
+    /// Comments that should be there and are not, by [`ReviewLeftOut`].
+    pub review_left_out: [u64; ReviewLeftOut::ALL.len()],
     /// Dead letters, in the order of [`ERROR_CLASSES`].
     pub dead_letters: [u64; ERROR_CLASSES.len()],
     /// Tombstones written.
@@ -103,6 +132,8 @@ pub struct WorkerMetrics {
     topic: String,
     records_out: Vec<IntCounter>,
     unsure: [IntCounter; Unsure::ALL.len()],
+    review: [IntCounter; 2],
+    review_left_out: [IntCounter; ReviewLeftOut::ALL.len()],
     dead_letters: [IntCounter; ERROR_CLASSES.len()],
     stages: [Histogram; Stage::ALL.len()],
     committed: IntCounter,
@@ -119,6 +150,9 @@ impl WorkerMetrics {
             topic: topic.to_owned(),
             records_out: Vec::new(),
             unsure: Unsure::ALL.map(|reason| metrics.unsure.with_label_values(&[reason.name()])),
+            review: REVIEW_REASONS.map(|reason| metrics.review.with_label_values(&[reason])),
+            review_left_out: ReviewLeftOut::ALL
+                .map(|reason| metrics.review_left_out.with_label_values(&[reason.name()])),
             dead_letters: ERROR_CLASSES.map(|class| metrics.dead_letters.with_label_values(&[class])),
             stages: Stage::ALL.map(|stage| metrics.stage_seconds.with_label_values(&[stage.name()])),
             committed: metrics.transactions.with_label_values(&["committed"]),
@@ -161,6 +195,12 @@ impl WorkerMetrics {
             child.inc_by(*count);
         }
         for (child, count) in self.unsure.iter().zip(batch.unsure) {
+            child.inc_by(count);
+        }
+        for (child, count) in self.review.iter().zip(batch.review) {
+            child.inc_by(count);
+        }
+        for (child, count) in self.review_left_out.iter().zip(batch.review_left_out) {
             child.inc_by(count);
         }
         for (child, count) in self.dead_letters.iter().zip(batch.dead_letters) {

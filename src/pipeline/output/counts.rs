@@ -1,7 +1,7 @@
 //! The counts of a batch that outputs report.
 
 use crate::record::DeadLetterClass;
-use crate::telemetry::{BatchStats, WorkerMetrics};
+use crate::telemetry::{BatchStats, ReviewLeftOut, WorkerMetrics};
 use nunchi_engine::Prediction;
 use nunchi_engine::score::WrittenScore;
 
@@ -34,6 +34,17 @@ impl<'w> BatchCounts<'w> {
         self.stats.tokens += prediction.tokens as u64;
         self.stats.unknown_tokens += prediction.unknown as u64;
         self.stats.truncated += u64::from(prediction.truncated);
+    }
+
+    /// The copy of a comment for review was written, because its verdict is unsure or because it is in the sample.
+    pub(crate) fn review(&mut self, unsure: bool, bytes: u64) {
+        self.stats.review[usize::from(!unsure)] += 1;
+        self.stats.bytes_out += bytes;
+    }
+
+    /// A comment that should be reviewed is not in the topic.
+    pub(crate) fn review_left_out(&mut self, reason: ReviewLeftOut) {
+        self.stats.review_left_out[reason as usize] += 1;
     }
 
     /// A tombstone was written.

@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 use std::mem::take;
 use tracing::{info, warn};
 
-/// A record of the input topic: partition and offset.
-type Place = (i32, i64);
+/// A record of the input topic, partition and offset, and whether this is its copy for review.
+type Place = (i32, i64, bool);
 /// How often a record is refused alone with an answer that explains nothing, before its partition is halted. With the pauses of
 /// failed batches that takes about ten seconds.
 const MAX_UNCLEAR: u32 = 12;
@@ -42,6 +42,8 @@ enum Mark {
     WholeLetter,
     /// Both.
     Both(DeadLetter),
+    /// Its copy for review: it is left out.
+    Review,
 }
 
 /// What the brokers refused.
@@ -74,8 +76,13 @@ impl Refusals {
     pub(super) fn verdict(&self, place: Place) -> Option<&DeadLetter> {
         match self.marks.get(&place)? {
             Mark::Verdict(dead_letter) | Mark::Both(dead_letter) => Some(dead_letter),
-            Mark::WholeLetter => None,
+            Mark::WholeLetter | Mark::Review => None,
         }
+    }
+
+    /// Whether the copy of a record for review was refused.
+    pub(super) fn is_left_out(&self, (partition, offset, _): Place) -> bool {
+        self.marks.contains_key(&(partition, offset, true))
     }
 
     /// Whether the dead letter of a record must not hold its value.
@@ -104,7 +111,7 @@ impl Refusals {
         self.named.clear();
         self.unclear.clear();
         let is_open =
-            |&(partition, offset): &Place| spans.get(&partition).is_none_or(|span| offset >= span.next);
+            |&(partition, offset, _): &Place| spans.get(&partition).is_none_or(|span| offset >= span.next);
         self.marks.retain(|place, _| is_open(place));
         self.suspects.retain(|place, _| is_open(place));
     }
@@ -179,7 +186,8 @@ impl Refusals {
 
     /// A broker named these records, in order. Whether they are at fault is known once one of their kind was named alone.
     fn named(&mut self, named: &[(&Refusal, &Sent)], topics: Names<'_>) -> Lesson {
-        let like = |one: &Sent, other: &Sent| (one.dead, one.keyed) == (other.dead, other.keyed);
+        let kind = |sent: &Sent| (sent.place.2, sent.dead, sent.keyed);
+        let like = |one: &Sent, other: &Sent| kind(one) == kind(other);
         let before = take(&mut self.named);
         if let [(refusal, sent)] = named {
             let first = self.convict(refusal, sent, topics);
@@ -228,8 +236,20 @@ impl Refusals {
         let Sent { place, dead, keyed, .. } = *sent;
         self.suspects.remove(&place);
         let topic = topics.of(sent);
-        let (partition, offset) = place;
+        let (partition, offset, review) = place;
         let cause = cause(refusal, keyed);
+        if review {
+            // Nothing is lost: the verdict is in its own topic.
+            let code = refusal.code;
+            warn!(
+                topic,
+                partition,
+                offset,
+                "a comment is left out of the review topic, which refuses it ({code:?}): {cause}"
+            );
+            self.marks.insert(place, Mark::Review);
+            return Lesson::Changed;
+        }
         if refusal.kind == RefusalKind::Unclear {
             return halt(
                 partition,
@@ -250,7 +270,7 @@ impl Refusals {
         let whole = match self.marks.get(&place) {
             None => Some(Mark::WholeLetter),
             Some(Mark::Verdict(dead_letter)) => Some(Mark::Both(dead_letter.clone())),
-            Some(Mark::WholeLetter | Mark::Both(_)) => None,
+            Some(Mark::WholeLetter | Mark::Both(_) | Mark::Review) => None,
         };
         if let Some(mark) = whole.filter(|_| refusal.kind == RefusalKind::Size) {
             self.marks.insert(place, mark);
@@ -302,12 +322,18 @@ pub(super) struct Names<'t> {
     pub(super) input: &'t str,
     pub(super) output: &'t str,
     pub(super) dead_letters: &'t str,
+    /// Empty where none is written to.
+    pub(super) review: &'t str,
 }
 
 impl<'t> Names<'t> {
     /// The topic of what was sent.
     fn of(self, sent: &Sent) -> &'t str {
-        if sent.dead { self.dead_letters } else { self.output }
+        match sent {
+            Sent { place: (_, _, true), .. } => self.review,
+            Sent { dead: true, .. } => self.dead_letters,
+            Sent { dead: false, .. } => self.output,
+        }
     }
 }
 

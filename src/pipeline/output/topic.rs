@@ -7,10 +7,11 @@ use super::{BatchCounts, BatchError, BatchModel, LostRecords, Output, PipelineEr
 use crate::kafka::batch::Batch;
 use crate::kafka::consumer::Consumer;
 use crate::kafka::now_ms;
-use crate::kafka::output::{OutputBuilder, OutputRecord, OutputValue};
+use crate::kafka::output::{OutputBuilder, OutputRecord, OutputValue, Reviewed};
 use crate::kafka::producer::{Producer, Reports, TransactionError};
 use crate::kafka::topics::Topics;
 use crate::record::{Comment, DeadLetter, Verdict};
+use crate::telemetry::ReviewLeftOut;
 use nunchi_engine::Prediction;
 use rdkafka::message::{BorrowedMessage, Message};
 use tracing::warn;
@@ -161,7 +162,7 @@ struct TopicWriter<'a> {
     /// What was sent since `begin`, by number.
     sent: Vec<Sent>,
     /// By topic the retention that was warned of.
-    warned_of_retention: [Option<i64>; 2],
+    warned_of_retention: [Option<i64>; 3],
 }
 
 impl<'a> TopicWriter<'a> {
@@ -177,7 +178,7 @@ impl<'a> TopicWriter<'a> {
             labels: scope.map_or_else(LabelFilter::default, |scope| scope.labels.clone()),
             refusals: Refusals::default(),
             sent: Vec::new(),
-            warned_of_retention: [None; 2],
+            warned_of_retention: [None; 3],
         }))
     }
 
@@ -194,8 +195,8 @@ impl<'a> TopicWriter<'a> {
 
     /// Retention counts from a record's timestamp: verdicts of old records may be deleted as soon as they are written.
     fn warn_of_retention(&mut self, age_ms: i64) {
-        let targets = [&self.topics.output, &self.topics.dead_letters];
-        for (target, warned) in targets.into_iter().zip(&mut self.warned_of_retention) {
+        let targets = [&self.topics.output, &self.topics.dead_letters].into_iter().chain(&self.topics.review);
+        for (target, warned) in targets.zip(&mut self.warned_of_retention) {
             let short = target.retention_ms().filter(|&retention_ms| retention_ms < age_ms);
             if let Some(retention_ms) = short.filter(|_| short != *warned) {
                 *warned = short;
@@ -228,9 +229,7 @@ impl<'a> TopicWriter<'a> {
                 return Ok(());
             }
             RecordOutcome::Tombstone => (OutputValue::Tombstone, None),
-            RecordOutcome::DeadLetter(dead_letter)
-                if self.refusals.is_described((message.partition(), message.offset())) =>
-            {
+            RecordOutcome::DeadLetter(dead_letter) if self.refusals.is_described(place(message)) => {
                 (OutputValue::Described(dead_letter), None)
             }
             RecordOutcome::DeadLetter(dead_letter) => (OutputValue::DeadLetter(dead_letter), None),
@@ -245,7 +244,7 @@ impl<'a> TopicWriter<'a> {
         let value_bytes = record.payload.map_or(0, <[u8]>::len);
         let bytes = value_bytes as u64;
         let sent = Sent {
-            place: (message.partition(), message.offset()),
+            place: place(message),
             dead: dead.is_some(),
             keyed: message.key().is_some(),
             bytes: value_bytes + message.key_len(),
@@ -260,13 +259,60 @@ impl<'a> TopicWriter<'a> {
             return self.write_bare(message, counts);
         }
         match (dead, prediction) {
-            (None, Some(prediction)) => counts.verdict(prediction, bytes),
+            (None, Some(prediction)) => {
+                counts.verdict(prediction, bytes);
+                return self.write_review(message, prediction, model, counts);
+            }
             (None, None) => counts.tombstone(bytes),
             (Some(class), prediction) => {
                 // A comment whose verdict exceeds all limits was classified nevertheless.
                 prediction.into_iter().for_each(|prediction| counts.comment(prediction));
                 counts.dead_letter(class, bytes);
             }
+        }
+        Ok(())
+    }
+
+    /// Writes the copy of a comment for people to label, if it is to have one.
+    fn write_review(
+        &mut self,
+        message: &BorrowedMessage<'_>,
+        prediction: &Prediction,
+        model: BatchModel<'_>,
+        counts: &mut BatchCounts<'_>,
+    ) -> Result<(), BatchError> {
+        let Some(topic) = &self.topics.review else { return Ok(()) };
+        let unsure = prediction.unsure.is_some();
+        let share = self.context.config.decision.review_share;
+        let (partition, offset, _) = place(message);
+        if !unsure && !is_sampled(&self.context.config.input.topic, partition, offset, share) {
+            return Ok(());
+        }
+        let place = (partition, offset, true);
+        let keyless = message.key().is_none() && topic.is_compacted();
+        if keyless || self.refusals.is_left_out(place) {
+            counts.review_left_out(ReviewLeftOut::Refused);
+            return Ok(());
+        }
+        let reviewed = Reviewed { truncated: prediction.truncated, unsure, model: model.version };
+        let Some(mut record) = self.builder.review(message, &self.verdicts.full, reviewed) else {
+            counts.review_left_out(ReviewLeftOut::Oversize);
+            return Ok(());
+        };
+        let bytes = record.payload.map_or(0, <[u8]>::len);
+        let sent =
+            Sent { place, dead: false, keyed: message.key().is_some(), bytes: bytes + message.key_len() };
+        if self.refusals.must_deliver_before(place, sent.bytes) {
+            let delivered = self.producer.deliver();
+            delivered.map_err(|error| learn_of_skew(&mut self.builder, &mut self.refusals, error))?;
+        }
+        record.delivery_opaque = self.sent.len();
+        self.sent.push(sent);
+        if self.producer.send(record)?.is_some() {
+            self.sent.pop();
+            counts.review_left_out(ReviewLeftOut::Oversize);
+        } else {
+            counts.review(unsure, bytes as u64);
         }
         Ok(())
     }
@@ -299,7 +345,12 @@ impl<'a> TopicWriter<'a> {
             &lost.dead_letter,
         );
         record.delivery_opaque = self.sent.len();
-        self.sent.push(Sent { place: (lost.partition, lost.first), dead: true, keyed: false, bytes: 0 });
+        self.sent.push(Sent {
+            place: (lost.partition, lost.first, false),
+            dead: true,
+            keyed: false,
+            bytes: 0,
+        });
         if self.producer.send(record)?.is_some() {
             return Err(too_small());
         }
@@ -337,11 +388,12 @@ impl<'a> TopicWriter<'a> {
     }
 
     fn names(&self) -> Names<'a> {
-        let Topics { output, dead_letters, .. } = self.topics;
+        let Topics { output, dead_letters, review, .. } = self.topics;
         Names {
             input: &self.context.config.input.topic,
             output: &output.topic,
             dead_letters: &dead_letters.topic,
+            review: review.as_ref().map_or("", |review| &review.topic),
         }
     }
 
@@ -351,12 +403,36 @@ impl<'a> TopicWriter<'a> {
         if message.key().is_none() && output.is_compacted() && self.labels.takes_all() {
             return Some(keyless(&output.topic));
         }
-        self.refusals.verdict((message.partition(), message.offset())).cloned()
+        self.refusals.verdict(place(message)).cloned()
     }
 
     fn rebuild(mut self) -> Result<Option<Self>, PipelineError> {
         Ok(self.producer.rebuild()?.then_some(self))
     }
+}
+
+/// The place of `message`'s verdict, tombstone or dead letter.
+fn place(message: &BorrowedMessage<'_>) -> (i32, i64, bool) {
+    (message.partition(), message.offset(), false)
+}
+
+/// Whether the record at this place is in a sample of `share` of all. Its place decides, so that the sample does not depend on
+/// what a comment says, and a batch that is read again has the same.
+fn is_sampled(topic: &str, partition: i32, offset: i64, share: f64) -> bool {
+    if share <= 0.0 {
+        return false;
+    }
+    // FNV-1a for the name, then the finalizer of SplitMix64: offsets that follow each other become independent numbers.
+    let name = topic.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let mut hash = name ^ ((partition as u64) << 48) ^ (offset as u64);
+    for factor in [0xbf58_476d_1ce4_e5b9, 0x94d0_49bb_1331_11eb] {
+        hash = (hash ^ (hash >> 30)).wrapping_mul(factor);
+    }
+    hash ^= hash >> 31;
+    // 53 bits: every one of these numbers is exact.
+    ((hash >> 11) as f64) < share * (1_u64 << 53) as f64
 }
 
 /// A delivery failed: if a broker refused a timestamp that should have been fine, more is tolerated from now on.
@@ -414,5 +490,36 @@ impl VerdictBuffers {
             unsure: verdict.prediction.unsure.is_some(),
             model: verdict.model,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_as_large_as_asked_and_the_same_again() {
+        let sampled = |share: f64, partition| {
+            (0..100_000)
+                .filter(|&offset| is_sampled("comments", partition, offset, share))
+                .collect::<Vec<_>>()
+        };
+        for (share, least, most) in
+            [(0.0, 0, 0), (0.01, 880, 1_120), (0.5, 49_300, 50_700), (1.0, 100_000, 100_000)]
+        {
+            let count = sampled(share, 3).len();
+            assert!((least..=most).contains(&count), "{share}: {count}");
+        }
+        assert_eq!(sampled(0.01, 3), sampled(0.01, 3));
+        let common =
+            sampled(0.1, 3).iter().filter(|offset| sampled(0.1, 4).binary_search(offset).is_ok()).count();
+        assert!(
+            (800..1_200).contains(&common),
+            "other partitions have another sample: {common} of 10,000 in both"
+        );
+        // Neighbors are independent: of offsets that follow one of the sample a tenth is in it.
+        let sample = sampled(0.1, 0);
+        let follow = sample.windows(2).filter(|pair| pair[1] == pair[0] + 1).count();
+        assert!((800..1_200).contains(&follow), "{follow}");
     }
 }

@@ -3,10 +3,11 @@
 use super::*;
 use std::collections::BTreeSet;
 
-const TOPICS: Names<'static> = Names { input: "comments", output: "verdicts", dead_letters: "dead" };
+const TOPICS: Names<'static> =
+    Names { input: "comments", output: "verdicts", dead_letters: "dead", review: "review" };
 
 fn sent(count: usize) -> Vec<Sent> {
-    let sent = |offset| Sent { place: (0, offset), dead: false, keyed: true, bytes: 100 };
+    let sent = |offset| Sent { place: (0, offset, false), dead: false, keyed: true, bytes: 100 };
     (0..count as i64).map(sent).collect()
 }
 
@@ -71,7 +72,11 @@ fn records_that_were_named_together_are_judged_by_the_first_alone() {
     let together = refused([2, 4, 5], RDKafkaErrorCode::InvalidRecord);
     assert!(matches!(refusals.learn(&together, &all, TOPICS), Lesson::Changed));
     assert!(refusals.marks.is_empty(), "the cause may be a timestamp");
-    assert_eq!(refusals.suspects.keys().collect::<Vec<_>>(), [&(0, 2), &(0, 5)], "one of each kind");
+    assert_eq!(
+        refusals.suspects.keys().collect::<Vec<_>>(),
+        [&(0, 2, false), &(0, 5, false)],
+        "one of each kind"
+    );
 
     refusals.were_timestamps();
     assert!(refusals.named.is_empty() && refusals.suspects.is_empty());
@@ -79,7 +84,11 @@ fn records_that_were_named_together_are_judged_by_the_first_alone() {
     assert!(matches!(refusals.learn(&[], &all, TOPICS), Lesson::Nothing), "an abort for another reason");
     let alone = refused([2], RDKafkaErrorCode::InvalidRecord);
     assert!(matches!(refusals.learn(&alone, &all, TOPICS), Lesson::Changed));
-    assert_eq!(refusals.marks.keys().collect::<Vec<_>>(), [&(0, 2), &(0, 4)], "and not the one with a key");
+    assert_eq!(
+        refusals.marks.keys().collect::<Vec<_>>(),
+        [&(0, 2, false), &(0, 4, false)],
+        "and not the one with a key"
+    );
 }
 
 #[test]
@@ -97,8 +106,8 @@ fn a_record_that_no_topic_takes_halts_its_partition() {
     all[1].keyed = false;
     let bad = refused([1], RDKafkaErrorCode::InvalidRecord);
     assert!(matches!(refusals.learn(&bad, &all, TOPICS), Lesson::Changed));
-    assert!(refusals.verdict((0, 1)).unwrap().message.contains("`verdicts`"));
-    assert!(refusals.verdict((0, 0)).is_none());
+    assert!(refusals.verdict((0, 1, false)).unwrap().message.contains("`verdicts`"));
+    assert!(refusals.verdict((0, 0, false)).is_none());
     all[1].dead = true;
     let Lesson::Halt(BatchError::Halt { partition: 0, reason: HaltReason::Refused, message }) =
         refusals.learn(&bad, &all, TOPICS)
@@ -108,7 +117,7 @@ fn a_record_that_no_topic_takes_halts_its_partition() {
     for part in ["offset 1 of partition 0 of `comments`", "`dead`", "cleanup.policy=compact", "`verdicts`"] {
         assert!(message.contains(part), "{part} in {message}");
     }
-    assert!(refusals.verdict((0, 1)).is_none(), "tried again from the beginning");
+    assert!(refusals.verdict((0, 1, false)).is_none(), "tried again from the beginning");
 }
 
 #[test]
@@ -118,7 +127,7 @@ fn a_dead_letter_that_is_too_large_loses_its_value_first() {
     all[0].dead = true;
     let bad = refused([0], RDKafkaErrorCode::MessageSizeTooLarge);
     assert!(matches!(refusals.learn(&bad, &all, TOPICS), Lesson::Changed));
-    assert!(refusals.is_described((0, 0)) && refusals.verdict((0, 0)).is_none());
+    assert!(refusals.is_described((0, 0, false)) && refusals.verdict((0, 0, false)).is_none());
     assert!(matches!(refusals.learn(&bad, &all, TOPICS), Lesson::Halt(_)));
 }
 
@@ -149,8 +158,34 @@ fn a_timestamp_is_refused_only_when_the_present_is_refused_too() {
     assert!(matches!(refusals.learn(&bad, &all, TOPICS), Lesson::Nothing), "it is replaced");
     refusals.refuse_timestamps();
     assert!(matches!(refusals.learn(&bad, &all, TOPICS), Lesson::Changed));
-    let dead_letter = refusals.verdict((0, 1)).unwrap();
+    let dead_letter = refusals.verdict((0, 1, false)).unwrap();
     assert!(dead_letter.message.contains("message.timestamp.before.max.ms"), "{}", dead_letter.message);
     all[1].dead = true;
     assert!(matches!(refusals.learn(&bad, &all, TOPICS), Lesson::Halt(_)));
+}
+
+/// The verdict is in its own topic: nobody loses a comment, and nothing is halted, whatever the answer is.
+#[test]
+fn a_copy_for_review_that_is_refused_is_left_out() {
+    for code in [
+        RDKafkaErrorCode::InvalidRecord,
+        RDKafkaErrorCode::PolicyViolation,
+        RDKafkaErrorCode::MessageSizeTooLarge,
+        RDKafkaErrorCode::Unknown,
+    ] {
+        let mut refusals = Refusals::default();
+        let verdict = Sent { place: (0, 7, false), dead: false, keyed: true, bytes: 100 };
+        let copy = Sent { place: (0, 7, true), ..verdict };
+        let mut attempts = 0;
+        while !refusals.is_left_out((0, 7, false)) {
+            attempts += 1;
+            assert!(attempts <= MAX_UNCLEAR, "{code}");
+            let lesson = refusals.learn(&refused([1], code), &[verdict, copy], TOPICS);
+            assert!(!matches!(lesson, Lesson::Halt(_)), "{code}");
+        }
+        assert!(refusals.verdict(verdict.place).is_none() && !refusals.is_described(verdict.place), "{code}");
+        let span = Span { first: 7, next: 8, epoch: None };
+        refusals.committed(&BTreeMap::from([(0, span)]));
+        assert!(!refusals.is_left_out((0, 7, false)), "{code}: forgotten once it is committed");
+    }
 }
