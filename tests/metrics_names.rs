@@ -45,6 +45,8 @@ const NAMES: &[&str] = &[
     "nunchi_transactions_total counter {result}",
     "nunchi_truncated_total counter {}",
     "nunchi_batch_seconds histogram {}",
+    "nunchi_review_left_out_total counter {reason}",
+    "nunchi_review_records_total counter {reason}",
     "nunchi_unsure_total counter {reason}",
     "nunchi_unknown_tokens_total counter {}",
     "nunchi_workers gauge {}",
