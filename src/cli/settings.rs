@@ -128,6 +128,8 @@ mod tests {
         ("model.path", "Cargo.toml", Read),
         ("decision.precision", "0.97", Built(|c| format!("{:?}", policy(c)))),
         ("decision.band", "[0.2, 0.8]", Built(|c| format!("{:?}", policy(c)))),
+        ("decision.review_topic", "t", Read),
+        ("decision.review_share", "0.25", Read),
         ("registry.url", "folder", Read),
         ("registry.interval", "7", Read),
         ("registry.watch_seconds", "7", Built(thresholds)),
@@ -146,7 +148,7 @@ mod tests {
         ("http.hosts", "nunchi", Read),
         (
             "http.tokens",
-            "[{ name = \"a\", role = \"read\", token = { env = \"CARGO_MANIFEST_DIR\" } }]",
+            "[{ name = \"a\", role = \"read\", token = { file = \"TOKEN\" } }]",
             Read,
         ),
         ("http.tls_certificate", "a.pem", Read),
@@ -180,15 +182,22 @@ mod tests {
             default.effective().iter().map(|line| format!("{}.{}", line.section, line.name)).collect();
         let tested: BTreeSet<String> = EFFECTS.iter().map(|(key, ..)| (*key).to_owned()).collect();
         assert_eq!(tested, keys, "a setting needs an entry that shows what it changes");
+        let token = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(token.path(), "0123456789abcdef").unwrap();
         let mut source = String::new();
         sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut source);
         for (key, value, effect) in EFFECTS {
+            let value = value.replace("TOKEN", token.path().to_str().unwrap());
             let mut flags = vec![Flag::set(&format!("{key}={value}"))];
-            // A certificate needs its key.
-            let pair = ["http.tls_certificate", "http.tls_key"];
-            if pair.contains(key) {
-                let other = pair.iter().filter(|other| *other != key);
-                flags.extend(other.map(|other| Flag::set(&format!("{other}=other.pem"))));
+            // What does not go without the other.
+            for pair in [
+                [("http.tls_certificate", "other.pem"), ("http.tls_key", "other.pem")],
+                [("decision.review_topic", "other"), ("decision.review_share", "0.5")],
+            ] {
+                if pair.iter().any(|(name, _)| name == key) {
+                    let other = pair.iter().filter(|(name, _)| name != key);
+                    flags.extend(other.map(|(name, value)| Flag::set(&format!("{name}={value}"))));
+                }
             }
             let changed = load(&flags);
             let line = |settings: &Settings| {
