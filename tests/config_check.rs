@@ -256,7 +256,10 @@ fn what_gives_secrets_away_is_warned_of() {
         let output = check.run();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(0), "{said}");
-        assert!(said.lines().all(|line| line.starts_with("warning: ")) && !said.contains(PASSWORD), "{said}");
+        assert!(
+            said.lines().all(|line| line.starts_with("nunchi: warning: ")) && !said.contains(PASSWORD),
+            "{said}"
+        );
         said
     };
     let secure = r#"

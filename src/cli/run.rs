@@ -116,13 +116,18 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
         .transpose()
         .context("cannot start the thread that follows the store")?;
     let admin = Admin::new(metrics.clone(), Arc::clone(health), Arc::clone(&slot))
+        .with_sentences(config.output.sentences)
         .with_access(access)
         .with_tls(tls)
         .with_reload(follower.as_ref().map(Follower::reload));
     let server = Server::start(&runtime, listener, admin)?;
 
     let mirror = follower.as_ref().map(Follower::mirror);
-    let result = pipeline.run(|| SlotClassifier::new(Arc::clone(&slot)).with_mirror(mirror.clone()));
+    let result = pipeline.run(|| {
+        SlotClassifier::new(Arc::clone(&slot))
+            .with_sentences(config.output.sentences)
+            .with_mirror(mirror.clone())
+    });
     server.end(&runtime);
     drop(follower);
     let summary = result?;

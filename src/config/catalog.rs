@@ -45,6 +45,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("output.echo", "a list of field names, such as [\"product_id\"]", |c| {
         c.output.echo.iter().all(|field| !field.is_empty())
     }),
+    setting("output.sentences", "true or false", |_| true),
     setting("dead_letters.topic", TOPIC, |c| topic(&c.dead_letters.topic)),
     setting("dead_letters.breaker_share", "a number above 0 and at most 1 (1 never trips)", |c| {
         c.dead_letters.breaker_share > 0.0 && c.dead_letters.breaker_share <= 1.0
@@ -204,15 +205,10 @@ pub(super) fn check(config: &Config, origins: &Origins, errors: &mut ConfigError
         let message = "`decision.review_share` needs `decision.review_topic`";
         errors.add(origin("decision.review_share"), message.to_owned());
     }
-    let mut topics = vec![
-        ("input.topic", &config.input.topic),
-        ("output.topic", &config.output.topic),
-        ("dead_letters.topic", &config.dead_letters.topic),
-    ];
-    topics.extend(decision.review_topic.as_ref().map(|topic| ("decision.review_topic", topic)));
+    let topics = config.topics();
     let pairs = (1..topics.len()).flat_map(|second| (0..second).map(move |first| (first, second)));
     for (first, second) in pairs {
-        let ((first, topic), (second, other)) = (topics[first], topics[second]);
+        let ((topic, first), (other, second)) = (topics[first], topics[second]);
         if topic == other {
             let set = if origin(second) == Origin::Default { origin(first) } else { origin(second) };
             let topic = excerpt(topic, MAX_SHOWN);

@@ -49,6 +49,19 @@ pub enum Delivery {
 /// librdkafka properties under their own names.
 pub type Properties = BTreeMap<String, Value>;
 
+impl Config {
+    /// The topics, each with its setting: first that of the input, then those that are written to.
+    pub fn topics(&self) -> Vec<(&str, &'static str)> {
+        let mut topics = vec![
+            (self.input.topic.as_str(), "input.topic"),
+            (self.output.topic.as_str(), "output.topic"),
+            (self.dead_letters.topic.as_str(), "dead_letters.topic"),
+        ];
+        topics.extend(self.decision.review_topic.as_deref().map(|topic| (topic, "decision.review_topic")));
+        topics
+    }
+}
+
 /// `[kafka]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -178,11 +191,13 @@ pub struct Output {
     pub topic: String,
     /// Fields of the incoming JSON object that a verdict repeats under `fields`.
     pub echo: Vec<String>,
+    /// Whether each sentence and clause is classified too, and stands in the verdict.
+    pub sentences: bool,
 }
 
 impl Default for Output {
     fn default() -> Self {
-        Output { topic: "verdicts".into(), echo: Vec::new() }
+        Output { topic: "verdicts".into(), echo: Vec::new(), sentences: false }
     }
 }
 

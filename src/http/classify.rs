@@ -110,7 +110,7 @@ fn classify_body(admin: &Admin, body: &[u8]) -> Result<Vec<u8>, Refusal> {
     let comments = comments(&admin.classifier.reader, text, is_array).map_err(Refusal::Bad)?;
     let texts: Vec<&str> = comments.iter().map(|comment| comment.text.as_ref()).collect();
     // An engine for this request alone: a shared one would keep an old model in memory until the next request.
-    let mut engine = Engine::new(admin.model.load_full());
+    let mut engine = Engine::new(admin.model.load_full()).with_sentences(admin.sentences);
     let predictions = engine.classify(&texts).map_err(|error| Refusal::Failed(error.to_string()))?;
     let model = engine.loaded().model();
     Ok(verdicts(&comments, &predictions, &model.labels, &model.version, is_array))

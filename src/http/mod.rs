@@ -98,6 +98,7 @@ pub struct Admin {
     health: Arc<Health>,
     model: ModelSlot,
     classifier: Arc<Classifier>,
+    sentences: bool,
     reload: Option<Reload>,
     access: Arc<Access>,
     tls: Option<Arc<Tls>>,
@@ -107,7 +108,21 @@ impl Admin {
     /// The state of a server that classifies with the model that `model` holds at the time of a request.
     pub fn new(metrics: Metrics, health: Arc<Health>, model: ModelSlot) -> Self {
         let classifier = Arc::new(Classifier::new());
-        Admin { metrics, health, model, classifier, reload: None, access: Arc::default(), tls: None }
+        Admin {
+            metrics,
+            health,
+            model,
+            classifier,
+            sentences: false,
+            reload: None,
+            access: Arc::default(),
+            tls: None,
+        }
+    }
+
+    /// Whether requests are answered with the sentences of their comments too. Off at first.
+    pub fn with_sentences(self, on: bool) -> Self {
+        Admin { sentences: on, ..self }
     }
 
     /// With tokens and names of hosts; otherwise there are none.

@@ -4,7 +4,6 @@
 
 use super::ClientProperties;
 use super::error::ClientError;
-use super::topics::names;
 use crate::config::Config;
 use nunchi_librdkafka::{DescribeOptions, Operation, describe_topics};
 use rdkafka::client::{Client, ClientContext};
@@ -22,7 +21,7 @@ pub(super) fn lacking<C: ClientContext>(
     client: &Client<C>,
 ) -> Option<ClientError> {
     let options = DescribeOptions { timeout: REQUEST_TIMEOUT, authorized_operations: true };
-    names(config).into_iter().enumerate().find_map(|(place, (topic, setting))| {
+    config.topics().into_iter().enumerate().find_map(|(place, (topic, setting))| {
         let operation = if place == 0 { Operation::Read } else { Operation::Write };
         // One question for each: a replay may read and write one topic, and a list must not name it twice.
         let described = describe_topics(client, &[topic], &options);

@@ -8,7 +8,7 @@ use super::admin::QueryContext;
 use super::error::ClientError;
 use super::live_topics::LiveTopics;
 use super::settings_watch::SettingsWatch;
-use super::topics::{Topics, names};
+use super::topics::Topics;
 use crate::config::Config;
 use crate::stop::Stop;
 use crate::telemetry::Health;
@@ -53,7 +53,7 @@ pub(crate) fn start(
     let Topics { live, settings_known, .. } = topics;
     let targets = topics.targets().cloned().collect();
     let mut monitor = Monitor {
-        topics: names(config).into_iter().map(|(topic, setting)| Watched::new(topic, setting)).collect(),
+        topics: config.topics().into_iter().map(|(topic, setting)| Watched::new(topic, setting)).collect(),
         watch,
         brokers: config.kafka.brokers.clone(),
         clients: clients.clone(),

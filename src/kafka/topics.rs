@@ -96,26 +96,15 @@ impl Topics {
     }
 }
 
-/// The topics of `config`, each with its setting: those of input, output and dead letters, and that of comments to review.
-pub(super) fn names(config: &Config) -> Vec<(&String, &'static str)> {
-    let mut names = vec![
-        (&config.input.topic, "input.topic"),
-        (&config.output.topic, "output.topic"),
-        (&config.dead_letters.topic, "dead_letters.topic"),
-    ];
-    names.extend(config.decision.review_topic.as_ref().map(|topic| (topic, "decision.review_topic")));
-    names
-}
-
 enum Failure {
     Unreachable(String),
     Fatal(ClientError),
 }
 
-/// The number of partitions of each of [`names`].
+/// The number of partitions of each of the topics of `config`.
 fn partitions<C: ConsumerContext>(config: &Config, client: &BaseConsumer<C>) -> Result<Vec<i32>, Failure> {
     let mut counts = Vec::new();
-    for (topic, setting) in names(config) {
+    for (topic, setting) in config.topics() {
         let metadata = client
             .fetch_metadata(Some(topic), REQUEST_TIMEOUT)
             .map_err(|error| Failure::Unreachable(error.to_string()))?;
@@ -154,7 +143,7 @@ fn describe(
     counts: &[i32],
     ask: bool,
 ) -> Result<Topics, ClientError> {
-    let names: Vec<&str> = names(config).iter().skip(1).map(|(topic, _)| topic.as_str()).collect();
+    let names: Vec<&str> = config.topics().into_iter().skip(1).map(|(topic, _)| topic).collect();
     let described = if ask { ask_settings(clients, &names) } else { vec![None; names.len()] };
     // The limit of the producer applies as well.
     let ours = clients

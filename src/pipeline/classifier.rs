@@ -21,6 +21,11 @@ impl SlotClassifier {
         SlotClassifier { slot, engine, mirror: None, offered: 0 }
     }
 
+    /// Whether the sentences of each comment are classified too. Off at first.
+    pub fn with_sentences(self, on: bool) -> Self {
+        SlotClassifier { engine: self.engine.with_sentences(on), ..self }
+    }
+
     /// Adds a mirror, which gets a share of the classified comments.
     pub fn with_mirror(self, mirror: Option<TrafficMirror>) -> Self {
         SlotClassifier { mirror, ..self }
@@ -68,6 +73,13 @@ impl ParallelClassifier {
     pub fn new(slot: &ModelSlot, members: usize) -> Self {
         let member = |_| (SlotClassifier::new(Arc::clone(slot)), Vec::new());
         ParallelClassifier { members: (0..members.max(1)).map(member).collect() }
+    }
+
+    /// Whether the sentences of each comment are classified too. Off at first.
+    pub fn with_sentences(self, on: bool) -> Self {
+        let members = self.members.into_iter();
+        let members = members.map(|(classifier, part)| (classifier.with_sentences(on), part)).collect();
+        ParallelClassifier { members }
     }
 
     fn first(&self) -> &SlotClassifier {

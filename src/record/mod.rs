@@ -9,7 +9,7 @@ mod verdict;
 
 pub use dead_letter::{DeadLetter, DeadLetterClass};
 pub use input::{Comment, Reader};
-pub use verdict::Verdict;
+pub use verdict::{Verdict, write_sentences};
 
 #[cfg(test)]
 mod tests;

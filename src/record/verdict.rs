@@ -2,7 +2,7 @@
 
 use nunchi_data::without_lone_surrogates;
 use nunchi_engine::score::WrittenScore;
-use nunchi_engine::{Prediction, Unsure};
+use nunchi_engine::{Prediction, Sentences, Unsure};
 
 /// A verdict about to be written.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +39,8 @@ impl Verdict<'_> {
         out.push(b'}');
     }
 
-    /// Appends `,"label":…,"score":…[,"scores":…],"model":…[,"truncated":true][,"unsure":true][,"language":"other"]`: the part
+    /// Appends `,"label":…,"score":…[,"scores":…],"model":…[,"truncated":true][,"unsure":true][,"language":"other"][,"sentences":…[,"mixed":true]]`:
+    /// the part
     /// that all outputs share, after the first field.
     pub fn write_prediction(&self, out: &mut Vec<u8>) {
         let prediction = self.prediction;
@@ -70,7 +71,30 @@ impl Verdict<'_> {
                 out.extend_from_slice(b",\"language\":\"other\"");
             }
         }
+        if let Some(sentences) = &prediction.sentences {
+            out.extend_from_slice(b",\"sentences\":");
+            write_sentences(sentences, self.labels, out);
+            if sentences.mixed {
+                out.extend_from_slice(b",\"mixed\":true");
+            }
+        }
     }
+}
+
+/// Appends the array of `sentences`: `{"start":…,"end":…,"label":…,"score":…}` each.
+pub fn write_sentences(sentences: &Sentences, labels: &[String], out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (place, part) in sentences.parts.iter().enumerate() {
+        let between = if place > 0 { "," } else { "" };
+        out.extend_from_slice(
+            format!("{between}{{\"start\":{},\"end\":{},\"label\":", part.start, part.end).as_bytes(),
+        );
+        write_string(labels.get(part.label).map_or("", String::as_str), out);
+        out.extend_from_slice(b",\"score\":");
+        WrittenScore::new(part.score).write(out);
+        out.push(b'}');
+    }
+    out.push(b']');
 }
 
 /// Appends JSON of the record as it came, but for half surrogate pairs: strict readers refuse the whole verdict for one.

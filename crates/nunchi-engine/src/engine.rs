@@ -2,6 +2,7 @@
 
 use super::buffers::{Buffers, not_a_number};
 use super::prediction::probabilities;
+use super::sentences;
 use super::{Classifier, EngineError, LoadedModel, Prediction, Times};
 use nunchi_model::Model;
 use std::path::Path;
@@ -15,6 +16,8 @@ use std::sync::Arc;
 pub struct Engine {
     loaded: Arc<LoadedModel>,
     buffers: Buffers,
+    /// Memory for the sentences, if they are classified too.
+    sentences: Option<sentences::Work>,
 }
 
 impl Engine {
@@ -29,7 +32,18 @@ impl Engine {
 
     /// An engine for `loaded`.
     pub fn new(loaded: Arc<LoadedModel>) -> Self {
-        Engine { loaded, buffers: Buffers::default() }
+        Engine { loaded, buffers: Buffers::default(), sentences: None }
+    }
+
+    /// Whether the sentences of each comment are classified too ([`Prediction::sentences`]). Off at first.
+    #[must_use]
+    pub fn with_sentences(self, on: bool) -> Self {
+        Engine { sentences: on.then(sentences::Work::default), ..self }
+    }
+
+    /// Whether the sentences of each comment are classified too.
+    pub fn has_sentences(&self) -> bool {
+        self.sentences.is_some()
     }
 
     /// Classifies with `loaded` from now on. Cheap: the memory is kept.
@@ -63,7 +77,11 @@ impl Engine {
         predictions: &mut Vec<Prediction>,
     ) -> Result<(), EngineError> {
         let loaded = &self.loaded;
-        self.buffers.classify(loaded.model(), loaded.packed(), loaded.decision(), comments, predictions)
+        self.buffers.classify(loaded.model(), loaded.packed(), loaded.decision(), comments, predictions)?;
+        match &mut self.sentences {
+            Some(work) => sentences::add(loaded, &mut self.buffers, work, comments, predictions),
+            None => Ok(()),
+        }
     }
 
     /// Classifies sequences of tokens: `tokens` holds them one after the other, `lengths` how many each has. `out` is cleared

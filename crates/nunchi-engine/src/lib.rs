@@ -32,6 +32,7 @@ mod packed;
 mod pool;
 mod prediction;
 pub mod score;
+mod sentences;
 #[cfg(test)]
 mod tests;
 mod unsure;
@@ -45,6 +46,7 @@ pub use loaded::LoadedModel;
 pub use nunchi_model::Precision;
 pub use packed::{Packed, Scratch};
 pub use prediction::Prediction;
+pub use sentences::{Sentence, Sentences};
 pub use unsure::{Unsure, is_plainly_foreign};
 
 /// The kernels that this CPU can run, best first.

@@ -1,7 +1,7 @@
 //! From the head's outputs to a prediction.
 
-use crate::Unsure;
 use crate::score::WrittenScore;
+use crate::{Sentences, Unsure};
 use nunchi_model::rnn::HeadKind;
 
 /// The prediction of one comment.
@@ -23,6 +23,8 @@ pub struct Prediction {
     pub unknown: usize,
     /// Whether the comment was cut.
     pub truncated: bool,
+    /// Its parts; `None` unless the engine was asked for them ([`crate::Engine::with_sentences`]).
+    pub sentences: Option<Box<Sentences>>,
 }
 
 impl Prediction {

@@ -17,6 +17,7 @@ mod export;
 pub mod import;
 pub mod normalize;
 mod rules;
+pub mod sentences;
 mod tokenizer;
 mod train;
 mod trie;

@@ -80,7 +80,7 @@ pub(super) fn run(
 ) -> anyhow::Result<Counts> {
     let several = inputs.files.len() > 1;
     // JSON has the text of bare lines under its own name, as for standard input.
-    let printer = Printer::new(format, excel, inputs.columns.clone(), several, engine.loaded().model())?;
+    let printer = Printer::new(format, excel, inputs.columns.clone(), several, &engine)?;
     let bar = bar(inputs);
     let mut batch = Batch {
         engine,

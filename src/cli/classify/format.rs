@@ -4,10 +4,10 @@ use super::Format;
 use super::parquet::Parquet;
 use crate::cli::color::{self, Paint, Tone};
 use crate::cli::printer::{Output, write_bytes};
-use crate::record::{DeadLetter, Verdict};
+use crate::record::{DeadLetter, Verdict, write_sentences};
 use nunchi_data::Cell;
 use nunchi_engine::score::WrittenScore;
-use nunchi_engine::{Prediction, Unsure};
+use nunchi_engine::{Engine, Prediction, Unsure};
 use nunchi_model::Model;
 use std::collections::HashSet;
 use std::io::{self, Write as _};
@@ -15,7 +15,7 @@ use std::io::{self, Write as _};
 /// Cells of a score's bar.
 const BAR: usize = 10;
 /// Columns that are added to those of the input.
-pub(super) const ADDED: [&str; 5] = ["label", "score", "scores", "model", "error"];
+pub(super) const ADDED: [&str; 7] = ["label", "score", "scores", "unsure", "sentences", "model", "error"];
 
 /// One comment.
 pub(super) struct Item<'a> {
@@ -44,21 +44,25 @@ pub(super) struct Printer {
     with_file: bool,
     /// Whether verdicts have scores of several classes.
     with_scores: bool,
+    /// Whether verdicts may be unsure.
+    with_unsure: bool,
+    /// Whether verdicts have sentences.
+    with_sentences: bool,
     out: Vec<u8>,
     parquet: Option<Parquet>,
     begun: bool,
 }
 
 impl Printer {
-    /// For verdicts of `model` about an input with the columns `own`.
+    /// For verdicts of `engine` about an input with the columns `own`.
     pub(super) fn new(
         format: Format,
         excel: bool,
         own: Vec<String>,
         with_file: bool,
-        model: &Model,
+        engine: &Engine,
     ) -> anyhow::Result<Self> {
-        let with_scores = model.labels.len() > 2;
+        let with_scores = engine.loaded().model().labels.len() > 2;
         let mut printer = Printer {
             format,
             paint: Paint::for_stdout(),
@@ -66,6 +70,8 @@ impl Printer {
             own,
             with_file,
             with_scores,
+            with_unsure: engine.loaded().decision().is_some(),
+            with_sentences: engine.has_sentences(),
             out: Vec::new(),
             parquet: None,
             begun: false,
@@ -95,7 +101,12 @@ impl Printer {
         let file = self.with_file.then(|| free("file"));
         let added: Vec<String> = ADDED
             .iter()
-            .filter(|name| self.with_scores || **name != "scores")
+            .filter(|name| match **name {
+                "scores" => self.with_scores,
+                "unsure" => self.with_unsure,
+                "sentences" => self.with_sentences,
+                _ => true,
+            })
             .map(|name| free(name))
             .collect();
         file.into_iter().chain(self.own.iter().cloned()).chain(added).collect()
@@ -115,7 +126,16 @@ impl Printer {
                 let score = WrittenScore::new(prediction.score).value();
                 let scores = self.with_scores.then(|| scores(prediction, model));
                 let label = model.labels.get(prediction.label).map_or("", String::as_str);
-                self.row(item, [Some(label), scores.as_deref(), Some(&model.version), None], Some(score))?;
+                let sentences = self.with_sentences.then(|| sentences(prediction, model));
+                let added = Added {
+                    label: Some(label),
+                    scores: scores.as_deref(),
+                    unsure: prediction.unsure.map(|_| "true"),
+                    sentences: sentences.as_deref(),
+                    model: Some(&model.version),
+                    error: None,
+                };
+                self.row(item, added, Some(score))?;
             }
         }
         Ok(())
@@ -147,7 +167,7 @@ impl Printer {
             }
             Format::Csv | Format::Tsv | Format::Parquet => {
                 let message = format!("line {}: {}", item.line, error.message);
-                self.row(item, [None, None, None, Some(&message)], None)?;
+                self.row(item, Added { error: Some(&message), ..Added::default() }, None)?;
             }
         }
         Ok(())
@@ -215,12 +235,26 @@ impl Printer {
             self.paint.paint(Tone::Faint, why, &mut line);
         }
         line.push('\n');
+        let parts = prediction.sentences.as_ref().map_or(&[][..], |sentences| &sentences.parts);
+        for part in parts.iter().filter(|_| parts.len() > 1) {
+            let score = WrittenScore::new(part.score).value();
+            line.push_str("    ");
+            self.paint.paint(
+                color::tone(score),
+                &format!("{:<width$} {score:.3}", model.labels[part.label]),
+                &mut line,
+            );
+            line.push(' ');
+            let text: String = item.text.chars().skip(part.start).take(part.end - part.start).collect();
+            color::push_harmless(&text, &mut line);
+            line.push('\n');
+        }
         self.out.extend_from_slice(line.as_bytes());
     }
 
-    /// Adds a row of a table: the added columns are label, scores, model and error, with the score between the first two.
-    fn row(&mut self, item: &Item<'_>, added: [Option<&str>; 4], score: Option<f64>) -> anyhow::Result<()> {
-        let [label, scores, model, error] = added;
+    /// Adds a row of a table; the score stands behind the label.
+    fn row(&mut self, item: &Item<'_>, added: Added<'_>, score: Option<f64>) -> anyhow::Result<()> {
+        let Added { label, scores, unsure, sentences, model, error } = added;
         let file = self.with_file.then(|| item.file.unwrap_or_default());
         let own = |at: usize| item.own.get(at).filter(|cell| **cell != Cell::Missing).map(Cell::as_str);
         let mut cells: Vec<Option<&str>> = file.map(Some).into_iter().collect();
@@ -228,6 +262,8 @@ impl Printer {
         let before = cells.len() + 1;
         cells.push(label);
         cells.extend(self.with_scores.then_some(scores));
+        cells.extend(self.with_unsure.then_some(unsure));
+        cells.extend(self.with_sentences.then_some(sentences));
         cells.extend([model, error]);
         if let Some(parquet) = &mut self.parquet {
             parquet.push(&cells, before, score);
@@ -277,6 +313,26 @@ impl Printer {
         self.out.extend_from_slice(if self.excel { b"\r\n" } else { b"\n" });
         Ok(())
     }
+}
+
+/// The columns of a table that are added to those of the input, but the score.
+#[derive(Default)]
+struct Added<'a> {
+    label: Option<&'a str>,
+    scores: Option<&'a str>,
+    unsure: Option<&'a str>,
+    sentences: Option<&'a str>,
+    model: Option<&'a str>,
+    error: Option<&'a str>,
+}
+
+/// The sentences as a verdict has them; nothing for a comment of none.
+fn sentences(prediction: &Prediction, model: &Model) -> String {
+    let mut out = Vec::new();
+    if let Some(sentences) = &prediction.sentences {
+        write_sentences(sentences, &model.labels, &mut out);
+    }
+    String::from_utf8(out).expect("JSON is UTF-8")
 }
 
 /// The scores of all classes as JSON.

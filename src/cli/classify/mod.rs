@@ -28,6 +28,7 @@ const BATCH: usize = 4096;
     echo '배송도 빠르고 정말 좋아요' | nunchi classify\n  \
     nunchi classify --format text < comments.txt\n  \
     nunchi classify --precision 0.97 < comments.txt\n  \
+    nunchi classify --sentences --format text < comments.txt\n  \
     nunchi classify < comments.jsonl | jq 'select(.label == \"negative\")'\n  \
     nunchi classify reviews.xlsx --excel > verdicts.csv\n\n\
 Exit status: 0 all classified, 1 some could not be, 64 wrong usage")]
@@ -56,6 +57,9 @@ pub struct Args {
     /// Mark verdicts as unsure so that this share of the others is right, for each label (needs the model's coverage table)
     #[arg(long, value_name = "P", value_parser = precision)]
     precision: Option<f64>,
+    /// Classify each sentence and clause too: `sentences` of the verdict, with offsets in characters
+    #[arg(long)]
+    sentences: bool,
     /// Compute with this kernel instead of the best one of this CPU
     #[arg(long, value_name = "NAME")]
     kernel: Option<String>,
@@ -108,7 +112,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let inputs = files::Inputs::open(&args.files, &hints)?;
     let loaded = args.model.load(args.kernel.as_deref())?;
     let loaded = loaded.with_decision(args.precision.map(DecisionPolicy::Precision))?;
-    let engine = Engine::new(Arc::new(loaded));
+    let engine = Engine::new(Arc::new(loaded)).with_sentences(args.sentences);
     let counts = match args.files.is_empty() {
         true => stdin::run(engine, args.input, format, args.excel)?,
         false => files::run(engine, &inputs, &hints, format, args.excel)?,

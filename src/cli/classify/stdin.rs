@@ -23,7 +23,7 @@ pub(super) fn run(engine: Engine, input: Input, format: Format, excel: bool) -> 
         Format::Csv | Format::Tsv | Format::Parquet => OWN.map(str::to_owned).to_vec(),
         Format::Jsonl | Format::Text => Vec::new(),
     };
-    let printer = Printer::new(format, excel, own, false, engine.loaded().model())?;
+    let printer = Printer::new(format, excel, own, false, &engine)?;
     let mut filter = Filter::new(engine, input, printer);
     let mut stdin = io::stdin().lock();
     let start =

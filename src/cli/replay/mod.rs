@@ -186,9 +186,12 @@ impl Setup<'_> {
             observer: &|progress| shown.show(progress),
         };
         let outcome = match &replay.plan.request.target {
-            Target::Topic { .. } => replay.into_topic(&context, || SlotClassifier::new(Arc::clone(&slot))),
+            Target::Topic { .. } => replay.into_topic(&context, || {
+                SlotClassifier::new(Arc::clone(&slot)).with_sentences(config.output.sentences)
+            }),
             Target::File(path) => {
-                let classifier = ParallelClassifier::new(&slot, worker_count(config));
+                let classifier = ParallelClassifier::new(&slot, worker_count(config))
+                    .with_sentences(config.output.sentences);
                 replay.into_file(Path::new(path), &context, classifier)
             }
             Target::Report => unreachable!("a comparison has no recorded plan"),

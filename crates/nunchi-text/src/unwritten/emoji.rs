@@ -69,7 +69,7 @@ pub(super) fn keycap(rest: &str) -> Option<usize> {
 
 /// Characters that are drawn as pictures, and the symbols among which they stand.
 #[inline]
-pub(super) fn is_emoji(c: char) -> bool {
+pub(crate) fn is_emoji(c: char) -> bool {
     matches!(u32::from(c), 0x1f000..=0x1faff | 0x2600..=0x27bf | 0x2b50 | 0x2b55 | 0x2b1b | 0x2b1c | 0x231a | 0x231b
         | 0x23e9..=0x23fa | 0x25fd | 0x25fe | 0x1fb00..=0x1fbff)
 }

@@ -14,6 +14,7 @@ mod patterns;
 mod tags;
 mod writer;
 
+pub(super) use emoji::is_emoji;
 pub(super) use labels::BADGES;
 pub(super) use patterns::{literals, patterns};
 pub use writer::Origins;
