@@ -511,8 +511,8 @@ mod tests {
             assert!((least..=most).contains(&count), "{share}: {count}");
         }
         assert_eq!(sampled(0.01, 3), sampled(0.01, 3));
-        let common =
-            sampled(0.1, 3).iter().filter(|offset| sampled(0.1, 4).binary_search(offset).is_ok()).count();
+        let other = sampled(0.1, 4);
+        let common = sampled(0.1, 3).iter().filter(|offset| other.binary_search(offset).is_ok()).count();
         assert!(
             (800..1_200).contains(&common),
             "other partitions have another sample: {common} of 10,000 in both"
