@@ -227,3 +227,52 @@ fn wrong_usage_is_said() {
     says(&["--spacing", "some", "data.tsv"], 64, "none, every");
     says(&["--pairs", "missing.tsv"], 1, "cannot read the pairs in missing.tsv");
 }
+
+/// Of comments with praise and complaint (`samples/sentences.tsv`) nearly all parts that are split as their author did have his
+/// label; and where a part begins and ends is counted in characters.
+#[test]
+fn parts_of_mixed_comments_have_their_own_labels() {
+    let samples = std::fs::read_to_string("samples/sentences.tsv").unwrap();
+    let rows: Vec<(&str, &str)> =
+        samples.lines().skip(1).map(|line| line.split_once('\t').unwrap()).collect();
+    assert_eq!(rows.len(), 150);
+    let input: String = rows.iter().map(|(_, parts)| parts.replace('|', "") + "\n").collect();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("comments.txt");
+    std::fs::write(&file, input).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_nunchi"))
+        .args(["classify", "--sentences", "--input", "text"])
+        .stdin(std::fs::File::open(&file).unwrap())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let verdicts: Vec<Value> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let (mut compared, mut right, mut mixed) = (0, 0, 0);
+    for ((labels, marked), verdict) in rows.iter().zip(&verdicts) {
+        let text: Vec<char> = marked.chars().filter(|&c| c != '|').collect();
+        let sentences = verdict["sentences"].as_array().unwrap();
+        let typed: Vec<String> = sentences
+            .iter()
+            .map(|part| {
+                let at = |name: &str| part[name].as_u64().unwrap() as usize;
+                text[at("start")..at("end")].iter().collect()
+            })
+            .collect();
+        let want: Vec<&str> = marked.split('|').map(str::trim).collect();
+        mixed += usize::from(verdict.get("mixed").is_some());
+        if typed != want {
+            continue;
+        }
+        for (label, part) in labels.chars().zip(sentences) {
+            compared += 1;
+            right += usize::from(part["label"] == if label == '+' { "positive" } else { "negative" });
+        }
+    }
+    assert!(compared >= 290, "{compared} parts are split as their author did");
+    assert!(right * 100 >= compared * 90, "{right} of {compared} parts have their label");
+    assert!(mixed >= 60, "{mixed} of 150 have praise and complaint for certain");
+}
