@@ -2,6 +2,7 @@
 
 use super::progress::Shown;
 use super::{Args, generated_id, html, print_plan, report};
+use crate::cli::decision::policy;
 use crate::cli::exit::ExitStatus;
 use crate::cli::exit::UsageError;
 use crate::cli::model::find_model;
@@ -26,7 +27,8 @@ pub(super) fn run(args: &Args, config: Config, names: &[String]) -> anyhow::Resu
     let load = |name: &str| -> anyhow::Result<Arc<LoadedModel>> {
         let model = find_model(Some(name), config.registry.url.as_deref())
             .with_context(|| format!("--compare {name}"))?;
-        Ok(Arc::new(LoadedModel::new(model, config.engine.kernel.as_deref().map(str::parse).transpose()?)?))
+        let loaded = LoadedModel::new(model, config.engine.kernel.as_deref().map(str::parse).transpose()?)?;
+        Ok(Arc::new(loaded.with_decision(policy(&config))?))
     };
     if let Some(page) = &args.html {
         // Checked before the work, not after it.

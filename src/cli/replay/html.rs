@@ -80,6 +80,13 @@ fn figures(comparison: &Comparison) -> Markup {
         Tile::new(grouped(all.up), format!("flip {up}"), Tone::Good),
         Tile::new(grouped(all.down), format!("flip {down}"), Tone::Bad),
     ];
+    if let Some(decided) = &comparison.agreement.decided {
+        let [first, second] = decided.unsure.map(|count| count as f64 / all.records.max(1) as f64);
+        figures.push(Tile::new(format!("{:.1} → {}", first * 100.0, percent(second)), "unsure", Tone::Plain));
+        let sure = decided.both_sure;
+        let what = format!("flip of {} both are sure of", grouped(sure.records));
+        figures.push(Tile::new(percent(sure.share()), what, Tone::Plain));
+    }
     if paired.records() > 0 {
         let [first, second] = paired.accuracies();
         let figure = format!("{:.2} → {}", first * 100.0, percent(second));

@@ -114,6 +114,17 @@ fn write_flips(out: &mut String, comparison: &Comparison) {
         comparison.change.mean_absolute,
         comparison.change.mean
     );
+    if let Some(decided) = &comparison.agreement.decided {
+        let [first, second] = decided.unsure.map(|count| count as f64 / all.records.max(1) as f64 * 100.0);
+        let sure = decided.both_sure;
+        let _ = writeln!(
+            out,
+            "  unsure: {first:.1} % and {second:.1} %; of {} comments that both are sure of {} flip ({:.2} %)",
+            grouped(sure.records),
+            grouped(sure.flips),
+            sure.share() * 100.0
+        );
+    }
     for way in &comparison.ways {
         let _ = writeln!(out, "  {} → {}: {}", way.from, way.to, grouped(way.records));
     }

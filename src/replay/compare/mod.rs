@@ -92,7 +92,10 @@ impl Replay {
             ComparedModel { name, version }
         });
         let (begin, starts) = (Instant::now(), self.plan.starts());
-        let output = ModelComparison { comparison: Comparison::new(sides, left), tombstones: 0 };
+        let decision = &self.config.decision;
+        let decided = decision.precision.is_some() || decision.band.is_some();
+        let comparison = Comparison::new(sides, left).with_decision(decided);
+        let output = ModelComparison { comparison, tombstones: 0 };
         let Worked { output, done, progress } =
             self.write_to(context, starts, ModelPair::new(classifiers), output)?;
         let ModelComparison { mut comparison, tombstones } = output;

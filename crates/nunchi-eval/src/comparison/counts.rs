@@ -42,6 +42,15 @@ impl Flips {
     }
 }
 
+/// What two models are sure of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Decided {
+    /// Unsure verdicts of each model.
+    pub unsure: [u64; 2],
+    /// The comments with a sure verdict by both.
+    pub both_sure: Flips,
+}
+
 /// How far two models agree on the same comments, and how their predictions differ as a whole. Holds a few numbers,
 /// however many comments there are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -51,6 +60,9 @@ pub struct Agreement {
     /// Comments by label, for each model.
     #[serde(rename = "said")]
     pub label_counts: [Vec<u64>; 2],
+    /// Unsure verdicts of each model, and the comments that neither is unsure of; `None` where nobody decides that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided: Option<Decided>,
     #[serde(skip)]
     tokens: [u64; 2],
     #[serde(skip)]
@@ -65,10 +77,25 @@ impl Agreement {
         Agreement { label_counts: [vec![0; labels], vec![0; labels]], ..Agreement::default() }
     }
 
+    /// Counts unsure verdicts too: both models have a decision.
+    #[must_use]
+    pub fn with_decision(self, on: bool) -> Self {
+        Agreement { decided: on.then(Decided::default), ..self }
+    }
+
     /// Counts a comment.
     pub fn add(&mut self, predictions: [&Prediction; 2]) {
         let labels = predictions.map(|prediction| prediction.label);
         self.all.add(labels);
+        if let Some(decided) = &mut self.decided {
+            let unsure = predictions.map(|prediction| prediction.unsure.is_some());
+            for (count, unsure) in decided.unsure.iter_mut().zip(unsure) {
+                *count += u64::from(unsure);
+            }
+            if unsure == [false, false] {
+                decided.both_sure.add(labels);
+            }
+        }
         self.shift += f64::from(predictions[1].score) - f64::from(predictions[0].score);
         for (model, (prediction, label)) in predictions.into_iter().zip(labels).enumerate() {
             let counts = &mut self.label_counts[model];

@@ -16,7 +16,7 @@ mod scores;
 mod stars;
 pub mod words;
 
-pub use counts::{Agreement, Flips};
+pub use counts::{Agreement, Decided, Flips};
 pub use examples::Example;
 pub use groups::{Group, TimeBucket, TimeUnit};
 pub use labeled::{LabelChange, label_changes};
@@ -129,6 +129,12 @@ impl Comparison {
             stars: Stars::default(),
             collected: Collected::default(),
         }
+    }
+
+    /// Counts unsure verdicts too: both models have a decision.
+    #[must_use]
+    pub fn with_decision(self, on: bool) -> Self {
+        Comparison { agreement: self.agreement.with_decision(on), ..self }
     }
 
     /// Counts a comment.

@@ -83,3 +83,30 @@ fn the_json_has_the_names_that_others_read() {
     let group = serde_json::json!({ "name": "P-9", "records": 1, "flips": 1, "up": 1, "down": 0 });
     assert_eq!(json["by_product"][0], group);
 }
+
+#[test]
+fn what_models_are_sure_of_is_counted_where_they_decide() {
+    let verdict = |score: f32, unsure: bool| Prediction {
+        unsure: unsure.then_some(nunchi_engine::Unsure::Band),
+        ..Prediction::of_two(score)
+    };
+    let pairs = [
+        (verdict(0.9, false), verdict(0.95, false)),
+        (verdict(0.9, false), verdict(0.05, false)),
+        (verdict(0.6, true), verdict(0.05, false)),
+        (verdict(0.6, true), verdict(0.4, true)),
+    ];
+    let agreement = |on: bool| {
+        let mut agreement = counts::Agreement::new(2).with_decision(on);
+        pairs.iter().for_each(|(first, second)| agreement.add([first, second]));
+        agreement
+    };
+    let decided = agreement(true).decided.unwrap();
+    assert_eq!((decided.unsure, decided.both_sure.records, decided.both_sure.flips), ([2, 1], 2, 1));
+    assert_eq!(agreement(false).decided, None);
+    assert!(serde_json::to_value(agreement(false)).unwrap().get("decided").is_none());
+    assert_eq!(
+        serde_json::to_value(agreement(true)).unwrap()["decided"]["unsure"],
+        serde_json::json!([2, 1])
+    );
+}
