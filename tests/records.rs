@@ -294,3 +294,54 @@ fn a_batch_is_bounded_by_the_bytes_of_headers_too() {
     assert_eq!(answers.len(), 200);
     assert!(answers.iter().all(|answer| answer.header("trace").is_some_and(|trace| trace.len() == 100_000)));
 }
+
+/// What Debezium writes about a table: a row that comes, changes and goes, and the tombstone behind it.
+#[test]
+fn changes_of_a_table_are_answered_one_by_one() {
+    let Some(kafka) = kafka() else { return };
+    let topics = kafka.topics("changes", 1);
+    let envelope = |before: &str, after: &str, op: &str| {
+        let value = format!(
+            r#"{{"schema":{{"type":"struct"}},"payload":{{"before":{before},"after":{after},"source":{{"db":"shop"}},"op":"{op}"}}}}"#
+        );
+        Write { key: Some(b"1".to_vec()), ..Write::value(value) }
+    };
+    let row = |title: &str, body: &str| format!(r#"{{"id":1,"title":{title},"body":"{body}"}}"#);
+    kafka.write(
+        &topics.input,
+        [
+            envelope("null", &row(r#""좋아요""#, "배송도 빨라요"), "c"),
+            envelope("null", &row("null", "생각보다 별로예요"), "u"),
+            envelope(&row("null", "생각보다 별로예요"), "null", "d"),
+            Write { key: Some(b"1".to_vec()), ..Write::default() },
+            envelope("null", r#"{"id":1,"content":"다른 이름"}"#, "c"),
+        ],
+    );
+    let mut config = kafka.config(&topics);
+    let fields = ["payload.after.title", "payload.after.body"].map(str::to_owned);
+    config.input.text_field = nunchi::config::TextFields(fields.to_vec());
+    config.input.id_field = "payload.after.id".to_owned();
+    let running = Running::start(&config, Fake::default());
+    wait_for("the last record", || kafka.committed(&topics.group, &topics.input, 1) == [5]);
+    running.stop().unwrap();
+
+    let answers = kafka.read(&topics.output);
+    assert_eq!(answers.len(), 4);
+    for (answer, text) in answers.iter().zip(["좋아요\n배송도 빨라요", "생각보다 별로예요"])
+    {
+        let verdict = answer.json();
+        assert_eq!(verdict["id"], 1);
+        assert!((verdict["score"].as_f64().unwrap() - f64::from(fake_score(text))).abs() < 1e-6, "{verdict}");
+    }
+    assert!(answers[2..].iter().all(|answer| answer.value.is_none()), "a deletion is a tombstone");
+    let dead = kafka.read(&topics.dead_letters);
+    assert_eq!(dead.len(), 1);
+    assert_eq!(dead[0].header("nunchi-error-class"), Some("missing_text"));
+    let message = dead[0].header("nunchi-error").unwrap();
+    assert!(
+        message.starts_with("no payload.after.title; there are ")
+            && message.contains("payload.after.content"),
+        "{message}"
+    );
+    assert!(!message.contains("다른"), "{message}");
+}

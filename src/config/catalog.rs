@@ -30,14 +30,14 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("kafka.delivery", "\"exactly_once\" or \"at_least_once\"", |_| true),
     setting("kafka.instance", MEMBER, |c| c.kafka.instance.as_deref().is_none_or(member)),
     setting("input.topic", TOPIC, |c| topic(&c.input.topic)),
-    setting("input.format", "\"json\" or \"text\"", |_| true),
+    setting("input.format", "\"json\", \"raw_json\" or \"text\"", |_| true),
     setting("input.max_bytes", "a whole number from 1 to 1,000,000,000", |c| {
         (1..=1_000_000_000).contains(&c.input.max_bytes)
     }),
     setting("input.start", "\"earliest\" or \"latest\"", |_| true),
     setting("input.on_corrupt", "\"stop\" or \"skip\"", |_| true),
     setting("input.beyond_end", "\"fail\" or \"end\"", |_| true),
-    setting("input.text_field", FIELD, |c| !c.input.text_field.is_empty()),
+    setting("input.text_field", TEXT_FIELDS, |c| field_names(&c.input.text_field.0)),
     setting("input.id_field", FIELD, |c| !c.input.id_field.is_empty()),
     setting("input.rating_field", FIELD, |c| !c.input.rating_field.is_empty()),
     setting("input.product_id_field", FIELD, |c| !c.input.product_id_field.is_empty()),
@@ -142,6 +142,7 @@ const MEMBER: &str =
 const TOPIC: &str = "a topic's name: 1 to 249 of the characters a-z, A-Z, 0-9, `.`, `_` and `-`";
 const SHARE: &str = "a share above 0 and at most 1";
 const BAND: &str = "a share from 0 to 1";
+const TEXT_FIELDS: &str = "the name or the path of a field, such as \"payload.after.text\", or a list of different ones, whose texts are joined";
 const FIELD: &str = "the name of a field of the JSON object";
 
 /// Settings that were removed or renamed, with what to do instead.
@@ -262,6 +263,12 @@ fn tokens(tokens: &[Token]) -> bool {
 
 fn share(number: f64) -> bool {
     number > 0.0 && number <= 1.0
+}
+
+/// Whether these are different names of fields.
+fn field_names(names: &[String]) -> bool {
+    let different: std::collections::BTreeSet<&String> = names.iter().collect();
+    !names.is_empty() && different.len() == names.len() && names.iter().all(|name| !name.is_empty())
 }
 
 /// Whether `url` names a folder or a supported kind of store.

@@ -105,6 +105,36 @@ pub enum InputFormat {
     Json,
     /// The whole value is the comment.
     Text,
+    /// JSON behind the five bytes that the serializers of Confluent's schema registry put before it, or without them.
+    RawJson,
+}
+
+/// The names or paths of the fields whose texts make up a comment: in TOML a string, or a list of several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextFields(pub Vec<String>);
+
+impl Serialize for TextFields {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.as_slice() {
+            [one] => one.serialize(serializer),
+            several => several.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for TextFields {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            One(String),
+            Several(Vec<String>),
+        }
+        Ok(TextFields(match Either::deserialize(deserializer)? {
+            Either::One(name) => vec![name],
+            Either::Several(names) => names,
+        }))
+    }
 }
 
 /// `[input]`
@@ -123,13 +153,13 @@ pub struct Input {
     pub on_corrupt: OnCorrupt,
     /// What happens to a partition whose committed offset is beyond the end of its log.
     pub beyond_end: BeyondEnd,
-    /// Name of the text field.
-    pub text_field: String,
-    /// Name of the id field.
+    /// Name or path (`payload.after.text`) of the text field, or those of several, whose texts are joined by line ends.
+    pub text_field: TextFields,
+    /// Name or path of the id field.
     pub id_field: String,
-    /// Name of the field with 1-5 stars.
+    /// Name or path of the field with 1-5 stars.
     pub rating_field: String,
-    /// Name of the field with the product's id.
+    /// Name or path of the field with the product's id.
     pub product_id_field: String,
 }
 
@@ -175,7 +205,7 @@ impl Default for Input {
             start: Start::default(),
             on_corrupt: OnCorrupt::default(),
             beyond_end: BeyondEnd::default(),
-            text_field: "text".into(),
+            text_field: TextFields(vec!["text".into()]),
             id_field: "id".into(),
             rating_field: "rating".into(),
             product_id_field: "product_id".into(),

@@ -6,7 +6,7 @@ use crate::record::{Comment, DeadLetter, Reader};
 pub(super) enum Decoded<'m> {
     /// A comment, to be classified.
     Comment(Comment<'m>),
-    /// A null value.
+    /// A null value, or a record that says that something was deleted.
     Tombstone,
     /// Something that cannot be classified.
     Poisoned(DeadLetter),
@@ -15,9 +15,9 @@ pub(super) enum Decoded<'m> {
 impl<'m> Decoded<'m> {
     /// Reads a value.
     pub(super) fn read(reader: &Reader, value: Option<&'m [u8]>) -> Self {
-        match value.map(|value| reader.read(value)) {
-            None => Decoded::Tombstone,
-            Some(Ok(comment)) => Decoded::Comment(comment),
+        match value.map(|value| reader.read_change(value)) {
+            None | Some(Ok(None)) => Decoded::Tombstone,
+            Some(Ok(Some(comment))) => Decoded::Comment(comment),
             Some(Err(dead_letter)) => Decoded::Poisoned(dead_letter),
         }
     }

@@ -1,5 +1,6 @@
 //! What comes in: a comment, read from a record's value without copying it.
 
+use super::paths::{Entries, Found, Path, entries};
 use super::{DeadLetter, DeadLetterClass};
 use crate::config::{Config, InputFormat};
 use nunchi_data::{json_fault, without_lone_surrogates};
@@ -27,6 +28,29 @@ pub struct Reader {
     text_field: String,
     id_field: String,
     echo: Vec<String>,
+    /// Where texts, id and echoed fields are, if one of them is not a field of the record itself, or there are several texts.
+    paths: Option<Paths>,
+}
+
+#[derive(Clone, Debug)]
+struct Paths {
+    texts: Vec<Path>,
+    id: Path,
+    echo: Vec<Path>,
+}
+
+impl Paths {
+    /// `None` where the names of fields are enough.
+    fn new(config: &Config) -> Option<Self> {
+        let all = |names: &[String]| names.iter().map(|name| Path::new(name)).collect::<Vec<_>>();
+        let paths = Paths {
+            texts: all(&config.input.text_field.0),
+            id: Path::new(&config.input.id_field),
+            echo: all(&config.output.echo),
+        };
+        let plain = paths.texts.iter().chain([&paths.id]).chain(&paths.echo).all(Path::is_plain);
+        (paths.texts.len() > 1 || !plain).then_some(paths)
+    }
 }
 
 impl Reader {
@@ -35,9 +59,10 @@ impl Reader {
         Reader {
             format: config.input.format,
             max_bytes: config.input.max_bytes,
-            text_field: config.input.text_field.clone(),
+            text_field: config.input.text_field.0.first().cloned().unwrap_or_default(),
             id_field: config.input.id_field.clone(),
             echo: config.output.echo.clone(),
+            paths: Paths::new(config),
         }
     }
 
@@ -51,6 +76,16 @@ impl Reader {
     /// # Errors
     /// The class and the message of the dead letter that `value` becomes. The message never contains a part of `value`.
     pub fn read<'a>(&self, value: &'a [u8]) -> Result<Comment<'a>, DeadLetter> {
+        self.read_change(value)?.ok_or_else(|| {
+            DeadLetter::new(DeadLetterClass::MissingText, "the record is that of a deletion".to_owned())
+        })
+    }
+
+    /// As [`Reader::read`]; `None` for Debezium's record of a deletion, which is a tombstone.
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    pub fn read_change<'a>(&self, value: &'a [u8]) -> Result<Option<Comment<'a>>, DeadLetter> {
         if value.len() > self.max_bytes {
             let (bytes, limit) = (value.len(), self.max_bytes);
             let message = format!("the value has {bytes} bytes, more than the {limit} of input.max_bytes");
@@ -61,38 +96,87 @@ impl Reader {
                            bytes of a schema id; input.format = \"json\" reads plain JSON";
             return Err(DeadLetter::new(DeadLetterClass::InvalidJson, message));
         }
+        let value = match (self.format, value) {
+            (InputFormat::RawJson, [0, _, _, _, _, rest @ ..]) => rest,
+            _ => value,
+        };
         let text = std::str::from_utf8(value).map_err(|error| {
             DeadLetter::new(DeadLetterClass::InvalidUtf8, format!("the value is not UTF-8: {error}"))
         })?;
         match self.format {
             InputFormat::Text => {
-                Ok(Comment { text: Cow::Borrowed(text), id: None, fields: vec![None; self.echo.len()] })
+                Ok(Some(Comment { text: Cow::Borrowed(text), id: None, fields: vec![None; self.echo.len()] }))
             }
             // RFC 8259 lets a reader pass over a byte order mark, which some editors and .NET put there.
-            InputFormat::Json => self.read_json(text.strip_prefix('\u{feff}').unwrap_or(text)),
+            InputFormat::Json | InputFormat::RawJson => {
+                let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+                match &self.paths {
+                    None => self.read_json(text).map(Some),
+                    Some(paths) => paths.read(text),
+                }
+            }
         }
     }
 
     fn read_json<'a>(&self, text: &'a str) -> Result<Comment<'a>, DeadLetter> {
-        let broken = |error: serde_json::Error| {
-            let message = format!("the value is not a JSON object: {}", json_fault(text, &error));
-            DeadLetter::new(DeadLetterClass::InvalidJson, message)
-        };
+        let broken = |error| no_object(text, &error);
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let object = ObjectSeed { reader: self }.deserialize(&mut deserializer).map_err(broken)?;
         deserializer.end().map_err(broken)?;
         match object.text {
             TextValue::String(text) => Ok(Comment { text, id: object.id, fields: object.fields }),
-            TextValue::Missing => Err(DeadLetter::new(
-                DeadLetterClass::MissingText,
-                format!("the object has no field `{}`", self.text_field),
-            )),
-            TextValue::Other(kind) => Err(DeadLetter::new(
-                DeadLetterClass::TextNotString,
-                format!("the field `{}` is {kind}, not a string", self.text_field),
-            )),
+            TextValue::Missing => {
+                let entries = entries(text).map_err(broken)?;
+                Err(missing(&Path::new(&self.text_field), &entries))
+            }
+            TextValue::Other(kind) => Err(no_string(&self.text_field, kind)),
         }
     }
+}
+
+impl Paths {
+    /// The comment in the JSON `text`; `None` for a deletion.
+    fn read<'a>(&self, text: &'a str) -> Result<Option<Comment<'a>>, DeadLetter> {
+        let broken = |error| no_object(text, &error);
+        let entries = entries(text).map_err(broken)?;
+        let mut texts: Vec<Cow<'a, str>> = Vec::with_capacity(self.texts.len());
+        let several = self.texts.len() > 1;
+        for path in &self.texts {
+            let json = match path.find(&entries) {
+                Found::Deletion => return Ok(None),
+                Found::Nothing => continue,
+                Found::Value(json) => json,
+            };
+            match TextValue::of(json).map_err(broken)? {
+                TextValue::String(text) => texts.push(text),
+                // One of several texts may be absent: a review without a title.
+                TextValue::Missing | TextValue::Other("null") if several => {}
+                TextValue::Missing => {}
+                TextValue::Other(kind) => return Err(no_string(&path.name, kind)),
+            }
+        }
+        let text = match texts.len() {
+            0 => return Err(missing(&self.texts[0], &entries)),
+            1 => texts.remove(0),
+            _ => Cow::Owned(texts.join("\n")),
+        };
+        let value = |path: &Path| path.find(&entries).value();
+        let id = value(&self.id).and_then(string_or_number);
+        Ok(Some(Comment { text, id, fields: self.echo.iter().map(value).collect() }))
+    }
+}
+
+fn no_object(text: &str, error: &serde_json::Error) -> DeadLetter {
+    let message = format!("the value is not a JSON object: {}", json_fault(text, error));
+    DeadLetter::new(DeadLetterClass::InvalidJson, message)
+}
+
+fn missing(path: &Path, entries: &Entries<'_>) -> DeadLetter {
+    DeadLetter::new(DeadLetterClass::MissingText, path.missing(entries))
+}
+
+fn no_string(field: &str, kind: &str) -> DeadLetter {
+    DeadLetter::new(DeadLetterClass::TextNotString, format!("the field `{field}` is {kind}, not a string"))
 }
 
 /// Whether JSON follows a magic byte and a schema id, as the serializers of Confluent's schema registry write it.
@@ -129,7 +213,7 @@ impl<'a> TextValue<'a> {
 
 /// The characters of a JSON string that was accepted as such; borrowed unless there are escapes. Half a surrogate pair,
 /// which Rust's strings cannot hold, is U+FFFD: a comment that was cut within an emoji is a comment.
-fn unescaped(json: &str) -> Result<Cow<'_, str>, serde_json::Error> {
+pub(super) fn unescaped(json: &str) -> Result<Cow<'_, str>, serde_json::Error> {
     let content = &json[1..json.len() - 1];
     if !content.contains('\\') {
         return Ok(Cow::Borrowed(content));

@@ -5,6 +5,7 @@
 
 mod dead_letter;
 mod input;
+mod paths;
 mod verdict;
 
 pub use dead_letter::{DeadLetter, DeadLetterClass};

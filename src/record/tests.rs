@@ -6,6 +6,19 @@ use proptest::prelude::*;
 use serde_json::Value;
 use std::borrow::Cow;
 
+fn text_field(names: &[&str]) -> crate::config::TextFields {
+    crate::config::TextFields(names.iter().map(|name| (*name).to_owned()).collect())
+}
+
+/// A reader of texts at these paths, ids at `after.id` and echoed `meta.tags.1`.
+fn paths(names: &[&str]) -> Reader {
+    let mut config = Config::default();
+    config.input.text_field = text_field(names);
+    config.input.id_field = "payload.after.id".into();
+    config.output.echo = vec!["meta.tags.1".to_owned()];
+    Reader::new(&config)
+}
+
 fn reader() -> Reader {
     Reader::new(&Config::default())
 }
@@ -93,7 +106,7 @@ fn every_class_of_dead_letter() {
 #[test]
 fn messages_name_the_field_and_the_error() {
     let message = |value: &[u8]| reader().read(value).unwrap_err().message;
-    assert_eq!(message(br#"{"id":1}"#), "the object has no field `text`");
+    assert_eq!(message(br#"{"id":1}"#), "the object has no field `text`; there are id");
     assert_eq!(message(br#"{"text":[]}"#), "the field `text` is an array, not a string");
     assert_eq!(message(b"[1]"), "the value is not a JSON object: it is an array");
     let twice = message(br#""{\"text\":\"a secret\"}""#);
@@ -104,7 +117,7 @@ fn messages_name_the_field_and_the_error() {
         assert!(message(framed).contains("magic byte"), "{}", message(framed));
     }
     let mut config = Config::default();
-    config.input.text_field = "본문".repeat(200);
+    config.input.text_field = text_field(&["본문".repeat(200).as_str()]);
     let long = Reader::new(&config).read(b"{}").unwrap_err();
     assert_eq!((long.class, long.message.chars().count()), (DeadLetterClass::MissingText, 200));
 }
@@ -136,7 +149,7 @@ fn a_byte_order_mark_before_json_is_passed_over() {
 #[test]
 fn field_names_are_settings_and_may_be_escaped() {
     let mut config = Config::default();
-    config.input.text_field = "본문".into();
+    config.input.text_field = text_field(&["본문"]);
     config.input.id_field = "no".into();
     let reader = Reader::new(&config);
     let comment = reader.read(r#"{"text":1,"\ubcf8문":"좋\u0020다","n\u006f":3}"#.as_bytes()).unwrap();
@@ -198,6 +211,110 @@ fn several_classes_are_all_written() {
     );
 }
 
+#[test]
+fn fields_are_found_by_path() {
+    let reader = paths(&["payload.after.text"]);
+    let value = r#"{"schema":{"type":"struct"},"payload":{"before":null,"after":{"id":7,"text":"좋\u0020다"},"op":"c"},
+        "meta":{"tags":["a",{"b":[1]}]}}"#;
+    let comment = reader.read(value.as_bytes()).unwrap();
+    assert_eq!((comment.text.as_ref(), comment.id), ("좋 다", Some("7")));
+    assert_eq!(comment.fields, [Some(r#"{"b":[1]}"#)]);
+    // A field of exactly that name wins, and of two of one name the last.
+    let value = r#"{"payload":{"after":{"text":"a"}},"payload.after.text":"b"}"#;
+    assert_eq!(reader.read(value.as_bytes()).unwrap().text, "b");
+    let value = r#"{"payload":{"after":{"text":"a","te\u0078t":"c"}}}"#;
+    assert_eq!(reader.read(value.as_bytes()).unwrap().text, "c");
+    // By the number of an element, also in the middle.
+    let reader = paths(&["items.1.text"]);
+    let value = r#"{"items":[{"text":"first"},{"text":"second"}]}"#;
+    assert_eq!(reader.read(value.as_bytes()).unwrap().text, "second");
+    assert_eq!(reader.read(br#"{"items":[]}"#).unwrap_err().class, DeadLetterClass::MissingText);
+}
+
+#[test]
+fn several_texts_are_joined_and_one_may_be_absent() {
+    let reader = paths(&["title", "body.text"]);
+    let read = |value: &str| reader.read(value.as_bytes()).map(|comment| comment.text.into_owned());
+    assert_eq!(
+        read(r#"{"title":"좋아요","body":{"text":"배송도 빨라요"}}"#).unwrap(),
+        "좋아요\n배송도 빨라요"
+    );
+    for value in [
+        r#"{"title":"좋아요"}"#,
+        r#"{"title":"좋아요","body":null}"#,
+        r#"{"body":{"text":null},"title":"좋아요"}"#,
+    ] {
+        assert_eq!(read(value).unwrap(), "좋아요");
+    }
+    let none = read(r#"{"name":"a","body":{"html":"<p>"}}"#).unwrap_err();
+    assert_eq!(none.class, DeadLetterClass::MissingText);
+    let number = read(r#"{"title":"a","body":{"text":5}}"#).unwrap_err();
+    assert_eq!(
+        (number.class, number.message.as_str()),
+        (DeadLetterClass::TextNotString, "the field `body.text` is a number, not a string")
+    );
+}
+
+#[test]
+fn a_wrong_path_is_told_with_what_is_there() {
+    let message = |name: &str, value: &str| paths(&[name]).read(value.as_bytes()).unwrap_err().message;
+    assert_eq!(
+        message("payload.after.text", r#"{"payload":{"before":null,"after":{"body":"a"}}}"#),
+        "no payload.after.text; there are payload.before, payload.after.body"
+    );
+    // Names that can be comments are not told, and at most five of the others.
+    let value =
+        r#"{"a":{"배송이 느려요":1,"very slow delivery":1,"b1":1,"b2":1,"b3":1,"b4":1,"b5":1,"b6":1},"c":1}"#;
+    assert_eq!(message("a.text", value), "no a.text; there are a.b1, a.b2, a.b3, a.b4, a.b5");
+    assert_eq!(message("a.text", r#"{"a":"text","c":2}"#), "no a.text; there are c");
+    assert_eq!(message("a.text", "{}"), "no a.text");
+    let long = format!("{{\"{}\":1}}", "x".repeat(33));
+    assert_eq!(message("a.text", &long), "no a.text");
+    let plain = reader().read(br#"{"body":"a","id":1,"x y":2}"#).unwrap_err().message;
+    assert_eq!(plain, "the object has no field `text`; there are body, id");
+}
+
+/// <https://debezium.io/documentation/reference/stable/connectors/postgresql.html#postgresql-delete-events>
+#[test]
+fn a_deletion_of_debezium_is_a_tombstone() {
+    for (name, value) in [
+        (
+            "payload.after.text",
+            r#"{"schema":{},"payload":{"before":{"id":1},"after":null,"op":"d","ts_ms":1}}"#,
+        ),
+        ("after.text", r#"{"before":{"id":1},"after":null,"op":"d"}"#),
+        ("after.text", r#"{"before":{"id":1},"op":"d"}"#),
+    ] {
+        let reader = paths(&[name]);
+        assert_eq!(reader.read_change(value.as_bytes()).unwrap(), None, "{value}");
+    }
+    // A snapshot and an update are comments; a null that is no deletion has no text.
+    let reader = paths(&["after.text"]);
+    for op in ["r", "u", "c"] {
+        let value = format!(r#"{{"before":null,"after":{{"text":"좋아요"}},"op":"{op}"}}"#);
+        assert_eq!(reader.read_change(value.as_bytes()).unwrap().unwrap().text, "좋아요");
+        let value = format!(r#"{{"after":null,"op":"{op}"}}"#);
+        assert_eq!(reader.read_change(value.as_bytes()).unwrap_err().class, DeadLetterClass::MissingText);
+    }
+}
+
+#[test]
+fn five_bytes_before_json_are_passed_over_where_that_is_set() {
+    let mut config = Config::default();
+    config.input.format = InputFormat::RawJson;
+    let reader = Reader::new(&config);
+    for value in
+        [&b"\0\0\0\0\x07{\"text\":\"a\"}"[..], b"{\"text\":\"a\"}", b"\0\xff\xff\xff\xff \xef\xbb\xbf{}"]
+    {
+        match reader.read(value) {
+            Ok(comment) => assert_eq!(comment.text, "a"),
+            Err(error) => assert_eq!(error.class, DeadLetterClass::InvalidJson),
+        }
+    }
+    assert_eq!(reader.read(b"\0\0\0\0").unwrap_err().class, DeadLetterClass::InvalidJson);
+    assert_eq!(reader.read(b"\0\0\0\0\x07{\"text\":\"a\"}").unwrap().text, "a");
+}
+
 proptest! {
     /// Twelve characters of a value in the message of its dead letter would be a part of a comment.
     #[test]
@@ -218,6 +335,20 @@ proptest! {
     #[test]
     fn any_bytes_are_a_comment_or_a_dead_letter(value in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = reader().read(&value);
+    }
+
+    #[test]
+    fn any_bytes_are_read_by_path_too(value in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = paths(&["a.b", "a.0"]).read_change(&value);
+    }
+
+    /// What serde_json finds at a path is the text, and nothing else is.
+    #[test]
+    fn agrees_with_serde_json_on_paths(value in r#"\{"a":[\[\]{}:,"ab01\\ ntx]{0,24}\}"#) {
+        let ours = paths(&["a.b"]).read(value.as_bytes()).ok().map(|comment| comment.text.into_owned());
+        let theirs = serde_json::from_str::<Value>(&value).ok()
+            .and_then(|value| value.get("a")?.get("b")?.as_str().map(str::to_owned));
+        prop_assert_eq!(ours, theirs);
     }
 
     #[test]

@@ -107,7 +107,7 @@ fn dead_letters_are_listed_shown_and_redriven_once() {
         assert_eq!(record.header("nunchi-error"), None);
     }
     // After the fix they are classified; what is still broken is a dead letter again, and may be redriven again, once.
-    config.input.text_field = "review".to_owned();
+    config.input.text_field = nunchi::config::TextFields(vec!["review".to_owned()]);
     let running = Running::start(&config, Fake::default());
     wait_for("the last record", || running.answered() == 4);
     running.stop().unwrap();
