@@ -89,18 +89,18 @@ last_stage() {
         --average 0.999 --keep last --seed "$seed"
 }
 
-# mean NAME MODEL…: of the weights.
+# mean FILE NAME MODEL…: of the weights.
 mean() {
-    local name=$1
-    shift
-    "$nunchi" models average "${@/#/$work/}" --name nunchi-ko --out "$work/$name.safetensors"
+    local file=$1 name=$2
+    shift 2
+    "$nunchi" models average "${@/#/$work/}" --name "$name" --out "$work/$file.safetensors"
 }
 
 last_stage part-0 base "$last" 0 1.5 2 8 2e-3 24
 last_stage part-1 base "$last" 1 1.5 2 8 2e-3 25
 last_stage part-2 base "$last" 2 6 3 8 1.5e-3 22
 last_stage part-3 base "$last" 3 6 3 8 1.5e-3 23
-mean first {part-0,part-1,part-2,part-3,base}.safetensors
+mean first nunchi-ko {part-0,part-1,part-2,part-3,base}.safetensors
 
 # Pieces of its own for the texts of shops, which are there three times, and long comments of shops and games.
 joined() {
@@ -136,7 +136,7 @@ last_stage_data "$work/first.safetensors" "$again"
 last_stage first-a pieces "$again" 0 3 3 8 1.5e-3 41
 last_stage first-b pieces "$again" 1 2 3 8 2e-3 42
 last_stage first-d pieces "$again" 3 2 2 10 2e-3 44
-mean first-mean first-{a,b,d}.safetensors
+mean first-mean nunchi-ko first-{a,b,d}.safetensors
 
 lesson="$work/lessons.tsv,weight=1.5,vary=0.5,word-dropout=0,$own"
 train broad "$data/movie_train.tsv.gz" "$shops,weight=4" "$data/steam_train.tsv.gz" \
@@ -147,7 +147,7 @@ last_stage broad-a broad "$again" 0 4 3 8 1.5e-3 51
 last_stage broad-b broad "$again" 1 4 3 8 1.5e-3 52
 last_stage broad-c broad "$again" 2 3 3 8 2e-3 53
 last_stage broad-d broad "$again" 3 3 4 8 2e-3 54
-mean all broad-{a,b,c,d}.safetensors first-{a,b,d}.safetensors
+mean all nunchi-ko broad-{a,b,c,d}.safetensors first-{a,b,d}.safetensors
 
 # What films lost comes back at a low rate.
 train calm "$data/movie_train.tsv.gz" "$shops,weight=5" "$data/steam_train.tsv.gz" \
@@ -157,19 +157,32 @@ train calm "$data/movie_train.tsv.gz" "$shops,weight=5" "$data/steam_train.tsv.g
     --teacher "$work/first-mean.safetensors" --teacher-share 0.9 --epochs 1 --rate 7e-4 --dropout 0.3 --word-dropout 0.1 \
     --average 0.9995 --keep last --seed 20
 last_stage calm-a calm "$again" 0 4 3 8 1.5e-3 61
-mean mean {calm-a,calm,first-mean}.safetensors
+mean mean nunchi-ko {calm-a,calm,first-mean}.safetensors
 
-# Where tiles are: measure what 16-bit products change, and record it, so that they may be chosen by default.
-if grep -qs amx_bf16 /proc/cpuinfo; then
-    "$nunchi" bench text "$work/mean.safetensors" "$data/movie_train.tsv.gz" --rounds 1 --kernel amx --compare portable \
-        --allow "$work/mean.safetensors"
-fi
-
-# Whether a text holds an opinion, and what confidence is worth.
+# finish NAME OUT: whether a text holds an opinion, and what confidence is worth. Where tiles are: measures what 16-bit products
+# change, and records it, so that they may be chosen by default.
+finish() {
+    local model=$work/$1.safetensors
+    if grep -qs amx_bf16 /proc/cpuinfo; then
+        "$nunchi" bench text "$model" "$data/movie_train.tsv.gz" --rounds 1 --kernel amx --compare portable --allow "$model"
+    fi
+    "$nunchi" models revise "$model" --no-opinion lessons/products/no-opinion.tsv --opinions "$products" \
+        --opinions "$shops" --opinions "$data/movie_train.tsv.gz" --opinions "$data/steam_train.tsv.gz" \
+        --dev "$data/abroad_dev.tsv.gz" --reference "$data/shopping_unlabelled.tsv.gz" --out "$2"
+}
 out=models/nunchi-ko.safetensors
-"$nunchi" models revise "$work/mean.safetensors" --no-opinion lessons/products/no-opinion.tsv --opinions "$products" \
-    --opinions "$shops" --opinions "$data/movie_train.tsv.gz" --opinions "$data/steam_train.tsv.gz" \
-    --dev "$data/abroad_dev.tsv.gz" --reference "$data/shopping_unlabelled.tsv.gz" --out "$out"
+finish mean "$out"
+
+# A smaller one, with the same pieces, taught by the large one.
+train_pieces small "$data/movie_train.tsv.gz" "$shops" "$shops,hold-out=0" "$shops,hold-out=0" "$data/steam_train.tsv.gz" \
+    "$work/contrast.tsv,weight=0.5,$own" "$work/lessons.tsv,weight=1,vary=0.5,word-dropout=0,$own" "${product_texts[@]}" \
+    --teacher "$work/mean.safetensors" --teacher-share 0.85 --tokenizer "$work/mean.safetensors" --hidden 256 --embedding 128 \
+    --pretrain 4 --epochs 4 --dropout 0.2 --word-dropout 0.1 --seed 28
+last_stage small-b small "$again" 1 4 3 8 1.5e-3 72
+last_stage small-c small "$again" 3 4 3 8 1.5e-3 73
+mean small-mean nunchi-ko-small small.safetensors small-{b,c}.safetensors
+mkdir -p models/small
+finish small-mean models/small/nunchi-ko-small.safetensors
 
 for set in shopping_dev movie_test; do
     "$nunchi" evaluate "$out" "$data/$set.tsv.gz"

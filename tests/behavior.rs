@@ -276,3 +276,17 @@ fn parts_of_mixed_comments_have_their_own_labels() {
     assert!(right * 100 >= compared * 90, "{right} of {compared} parts have their label");
     assert!(mixed >= 60, "{mixed} of 150 have praise and complaint for certain");
 }
+
+/// The small model is one to be used like any other, and nearly as good.
+#[test]
+fn the_small_model_is_right_on_the_pairs_too() {
+    let output = Command::new(env!("CARGO_BIN_EXE_nunchi"))
+        .args(["evaluate", "models/small/nunchi-ko-small.safetensors", "--pairs", PAIRS, "--json"])
+        .output()
+        .unwrap();
+    let right = json(&output)["right"].as_u64().unwrap();
+    assert!(right >= 340, "{right} of 384 pairs");
+    let model = nunchi_model::Model::load(Path::new("models/small/nunchi-ko-small.safetensors")).unwrap();
+    assert_eq!((model.network.shape.hidden, model.name.as_str()), (256, "nunchi-ko-small"));
+    assert!(model.extension.opinion.is_some() && model.extension.coverage.is_some());
+}
