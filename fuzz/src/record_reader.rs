@@ -6,7 +6,7 @@
 //! - The verdict of a comment is JSON, and returns its id and fields.
 
 use crate::message;
-use nunchi::config::{Config, InputFormat};
+use nunchi::config::{Config, InputFormat, TextFields};
 use nunchi::record::{Comment, DeadLetter, DeadLetterClass, Reader, Verdict};
 use nunchi_engine::Prediction;
 use serde_json::Value;
@@ -72,6 +72,38 @@ pub fn run(data: &[u8]) {
     check(&config, data);
     config.input.format = InputFormat::Text;
     check(&config, data);
+    config.input.format = InputFormat::RawJson;
+    for names in [&["payload.after.text"][..], &["text", "items.0.text"]] {
+        config.input.text_field = TextFields(names.iter().map(|name| (*name).to_owned()).collect());
+        if let Err(dead_letter) = Reader::new(&config).read_change(data) {
+            message::check(&dead_letter.message);
+            without_names(&dead_letter.message, data);
+        }
+    }
+}
+
+/// `message` without the names of fields that are there; each is one of `data` and cannot be a part of a comment.
+fn without_names<'m>(message: &'m str, data: &[u8]) -> &'m str {
+    let Some((before, names)) = message.split_once("; there are ") else { return message };
+    let names: Vec<&str> = names.split(", ").collect();
+    assert!(names.len() <= 5, "too many names: {message}");
+    for name in names {
+        for segment in name.split('.') {
+            assert!(segment.len() <= 32, "a long name: {message}");
+            assert!(
+                segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'),
+                "a strange name: {message}"
+            );
+        }
+        // A name may be written with escapes.
+        let last = name.rsplit('.').next().unwrap_or(name).as_bytes();
+        let is_there = data.windows(last.len().max(1)).any(|window| window == last);
+        assert!(
+            is_there || data.contains(&b'\\') || last.iter().all(u8::is_ascii_digit),
+            "no such name: {message}"
+        );
+    }
+    before
 }
 
 fn check(config: &Config, data: &[u8]) {
@@ -110,7 +142,7 @@ fn accepted(config: &Config, data: &[u8], comment: &Comment<'_>) {
 
 fn refused(config: &Config, data: &[u8], dead_letter: &DeadLetter) {
     message::check(&dead_letter.message);
-    let message = without_numbers(&dead_letter.message);
+    let message = without_numbers(without_names(&dead_letter.message, data));
     match message.strip_prefix("the value is not a JSON object: ") {
         Some(why) => {
             let fault = why.strip_suffix(" at line N, column N").unwrap_or(why);
