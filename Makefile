@@ -6,7 +6,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-retrain build test test-full test-dynamic nextest model lint fmt-check clippy doc deny machete typos fuzz-corpus docs \
+.PHONY: help demo demo-retrain build release notices test test-full test-dynamic nextest model lint fmt-check clippy doc deny machete typos fuzz-corpus docs \
 	sanitize fmt clean setup
 
 help: ## List the targets
@@ -23,6 +23,13 @@ demo-retrain: build ## Run a retraining on reviews and a real Kafka (NUNCHI_DATA
 build: ## Build the release binary, target/release/nunchi
 	@scripts/setup build
 	$(CARGO) build --release
+
+release: ## Build the binary to give to others: without paths of this machine, which is checked
+	@scripts/setup build
+	scripts/release --locked
+
+notices: ## Renew deploy/THIRD-PARTY-NOTICES.txt, the licenses of all that is linked
+	scripts/notices
 
 test: ## Run all tests, with a real Apache Kafka (ARGS="--test demo" for one file)
 	@scripts/setup test
@@ -55,8 +62,9 @@ doc: ## Check the API documentation; warnings are errors
 	@scripts/setup build
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
 
-deny: ## Check dependencies: bans, licenses, sources (deny.toml says how advisories are checked)
+deny: ## Check dependencies: bans, licenses, sources (deny.toml says how advisories are checked), and the notices
 	PATH="$$(scripts/tools cargo-deny):$$PATH" cargo-deny --workspace check bans licenses sources
+	scripts/notices --check
 
 machete: ## Find dependencies that no code uses
 	PATH="$$(scripts/tools cargo-machete):$$PATH" cargo-machete

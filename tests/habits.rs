@@ -178,3 +178,29 @@ fn the_lock_file_of_fuzz_has_the_dependencies_of_the_crates() {
         assert!(locked.is_subset(&allowed), "{advice}");
     }
 }
+
+#[test]
+fn a_path_of_the_builder_in_a_binary_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |content: &[u8]| {
+        let binary = folder.path().join("binary");
+        std::fs::write(&binary, content).unwrap();
+        let mut command = std::process::Command::new(root().join("scripts/builder-paths"));
+        command.env("HOME", "/home/some body").env("CARGO_HOME", "/opt/cargo").arg(&binary).output().unwrap()
+    };
+    assert!(
+        check(b"\0\xff/crates/csv-1.4.0/src/reader.rs\0/nunchi/src/main.rs/rustc/59807616/library")
+            .status
+            .success()
+    );
+    // Strings of a Rust binary follow one another without a byte between them.
+    let own = format!("reader.rs{}/crates/nunchi-text/src/lib.rs", root().display());
+    for path in
+        [own.as_str(), "lib.rs/opt/cargo/registry/src/index/csv/src/reader.rs", "\0/home/some body/x.c\0"]
+    {
+        let output = check(path.as_bytes());
+        assert_eq!(output.status.code(), Some(1), "{path}");
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(message.contains("contains 1 paths of the machine that built it"), "{message}");
+    }
+}
