@@ -1,7 +1,7 @@
 //! The report of a comparison as one page.
 
 use super::progress::human_time;
-use super::report::conclusion;
+use super::report::{conclusion, sureness};
 use crate::replay::Bound;
 use crate::replay::compare::Report;
 use maud::{Markup, html};
@@ -33,6 +33,7 @@ pub(super) fn page(report: &Report) -> String {
     let content = html! {
         (figures(comparison))
         @if let Some(sentence) = conclusion(report) { (lead(&sentence)) }
+        @if let Some(sentence) = sureness(comparison) { (lead(&sentence)) }
         (grid(&html! {
             (card(Width::Half, "Against the stars", "", &stars(comparison)))
             (card(Width::Half, "Which way labels flip", "", &ways(comparison)))
@@ -80,13 +81,6 @@ fn figures(comparison: &Comparison) -> Markup {
         Tile::new(grouped(all.up), format!("flip {up}"), Tone::Good),
         Tile::new(grouped(all.down), format!("flip {down}"), Tone::Bad),
     ];
-    if let Some(decided) = &comparison.agreement.decided {
-        let [first, second] = decided.unsure.map(|count| count as f64 / all.records.max(1) as f64);
-        figures.push(Tile::new(format!("{:.1} → {}", first * 100.0, percent(second)), "unsure", Tone::Plain));
-        let sure = decided.both_sure;
-        let what = format!("flip of {} both are sure of", grouped(sure.records));
-        figures.push(Tile::new(percent(sure.share()), what, Tone::Plain));
-    }
     if paired.records() > 0 {
         let [first, second] = paired.accuracies();
         let figure = format!("{:.2} → {}", first * 100.0, percent(second));

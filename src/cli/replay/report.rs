@@ -40,6 +40,20 @@ pub(super) fn conclusion(report: &Report) -> Option<String> {
     })
 }
 
+/// How many verdicts of each model are unsure, as a text; `None` where nobody decides that.
+pub(super) fn sureness(comparison: &Comparison) -> Option<String> {
+    let decided = comparison.agreement.decided?;
+    let all = comparison.agreement.all.records.max(1) as f64;
+    let [first, second] = decided.unsure.map(|count| count as f64 / all * 100.0);
+    let sure = decided.both_sure;
+    Some(format!(
+        "{first:.1} % and {second:.1} % of the verdicts are unsure; of {} comments that both models are sure of {} flip ({:.2} %)",
+        grouped(sure.records),
+        grouped(sure.flips),
+        sure.share() * 100.0
+    ))
+}
+
 /// A formatted probability.
 fn probability(p: f64) -> String {
     match p {
@@ -114,16 +128,8 @@ fn write_flips(out: &mut String, comparison: &Comparison) {
         comparison.change.mean_absolute,
         comparison.change.mean
     );
-    if let Some(decided) = &comparison.agreement.decided {
-        let [first, second] = decided.unsure.map(|count| count as f64 / all.records.max(1) as f64 * 100.0);
-        let sure = decided.both_sure;
-        let _ = writeln!(
-            out,
-            "  unsure: {first:.1} % and {second:.1} %; of {} comments that both are sure of {} flip ({:.2} %)",
-            grouped(sure.records),
-            grouped(sure.flips),
-            sure.share() * 100.0
-        );
+    if let Some(sentence) = sureness(comparison) {
+        let _ = writeln!(out, "  {sentence}");
     }
     for way in &comparison.ways {
         let _ = writeln!(out, "  {} → {}: {}", way.from, way.to, grouped(way.records));
