@@ -1,6 +1,6 @@
 //! What comes in: a comment, read from a record's value without copying it.
 
-use super::paths::{Entries, Found, Path, entries};
+use super::paths::{Entries, Found, Path, entries, unescaped};
 use super::{DeadLetter, DeadLetterClass};
 use crate::config::{Config, InputFormat};
 use nunchi_data::{json_fault, without_lone_surrogates};
@@ -209,16 +209,6 @@ impl<'a> TextValue<'a> {
             _ => "a number",
         }))
     }
-}
-
-/// The characters of a JSON string that was accepted as such; borrowed unless there are escapes. Half a surrogate pair,
-/// which Rust's strings cannot hold, is U+FFFD: a comment that was cut within an emoji is a comment.
-pub(super) fn unescaped(json: &str) -> Result<Cow<'_, str>, serde_json::Error> {
-    let content = &json[1..json.len() - 1];
-    if !content.contains('\\') {
-        return Ok(Cow::Borrowed(content));
-    }
-    serde_json::from_str(&without_lone_surrogates(json)).map(Cow::Owned)
 }
 
 /// Reads an object whose field names are settings.

@@ -1,7 +1,7 @@
 //! Fields by path: `payload.after.text` is the field `text` of the object `after` of the object `payload`, and a number counts the
 //! elements of an array from 0.
 
-use super::input::unescaped;
+use nunchi_data::without_lone_surrogates;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -167,4 +167,14 @@ impl<'de> Visitor<'de> for EntriesVisitor {
         }
         Ok(entries)
     }
+}
+
+/// The characters of a JSON string that was accepted as such; borrowed unless there are escapes. Half a surrogate pair,
+/// which Rust's strings cannot hold, is U+FFFD: a comment that was cut within an emoji is a comment.
+pub(super) fn unescaped(json: &str) -> Result<Cow<'_, str>, serde_json::Error> {
+    let content = &json[1..json.len() - 1];
+    if !content.contains('\\') {
+        return Ok(Cow::Borrowed(content));
+    }
+    serde_json::from_str(&without_lone_surrogates(json)).map(Cow::Owned)
 }
