@@ -3,7 +3,7 @@
 use super::paths::{Entries, Found, Path, entries, unescaped};
 use super::{DeadLetter, DeadLetterClass};
 use crate::config::{Config, InputFormat};
-use nunchi_data::{json_fault, without_lone_surrogates};
+use nunchi_data::json_fault;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
