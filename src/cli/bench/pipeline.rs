@@ -7,6 +7,7 @@
 use super::super::model::ModelArgs;
 use super::gate::{Gate, Gated, Inner};
 use super::text;
+use crate::cli::decision::precision;
 use crate::cli::exit::ExitStatus;
 use crate::cli::printer::{errln, outln};
 use crate::config::{Config, Delivery};
@@ -17,7 +18,7 @@ use crate::samples;
 use crate::telemetry::{Health, Metrics};
 use anyhow::{Context, ensure};
 use arc_swap::ArcSwap;
-use nunchi_engine::{Engine, LoadedModel};
+use nunchi_engine::{DecisionPolicy, Engine, LoadedModel};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -62,6 +63,12 @@ pub struct Args {
     /// Kernel to use instead of the best one for this CPU
     #[arg(long)]
     kernel: Option<String>,
+    /// Mark verdicts as unsure, as `decision.precision` does (needs the model's coverage table)
+    #[arg(long, value_name = "P", value_parser = precision)]
+    precision: Option<f64>,
+    /// Classify each sentence and clause too, as `output.sentences` does
+    #[arg(long)]
+    sentences: bool,
     /// Comments: one a line, or the column `text` of a .tsv; gzip by name [default: the sample comments]
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
@@ -114,6 +121,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitStatus> {
     ensure!(!comments.is_empty(), "there are no comments to measure with");
     let classifies = args.what.iter().any(|what| *what != What::Copy);
     let loaded = classifies.then(|| args.model.load(args.kernel.as_deref())).transpose()?;
+    let policy = args.precision.map(DecisionPolicy::Precision);
+    let loaded = loaded.map(|loaded| loaded.with_decision(policy)).transpose()?;
     let bench = Bench { args: &args, comments, loaded: loaded.map(Arc::new) };
     for &workers in &args.workers {
         for &batch_records in &args.batches {
@@ -201,7 +210,7 @@ impl Bench<'_> {
         let texts: Vec<&str> = self.comments.iter().map(String::as_str).collect();
         let share = self.args.records as usize / workers.max(1);
         let work = || {
-            let mut engine = Engine::new(Arc::clone(loaded));
+            let mut engine = Engine::new(Arc::clone(loaded)).with_sentences(self.args.sentences);
             let (mut batch, mut predictions, mut left, mut next) = (Vec::new(), Vec::new(), share, 0);
             while left > 0 {
                 batch.clear();
@@ -239,7 +248,8 @@ impl Bench<'_> {
             gate: Arc::clone(&gate),
             inner: match (&slot, what) {
                 (Some(slot), What::Run | What::Replay) => {
-                    Inner::Network(Box::new(SlotClassifier::new(Arc::clone(slot))))
+                    let classifier = SlotClassifier::new(Arc::clone(slot));
+                    Inner::Network(Box::new(classifier.with_sentences(self.args.sentences)))
                 }
                 _ => Inner::Nothing(["negative", "positive"].map(String::from).to_vec()),
             },
