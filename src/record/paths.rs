@@ -80,7 +80,7 @@ impl Path {
         let (mut at, mut prefix) = (Cow::Borrowed(entries), String::new());
         for segment in &self.segments {
             let names = at.iter().map(|(name, _)| name).filter(|name| *name != segment && is_harmless(name));
-            levels.push(names.map(|name| format!("{prefix}{name}")).collect::<Vec<_>>());
+            levels.push(names.take(MAX_NAMES).map(|name| format!("{prefix}{name}")).collect::<Vec<_>>());
             let Some(Level::Object(inner)) = step(&at, segment) else { break };
             at = Cow::Owned(inner);
             prefix += &format!("{segment}.");

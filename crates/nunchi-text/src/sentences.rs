@@ -194,7 +194,8 @@ impl Word<'_> {
 
 /// The words of `text`. What was typed without spaces is cut where a sentence certainly ends.
 fn words(text: &str) -> Vec<Word<'_>> {
-    let quotations = quotations(text);
+    // Both are in order: each quotation is looked at once.
+    let mut quotations = quotations(text).into_iter().peekable();
     let mut words: Vec<Word<'_>> = Vec::new();
     let mut after_line = false;
     let mut at = 0;
@@ -213,7 +214,8 @@ fn words(text: &str) -> Vec<Word<'_>> {
         }
         for (piece, ends_part) in pieces(&rest[..length]) {
             let range = at + piece.start..at + piece.end;
-            let quoted = quotations.iter().any(|quotation| quotation.contains(&range.end));
+            while quotations.next_if(|quotation| quotation.end <= range.end).is_some() {}
+            let quoted = quotations.peek().is_some_and(|quotation| quotation.start <= range.end);
             words.push(Word {
                 core: core(&text[range.clone()]),
                 ends_part: (ends_part || has_end_mark(&text[range.clone()])) && !quoted,
@@ -259,12 +261,13 @@ fn quotations(text: &str) -> Vec<Range<usize>> {
 fn pieces(word: &str) -> Vec<(Range<usize>, bool)> {
     let chars: Vec<(usize, char)> = word.char_indices().collect();
     let mut pieces = Vec::new();
-    let mut start = 0;
+    let (mut start, mut has_syllable) = (0, false);
     for place in 1..chars.len() {
         let (at, next) = chars[place];
+        has_syllable |= is_syllable(chars[place - 1].1);
         // `줍니다.2kg`, and not `1.5`.
         let counts = next.is_ascii_digit() && place > 1 && is_syllable(chars[place - 2].1);
-        if !(is_syllable(next) || counts) || !ends_within(&chars, place) {
+        if !(is_syllable(next) || counts) || !ends_within(&chars, place, has_syllable) {
             continue;
         }
         pieces.push((start..at, true));
@@ -274,20 +277,19 @@ fn pieces(word: &str) -> Vec<(Range<usize>, bool)> {
     pieces
 }
 
-/// Whether a sentence ends before the syllable at `place` of a word.
-fn ends_within(chars: &[(usize, char)], place: usize) -> bool {
+/// Whether a sentence ends before the syllable at `place` of a word, which has a syllable before that or not.
+fn ends_within(chars: &[(usize, char)], place: usize, has_syllable: bool) -> bool {
     let at = |back: usize| place.checked_sub(back).map(|place| chars[place].1);
     let (Some(last), next) = (at(1), chars[place].1) else { return false };
-    let before = || chars[..place].iter().any(|&(_, c)| is_syllable(c));
     if is_end_mark(last) {
-        return before();
+        return has_syllable;
     }
     // Laughter and emoji after words; one jamo may be a slip.
     if is_jamo(last) && at(2).is_some_and(is_jamo) || is_emoji(last) || last == '\u{fe0f}' {
-        return before();
+        return has_syllable;
     }
     if last == '~' || last == '^' {
-        return before() && at(2).is_some_and(|c| c == last || c == '요' || c == '다');
+        return has_syllable && at(2).is_some_and(|c| c == last || c == '요' || c == '다');
     }
     // Typed without spaces: only endings that nothing else looks like, with something on both sides.
     let left = chars.len() - place;

@@ -110,6 +110,11 @@ fn any_text_is_split_into_parts_in_order_that_hold_all_of_it() {
     texts.push("좋아요. ".repeat(1_000));
     texts.push("좋아요".repeat(5_000));
     texts.push("\"".repeat(3_000));
+    // As large as a record may be, and nothing is looked at again for every word.
+    texts.push("x".repeat(450_000) + &"가.".repeat(110_000));
+    texts.push("\"a\" ".repeat(220_000));
+    texts.push("가👍".repeat(120_000));
+    texts.push("요\n".repeat(200_000));
     texts.push("ㅋ👍.요 ".repeat(2_000));
     let mut seed = 7_u64;
     let letters: Vec<char> = "요다음함지만는데고 \n.!?ㅋㅠ👍❤️\u{200d}\"“”하좋아a1~^".chars().collect();
